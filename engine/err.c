@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/err.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct err out_of_memory = {
+	.code = ERR_NOMEM,
+	.sys_errno = ENOMEM,
+	.msg = (char *)"out of memory",
+};
+
+struct err *err_nomem(void)
+{
+	return &out_of_memory;
+}
+
+static struct err *err_vnew(enum err_code code, int sys_errno, const char *fmt, va_list ap)
+{
+	struct err *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return err_nomem();
+	if (vasprintf(&e->msg, fmt, ap) < 0) {
+		free(e);
+		return err_nomem();
+	}
+	e->code = code;
+	e->sys_errno = sys_errno;
+	return e;
+}
+
+struct err *err_new(enum err_code code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	struct err *e = err_vnew(code, 0, fmt, ap);
+	va_end(ap);
+	return e;
+}
+
+struct err *err_sys(int sys_errno, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	struct err *e = err_vnew(sys_errno == ENOMEM ? ERR_NOMEM : ERR_SYS, sys_errno, fmt, ap);
+	va_end(ap);
+	return e;
+}
+
+struct err *err_wrap(struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+	char *context, *msg;
+
+	if (!e || e == &out_of_memory)
+		return e;
+	va_start(ap, fmt);
+	int n = vasprintf(&context, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return e; /* less context is better than a lost error */
+	if (asprintf(&msg, "%s: %s", context, e->msg) >= 0) {
+		free(e->msg);
+		e->msg = msg;
+	}
+	free(context);
+	return e;
+}
+
+struct err *err_hint(struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+	char *hint;
+
+	if (!e || e == &out_of_memory)
+		return e;
+	va_start(ap, fmt);
+	int n = vasprintf(&hint, fmt, ap);
+	va_end(ap);
+	if (n >= 0) {
+		free(e->hint);
+		e->hint = hint;
+	}
+	return e;
+}
+
+struct err *err_pid(struct err *e, pid_t pid)
+{
+	if (e && e != &out_of_memory)
+		e->pid = pid;
+	return e;
+}
+
+struct err *err_vaddr(struct err *e, uint64_t vaddr)
+{
+	if (e && e != &out_of_memory) {
+		e->vaddr = vaddr;
+		e->has_vaddr = true;
+	}
+	return e;
+}
+
+struct err *err_phase(struct err *e, const char *phase)
+{
+	if (e && e != &out_of_memory)
+		e->phase = phase;
+	return e;
+}
+
+void err_free(struct err *e)
+{
+	if (!e || e == &out_of_memory)
+		return;
+	free(e->msg);
+	free(e->hint);
+	free(e);
+}
+
+struct err *err_first(struct err *first, struct err *second)
+{
+	if (!first)
+		return second;
+	err_free(second);
+	return first;
+}
+
+const char *err_errno_name(int sys_errno)
+{
+	static _Thread_local char number[24];
+	const char *name = strerrorname_np(sys_errno);
+
+	if (name)
+		return name;
+	snprintf(number, sizeof(number), "errno %d", sys_errno);
+	return number;
+}
+
+const char *err_code_name(enum err_code code)
+{
+	static const char *const names[] = {
+		[ERR_SYS] = "system",
+		[ERR_NOMEM] = "nomem",
+		[ERR_USAGE] = "usage",
+		[ERR_STATE] = "state",
+		[ERR_TARGET] = "target",
+		[ERR_UNSUPPORTED] = "unsupported",
+		[ERR_REFUSED] = "refused",
+		[ERR_FORMAT] = "format",
+		[ERR_CHECK] = "check",
+		[ERR_INTERRUPTED] = "interrupted",
+		[ERR_HARM] = "harm",
+	};
+
+	return names[code];
+}
+
+char *err_text(const struct err *e)
+{
+	char *text;
+
+	int n = e->sys_errno ? asprintf(&text, "%s: %s (%s)", e->msg, err_errno_name(e->sys_errno),
+					strerror(e->sys_errno))
+			     : asprintf(&text, "%s", e->msg);
+	return n < 0 ? NULL : text;
+}
+
+int err_exit_status(const struct err *e)
+{
+	if (!e)
+		return 0;
+	switch (e->code) {
+	case ERR_USAGE:
+		return 2;
+	case ERR_TARGET:
+	case ERR_REFUSED:
+		return 3;
+	case ERR_UNSUPPORTED:
+		return 4;
+	case ERR_HARM:
+		return 5;
+	default:
+		return 1;
+	}
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Errors are values.  A function that can fail returns `struct err *`; NULL is
+ * success.  The caller owns what it gets: it hands it up (adding context with
+ * err_wrap()), or drops it with err_free().  Nothing in engine/ prints: exactly
+ * one place, the shell's dispatcher, renders an error.
+ *
+ * A complete message says what was tried, on what, why it failed, what to do
+ * next, and in which state the target is.  `msg` carries the first two, `sys_errno`
+ * the third, `hint` the fourth; the dispatcher adds the fifth from the session.
+ */
+#ifndef STEPDUMP_ERR_H
+#define STEPDUMP_ERR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What kind of failure it is: programs branch on this, never on text. */
+enum err_code {
+	ERR_SYS,         /* a system call failed: sys_errno says why */
+	ERR_NOMEM,       /* out of memory */
+	ERR_USAGE,       /* the request itself is wrong (exit status 2 in batch) */
+	ERR_STATE,       /* right request, wrong moment: no target, dump already done, ... */
+	ERR_TARGET,      /* target gone, or it cannot be taken (exit status 3) */
+	ERR_UNSUPPORTED, /* this kernel or build cannot do it (exit status 4) */
+	ERR_REFUSED,     /* the target has memory that cannot be dumped: nothing was touched */
+	ERR_FORMAT,      /* bytes from outside (image, /proc, snapshot) do not parse */
+	ERR_CHECK,       /* an invariant or self-check failed: a bug, or a torn image */
+	ERR_INTERRUPTED, /* the operator asked to stop; the pipeline stands between two units */
+	ERR_HARM,        /* the target could not be put back as it was (exit status 5) */
+};
+
+struct err {
+	enum err_code code;
+	int sys_errno;     /* 0: none */
+	pid_t pid;         /* 0: not about one task */
+	uint64_t vaddr;    /* address at fault; valid if has_vaddr */
+	bool has_vaddr;
+	const char *phase; /* static string, a phase name; NULL: outside the pipeline */
+	char *msg;         /* "what was tried, on what"; never NULL */
+	char *hint;        /* "what to do next"; NULL: none */
+};
+
+/* Makes an error.  The text is without a final full stop and without errno text. */
+struct err *err_new(enum err_code code, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), warn_unused_result));
+
+/* Same, with code ERR_SYS and sys_errno = `sys_errno` (pass errno). */
+struct err *err_sys(int sys_errno, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), warn_unused_result));
+
+/* Never allocates: a static object that err_free() knows. */
+struct err *err_nomem(void);
+
+/* Puts "context: " before the message.  Takes and returns ownership; NULL stays NULL. */
+struct err *err_wrap(struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), warn_unused_result));
+
+/* Sets the advice (replacing an earlier one).  Takes and returns ownership; NULL stays NULL. */
+struct err *err_hint(struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), warn_unused_result));
+
+/* Says which task / page / phase it is about.  NULL stays NULL. */
+struct err *err_pid(struct err *e, pid_t pid) __attribute__((warn_unused_result));
+struct err *err_vaddr(struct err *e, uint64_t vaddr) __attribute__((warn_unused_result));
+struct err *err_phase(struct err *e, const char *phase) __attribute__((warn_unused_result));
+
+/* Accepts NULL. */
+void err_free(struct err *e);
+
+/* For a clean-up that failed while another error is already on its way up: keeps the first. */
+struct err *err_first(struct err *first, struct err *second) __attribute__((warn_unused_result));
+
+/* "ENOSPC" for ENOSPC; "errno 999" for what has no name.  Static or per-thread storage. */
+const char *err_errno_name(int sys_errno);
+
+/* "nomem", "usage", ...: the stable name used in JSON. */
+const char *err_code_name(enum err_code code);
+
+/* One line "msg: ENOSPC (No space left on device)"; caller frees.  NULL when out of memory. */
+char *err_text(const struct err *e);
+
+/* Exit status of a batch run that ends with `e` (design.md, section 6); 0 for NULL. */
+int err_exit_status(const struct err *e);
+
+/* Return from the calling function if `expr` is an error. */
+#define TRY(expr)                             \
+	do {                                  \
+		struct err *try_e_ = (expr);  \
+		if (try_e_)                   \
+			return try_e_;        \
+	} while (0)
+
+#endif

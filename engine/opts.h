@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Options of a dump, as `set NAME VALUE` and `show settings` know them.  One table
+ * describes all: parsing, printing, completion and help come from it.
+ */
+#ifndef STEPDUMP_OPTS_H
+#define STEPDUMP_OPTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/err.h"
+
+enum opt_pmc { PMC_AUTO, PMC_SCAN, PMC_PREAD };
+enum opt_xfer { XFER_LOCAL, XFER_NULL };
+
+struct opts {
+	enum opt_pmc pmc;    /* how pagemap is read */
+	bool pmc_cache;      /* several small VMAs in one fill (off = CRIU_PMC_OFF) */
+	enum opt_xfer xfer;  /* where pages go */
+	char *dir;           /* where commit puts the images; NULL: must be given to commit */
+	uint32_t pipe_pages; /* how many pages a pipe is asked to hold at the most */
+	bool lazy;           /* mark pages that may be restored lazily */
+	bool leave_stopped;  /* detach leaves the target stopped (SIGSTOP) */
+};
+
+struct opt_desc {
+	const char *name;      /* "pmc" */
+	const char *values;    /* "auto|scan|pread", "on|off", "DIR", "N" */
+	const char *summary;   /* at most 60 columns */
+	bool before_prepare;   /* cannot change while a pipeline is under way */
+	size_t offset;         /* into struct opts */
+	enum { OPT_ENUM, OPT_BOOL, OPT_STRING, OPT_UINT } type;
+	const char *const *names; /* OPT_ENUM */
+	uint32_t min, max;        /* OPT_UINT */
+};
+
+/* Ends with name == NULL. */
+extern const struct opt_desc opt_descs[];
+
+void opts_init(struct opts *o);
+void opts_deinit(struct opts *o);
+const struct opt_desc *opt_find(const char *name); /* exact name, or unique prefix */
+/* ERR_USAGE names the values allowed; `o` untouched on failure. */
+struct err *opts_set(struct opts *o, const struct opt_desc *d, const char *value);
+/* Caller frees. */
+char *opts_get(const struct opts *o, const struct opt_desc *d);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine as the shell sees it: a session holds at most one target and one
+ * run of the pipeline over it.  This header and engine/snap.h are all that
+ * shell/ needs; nothing here prints, and nothing here knows a terminal.
+ *
+ * Threads: all calls come from one thread, except session_interrupt(), which is
+ * async-signal-safe.
+ */
+#ifndef STEPDUMP_SESSION_H
+#define STEPDUMP_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/err.h"
+#include "engine/opts.h"
+#include "proto/snapshot.pb-c.h"
+
+struct session;
+
+/* Forks the keeper (see engine/keeper.h), so call it before starting threads or curses. */
+struct err *session_create(struct session **ret);
+/* Detaches (target untouched or cured), removes what is staged.  NULL is fine.  The error
+ * says that the target could not be restored (ERR_HARM); the session is gone all the same. */
+struct err *session_destroy(struct session *s);
+
+/* Async-signal-safe: the pipeline stops before its next unit with ERR_INTERRUPTED.
+ * Cleared when the next run command starts. */
+void session_interrupt(struct session *s);
+
+/* ---- target ------------------------------------------------------------- */
+
+/*
+ * session_attach - freeze all threads of `pid` and collect its mappings.
+ * Target: stopped by ptrace; nothing in it is changed (infection waits for prepare).
+ * Fails:  ERR_STATE a target is attached already; ERR_TARGET no such process, traced already,
+ *         zombie, kernel thread, not ours; ERR_REFUSED it has memory that cannot be dumped.
+ *         After failure the target runs on, untouched.
+ */
+struct err *session_attach(struct session *s, pid_t pid);
+
+/* Starts argv[0..] (NULL-terminated, PATH searched) as a session of its own with /dev/null as
+ * stdin, waits until it has exec'ed, and attaches.  It outlives us. */
+struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret);
+
+/* Aborts the pipeline, cures, lets go.  The target runs if it ran.  ERR_HARM if that failed. */
+struct err *session_detach(struct session *s);
+
+/* Sends SIGKILL to the target: the only way in which we ever end it. */
+struct err *session_kill(struct session *s);
+
+/* Removes from `pid` what an earlier, killed dumper left (parasite mappings, borrowed
+ * registers in a journal).  *report_ret: one line per thing found, caller frees. */
+struct err *session_rescue(struct session *s, pid_t pid, char **report_ret);
+
+/* ---- state that the dispatcher asks for -------------------------------- */
+
+bool session_has_target(const struct session *s);   /* attached, also if it died meanwhile */
+bool session_target_gone(struct session *s);        /* it died; polls the keeper */
+bool session_has_pipeline(const struct session *s); /* prepare has begun, not yet done/aborted */
+bool session_past_gate(const struct session *s);    /* committed */
+pid_t session_pid(const struct session *s);         /* 0: none */
+/* "ready", "pmc-fill", "drain 5/8", "gate", "done": for the prompt.  Writes at most `len` bytes. */
+void session_position(const struct session *s, char *buf, size_t len);
+/* One clause on what the target is now: "target 4242 frozen, its memory untouched".
+ * Every error report ends with it. */
+void session_state_clause(struct session *s, char *buf, size_t len);
+struct opts *session_opts(struct session *s);
+
+/* ---- run control --------------------------------------------------------- */
+
+enum run_kind {
+	RUN_STEP,     /* to the next change of phase */
+	RUN_NEXT,     /* `count` units */
+	RUN_FINISH,   /* to the end of the chunk (all ppbs of it transferred) */
+	RUN_CONTINUE, /* to a breakpoint, or the commit gate */
+	RUN_UNTIL,    /* like continue, with a temporary breakpoint at `where` */
+};
+
+struct run_request {
+	enum run_kind kind;
+	unsigned count;    /* RUN_STEP, RUN_NEXT: how many times; 0 means 1 */
+	const char *where; /* RUN_UNTIL: as for session_break() */
+	/* Called about ten times a second while it runs, and never more often; may be NULL.
+	 * It may take a snapshot.  It must not run or change anything. */
+	void (*progress)(struct session *s, void *arg);
+	void *progress_arg;
+};
+
+/*
+ * session_run - advance the pipeline.
+ * *stop_ret (caller frees with stepdump__stop__free_unpacked(.., NULL)) is set on success,
+ * and also when a unit failed or the operator interrupted, so that what was done can be shown.
+ * A failed unit changes nothing that was done before; the same unit is tried again by the
+ * next run command.
+ */
+struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret);
+
+/*
+ * session_commit - pass the gate: run what is left, check, fsync, rename to `dir`, reset.
+ * dir NULL: the directory from `set dir`.  It must not exist, or be an empty directory.
+ * With `set xfer null` it refuses (nothing to publish).
+ * After failure before the rename: nothing at `dir`, pipeline as it was, can be retried.
+ */
+struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **stop_ret);
+
+/* Back to before prepare: pipes and staged files dropped, protections restored, still attached. */
+struct err *session_restart(struct session *s);
+/* Same, and cures: as right after attach. */
+struct err *session_abort(struct session *s);
+
+/* ---- breakpoints --------------------------------------------------------- */
+
+/*
+ * where :=  PHASE [if FIELD == N]...   FIELD is ppb, vma, chunk, shmem
+ *        |  0xADDR or hex ADDR          the page is scanned, or transferred
+ *        |  vma N | vma ADDR            pmc-fill of that VMA begins
+ *        |  verdict NAME                a run with that verdict ("hole", "zero", ...)
+ *        |  fail                        any unit fails
+ *        |  chunk N                     chunk N begins
+ * Stops before the unit that matches.
+ */
+struct err *session_break(struct session *s, const char *where, bool temporary, unsigned *number_ret);
+/* number 0: all. */
+struct err *session_delete_break(struct session *s, unsigned number);
+
+/* ---- looking ------------------------------------------------------------- */
+
+/* What a snapshot holds.  Everything is bounded: a process of 64 GiB gives a small one. */
+struct snap_request {
+	bool target, threads, vmas, pmc, page_pipe, shmem, xfer, parents, tracker;
+	bool counters, checks, events, caps, settings, cursor, breakpoints, error;
+	bool vma_counts;       /* verdict counts per VMA */
+	bool pmc_regions;
+	uint32_t vma_first, vma_nr;   /* window of vmas; vma_nr 0: all */
+	int32_t iovs_of_ppb;          /* -1: of all ppbs; -2: none */
+	uint32_t iov_first, iov_max;  /* window inside each ppb; iov_max 0: all */
+	uint32_t hole_first, hole_max;/* hole_max 0: all */
+	uint64_t runs_start, runs_end;/* verdict runs of this range; equal: none */
+	uint32_t runs_max;            /* 0: 65536 */
+	uint32_t events_max;          /* 0: 100 */
+	const uint64_t *why; size_t nr_why;
+	struct { uint64_t vaddr; uint32_t len; } peek; /* len 0: none; at most 1 MiB */
+	const char *peek_source;      /* NULL or "target", "pipe", "image" */
+};
+
+/* Everything but runs, why and peek. */
+struct snap_request snap_request_all(void);
+/* Nothing: set what is wanted. */
+struct snap_request snap_request_none(void);
+
+/* Caller frees with stepdump__snapshot__free_unpacked(.., NULL). */
+struct err *snap_take(struct session *s, const struct snap_request *req, Stepdump__Snapshot **ret);
+
+/* Names as used in commands, prompts, breakpoints: "pmc-fill", "hole".  -1 if unknown. */
+const char *phase_name(Stepdump__Phase p);
+int phase_from_name(const char *name);
+const char *verdict_name(Stepdump__Verdict v);
+int verdict_from_name(const char *name);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Any protobuf-c message as JSON, by one walk over its descriptor.
+ *
+ * Names are those of the .proto file; enums by lower-case name; 64-bit numbers as JSON
+ * integers; bytes as hex text; absent optional fields are left out; repeated fields are always
+ * there, possibly empty.
+ */
+#ifndef STEPDUMP_JSON_H
+#define STEPDUMP_JSON_H
+
+#include <json-c/json.h>
+#include <protobuf-c/protobuf-c.h>
+
+/* NULL only when out of memory.  Caller: json_object_put(). */
+json_object *pb_to_json(const ProtobufCMessage *m);
+
+#endif
