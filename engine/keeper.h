@@ -79,8 +79,10 @@ struct keeper_parasite {
  * Target: its leader runs our code (all signals blocked); other threads stay stopped.  A
  *         mapping "/memfd:CRIUMFD..." appears.  The parasite serves `sock` (see parasite/proto.h)
  *         until that socket or the keeper's closes; then it undoes what it did (protections).
+ * max_mprotect: how many VMAs PC_MPROTECT may change at the most: room for their journal in the
+ *         parasite's own argument area.
  */
-struct err *keeper_infect(struct keeper *k, pid_t pid, struct keeper_parasite *ret);
+struct err *keeper_infect(struct keeper *k, pid_t pid, size_t max_mprotect, struct keeper_parasite *ret);
 
 /*
  * keeper_cure - end the parasite, unmap it, put registers, FPU state, signal mask back.
