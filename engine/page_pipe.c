@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Mirrors criu/page-pipe.c.  Differs in: pages are added by runs, not one by one; an array of
+ * iovs belongs to its ppb (bounded by its pipe) instead of one array sized by all private
+ * pages, so a terabyte of reserved memory costs nothing; a refused pipe size is remembered.
+ */
+#include "engine/page_pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "engine/vma.h"
+
+void page_pipe_init(struct page_pipe *pp, unsigned max_pipes, unsigned ask_pages)
+{
+	*pp = (struct page_pipe){
+		.max_pipes = max_pipes,
+		.ask_pages = ask_pages ? ask_pages : PIPE_ASK_PAGES,
+	};
+}
+
+void page_pipe_deinit(struct page_pipe *pp)
+{
+	for (unsigned i = 0; i < pp->nr_pipes; i++) {
+		close(pp->ppb[i].p[0]);
+		close(pp->ppb[i].p[1]);
+		free(pp->ppb[i].iov);
+	}
+	free(pp->ppb);
+	free(pp->hole);
+	*pp = (struct page_pipe){ 0 };
+}
+
+void page_pipe_reinit(struct page_pipe *pp)
+{
+	pp->nr_ppbs = 0;
+	pp->nr_holes = 0;
+}
+
+static struct err *make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb)
+{
+	if (pipe2(ppb->p, O_CLOEXEC | O_NONBLOCK))
+		return err_hint(err_sys(errno, "make pipe %u for the page-pipe", pp->nr_pipes),
+				"raise the limit of open files (ulimit -n)");
+	int size = fcntl(ppb->p[1], F_GETPIPE_SZ);
+
+	ppb->pipe_size = size > 0 ? (unsigned)size / PAGE_SIZE_4K : 1;
+	ppb->pipe_asked = ppb->pipe_size;
+	pp->pipes_made++;
+	return NULL;
+}
+
+/* Takes the next pipe into use, making one if need be.  *ret is NULL when the chunk is full. */
+static struct err *ppb_open(struct page_pipe *pp, unsigned flags, struct page_pipe_buf **ret)
+{
+	*ret = NULL;
+	if (pp->max_pipes && pp->nr_ppbs == pp->max_pipes)
+		return NULL;
+	if (pp->nr_ppbs == pp->nr_pipes) {
+		if (pp->nr_pipes == pp->cap_ppbs) {
+			unsigned cap = pp->cap_ppbs ? pp->cap_ppbs * 2 : NR_PIPES_PER_CHUNK;
+			void *p = reallocarray(pp->ppb, cap, sizeof(*pp->ppb));
+
+			if (!p)
+				return err_nomem();
+			pp->ppb = p;
+			pp->cap_ppbs = cap;
+		}
+		pp->ppb[pp->nr_pipes] = (struct page_pipe_buf){ .p = { -1, -1 } };
+		TRY(make_pipe(pp, &pp->ppb[pp->nr_pipes]));
+		pp->nr_pipes++;
+	}
+
+	struct page_pipe_buf *ppb = &pp->ppb[pp->nr_ppbs++];
+
+	ppb->pages_in = 0;
+	ppb->nr_segs = 0;
+	ppb->next_iov = 0;
+	ppb->flags = flags;
+	ppb->state = PPB_PLANNED;
+	ppb->drain_us = 0;
+	pp->bufs_made++;
+	*ret = ppb;
+	return NULL;
+}
+
+/* Doubles the pipe, up to what was asked for; false if it stays as it is. */
+static bool ppb_grow(struct page_pipe *pp, struct page_pipe_buf *ppb)
+{
+	unsigned want = ppb->pipe_size * 2;
+
+	if (ppb->pipe_size >= pp->ask_pages)
+		return false;
+	if (want > pp->ask_pages)
+		want = pp->ask_pages;
+	if (pp->size_known && want > pp->size_known) {
+		ppb->pipe_asked = want;
+		ppb->grow_errno = pp->size_errno;
+		return false;
+	}
+	ppb->pipe_asked = want;
+
+	int given = fcntl(ppb->p[1], F_SETPIPE_SZ, (int)(want * PAGE_SIZE_4K));
+
+	if (given < 0) {
+		ppb->grow_errno = errno;
+		/* The bound is system-wide (fs.pipe-max-size): no need to ask again for each
+		 * pipe.  The per-user bound is not: it moves with what else the user holds. */
+		if (ppb->pipe_size > PIPE_START_PAGES) {
+			pp->size_known = ppb->pipe_size;
+			pp->size_errno = errno;
+		}
+		return false;
+	}
+	ppb->pipe_size = (unsigned)given / PAGE_SIZE_4K;
+	ppb->grow_errno = 0;
+	return true;
+}
+
+static struct err *ppb_add(struct page_pipe_buf *ppb, uint64_t addr, uint64_t nr_pages)
+{
+	struct iovec *last = ppb->nr_segs ? &ppb->iov[ppb->nr_segs - 1] : NULL;
+
+	if (last && (uint64_t)last->iov_base + last->iov_len == addr) {
+		last->iov_len += nr_pages * PAGE_SIZE_4K;
+	} else {
+		if (ppb->nr_segs == ppb->cap_segs) {
+			unsigned cap = ppb->cap_segs ? ppb->cap_segs * 2 : 64;
+			void *p = reallocarray(ppb->iov, cap, sizeof(*ppb->iov));
+
+			if (!p)
+				return err_nomem();
+			ppb->iov = p;
+			ppb->cap_segs = cap;
+		}
+		ppb->iov[ppb->nr_segs++] = (struct iovec){
+			.iov_base = (void *)addr,
+			.iov_len = nr_pages * PAGE_SIZE_4K,
+		};
+	}
+	ppb->pages_in += (unsigned)nr_pages;
+	return NULL;
+}
+
+struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
+				unsigned flags, uint64_t *added_ret)
+{
+	uint64_t added = 0;
+	struct page_pipe_buf *ppb = pp->nr_ppbs ? &pp->ppb[pp->nr_ppbs - 1] : NULL;
+
+	if (ppb && ppb->flags != flags)
+		ppb = NULL;
+	while (added < nr_pages) {
+		if (ppb && ppb->pages_in == ppb->pipe_size && !ppb_grow(pp, ppb))
+			ppb = NULL;
+		if (!ppb) {
+			TRY(ppb_open(pp, flags, &ppb));
+			if (!ppb)
+				break;
+		}
+
+		uint64_t n = nr_pages - added;
+
+		while (n > ppb->pipe_size - ppb->pages_in && ppb_grow(pp, ppb))
+			;
+		if (n > ppb->pipe_size - ppb->pages_in)
+			n = ppb->pipe_size - ppb->pages_in;
+		TRY(ppb_add(ppb, addr + added * PAGE_SIZE_4K, n));
+		added += n;
+	}
+	*added_ret = added;
+	return NULL;
+}
+
+struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
+			       unsigned flags)
+{
+	struct page_pipe_hole *last = pp->nr_holes ? &pp->hole[pp->nr_holes - 1] : NULL;
+
+	if (last && last->flags == flags && last->start + last->nr_pages * PAGE_SIZE_4K == addr) {
+		last->nr_pages += nr_pages;
+		return NULL;
+	}
+	if (pp->nr_holes == pp->cap_holes) {
+		void *p = reallocarray(pp->hole, pp->cap_holes + PP_HOLES_BATCH, sizeof(*pp->hole));
+
+		if (!p)
+			return err_nomem();
+		pp->hole = p;
+		pp->cap_holes += PP_HOLES_BATCH;
+	}
+	pp->hole[pp->nr_holes++] = (struct page_pipe_hole){
+		.start = addr, .nr_pages = nr_pages, .flags = flags
+	};
+	return NULL;
+}
+
+struct err *page_pipe_empty(struct page_pipe_buf *ppb)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null < 0)
+		return err_sys(errno, "open /dev/null to empty a pipe");
+
+	struct err *e = NULL;
+	uint64_t left;
+
+	while (!e && (left = page_pipe_in_pipe(ppb)) > 0)
+		if (splice(ppb->p[0], NULL, null, NULL, left, 0) < 0)
+			e = err_sys(errno, "empty a pipe of the page-pipe");
+	close(null);
+	if (!e)
+		ppb->state = PPB_PLANNED;
+	return e;
+}
+
+uint64_t page_pipe_in_pipe(const struct page_pipe_buf *ppb)
+{
+	int n = 0;
+
+	return ioctl(ppb->p[0], FIONREAD, &n) || n < 0 ? 0 : (uint64_t)n;
+}
+
+uint64_t ppb_pages(const struct page_pipe_buf *ppb, unsigned from, unsigned to)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = from; i < to; i++)
+		pages += ppb->iov[i].iov_len / PAGE_SIZE_4K;
+	return pages;
+}
+
+/* Index of the iov that holds addr, or -1: iovs ascend. */
+static ssize_t iov_find(const struct page_pipe_buf *ppb, uint64_t addr)
+{
+	unsigned lo = 0, hi = ppb->nr_segs;
+
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+		uint64_t start = (uint64_t)ppb->iov[mid].iov_base;
+
+		if (addr < start)
+			hi = mid;
+		else if (addr - start >= ppb->iov[mid].iov_len)
+			lo = mid + 1;
+		else
+			return mid;
+	}
+	return -1;
+}
+
+bool page_pipe_find(const struct page_pipe *pp, uint64_t addr, unsigned *ppb_ret,
+		    unsigned *iov_ret, uint64_t *page_off_ret)
+{
+	for (unsigned i = 0; i < pp->nr_ppbs; i++) {
+		ssize_t iov = iov_find(&pp->ppb[i], addr);
+
+		if (iov < 0)
+			continue;
+		*ppb_ret = i;
+		*iov_ret = (unsigned)iov;
+		*page_off_ret = ppb_pages(&pp->ppb[i], 0, (unsigned)iov) +
+				(addr - (uint64_t)pp->ppb[i].iov[iov].iov_base) / PAGE_SIZE_4K;
+		return true;
+	}
+	return false;
+}
+
+uint64_t page_pipe_planned(const struct page_pipe *pp)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < pp->nr_ppbs; i++)
+		pages += pp->ppb[i].pages_in;
+	return pages;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The page-pipe: pages on their way from the target to an image, held by reference in kernel
+ * pipes, and the holes between them.
+ *
+ *      target memory   ---ppb 0---  --ppb 1--            (iovs: runs of pages, by address)
+ *      holes                 == ==                       (runs that the parent image has)
+ *
+ * A ppb (page_pipe_buf) is one pipe and the iovs whose pages it holds or will hold.  Pages are
+ * first planned (an iov grows), then drained (the parasite vmsplices them), then transferred.
+ * All pages of one ppb have the same flags.  Addresses ascend over all ppbs and over all holes.
+ *
+ * In chunk mode there are at most NR_PIPES_PER_CHUNK pipes; when they are full, they are
+ * drained, transferred and used again.  Otherwise the number of pipes has no bound.
+ *
+ * No function here touches the target.  Mirrors: criu/page-pipe.c.
+ */
+#ifndef STEPDUMP_PAGE_PIPE_H
+#define STEPDUMP_PAGE_PIPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "engine/err.h"
+
+#define NR_PIPES_PER_CHUNK 8u
+#define PIPE_START_PAGES 16u   /* what a new pipe holds: 64 KiB */
+#define PIPE_ASK_PAGES 819u    /* CRIU's bound: 8 pages of 40-byte pipe_buffers */
+#define PP_HOLES_BATCH 32u
+
+#define PPB_LAZY 0x1u          /* pages may be restored lazily */
+#define PP_HOLE_PARENT 0x1u    /* the parent image has them */
+
+enum ppb_state {
+	PPB_PLANNED, /* iovs filled, pipe empty (or partly transferred, see next_iov) */
+	PPB_DRAINED, /* the pipe holds the pages of iovs [next_iov, nr_segs) */
+	PPB_SENT,    /* all transferred */
+};
+
+struct page_pipe_buf {
+	int p[2];             /* read end, write end; owned */
+	unsigned pipe_size;   /* pages that the pipe can hold, as the kernel says */
+	unsigned pipe_asked;  /* the last size asked for */
+	int grow_errno;       /* why it did not grow; 0: it did, or did not have to */
+	unsigned pages_in;    /* planned pages */
+	unsigned nr_segs;     /* iovs */
+	unsigned cap_segs;
+	struct iovec *iov;    /* in the target's address space (or ours, for shared objects) */
+	unsigned flags;       /* PPB_* */
+	enum ppb_state state;
+	unsigned next_iov;    /* first one not yet transferred */
+	uint64_t drain_us;
+};
+
+struct page_pipe_hole {
+	uint64_t start;    /* bytes */
+	uint64_t nr_pages;
+	unsigned flags;    /* PP_HOLE_* */
+};
+
+struct page_pipe {
+	struct page_pipe_buf *ppb;  /* pipes that exist; the first nr_ppbs are in use */
+	unsigned nr_ppbs, nr_pipes, cap_ppbs;
+	struct page_pipe_hole *hole;
+	unsigned nr_holes, cap_holes;
+	unsigned max_pipes;         /* 0: no bound */
+	unsigned ask_pages;         /* how far a pipe may grow */
+	unsigned size_known;        /* what the kernel refuses to exceed; 0: not met yet */
+	int size_errno;
+	/* since creation, for stats: CRIU's page_pipes, page_pipe_bufs */
+	uint64_t pipes_made, bufs_made;
+};
+
+/* max_pipes 0: no bound.  Makes no pipe yet. */
+void page_pipe_init(struct page_pipe *pp, unsigned max_pipes, unsigned ask_pages);
+void page_pipe_deinit(struct page_pipe *pp);
+
+/*
+ * page_pipe_add_pages - plan a run of pages.
+ * *added_ret <= nr_pages is how many found room.  Fewer than asked means: the chunk is full
+ * (CRIU's -EAGAIN); drain, transfer, page_pipe_reinit(), and go on with the rest.
+ * Fails only if a pipe cannot be made (EMFILE, ENFILE) or memory is out.
+ */
+struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
+				unsigned flags, uint64_t *added_ret);
+struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
+			       unsigned flags);
+
+/* Forget iovs and holes, keep the pipes (which must be empty) for the next chunk. */
+void page_pipe_reinit(struct page_pipe *pp);
+
+/* Throw away what is in a ppb's pipe, so that it can be drained again from next_iov on. */
+struct err *page_pipe_empty(struct page_pipe_buf *ppb);
+
+/* FIONREAD: bytes that the kernel says are in the pipe. */
+uint64_t page_pipe_in_pipe(const struct page_pipe_buf *ppb);
+
+/* Pages of iovs [from, to). */
+uint64_t ppb_pages(const struct page_pipe_buf *ppb, unsigned from, unsigned to);
+
+/* Where `addr` lies: ppb, iov and page offset inside the ppb.  False: nowhere. */
+bool page_pipe_find(const struct page_pipe *pp, uint64_t addr, unsigned *ppb_ret,
+		    unsigned *iov_ret, uint64_t *page_off_ret);
+
+uint64_t page_pipe_planned(const struct page_pipe *pp);
+
+#endif
