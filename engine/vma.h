@@ -66,7 +66,8 @@ struct vma {
 	uint64_t ino;         /* st_ino of the file; 0 for anonymous memory */
 	uint64_t rss_bytes, swap_bytes; /* from smaps, when collected */
 	uint32_t hugepage_kb; /* KernelPageSize, 4 if ordinary */
-	char *name;           /* path, "[heap]", "/SYSV...", or "" for none; owned by the list */
+	char *name;           /* as the kernel prints it (newline is \012): path, "[heap]",
+			       * "/SYSV...", or "" for none; owned by the list (vma_list_add) */
 	const char *unsupp;   /* static text: why VMA_UNSUPP is set; else NULL */
 };
 
@@ -100,6 +101,24 @@ bool vma_never_dumped(const struct vma *v);
  * "vsyscall", "aio", "hugetlb", "droppable", "guard", "device", ...: one short static word. */
 const char *vma_kind(const struct vma *v);
 
+/* Mapping of a parasite, CRIU's or ours, living or left behind: never part of a dump. */
+bool vma_is_parasite(const struct vma *v);
+
+/*
+ * Names of the bits, lowest bit first, static strings; returns how many.  Bits without a
+ * name are left out.  "REGULAR", "ANON_PRIVATE"; "MAP_PRIVATE"; "MADV_DONTDUMP".
+ */
+size_t vma_status_names(uint32_t status, const char *out[32]);
+size_t vma_flag_names(uint32_t flags, const char *out[32]);
+size_t vma_madv_names(uint64_t madv, const char *out[64]);
+/* As in /proc/PID/maps: "rw-p", "r--s". */
+void vma_prot_str(uint32_t prot, bool shared, char out[5]);
+
+/* Appends a copy of *v, with a copy of `name` ("" or NULL: none); updates no totals.
+ * v->name is ignored.  *v must lie at or above the end of the last one. */
+struct err *vma_list_add(struct vma_list *l, const struct vma *v, const char *name);
+/* Computes the totals of the list anew. */
+void vma_list_count(struct vma_list *l);
 void vma_list_deinit(struct vma_list *l);
 /* Index of the VMA that holds `vaddr`, or -1. */
 ssize_t vma_list_find(const struct vma_list *l, uint64_t vaddr);
