@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/image.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/files.pb-c.h"
+#include "proto/inventory.pb-c.h"
+#include "proto/mm.pb-c.h"
+#include "proto/pagemap.pb-c.h"
+#include "proto/pstree.pb-c.h"
+#include "proto/stats.pb-c.h"
+
+#define MAGIC_COMMON 0x54564319u
+#define MAGIC_SERVICE 0x55105940u
+
+#define BUFFER_SIZE (64u << 10)
+
+static const struct image_desc descs[IMG_NR] = {
+	[IMG_INVENTORY] = { IMG_INVENTORY, "INVENTORY", 0x58313116, FRAMING_INVENTORY,
+			    "inventory.img", NULL, NULL, &criu__inventory_entry__descriptor },
+	[IMG_PSTREE] = { IMG_PSTREE, "PSTREE", 0x50273030, FRAMING_COMMON,
+			 "pstree.img", NULL, NULL, &criu__pstree_entry__descriptor },
+	[IMG_CORE] = { IMG_CORE, "CORE", 0x55053847, FRAMING_COMMON,
+		       "core-", ".img", NULL, &criu__core_entry__descriptor },
+	[IMG_IDS] = { IMG_IDS, "IDS", 0x54432030, FRAMING_COMMON,
+		      "ids-", ".img", NULL, &criu__task_kobj_ids_entry__descriptor },
+	[IMG_MM] = { IMG_MM, "MM", 0x57492820, FRAMING_COMMON,
+		     "mm-", ".img", NULL, &criu__mm_entry__descriptor },
+	[IMG_PAGEMAP] = { IMG_PAGEMAP, "PAGEMAP", 0x56084025, FRAMING_COMMON, "pagemap-", ".img",
+			  &criu__pagemap_head__descriptor, &criu__pagemap_entry__descriptor },
+	[IMG_SHMEM_PAGEMAP] = { IMG_SHMEM_PAGEMAP, "PAGEMAP", 0x56084025, FRAMING_COMMON,
+				"pagemap-shmem-", ".img", &criu__pagemap_head__descriptor,
+				&criu__pagemap_entry__descriptor },
+	[IMG_FILES] = { IMG_FILES, "FILES", 0x56303138, FRAMING_COMMON,
+			"files.img", NULL, NULL, &criu__file_entry__descriptor },
+	[IMG_REG_FILES] = { IMG_REG_FILES, "REG_FILES", 0x50363636, FRAMING_COMMON,
+			    "reg-files.img", NULL, NULL, &criu__reg_file_entry__descriptor },
+	[IMG_MEMFD] = { IMG_MEMFD, "MEMFD_INODE", 0x48453499, FRAMING_COMMON,
+			"memfd.img", NULL, NULL, &criu__memfd_inode_entry__descriptor },
+	[IMG_STATS_DUMP] = { IMG_STATS_DUMP, "STATS", 0x57093306, FRAMING_SERVICE,
+			     "stats-dump", NULL, NULL, &criu__stats_entry__descriptor },
+	[IMG_STATS_RESTORE] = { IMG_STATS_RESTORE, "STATS", 0x57093306, FRAMING_SERVICE,
+				"stats-restore", NULL, NULL, &criu__stats_entry__descriptor },
+};
+
+const struct image_desc *image_desc(enum image_kind kind)
+{
+	return &descs[kind];
+}
+
+/* The decimal id between prefix and suffix; leading zeros or signs would make two names for one. */
+static bool parse_id(const char *name, const struct image_desc *d, uint64_t *ret)
+{
+	size_t plen = strlen(d->prefix);
+	char *end;
+
+	if (strncmp(name, d->prefix, plen) || !isdigit((unsigned char)name[plen]))
+		return false;
+	if (name[plen] == '0' && isdigit((unsigned char)name[plen + 1]))
+		return false;
+	errno = 0;
+	unsigned long long id = strtoull(name + plen, &end, 10);
+	if (errno || strcmp(end, d->suffix))
+		return false;
+	*ret = id;
+	return true;
+}
+
+const struct image_desc *image_desc_by_name(const char *name, uint64_t *id_ret)
+{
+	for (const struct image_desc *d = descs; d < descs + IMG_NR; d++) {
+		uint64_t id = 0;
+
+		if (d->suffix ? !parse_id(name, d, &id) : strcmp(name, d->prefix))
+			continue;
+		if (id_ret)
+			*id_ret = id;
+		return d;
+	}
+	return NULL;
+}
+
+const char *image_name(enum image_kind kind, uint64_t id, char buf[IMAGE_NAME_MAX])
+{
+	const struct image_desc *d = &descs[kind];
+
+	if (d->suffix)
+		snprintf(buf, IMAGE_NAME_MAX, "%s%" PRIu64 "%s", d->prefix, id, d->suffix);
+	else
+		snprintf(buf, IMAGE_NAME_MAX, "%s", d->prefix);
+	return buf;
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+struct image_writer {
+	ProtobufCBuffer base; /* first: packing appends straight to the file buffer */
+	const struct image_desc *desc;
+	int fd;
+	int write_errno;      /* sticky: append callbacks cannot fail */
+	char name[IMAGE_NAME_MAX];
+	size_t used;
+	uint8_t buf[BUFFER_SIZE];
+};
+
+static bool write_all(int fd, const uint8_t *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		data += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static void flush(struct image_writer *w)
+{
+	if (!w->write_errno && !write_all(w->fd, w->buf, w->used))
+		w->write_errno = errno;
+	w->used = 0;
+}
+
+static void append(ProtobufCBuffer *base, size_t len, const uint8_t *data)
+{
+	struct image_writer *w = (struct image_writer *)base;
+
+	if (len > BUFFER_SIZE - w->used)
+		flush(w);
+	if (len > BUFFER_SIZE) {
+		if (!w->write_errno && !write_all(w->fd, data, len))
+			w->write_errno = errno;
+		return;
+	}
+	memcpy(w->buf + w->used, data, len);
+	w->used += len;
+}
+
+static void append_u32(struct image_writer *w, uint32_t v)
+{
+	append(&w->base, sizeof(v), (const uint8_t *)&v);
+}
+
+struct err *image_create(int dirfd, const char *name, enum image_kind kind, struct image_writer **ret)
+{
+	struct image_writer *w = malloc(sizeof(*w));
+
+	if (!w)
+		return err_nomem();
+	w->base.append = append;
+	w->desc = &descs[kind];
+	w->write_errno = 0;
+	w->used = 0;
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	w->fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (w->fd < 0) {
+		struct err *e = err_sys(errno, "create %s", name);
+
+		free(w);
+		return e;
+	}
+	if (w->desc->framing != FRAMING_INVENTORY)
+		append_u32(w, w->desc->framing == FRAMING_COMMON ? MAGIC_COMMON : MAGIC_SERVICE);
+	append_u32(w, w->desc->magic);
+	*ret = w;
+	return NULL;
+}
+
+struct err *image_write(struct image_writer *w, const ProtobufCMessage *m)
+{
+	size_t len = protobuf_c_message_get_packed_size(m);
+
+	if (len > IMAGE_ENTRY_MAX)
+		return err_new(ERR_CHECK, "write %s: message of %zu bytes is longer than %u",
+			       w->name, len, IMAGE_ENTRY_MAX);
+	append_u32(w, (uint32_t)len);
+	protobuf_c_message_pack_to_buffer(m, &w->base);
+	return w->write_errno ? err_sys(w->write_errno, "write %s", w->name) : NULL;
+}
+
+struct err *image_finish(struct image_writer *w)
+{
+	struct err *e = NULL;
+
+	flush(w);
+	if (w->write_errno)
+		e = err_sys(w->write_errno, "write %s", w->name);
+	if (close(w->fd) < 0 && errno != EINTR)
+		e = err_first(e, err_sys(errno, "close %s", w->name));
+	free(w);
+	return e;
+}
+
+void image_abandon(struct image_writer *w)
+{
+	if (!w)
+		return;
+	close(w->fd);
+	free(w);
+}
+
+struct err *image_write_one(int dirfd, enum image_kind kind, uint64_t id, const ProtobufCMessage *m)
+{
+	struct image_writer *w;
+	char name[IMAGE_NAME_MAX];
+
+	TRY(image_create(dirfd, image_name(kind, id, name), kind, &w));
+	struct err *e = image_write(w, m);
+	return err_first(e, image_finish(w));
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+struct image_reader {
+	const struct image_desc *desc;
+	int fd;
+	char name[IMAGE_NAME_MAX];
+	uint64_t size;         /* of the file, when opened */
+	uint64_t pos;          /* next byte that the caller of take() gets */
+	uint64_t entry_offset;
+	size_t nr_entries;     /* read so far */
+	uint8_t *payload;      /* of the current message; grows */
+	size_t payload_cap;
+	size_t start, end;     /* unread part of buf */
+	uint8_t buf[BUFFER_SIZE];
+};
+
+/* Copies exactly `len` bytes; the caller has checked that the file has them. */
+static struct err *take(struct image_reader *r, void *dst, size_t len)
+{
+	uint8_t *out = dst;
+
+	while (len) {
+		if (r->start == r->end) {
+			ssize_t n = read(r->fd, r->buf, sizeof(r->buf));
+
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0)
+				return err_sys(errno, "read %s", r->name);
+			if (!n)
+				return err_new(ERR_FORMAT, "read %s: it became shorter meanwhile", r->name);
+			r->start = 0;
+			r->end = (size_t)n;
+		}
+		size_t n = r->end - r->start < len ? r->end - r->start : len;
+
+		memcpy(out, r->buf + r->start, n);
+		r->start += n;
+		r->pos += n;
+		out += n;
+		len -= n;
+	}
+	return NULL;
+}
+
+static struct err *check_magics(struct image_reader *r)
+{
+	uint32_t word[2];
+	bool inventory = r->desc->framing == FRAMING_INVENTORY;
+	size_t nr = inventory ? 1 : 2;
+	uint32_t head = r->desc->framing == FRAMING_SERVICE ? MAGIC_SERVICE : MAGIC_COMMON;
+
+	if (r->size < nr * sizeof(word[0]))
+		return err_new(ERR_FORMAT, "read %s: %" PRIu64 " bytes are too few for an image",
+			       r->name, r->size);
+	TRY(take(r, word, nr * sizeof(word[0])));
+	if (!inventory && word[0] != head)
+		return err_new(ERR_FORMAT, "read %s: head magic %08x, expected %08x", r->name,
+			       word[0], head);
+	if (word[nr - 1] != r->desc->magic)
+		return err_new(ERR_FORMAT, "read %s: type magic %08x, expected %08x (%s)", r->name,
+			       word[nr - 1], r->desc->magic, r->desc->magic_name);
+	return NULL;
+}
+
+static struct err *reader_init(struct image_reader *r, int dirfd)
+{
+	struct stat st;
+
+	/* O_NONBLOCK: a FIFO of that name must not hang us before fstat() tells. */
+	r->fd = openat(dirfd, r->name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (r->fd < 0)
+		return err_sys(errno, "open %s", r->name);
+	if (fstat(r->fd, &st) < 0)
+		return err_sys(errno, "stat %s", r->name);
+	if (!S_ISREG(st.st_mode))
+		return err_new(ERR_FORMAT, "read %s: not a regular file", r->name);
+	r->size = (uint64_t)st.st_size;
+	return check_magics(r);
+}
+
+struct err *image_open(int dirfd, const char *name, enum image_kind kind, struct image_reader **ret)
+{
+	struct image_reader *r = malloc(sizeof(*r));
+
+	if (!r)
+		return err_nomem();
+	memset(r, 0, offsetof(struct image_reader, buf));
+	r->desc = &descs[kind];
+	r->fd = -1;
+	snprintf(r->name, sizeof(r->name), "%s", name);
+
+	struct err *e = reader_init(r, dirfd);
+	if (e) {
+		image_close(r);
+		return e;
+	}
+	*ret = r;
+	return NULL;
+}
+
+/*
+ * Parsing multiplies: a two-byte empty submessage becomes a hundred-byte struct.  A file of 64
+ * MiB must not be able to ask for gigabytes.  What this returns is plain malloc memory, so
+ * messages are freed with the default allocator.
+ */
+#define UNPACK_MAX (512u << 20)
+
+static void *unpack_alloc(void *budget, size_t size)
+{
+	size_t *left = budget;
+
+	if (size > *left)
+		return NULL;
+	*left -= size;
+	return malloc(size);
+}
+
+static void unpack_free(void *budget, void *p)
+{
+	free(p);
+}
+
+static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *d, size_t len, const uint8_t *data)
+{
+	size_t left = UNPACK_MAX;
+	ProtobufCAllocator a = { unpack_alloc, unpack_free, &left };
+
+	return protobuf_c_message_unpack(d, &a, len, data);
+}
+
+static struct err *malformed(const struct image_reader *r, const char *what)
+{
+	return err_new(ERR_FORMAT, "read %s: entry %zu at offset %" PRIu64 ": %s", r->name,
+		       r->nr_entries, r->entry_offset, what);
+}
+
+static struct err *read_payload(struct image_reader *r, uint32_t len)
+{
+	if (len > r->payload_cap) {
+		uint8_t *p = realloc(r->payload, len);
+
+		if (!p)
+			return err_nomem();
+		r->payload = p;
+		r->payload_cap = len;
+	}
+	return take(r, r->payload, len);
+}
+
+struct err *image_next(struct image_reader *r, ProtobufCMessage **ret)
+{
+	bool single = r->desc->framing == FRAMING_INVENTORY;
+	uint32_t len;
+
+	r->entry_offset = r->pos;
+	if (r->pos == r->size) {
+		*ret = NULL;
+		return NULL;
+	}
+	if (single && r->nr_entries)
+		return malformed(r, "bytes after the only entry");
+	if (r->size - r->pos < sizeof(len))
+		return malformed(r, "the file ends inside the length");
+	TRY(take(r, &len, sizeof(len)));
+	if (len > r->size - r->pos)
+		return malformed(r, "the file ends inside the entry");
+	if (len > IMAGE_ENTRY_MAX)
+		return malformed(r, "longer than any image entry");
+	TRY(read_payload(r, len));
+
+	const ProtobufCMessageDescriptor *d = r->desc->entry;
+	if (r->desc->head && !r->nr_entries)
+		d = r->desc->head;
+	ProtobufCMessage *m = unpack(d, len, r->payload);
+	if (!m)
+		return malformed(r, "the message does not parse");
+	r->nr_entries++;
+	*ret = m;
+	return NULL;
+}
+
+size_t image_entry_index(const struct image_reader *r)
+{
+	return r->nr_entries - 1;
+}
+
+uint64_t image_entry_offset(const struct image_reader *r)
+{
+	return r->entry_offset;
+}
+
+void image_close(struct image_reader *r)
+{
+	if (!r)
+		return;
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->payload);
+	free(r);
+}
+
+static struct err *read_one(struct image_reader *r, ProtobufCMessage **ret)
+{
+	ProtobufCMessage *first, *second;
+
+	TRY(image_next(r, &first));
+	if (!first)
+		return err_new(ERR_FORMAT, "read %s: it has no entry", r->name);
+	struct err *e = image_next(r, &second);
+	if (!e && second) {
+		protobuf_c_message_free_unpacked(second, NULL);
+		e = err_new(ERR_FORMAT, "read %s: more than one entry", r->name);
+	}
+	if (e) {
+		protobuf_c_message_free_unpacked(first, NULL);
+		return e;
+	}
+	*ret = first;
+	return NULL;
+}
+
+struct err *image_read_one(int dirfd, const char *name, enum image_kind kind, ProtobufCMessage **ret)
+{
+	struct image_reader *r;
+
+	TRY(image_open(dirfd, name, kind, &r));
+	struct err *e = read_one(r, ret);
+	image_close(r);
+	return e;
+}

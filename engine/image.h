@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * CRIU image files: framing, kinds, one-message-at-a-time writing and reading.
+ *
+ * A protobuf image is a head magic (not in inventory.img), a type magic, and then
+ * { u32 length, message } until the end of the file; all integers in host order.
+ * Names are relative to a directory fd; nothing here depends on the working directory.
+ *
+ * Mirrors: criu/image.c open_image(), criu/protobuf.c pb_write_one(), pb_read_one_eof().
+ */
+#ifndef STEPDUMP_IMAGE_H
+#define STEPDUMP_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "engine/err.h"
+
+enum image_kind {
+	IMG_INVENTORY,     /* inventory.img */
+	IMG_PSTREE,        /* pstree.img */
+	IMG_CORE,          /* core-TID.img */
+	IMG_IDS,           /* ids-PID.img */
+	IMG_MM,            /* mm-PID.img */
+	IMG_PAGEMAP,       /* pagemap-PID.img */
+	IMG_SHMEM_PAGEMAP, /* pagemap-shmem-ID.img */
+	IMG_FILES,         /* files.img */
+	IMG_REG_FILES,     /* reg-files.img: files.img of very old sets, read only */
+	IMG_MEMFD,         /* memfd.img */
+	IMG_STATS_DUMP,    /* stats-dump */
+	IMG_STATS_RESTORE, /* stats-restore */
+	IMG_NR
+};
+
+enum image_framing {
+	FRAMING_COMMON,    /* 0x54564319, type magic */
+	FRAMING_SERVICE,   /* 0x55105940, type magic */
+	FRAMING_INVENTORY, /* type magic only */
+};
+
+struct image_desc {
+	enum image_kind kind;
+	const char *magic_name; /* as crit prints it: "PAGEMAP" */
+	uint32_t magic;
+	enum image_framing framing;
+	const char *prefix;     /* the file is prefix + decimal id + suffix ... */
+	const char *suffix;     /* ... or just prefix, if this is NULL */
+	const ProtobufCMessageDescriptor *head;  /* first message, if it differs; else NULL */
+	const ProtobufCMessageDescriptor *entry; /* all (other) messages */
+};
+
+#define IMAGE_NAME_MAX 64
+/* No message is longer: about a million VMAs. */
+#define IMAGE_ENTRY_MAX (64u << 20)
+
+const struct image_desc *image_desc(enum image_kind kind);
+/* Which kind a file name denotes, and its id (0 if it has none); NULL: none of ours.
+ * id_ret may be NULL. */
+const struct image_desc *image_desc_by_name(const char *name, uint64_t *id_ret);
+/* "pagemap-4242.img".  `id` is ignored by kinds that have none.  Returns `buf`. */
+const char *image_name(enum image_kind kind, uint64_t id, char buf[IMAGE_NAME_MAX]);
+
+/* ---- writing ------------------------------------------------------------- */
+
+struct image_writer;
+
+/*
+ * image_create - create or truncate `name` (0644 less the umask, symlinks refused) and write
+ * the magics.  Output is buffered: errors may show up in a later call.
+ * `dirfd` is only used during the call.
+ */
+struct err *image_create(int dirfd, const char *name, enum image_kind kind, struct image_writer **ret);
+/* Appends one message: the head message if the kind has one and this is the first. */
+struct err *image_write(struct image_writer *w, const ProtobufCMessage *m);
+/* Flushes, closes, frees `w`, also on failure.  Durability is the business of staging_publish(). */
+struct err *image_finish(struct image_writer *w);
+/* Closes and frees without flushing: after an error elsewhere.  NULL is fine. */
+void image_abandon(struct image_writer *w);
+
+/* create, one message, finish. */
+struct err *image_write_one(int dirfd, enum image_kind kind, uint64_t id, const ProtobufCMessage *m);
+
+/* ---- reading ------------------------------------------------------------- */
+
+struct image_reader;
+
+/*
+ * image_open - open `name` and check its magics.
+ * Fails: ERR_SYS (ENOENT: for CRIU an absent image is one without entries; the caller
+ * decides), ERR_FORMAT for what is not a regular file of that kind.
+ */
+struct err *image_open(int dirfd, const char *name, enum image_kind kind, struct image_reader **ret);
+/*
+ * image_next - read the next message.
+ * *ret (caller: protobuf_c_message_free_unpacked(.., NULL)) is NULL at the end of the list, which
+ * is the end of the file at an entry boundary.  ERR_FORMAT: an end inside an entry, a length
+ * beyond the file or IMAGE_ENTRY_MAX, a message that does not parse; it names entry and offset.
+ */
+struct err *image_next(struct image_reader *r, ProtobufCMessage **ret);
+/* Number of the message that image_next() returned last, from 0, and its file offset. */
+size_t image_entry_index(const struct image_reader *r);
+uint64_t image_entry_offset(const struct image_reader *r);
+/* NULL is fine. */
+void image_close(struct image_reader *r);
+
+/* open, exactly one message, close.  ERR_FORMAT if there is none or more than one. */
+struct err *image_read_one(int dirfd, const char *name, enum image_kind kind, ProtobufCMessage **ret);
+
+#endif

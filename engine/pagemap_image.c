@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/pagemap_image.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/image.h"
+#include "proto/pagemap.pb-c.h"
+
+#define PAGE_MASK_4K 4095ull
+#define PE_KNOWN (PE_PARENT | PE_LAZY | PE_PRESENT)
+
+const char *pagemap_entry_fault(const struct pagemap_entry *e, const struct pagemap_entry *prev)
+{
+	if (e->vaddr & PAGE_MASK_4K)
+		return "address is not page aligned";
+	if (!e->nr_pages)
+		return "no pages";
+	if (e->flags & ~PE_KNOWN)
+		return "unknown flags";
+	if (!e->flags)
+		return "no flags: pages that are nowhere";
+	if ((e->flags & PE_PARENT) && (e->flags & PE_PRESENT))
+		return "both PARENT and PRESENT";
+	if (prev && e->vaddr < prev->vaddr)
+		return "not in ascending order";
+	if (prev && e->vaddr < pagemap_entry_end(prev))
+		return "overlaps the entry before";
+	return NULL;
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+struct pagemap_writer {
+	struct image_writer *w;
+	struct pagemap_entry last;
+	size_t nr;
+};
+
+struct err *pagemap_writer_open(int dirfd, const char *name, uint32_t pages_id,
+				struct pagemap_writer **ret)
+{
+	Criu__PagemapHead head = CRIU__PAGEMAP_HEAD__INIT;
+	struct pagemap_writer *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return err_nomem();
+	struct err *e = image_create(dirfd, name, IMG_PAGEMAP, &w->w);
+	if (e) {
+		free(w);
+		return e;
+	}
+	head.pages_id = pages_id;
+	e = image_write(w->w, &head.base);
+	if (e) {
+		pagemap_writer_abandon(w);
+		return e;
+	}
+	*ret = w;
+	return NULL;
+}
+
+struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_t nr_pages,
+			       uint32_t flags)
+{
+	struct pagemap_entry entry = { .vaddr = vaddr, .nr_pages = nr_pages, .flags = flags };
+	const char *fault = pagemap_entry_fault(&entry, w->nr ? &w->last : NULL);
+
+	if (!fault && nr_pages > UINT32_MAX)
+		fault = "too many pages for one entry";
+	if (!fault && vaddr > UINT64_MAX - (nr_pages << 12))
+		fault = "leaves the address space";
+	if (fault)
+		return err_vaddr(err_new(ERR_CHECK, "pagemap entry %zu, %" PRIx64 " +%" PRIu64
+					 " pages, flags %x: %s", w->nr, vaddr, nr_pages, flags, fault),
+				 vaddr);
+
+	Criu__PagemapEntry m = CRIU__PAGEMAP_ENTRY__INIT;
+	m.vaddr = vaddr;
+	m.compat_nr_pages = (uint32_t)nr_pages;
+	m.has_flags = true;
+	m.flags = flags;
+	m.has_nr_pages = true;
+	m.nr_pages = nr_pages;
+	TRY(image_write(w->w, &m.base));
+	w->last = entry;
+	w->nr++;
+	return NULL;
+}
+
+size_t pagemap_writer_nr(const struct pagemap_writer *w)
+{
+	return w->nr;
+}
+
+struct err *pagemap_writer_close(struct pagemap_writer *w)
+{
+	struct err *e = image_finish(w->w);
+
+	free(w);
+	return e;
+}
+
+void pagemap_writer_abandon(struct pagemap_writer *w)
+{
+	if (!w)
+		return;
+	image_abandon(w->w);
+	free(w);
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+static struct pagemap_entry normalise(const Criu__PagemapEntry *m)
+{
+	struct pagemap_entry e = {
+		.vaddr = m->vaddr,
+		.nr_pages = m->has_nr_pages ? m->nr_pages : m->compat_nr_pages,
+		.flags = m->has_flags ? m->flags : 0,
+	};
+
+	if (m->has_in_parent && m->in_parent)
+		e.flags |= PE_PARENT;
+	else if (!m->has_flags)
+		e.flags = PE_PRESENT;
+	return e;
+}
+
+static struct err *append(struct pagemap_image *pi, size_t *cap, struct pagemap_entry e)
+{
+	uint64_t pages_max = UINT64_MAX >> 12;
+
+	if (e.nr_pages > pages_max || e.vaddr > UINT64_MAX - (e.nr_pages << 12))
+		return err_vaddr(err_new(ERR_FORMAT, "entry %zu: %" PRIx64 " +%" PRIu64
+					 " pages leaves the address space", pi->nr, e.vaddr, e.nr_pages),
+				 e.vaddr);
+	if ((e.flags & PE_PRESENT) && e.nr_pages > pages_max - pi->nr_present)
+		return err_new(ERR_FORMAT, "entry %zu: more pages than a file can hold", pi->nr);
+	if (pi->nr == *cap) {
+		size_t n = *cap ? *cap * 2 : 64;
+		struct pagemap_entry *p = reallocarray(pi->e, n, sizeof(*p));
+
+		if (!p)
+			return err_nomem();
+		pi->e = p;
+		*cap = n;
+	}
+	e.pages_off = pi->nr_present << 12;
+	if (e.flags & PE_PRESENT)
+		pi->nr_present += e.nr_pages;
+	pi->e[pi->nr++] = e;
+	return NULL;
+}
+
+static struct err *read_entries(struct image_reader *r, struct pagemap_image *pi)
+{
+	ProtobufCMessage *m;
+	size_t cap = 0;
+
+	TRY(image_next(r, &m));
+	if (!m)
+		return err_new(ERR_FORMAT, "no head entry");
+	pi->pages_id = ((Criu__PagemapHead *)m)->pages_id;
+	protobuf_c_message_free_unpacked(m, NULL);
+
+	for (;;) {
+		TRY(image_next(r, &m));
+		if (!m)
+			return NULL;
+		struct pagemap_entry e = normalise((Criu__PagemapEntry *)m);
+
+		protobuf_c_message_free_unpacked(m, NULL);
+		TRY(append(pi, &cap, e));
+	}
+}
+
+struct err *pagemap_image_read(int dirfd, const char *name, struct pagemap_image *ret)
+{
+	struct pagemap_image pi = { 0 };
+	struct image_reader *r;
+
+	TRY(image_open(dirfd, name, IMG_PAGEMAP, &r));
+	struct err *e = read_entries(r, &pi);
+	image_close(r);
+	if (e) {
+		pagemap_image_deinit(&pi);
+		return err_wrap(e, "%s", name);
+	}
+	*ret = pi;
+	return NULL;
+}
+
+void pagemap_image_deinit(struct pagemap_image *pi)
+{
+	free(pi->e);
+	*pi = (struct pagemap_image){ 0 };
+}
+
+struct err *pagemap_image_check(const struct pagemap_image *pi, const char *name)
+{
+	for (size_t i = 0; i < pi->nr; i++) {
+		const char *fault = pagemap_entry_fault(&pi->e[i], i ? &pi->e[i - 1] : NULL);
+
+		if (fault)
+			return err_vaddr(err_new(ERR_CHECK, "%s: entry %zu: %s", name, i, fault),
+					 pi->e[i].vaddr);
+	}
+	return NULL;
+}
+
+ssize_t pagemap_image_find(const struct pagemap_image *pi, uint64_t vaddr)
+{
+	size_t lo = 0, hi = pi->nr;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (vaddr < pi->e[mid].vaddr)
+			hi = mid;
+		else if (vaddr >= pagemap_entry_end(&pi->e[mid]))
+			lo = mid + 1;
+		else
+			return (ssize_t)mid;
+	}
+	return -1;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * pagemap-PID.img and pagemap-shmem-ID.img: which pages an image set holds, and where.
+ *
+ * Ranges are half-open, vaddr is bytes (for shared memory: the byte offset in the object),
+ * nr_pages counts 4096-byte pages.
+ *
+ * Mirrors: criu/page-xfer.c write_pagemap_loc(), criu/pagemap.c init_pagemaps().
+ */
+#ifndef STEPDUMP_PAGEMAP_IMAGE_H
+#define STEPDUMP_PAGEMAP_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/err.h"
+
+#define PE_PARENT 0x1u  /* a hole: the parent image has the pages */
+#define PE_LAZY 0x2u    /* may be restored lazily */
+#define PE_PRESENT 0x4u /* the pages are in pages-N.img */
+
+/* ---- writing ------------------------------------------------------------- */
+
+struct pagemap_writer;
+
+/* Creates `name` in `dirfd` and writes the head.  `dirfd` is only used during the call. */
+struct err *pagemap_writer_open(int dirfd, const char *name, uint32_t pages_id,
+				struct pagemap_writer **ret);
+/*
+ * pagemap_writer_add - append one entry, as it is: the caller merges.
+ * The count is written for both generations of readers, so it must stay below 2^32.
+ * Fails: ERR_CHECK for an entry that is not aligned, empty, without a place for its pages,
+ * or not behind the one before; nothing is written then.
+ */
+struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_t nr_pages,
+			       uint32_t flags);
+size_t pagemap_writer_nr(const struct pagemap_writer *w); /* entries so far */
+/* Flushes, closes, frees `w`, also on failure. */
+struct err *pagemap_writer_close(struct pagemap_writer *w);
+/* Closes and frees without flushing.  NULL is fine. */
+void pagemap_writer_abandon(struct pagemap_writer *w);
+
+/* ---- reading ------------------------------------------------------------- */
+
+struct pagemap_entry {
+	uint64_t vaddr;
+	uint64_t nr_pages;
+	uint32_t flags;     /* PE_*, old spellings translated */
+	uint64_t pages_off; /* byte offset in pages-N.img; means something with PE_PRESENT only */
+};
+
+static inline uint64_t pagemap_entry_end(const struct pagemap_entry *e)
+{
+	return e->vaddr + (e->nr_pages << 12);
+}
+
+struct pagemap_image {
+	uint32_t pages_id;
+	struct pagemap_entry *e;
+	size_t nr;
+	uint64_t nr_present; /* pages in pages-N.img */
+};
+
+/*
+ * pagemap_image_read - the whole of `name` (pagemap-*.img) with old forms made new: in_parent is
+ * PE_PARENT, no flags is PE_PRESENT, the count is field 5 or else field 2.
+ * Fails: ERR_SYS (ENOENT), ERR_FORMAT (also for a range that leaves 64 bits).  Entries come as
+ * the file has them: whether they are in order is for pagemap_image_check().
+ */
+struct err *pagemap_image_read(int dirfd, const char *name, struct pagemap_image *ret);
+void pagemap_image_deinit(struct pagemap_image *pi);
+
+/*
+ * pagemap_entry_fault - what is wrong with an entry in itself and after its predecessor
+ * (NULL: it is the first).  Static text, or NULL for a good entry.
+ */
+const char *pagemap_entry_fault(const struct pagemap_entry *e, const struct pagemap_entry *prev);
+/* ERR_CHECK names the first faulty entry; pagemap_image_find() needs an image without any. */
+struct err *pagemap_image_check(const struct pagemap_image *pi, const char *name);
+/* Index of the entry that holds `vaddr`, or -1. */
+ssize_t pagemap_image_find(const struct pagemap_image *pi, uint64_t vaddr);
+
+#endif
