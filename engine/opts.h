@@ -42,6 +42,10 @@ extern const struct opt_desc opt_descs[];
 void opts_init(struct opts *o);
 void opts_deinit(struct opts *o);
 const struct opt_desc *opt_find(const char *name); /* exact name, or unique prefix */
+/* The same for any table and any struct: the shell keeps its own settings this way. */
+const struct opt_desc *opt_find_in(const struct opt_desc *descs, const char *name);
+struct err *opt_parse(void *base, const struct opt_desc *d, const char *value);
+char *opt_print(const void *base, const struct opt_desc *d);
 /* ERR_USAGE names the values allowed; `o` untouched on failure. */
 struct err *opts_set(struct opts *o, const struct opt_desc *d, const char *value);
 /* Caller frees. */
