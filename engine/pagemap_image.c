@@ -31,33 +31,18 @@ const char *pagemap_entry_fault(const struct pagemap_entry *e, const struct page
 
 /* ---- writing ------------------------------------------------------------- */
 
-struct pagemap_writer {
-	struct image_writer *w;
-	struct pagemap_entry last;
-	size_t nr;
-};
-
-struct err *pagemap_writer_open(int dirfd, const char *name, uint32_t pages_id,
-				struct pagemap_writer **ret)
+struct err *pagemap_writer_open(struct pagemap_writer *w, int dirfd, const char *name,
+				uint32_t pages_id)
 {
 	Criu__PagemapHead head = CRIU__PAGEMAP_HEAD__INIT;
-	struct pagemap_writer *w = calloc(1, sizeof(*w));
 
-	if (!w)
-		return err_nomem();
-	struct err *e = image_create(dirfd, name, IMG_PAGEMAP, &w->w);
-	if (e) {
-		free(w);
-		return e;
-	}
+	*w = (struct pagemap_writer){ 0 };
+	TRY(image_create(dirfd, name, IMG_PAGEMAP, &w->w));
 	head.pages_id = pages_id;
-	e = image_write(w->w, &head.base);
-	if (e) {
+	struct err *e = image_write(w->w, &head.base);
+	if (e)
 		pagemap_writer_abandon(w);
-		return e;
-	}
-	*ret = w;
-	return NULL;
+	return e;
 }
 
 struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_t nr_pages,
@@ -88,25 +73,18 @@ struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_
 	return NULL;
 }
 
-size_t pagemap_writer_nr(const struct pagemap_writer *w)
-{
-	return w->nr;
-}
-
 struct err *pagemap_writer_close(struct pagemap_writer *w)
 {
 	struct err *e = image_finish(w->w);
 
-	free(w);
+	w->w = NULL;
 	return e;
 }
 
 void pagemap_writer_abandon(struct pagemap_writer *w)
 {
-	if (!w)
-		return;
 	image_abandon(w->w);
-	free(w);
+	w->w = NULL;
 }
 
 /* ---- reading ------------------------------------------------------------- */
@@ -126,16 +104,19 @@ static struct pagemap_entry normalise(const Criu__PagemapEntry *m)
 	return e;
 }
 
-static struct err *append(struct pagemap_image *pi, size_t *cap, struct pagemap_entry e)
+static struct err *append(struct pagemap_image *pi, const char *name, size_t *cap,
+			  struct pagemap_entry e)
 {
 	uint64_t pages_max = UINT64_MAX >> 12;
 
 	if (e.nr_pages > pages_max || e.vaddr > UINT64_MAX - (e.nr_pages << 12))
-		return err_vaddr(err_new(ERR_FORMAT, "entry %zu: %" PRIx64 " +%" PRIu64
-					 " pages leaves the address space", pi->nr, e.vaddr, e.nr_pages),
+		return err_vaddr(err_new(ERR_FORMAT, "read %s: entry %zu: %" PRIx64 " +%" PRIu64
+					 " pages leaves the address space", name, pi->nr, e.vaddr,
+					 e.nr_pages),
 				 e.vaddr);
 	if ((e.flags & PE_PRESENT) && e.nr_pages > pages_max - pi->nr_present)
-		return err_new(ERR_FORMAT, "entry %zu: more pages than a file can hold", pi->nr);
+		return err_new(ERR_FORMAT, "read %s: entry %zu: more pages than a file can hold",
+			       name, pi->nr);
 	if (pi->nr == *cap) {
 		size_t n = *cap ? *cap * 2 : 64;
 		struct pagemap_entry *p = reallocarray(pi->e, n, sizeof(*p));
@@ -152,14 +133,14 @@ static struct err *append(struct pagemap_image *pi, size_t *cap, struct pagemap_
 	return NULL;
 }
 
-static struct err *read_entries(struct image_reader *r, struct pagemap_image *pi)
+static struct err *read_entries(struct image_reader *r, const char *name, struct pagemap_image *pi)
 {
 	ProtobufCMessage *m;
 	size_t cap = 0;
 
 	TRY(image_next(r, &m));
 	if (!m)
-		return err_new(ERR_FORMAT, "no head entry");
+		return err_new(ERR_FORMAT, "read %s: it has no head entry", name);
 	pi->pages_id = ((Criu__PagemapHead *)m)->pages_id;
 	protobuf_c_message_free_unpacked(m, NULL);
 
@@ -170,7 +151,7 @@ static struct err *read_entries(struct image_reader *r, struct pagemap_image *pi
 		struct pagemap_entry e = normalise((Criu__PagemapEntry *)m);
 
 		protobuf_c_message_free_unpacked(m, NULL);
-		TRY(append(pi, &cap, e));
+		TRY(append(pi, name, &cap, e));
 	}
 }
 
@@ -180,11 +161,11 @@ struct err *pagemap_image_read(int dirfd, const char *name, struct pagemap_image
 	struct image_reader *r;
 
 	TRY(image_open(dirfd, name, IMG_PAGEMAP, &r));
-	struct err *e = read_entries(r, &pi);
+	struct err *e = read_entries(r, name, &pi);
 	image_close(r);
 	if (e) {
 		pagemap_image_deinit(&pi);
-		return err_wrap(e, "%s", name);
+		return e;
 	}
 	*ret = pi;
 	return NULL;

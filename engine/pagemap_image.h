@@ -23,11 +23,24 @@
 
 /* ---- writing ------------------------------------------------------------- */
 
-struct pagemap_writer;
+struct image_writer;
+
+struct pagemap_entry {
+	uint64_t vaddr;
+	uint64_t nr_pages;
+	uint32_t flags;     /* PE_* */
+	uint64_t pages_off; /* reading: byte offset in pages-N.img, meant with PE_PRESENT only */
+};
+
+struct pagemap_writer {
+	struct image_writer *w;
+	struct pagemap_entry last;
+	size_t nr;          /* entries so far */
+};
 
 /* Creates `name` in `dirfd` and writes the head.  `dirfd` is only used during the call. */
-struct err *pagemap_writer_open(int dirfd, const char *name, uint32_t pages_id,
-				struct pagemap_writer **ret);
+struct err *pagemap_writer_open(struct pagemap_writer *w, int dirfd, const char *name,
+				uint32_t pages_id);
 /*
  * pagemap_writer_add - append one entry, as it is: the caller merges.
  * The count is written for both generations of readers, so it must stay below 2^32.
@@ -36,20 +49,12 @@ struct err *pagemap_writer_open(int dirfd, const char *name, uint32_t pages_id,
  */
 struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_t nr_pages,
 			       uint32_t flags);
-size_t pagemap_writer_nr(const struct pagemap_writer *w); /* entries so far */
-/* Flushes, closes, frees `w`, also on failure. */
+/* Flushes and closes, also on failure; `w` can be opened again. */
 struct err *pagemap_writer_close(struct pagemap_writer *w);
-/* Closes and frees without flushing.  NULL is fine. */
+/* Closes without flushing.  Harmless when not open. */
 void pagemap_writer_abandon(struct pagemap_writer *w);
 
 /* ---- reading ------------------------------------------------------------- */
-
-struct pagemap_entry {
-	uint64_t vaddr;
-	uint64_t nr_pages;
-	uint32_t flags;     /* PE_*, old spellings translated */
-	uint64_t pages_off; /* byte offset in pages-N.img; means something with PE_PRESENT only */
-};
 
 static inline uint64_t pagemap_entry_end(const struct pagemap_entry *e)
 {
@@ -64,8 +69,8 @@ struct pagemap_image {
 };
 
 /*
- * pagemap_image_read - the whole of `name` (pagemap-*.img) with old forms made new: in_parent is
- * PE_PARENT, no flags is PE_PRESENT, the count is field 5 or else field 2.
+ * pagemap_image_read - the whole of `name` (pagemap-*.img) with old spellings made new: in_parent
+ * is PE_PARENT, no flags is PE_PRESENT, the count is field 5 or else field 2.
  * Fails: ERR_SYS (ENOENT), ERR_FORMAT (also for a range that leaves 64 bits).  Entries come as
  * the file has them: whether they are in order is for pagemap_image_check().
  */
