@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Commit as a transaction: images are written to a staging directory, checked, made durable,
+ * and appear at their final name all at once by rename, or not at all.
+ *
+ * A staging directory is flat and mode 0700: memory of a process is nobody else's business
+ * before its owner says so.  CRIU has nothing like it: a failed dump leaves half a set behind.
+ */
+#ifndef STEPDUMP_STAGING_H
+#define STEPDUMP_STAGING_H
+
+#include <stdint.h>
+
+#include "engine/err.h"
+
+struct staging;
+
+/*
+ * staging_create - make ".NAME.stepdump-PID.XXXXXX" beside `target_dir`, so that publishing is a
+ * rename.  PID is ours.  target_dir NULL (not known yet): ".stepdump-PID.XXXXXX" in the working
+ * directory, or if that cannot be written in $TMPDIR or /tmp.
+ * Fails: as staging_publish() would because of `target_dir`, so that it is known before any
+ * work is done; ERR_SYS with advice.
+ */
+struct err *staging_create(const char *target_dir, struct staging **ret);
+/* Borrowed; valid until staging_publish() succeeds or staging_discard(). */
+int staging_dirfd(const struct staging *st);
+/* Absolute path of the staging directory; once published, of the final one. */
+const char *staging_path(const struct staging *st);
+
+/*
+ * staging_publish - make the files durable and give the directory its final name.
+ * `final_dir` must not exist, or be an empty directory (whose mode and owner are kept; otherwise
+ * 0755 less the umask).  It may be on another file system: then the files are copied to a
+ * second staging directory beside it first.
+ * Fails: nothing is at `final_dir` that was not there before, and the staging directory is as it
+ * was: publish again, elsewhere or after making room.  The error names path and errno; its hint
+ * says what to do.
+ */
+struct err *staging_publish(struct staging *st, const char *final_dir);
+
+/* Removes the directory unless it is published; frees `st`, also on failure.  NULL is fine. */
+struct err *staging_discard(struct staging *st);
+
+/*
+ * staging_advise - set the hint that fits e->sys_errno, for a failed write below `dirfd`: free
+ * space and how much of `need` bytes is missing (ENOSPC, EDQUOT), the file size limit (EFBIG),
+ * permissions, a read-only file system.  NULL stays NULL; other errors stay as they are.
+ */
+struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
+	__attribute__((warn_unused_result));
+
+#endif

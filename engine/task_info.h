@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the images say of a task besides its pages and VMAs, from /proc.
+ * The target is only read.  It should be frozen: otherwise the parts may not fit together.
+ */
+#ifndef STEPDUMP_TASK_INFO_H
+#define STEPDUMP_TASK_INFO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/err.h"
+
+/* The kinds of namespace in ids-PID.img, in the order of its fields. */
+enum { NS_PID, NS_NET, NS_IPC, NS_UTS, NS_MNT, NS_USER, NS_CGROUP, NS_TIME, NS_NR };
+
+struct task_info {
+	pid_t pid;                     /* as we see it: for /proc */
+	/* As the task itself sees them, in its innermost PID namespace: for images. */
+	pid_t ns_pid, ns_pgid, ns_sid;
+	pid_t *ns_tids;                /* leader included; owned */
+	size_t nr_tids;
+	char comm[64];
+	char state;                    /* as in /proc/PID/stat; a task frozen by us is 't' */
+	uint64_t start_time_ticks;     /* since boot */
+	uint32_t flags;                /* PF_*, as in /proc/PID/stat */
+	uint32_t personality;
+
+	uint64_t start_code, end_code, start_data, end_data, start_stack, start_brk;
+	uint64_t arg_start, arg_end, env_start, env_end;
+	uint64_t *auxv;                /* type, value, ...; owned */
+	size_t nr_auxv;
+	char *exe;                     /* owned */
+	uint64_t ns[NS_NR];            /* inode of /proc/PID/ns/X; 0: not readable, or no such kind */
+
+	/* Only code inside the target can tell: for the caller to fill in. */
+	uint64_t brk;
+	int dumpable;
+	bool thp_disabled;
+};
+
+/* Fails: ERR_TARGET gone, or not ours to look at. */
+struct err *task_info_collect(pid_t pid, struct task_info *ret);
+void task_info_deinit(struct task_info *ti);
+
+/* Microseconds since boot, as CRIU takes it (/proc/uptime, 10 ms grain). */
+struct err *uptime_us(uint64_t *ret);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Is this directory an image set that can be trusted?  The self-check before a commit.
+ *
+ * What is wrong here makes CRIU's restore fail, spin or put wrong bytes in place, mostly without
+ * naming the cause; so all of it is looked for, entry by entry.  Page contents are not read.
+ */
+#ifndef STEPDUMP_VERIFY_H
+#define STEPDUMP_VERIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/err.h"
+
+struct verify_finding {
+	bool fatal;       /* false: worth knowing, the set is fine */
+	char *file;       /* "pagemap-4242.img"; "parent/..." for one of the parent; owned */
+	int64_t entry;    /* index in the file, the head not counted; -1: about the whole file */
+	bool has_vaddr;
+	uint64_t vaddr;   /* address, or offset in a shared object */
+	char *text;       /* owned */
+};
+
+#define VERIFY_FINDINGS_MAX 1000 /* kept; beyond, they are only counted */
+
+struct verify_report {
+	struct verify_finding *v;
+	size_t nr;
+	size_t nr_fatal, nr_notes;      /* also those not kept */
+	unsigned files;                 /* images read */
+	unsigned pagemaps;
+	uint64_t entries;               /* of pagemaps */
+	uint64_t pages_present, pages_in_parent;
+};
+
+/*
+ * verify_dir - check all that is known of the set in `dir`.
+ *
+ * Every pagemap: entries sorted, aligned, not overlapping, flags known and not 0; PRESENT pages
+ * x 4096 == size of its pages-N.img; N unique; PARENT entries covered by the parent's
+ * pagemap, through all generations.  A task's pagemap has an entry, and all its pages lie in
+ * private VMAs of mm-PID.img.  VMAs sorted, their file ids in files.img, memfds in memfd.img,
+ * shared objects with a pagemap-shmem that stays within their size.  inventory.img, pstree.img
+ * and statistics parse.  A pre-dump (img_version 0) needs inventory and pagemaps only.
+ *
+ * *ret is set in every case (verify_report_deinit()): an error is the first fatal finding as
+ * ERR_CHECK, or what kept us from looking at all (ERR_SYS, ERR_NOMEM).
+ */
+struct err *verify_dir(const char *dir, struct verify_report *ret);
+/* Same, of an open directory. */
+struct err *verify_dirfd(int dirfd, struct verify_report *ret);
+void verify_report_deinit(struct verify_report *r);
+
+#endif
