@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/proc_priv.h"
+
+/* ---- files and links of /proc/PID ------------------------------------------ */
+
+static void proc_path(char buf[PATH_MAX], pid_t pid, const char *file)
+{
+	snprintf(buf, PATH_MAX, "/proc/%d/%s", pid, file);
+}
+
+struct err *proc_err(int sys_errno, pid_t pid, const char *file)
+{
+	struct err *e;
+
+	switch (sys_errno) {
+	case ENOENT:
+	case ESRCH:
+		e = err_new(ERR_TARGET, "no process %d (reading /proc/%d/%s)", pid, pid, file);
+		break;
+	case EACCES:
+	case EPERM:
+		e = err_hint(err_new(ERR_TARGET, "may not read /proc/%d/%s", pid, file),
+			     "be its owner or root; a process that made itself undumpable, or that "
+			     "changed its user, needs CAP_SYS_PTRACE");
+		break;
+	default:
+		e = err_sys(sys_errno, "reading /proc/%d/%s", pid, file);
+		break;
+	}
+	if (e->code == ERR_TARGET)
+		e->sys_errno = sys_errno;
+	return err_pid(e, pid);
+}
+
+struct err *proc_open(pid_t pid, const char *file, int flags, int *fd_ret)
+{
+	char path[PATH_MAX];
+
+	proc_path(path, pid, file);
+	int fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		return proc_err(errno, pid, file);
+	*fd_ret = fd;
+	return NULL;
+}
+
+/* Reads to the end; *ret has a NUL behind its *len_ret bytes. */
+static int read_all(int fd, char **ret, size_t *len_ret)
+{
+	size_t len = 0, cap = 0;
+	char *buf = NULL;
+
+	for (;;) {
+		if (cap - len < 2) {
+			cap = cap ? cap * 2 : 4096;
+			char *grown = realloc(buf, cap);
+
+			if (!grown) {
+				free(buf);
+				return ENOMEM;
+			}
+			buf = grown;
+		}
+		ssize_t n = read(fd, buf + len, cap - len - 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int saved = errno;
+
+			free(buf);
+			return saved;
+		}
+		if (!n)
+			break;
+		len += n;
+	}
+	buf[len] = '\0';
+	*ret = buf;
+	*len_ret = len;
+	return 0;
+}
+
+struct err *proc_read_file(pid_t pid, const char *file, char **ret, size_t *len_ret)
+{
+	int fd;
+
+	TRY(proc_open(pid, file, O_RDONLY, &fd));
+	int sys_errno = read_all(fd, ret, len_ret);
+	close(fd);
+	return sys_errno ? proc_err(sys_errno, pid, file) : NULL;
+}
+
+struct err *proc_read_link(pid_t pid, const char *file, char **ret)
+{
+	char path[PATH_MAX];
+	size_t cap = 256;
+
+	proc_path(path, pid, file);
+	for (;; cap *= 2) {
+		char *link = malloc(cap);
+
+		if (!link)
+			return err_nomem();
+		ssize_t n = readlink(path, link, cap - 1);
+		if (n < 0) {
+			int saved = errno;
+
+			free(link);
+			return proc_err(saved, pid, file);
+		}
+		if ((size_t)n < cap - 1) {
+			link[n] = '\0';
+			*ret = link;
+			return NULL;
+		}
+		free(link);
+	}
+}
+
+struct err *proc_read_exe(pid_t pid, char **ret)
+{
+	return proc_read_link(pid, "exe", ret);
+}
+
+struct err *proc_read_cmdline(pid_t pid, char **ret)
+{
+	char *text;
+	size_t len;
+
+	TRY(proc_read_file(pid, "cmdline", &text, &len));
+	while (len && !text[len - 1])
+		len--;
+	text[len] = '\0';
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = text[i];
+
+		if (!c)
+			text[i] = ' ';
+		else if (c < ' ' || c == 0x7f)
+			text[i] = '?';
+	}
+	*ret = text;
+	return NULL;
+}
+
+/* ---- auxv ------------------------------------------------------------------- */
+
+void proc_auxv_deinit(struct proc_auxv *a)
+{
+	free(a->words);
+	*a = (struct proc_auxv){ 0 };
+}
+
+struct err *proc_read_auxv(pid_t pid, struct proc_auxv *ret)
+{
+	char *text;
+	size_t len;
+
+	TRY(proc_read_file(pid, "auxv", &text, &len));
+	if (len % (2 * sizeof(uint64_t))) {
+		free(text);
+		return err_pid(err_new(ERR_FORMAT, "/proc/%d/auxv has %zu bytes, not pairs of words",
+				       pid, len), pid);
+	}
+	/* malloc'ed, hence aligned for words */
+	ret->words = (uint64_t *)(void *)text;
+	ret->nr = len / sizeof(uint64_t);
+	return NULL;
+}
+
+/* ---- directories of numbers -------------------------------------------------- */
+
+struct numbers {
+	int *v;
+	size_t nr;
+};
+
+static int compare_ints(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+static struct err *numbers_add(struct numbers *n, size_t *cap, int value)
+{
+	if (n->nr == *cap) {
+		size_t more = *cap ? *cap * 2 : 16;
+		int *grown = reallocarray(n->v, more, sizeof(*grown));
+
+		if (!grown)
+			return err_nomem();
+		n->v = grown;
+		*cap = more;
+	}
+	n->v[n->nr++] = value;
+	return NULL;
+}
+
+static struct err *list_numbers(DIR *d, pid_t pid, const char *dir, struct numbers *ret)
+{
+	struct numbers n = { 0 };
+	struct err *e = NULL;
+	size_t cap = 0;
+
+	while (!e) {
+		errno = 0;
+		struct dirent *entry = readdir(d);
+
+		if (!entry) {
+			if (errno)
+				e = proc_err(errno, pid, dir);
+			break;
+		}
+		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
+			e = numbers_add(&n, &cap, atoi(entry->d_name));
+	}
+	if (e) {
+		free(n.v);
+		return e;
+	}
+	if (n.nr)
+		qsort(n.v, n.nr, sizeof(*n.v), compare_ints);
+	*ret = n;
+	return NULL;
+}
+
+static struct err *read_numbers(pid_t pid, const char *dir, struct numbers *ret)
+{
+	char path[PATH_MAX];
+
+	proc_path(path, pid, dir);
+	DIR *d = opendir(path);
+	if (!d)
+		return proc_err(errno, pid, dir);
+	struct err *e = list_numbers(d, pid, dir, ret);
+	closedir(d);
+	return e;
+}
+
+void proc_threads_deinit(struct proc_threads *t)
+{
+	free(t->tid);
+	*t = (struct proc_threads){ 0 };
+}
+
+struct err *proc_read_threads(pid_t pid, struct proc_threads *ret)
+{
+	struct numbers n;
+
+	TRY(read_numbers(pid, "task", &n));
+	ret->tid = n.v;
+	ret->nr = n.nr;
+	return NULL;
+}
+
+void proc_fds_deinit(struct proc_fds *f)
+{
+	for (size_t i = 0; i < f->nr; i++)
+		free(f->v[i].link);
+	free(f->v);
+	*f = (struct proc_fds){ 0 };
+}
+
+static struct err *read_fd_links(pid_t pid, const struct numbers *n, struct proc_fds *f)
+{
+	for (size_t i = 0; i < n->nr; i++) {
+		char file[32];
+		char *link;
+
+		snprintf(file, sizeof(file), "fd/%d", n->v[i]);
+		struct err *e = proc_read_link(pid, file, &link);
+		if (e && e->sys_errno == ENOENT) {
+			err_free(e);
+			continue;
+		}
+		TRY(e);
+		f->v[f->nr++] = (struct proc_fd){ .fd = n->v[i], .link = link };
+	}
+	return NULL;
+}
+
+struct err *proc_read_fds(pid_t pid, struct proc_fds *ret)
+{
+	struct numbers n;
+	struct proc_fds f = { 0 };
+	struct err *e = NULL;
+
+	TRY(read_numbers(pid, "fd", &n));
+	if (n.nr) {
+		f.v = calloc(n.nr, sizeof(*f.v));
+		e = f.v ? read_fd_links(pid, &n, &f) : err_nomem();
+	}
+	free(n.v);
+	if (e) {
+		proc_fds_deinit(&f);
+		return e;
+	}
+	*ret = f;
+	return NULL;
+}
+
+/* ---- text files with a parser (proc_text.c) ----------------------------------- */
+
+#define READ_AND_PARSE(pid, file, parse, ret)                                              \
+	do {                                                                               \
+		char *text_;                                                               \
+		size_t len_;                                                               \
+		TRY(proc_read_file(pid, file, &text_, &len_));                             \
+		struct err *e_ = parse(text_, len_, ret);                                  \
+		free(text_);                                                               \
+		return err_pid(err_wrap(e_, "/proc/%d/%s", pid, file), pid);               \
+	} while (0)
+
+struct err *proc_read_stat(pid_t pid, struct proc_stat *ret)
+{
+	READ_AND_PARSE(pid, "stat", parse_stat, ret);
+}
+
+struct err *proc_read_status(pid_t pid, struct proc_status *ret)
+{
+	READ_AND_PARSE(pid, "status", parse_status, ret);
+}
+
+struct err *proc_read_thread_status(pid_t pid, pid_t tid, struct proc_status *ret)
+{
+	char file[40];
+
+	snprintf(file, sizeof(file), "task/%d/status", tid);
+	READ_AND_PARSE(pid, file, parse_status, ret);
+}
+
+struct err *proc_read_limits(pid_t pid, struct proc_limits *ret)
+{
+	READ_AND_PARSE(pid, "limits", parse_limits, ret);
+}
