@@ -86,3 +86,5 @@ $(B)/tests/bench/%: tests/bench/%.c $(LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+-include tests/tests.mk
