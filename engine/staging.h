@@ -9,6 +9,7 @@
 #ifndef STEPDUMP_STAGING_H
 #define STEPDUMP_STAGING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/err.h"
@@ -25,8 +26,17 @@ struct staging;
 struct err *staging_create(const char *target_dir, struct staging **ret);
 /* Borrowed; valid until staging_publish() succeeds or staging_discard(). */
 int staging_dirfd(const struct staging *st);
-/* Absolute path of the staging directory; once published, of the final one. */
+/* Absolute path of the staging directory; the same before and after publishing. */
 const char *staging_path(const struct staging *st);
+/* Absolute path of what was published; NULL: not yet. */
+const char *staging_published(const struct staging *st);
+/*
+ * staging_on_copy - publishing to another file system makes a second staging directory;
+ * `made` is called with exists = true when it is there, and with false when it is gone (removed, or
+ * published): so that somebody can remove it if we die in between.
+ */
+void staging_on_copy(struct staging *st, void (*made)(void *arg, const char *path, bool exists),
+		     void *arg);
 
 /*
  * staging_publish - make the files durable and give the directory its final name.
@@ -39,13 +49,15 @@ const char *staging_path(const struct staging *st);
  */
 struct err *staging_publish(struct staging *st, const char *final_dir);
 
-/* Removes the directory unless it is published; frees `st`, also on failure.  NULL is fine. */
+/* Removes the staging directory if there still is one; frees `st`, also on failure.  What was
+ * published stays.  NULL is fine. */
 struct err *staging_discard(struct staging *st);
 
 /*
  * staging_advise - set the hint that fits e->sys_errno, for a failed write below `dirfd`: free
  * space and how much of `need` bytes is missing (ENOSPC, EDQUOT), the file size limit (EFBIG),
- * permissions, a read-only file system.  NULL stays NULL; other errors stay as they are.
+ * permissions, a read-only file system.  NULL stays NULL; other errors, and
+ * those with a hint, stay as they are.
  */
 struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
 	__attribute__((warn_unused_result));

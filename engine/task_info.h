@@ -23,7 +23,6 @@ struct task_info {
 	pid_t *ns_tids;                /* leader included; owned */
 	size_t nr_tids;
 	char comm[64];
-	char state;                    /* as in /proc/PID/stat; a task frozen by us is 't' */
 	uint64_t start_time_ticks;     /* since boot */
 	uint32_t flags;                /* PF_*, as in /proc/PID/stat */
 	uint32_t personality;
@@ -35,7 +34,8 @@ struct task_info {
 	char *exe;                     /* owned */
 	uint64_t ns[NS_NR];            /* inode of /proc/PID/ns/X; 0: not readable, or no such kind */
 
-	/* Only code inside the target can tell: for the caller to fill in. */
+	/* For the caller to fill in: only code inside the target, and who froze it, can tell. */
+	bool was_stopped;              /* in group stop before it was frozen */
 	uint64_t brk;
 	int dumpable;
 	bool thp_disabled;
@@ -44,6 +44,9 @@ struct task_info {
 /* Fails: ERR_TARGET gone, or not ours to look at. */
 struct err *task_info_collect(pid_t pid, struct task_info *ret);
 void task_info_deinit(struct task_info *ti);
+
+/* Inodes of the namespaces of `pid` (0: ourselves). */
+void task_namespaces(pid_t pid, uint64_t ns[NS_NR]);
 
 /* Microseconds since boot, as CRIU takes it (/proc/uptime, 10 ms grain). */
 struct err *uptime_us(uint64_t *ret);

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Mirrors criu/pstree.c dump_pstree(), criu/cr-dump.c dump_task_mm(), criu/image.c
+ * write_img_inventory(), criu/stats.c write_stats(). */
+#include "engine/img_task.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/image.h"
+#include "proto/inventory.pb-c.h"
+#include "proto/mm.pb-c.h"
+#include "proto/pstree.pb-c.h"
+
+#define IMG_VERSION 2
+
+/* ---- mm-PID.img ---------------------------------------------------------- */
+
+struct mm_parts {
+	Criu__VmaEntry *vma;
+	Criu__VmaEntry **vma_ptr;
+	Criu__AioRingEntry *aio;
+	Criu__AioRingEntry **aio_ptr;
+};
+
+static struct err *fill_vma(Criu__VmaEntry *m, const struct vma *v)
+{
+	if (v->status & VMA_UNSUPP)
+		return err_vaddr(err_new(ERR_CHECK, "VMA %" PRIx64 "-%" PRIx64 " (%s) must not be in "
+					 "an image", v->start, v->end, vma_kind(v)), v->start);
+	criu__vma_entry__init(m);
+	m->start = v->start;
+	m->end = v->end;
+	m->pgoff = v->pgoff;
+	m->shmid = v->shmid;
+	m->prot = v->prot;
+	m->flags = v->flags;
+	m->status = v->status;
+	m->fd = -1;
+	m->has_madv = v->madv != 0;
+	m->madv = v->madv;
+	m->has_fdflags = v->has_fdflags;
+	m->fdflags = v->fdflags;
+	return NULL;
+}
+
+static void fill_guard(Criu__VmaEntry *m, const struct guard_range *g)
+{
+	criu__vma_entry__init(m);
+	m->start = g->start;
+	m->end = g->end;
+	m->status = VMA_AREA_GUARD;
+	m->fd = -1;
+}
+
+/* How many events were asked for: the kernel rounds the ring up to pages, a 32-byte header and
+ * 32-byte slots, and keeps half of what is left for itself (fs/aio.c aio_setup_ring()). */
+static uint32_t aio_nr_req(uint64_t ring_len)
+{
+	return (uint32_t)(((ring_len - 32) / 32 - 2) / 2);
+}
+
+static void fill_aio(Criu__AioRingEntry *m, const struct vma *v)
+{
+	criu__aio_ring_entry__init(m);
+	m->id = v->start;
+	m->ring_len = (uint32_t)(v->end - v->start);
+	m->nr_req = aio_nr_req(v->end - v->start);
+}
+
+static size_t count_aios(const struct vma_list *vmas)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < vmas->nr; i++)
+		nr += !!(vmas->v[i].status & VMA_AREA_AIORING);
+	return nr;
+}
+
+static struct err *fill_lists(Criu__MmEntry *mm, struct mm_parts *p, const struct vma_list *vmas,
+			      const struct guard_range *guards, size_t nr_guards)
+{
+	size_t nr = vmas->nr + nr_guards, nr_aios = count_aios(vmas), aio = 0;
+
+	p->vma = calloc(nr + 1, sizeof(*p->vma));
+	p->vma_ptr = calloc(nr + 1, sizeof(*p->vma_ptr));
+	p->aio = calloc(nr_aios + 1, sizeof(*p->aio));
+	p->aio_ptr = calloc(nr_aios + 1, sizeof(*p->aio_ptr));
+	if (!p->vma || !p->vma_ptr || !p->aio || !p->aio_ptr)
+		return err_nomem();
+	for (size_t i = 0; i < nr; i++) {
+		p->vma_ptr[i] = &p->vma[i];
+		if (i >= vmas->nr) {
+			fill_guard(&p->vma[i], &guards[i - vmas->nr]);
+			continue;
+		}
+		TRY(fill_vma(&p->vma[i], &vmas->v[i]));
+		if (vmas->v[i].status & VMA_AREA_AIORING) {
+			p->aio_ptr[aio] = &p->aio[aio];
+			fill_aio(&p->aio[aio++], &vmas->v[i]);
+		}
+	}
+	mm->n_vmas = nr;
+	mm->vmas = p->vma_ptr;
+	mm->n_aios = nr_aios;
+	mm->aios = p->aio_ptr;
+	return NULL;
+}
+
+struct err *img_mm_write(int dirfd, const struct task_info *ti, const struct vma_list *vmas,
+			 const struct guard_range *guards, size_t nr_guards, uint32_t exe_id)
+{
+	Criu__MmEntry mm = CRIU__MM_ENTRY__INIT;
+	struct mm_parts parts = { 0 };
+
+	mm.mm_start_code = ti->start_code;
+	mm.mm_end_code = ti->end_code;
+	mm.mm_start_data = ti->start_data;
+	mm.mm_end_data = ti->end_data;
+	mm.mm_start_stack = ti->start_stack;
+	mm.mm_start_brk = ti->start_brk;
+	mm.mm_brk = ti->brk;
+	mm.mm_arg_start = ti->arg_start;
+	mm.mm_arg_end = ti->arg_end;
+	mm.mm_env_start = ti->env_start;
+	mm.mm_env_end = ti->env_end;
+	mm.exe_file_id = exe_id;
+	mm.n_mm_saved_auxv = ti->nr_auxv;
+	mm.mm_saved_auxv = ti->auxv;
+	mm.has_dumpable = true;
+	mm.dumpable = ti->dumpable;
+	mm.has_thp_disabled = ti->thp_disabled;
+	mm.thp_disabled = ti->thp_disabled;
+
+	struct err *e = fill_lists(&mm, &parts, vmas, guards, nr_guards);
+	if (!e)
+		e = image_write_one(dirfd, IMG_MM, (uint64_t)ti->ns_pid, &mm.base);
+	free(parts.vma);
+	free(parts.vma_ptr);
+	free(parts.aio);
+	free(parts.aio_ptr);
+	return e;
+}
+
+/* ---- core-PID.img, ids-PID.img -------------------------------------------- */
+
+enum { TASK_ALIVE = 1, TASK_STOPPED = 3 };
+
+struct err *img_core_write(int dirfd, const struct task_info *ti)
+{
+	Criu__CoreEntry core = CRIU__CORE_ENTRY__INIT;
+	Criu__TaskCoreEntry tc = CRIU__TASK_CORE_ENTRY__INIT;
+
+#if defined(__x86_64__)
+	core.mtype = CRIU__CORE_MACHINE__X86_64;
+#elif defined(__aarch64__)
+	core.mtype = CRIU__CORE_MACHINE__AARCH64;
+#else
+#error "no CoreMachine for this architecture"
+#endif
+	tc.task_state = ti->was_stopped ? TASK_STOPPED : TASK_ALIVE;
+	tc.personality = ti->personality;
+	tc.flags = ti->flags;
+	tc.comm = (char *)ti->comm;
+	core.tc = &tc;
+	return image_write_one(dirfd, IMG_CORE, (uint64_t)ti->ns_pid, &core.base);
+}
+
+/* Ids of the dumper itself: task objects 1, namespaces 1 to 8 in the order of the fields. */
+static void fill_root_ids(Criu__TaskKobjIdsEntry *m)
+{
+	m->vm_id = m->files_id = m->fs_id = m->sighand_id = 1;
+	m->has_pid_ns_id = m->has_net_ns_id = m->has_ipc_ns_id = m->has_uts_ns_id = true;
+	m->has_mnt_ns_id = m->has_user_ns_id = m->has_cgroup_ns_id = m->has_time_ns_id = true;
+	m->pid_ns_id = NS_PID + 1;
+	m->net_ns_id = NS_NET + 1;
+	m->ipc_ns_id = NS_IPC + 1;
+	m->uts_ns_id = NS_UTS + 1;
+	m->mnt_ns_id = NS_MNT + 1;
+	m->user_ns_id = NS_USER + 1;
+	m->cgroup_ns_id = NS_CGROUP + 1;
+	m->time_ns_id = NS_TIME + 1;
+}
+
+/* The dumper's number if the task lives in the same namespace, else one of its own. */
+static uint32_t ns_id(const struct task_info *ti, const uint64_t self[NS_NR], int kind, uint32_t seq)
+{
+	uint32_t own = (uint32_t)kind + 1;
+
+	return ti->ns[kind] == self[kind] ? own : NS_NR * seq + own;
+}
+
+struct err *img_ids_write(int dirfd, const struct task_info *ti, uint32_t seq)
+{
+	Criu__TaskKobjIdsEntry m = CRIU__TASK_KOBJ_IDS_ENTRY__INIT;
+	uint64_t self[NS_NR];
+
+	task_namespaces(0, self);
+	fill_root_ids(&m);
+	m.vm_id = m.files_id = m.fs_id = m.sighand_id = seq + 1;
+	m.pid_ns_id = ns_id(ti, self, NS_PID, seq);
+	m.net_ns_id = ns_id(ti, self, NS_NET, seq);
+	m.ipc_ns_id = ns_id(ti, self, NS_IPC, seq);
+	m.uts_ns_id = ns_id(ti, self, NS_UTS, seq);
+	m.mnt_ns_id = ns_id(ti, self, NS_MNT, seq);
+	m.user_ns_id = ns_id(ti, self, NS_USER, seq);
+	m.cgroup_ns_id = ns_id(ti, self, NS_CGROUP, seq);
+	m.time_ns_id = ns_id(ti, self, NS_TIME, seq);
+	return image_write_one(dirfd, IMG_IDS, (uint64_t)ti->ns_pid, &m.base);
+}
+
+/* ---- pstree.img, inventory.img, stats-dump -------------------------------- */
+
+static struct err *write_pstree_entry(struct image_writer *w, const struct task_info *ti, pid_t ppid)
+{
+	Criu__PstreeEntry m = CRIU__PSTREE_ENTRY__INIT;
+
+	_Static_assert(sizeof(pid_t) == sizeof(uint32_t), "tids are written in place");
+	m.pid = (uint32_t)ti->ns_pid;
+	m.ppid = (uint32_t)ppid;
+	m.pgid = (uint32_t)ti->ns_pgid;
+	m.sid = (uint32_t)ti->ns_sid;
+	m.n_threads = ti->nr_tids;
+	m.threads = (uint32_t *)ti->ns_tids;
+	return image_write(w, &m.base);
+}
+
+struct err *img_pstree_write(int dirfd, const struct task_info *const *tasks, const int *parent,
+			     size_t nr)
+{
+	struct image_writer *w;
+	struct err *e = NULL;
+	char name[IMAGE_NAME_MAX];
+
+	TRY(image_create(dirfd, image_name(IMG_PSTREE, 0, name), IMG_PSTREE, &w));
+	for (size_t i = 0; i < nr && !e; i++)
+		e = write_pstree_entry(w, tasks[i], parent[i] < 0 ? 0 : tasks[parent[i]]->ns_pid);
+	return err_first(e, image_finish(w));
+}
+
+struct err *img_inventory_write(int dirfd, uint64_t dump_uptime_us)
+{
+	Criu__InventoryEntry m = CRIU__INVENTORY_ENTRY__INIT;
+	Criu__TaskKobjIdsEntry root = CRIU__TASK_KOBJ_IDS_ENTRY__INIT;
+
+	fill_root_ids(&root);
+	m.img_version = IMG_VERSION;
+	m.has_fdinfo_per_id = m.fdinfo_per_id = true;
+	m.has_ns_per_id = m.ns_per_id = true;
+	m.root_ids = &root;
+	m.has_dump_uptime = dump_uptime_us != 0;
+	m.dump_uptime = dump_uptime_us;
+	return image_write_one(dirfd, IMG_INVENTORY, 0, &m.base);
+}
+
+struct err *img_stats_write(int dirfd, const Criu__DumpStatsEntry *stats)
+{
+	Criu__StatsEntry m = CRIU__STATS_ENTRY__INIT;
+
+	m.dump = (Criu__DumpStatsEntry *)stats;
+	return image_write_one(dirfd, IMG_STATS_DUMP, 0, &m.base);
+}

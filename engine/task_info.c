@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/task_info.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/proc.h"
+
+static pid_t innermost(const struct proc_status *s, pid_t outer)
+{
+	return s->nr_ns_pid ? s->ns_pid[s->nr_ns_pid - 1] : outer;
+}
+
+/* Last number of the line "KEY:\tN\tN...", one per PID namespace; `fallback` if there is none. */
+static pid_t last_of_line(const char *text, const char *key, pid_t fallback)
+{
+	const char *line = strstr(text, key);
+	pid_t last = fallback;
+
+	if (!line)
+		return fallback;
+	line += strlen(key);
+	for (char *end; *line && *line != '\n'; line = end) {
+		long v = strtol(line, &end, 10);
+
+		if (end == line)
+			break;
+		last = (pid_t)v;
+	}
+	return last;
+}
+
+static struct err *collect_ids(struct task_info *ti, const struct proc_stat *stat)
+{
+	struct proc_status status;
+	size_t len;
+	char *text;
+
+	TRY(proc_read_status(ti->pid, &status));
+	ti->ns_pid = innermost(&status, ti->pid);
+	TRY(proc_read_file(ti->pid, "status", &text, &len));
+	ti->ns_pgid = last_of_line(text, "\nNSpgid:", stat->pgrp);
+	ti->ns_sid = last_of_line(text, "\nNSsid:", stat->sid);
+	free(text);
+	return NULL;
+}
+
+static struct err *collect_tids(struct task_info *ti)
+{
+	struct proc_threads threads;
+	struct err *e = NULL;
+
+	TRY(proc_read_threads(ti->pid, &threads));
+	ti->ns_tids = calloc(threads.nr, sizeof(*ti->ns_tids));
+	if (!ti->ns_tids)
+		e = err_nomem();
+	for (size_t i = 0; i < threads.nr && !e; i++) {
+		struct proc_status status;
+
+		e = proc_read_thread_status(ti->pid, threads.tid[i], &status);
+		if (!e)
+			ti->ns_tids[ti->nr_tids++] = innermost(&status, threads.tid[i]);
+	}
+	proc_threads_deinit(&threads);
+	return e;
+}
+
+static struct err *collect_mm(struct task_info *ti, const struct proc_stat *stat)
+{
+	struct proc_auxv auxv;
+
+	/* The kernel hides addresses as 0 or 1 from who may not trace the task. */
+	if (stat->start_code <= 1 || !stat->start_stack)
+		return err_hint(err_new(ERR_TARGET, "read the memory layout of %d: hidden from us",
+					ti->pid), "it takes the right to trace the task");
+	ti->start_code = stat->start_code;
+	ti->end_code = stat->end_code;
+	ti->start_data = stat->start_data;
+	ti->end_data = stat->end_data;
+	ti->start_stack = stat->start_stack;
+	ti->start_brk = stat->start_brk;
+	ti->arg_start = stat->arg_start;
+	ti->arg_end = stat->arg_end;
+	ti->env_start = stat->env_start;
+	ti->env_end = stat->env_end;
+	TRY(proc_read_auxv(ti->pid, &auxv));
+	ti->auxv = auxv.words;
+	ti->nr_auxv = auxv.nr;
+	return proc_read_exe(ti->pid, &ti->exe);
+}
+
+static struct err *collect_personality(struct task_info *ti)
+{
+	size_t len;
+	char *text;
+
+	TRY(proc_read_file(ti->pid, "personality", &text, &len));
+	ti->personality = (uint32_t)strtoul(text, NULL, 16);
+	free(text);
+	return NULL;
+}
+
+void task_namespaces(pid_t pid, uint64_t ns[NS_NR])
+{
+	static const char *const names[NS_NR] = {
+		"pid", "net", "ipc", "uts", "mnt", "user", "cgroup", "time",
+	};
+
+	for (int i = 0; i < NS_NR; i++) {
+		char path[64];
+		struct stat st;
+
+		if (pid)
+			snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, names[i]);
+		else
+			snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
+		ns[i] = stat(path, &st) < 0 ? 0 : st.st_ino;
+	}
+}
+
+static struct err *collect(struct task_info *ti)
+{
+	struct proc_stat stat;
+
+	TRY(proc_read_stat(ti->pid, &stat));
+	memcpy(ti->comm, stat.comm, sizeof(ti->comm));
+	ti->start_time_ticks = stat.start_time_ticks;
+	ti->flags = stat.flags;
+	TRY(collect_ids(ti, &stat));
+	TRY(collect_tids(ti));
+	TRY(collect_personality(ti));
+	TRY(collect_mm(ti, &stat));
+	task_namespaces(ti->pid, ti->ns);
+	return NULL;
+}
+
+struct err *task_info_collect(pid_t pid, struct task_info *ret)
+{
+	struct task_info ti = { .pid = pid };
+	struct err *e = collect(&ti);
+
+	if (e) {
+		task_info_deinit(&ti);
+		return err_pid(e, pid);
+	}
+	*ret = ti;
+	return NULL;
+}
+
+void task_info_deinit(struct task_info *ti)
+{
+	free(ti->ns_tids);
+	free(ti->auxv);
+	free(ti->exe);
+	*ti = (struct task_info){ 0 };
+}
+
+struct err *uptime_us(uint64_t *ret)
+{
+	unsigned long long s, centi;
+	FILE *f = fopen("/proc/uptime", "re");
+
+	if (!f)
+		return err_sys(errno, "open /proc/uptime");
+	int n = fscanf(f, "%llu.%2llu", &s, &centi);
+	fclose(f);
+	if (n != 2)
+		return err_new(ERR_FORMAT, "read /proc/uptime: not a time");
+	*ret = s * 1000000 + centi * 10000;
+	return NULL;
+}
