@@ -270,12 +270,7 @@ int staging_dirfd(const struct staging *st)
 
 const char *staging_path(const struct staging *st)
 {
-	return st->path;
-}
-
-const char *staging_published(const struct staging *st)
-{
-	return st->published;
+	return st->published ? st->published : st->path;
 }
 
 void staging_on_copy(struct staging *st, void (*made)(void *arg, const char *path, bool exists),

@@ -26,10 +26,8 @@ struct staging;
 struct err *staging_create(const char *target_dir, struct staging **ret);
 /* Borrowed; valid until staging_publish() succeeds or staging_discard(). */
 int staging_dirfd(const struct staging *st);
-/* Absolute path of the staging directory; the same before and after publishing. */
+/* Absolute path of the staging directory; once published, of the final one. */
 const char *staging_path(const struct staging *st);
-/* Absolute path of what was published; NULL: not yet. */
-const char *staging_published(const struct staging *st);
 /*
  * staging_on_copy - publishing to another file system makes a second staging directory;
  * `made` is called with exists = true when it is there, and with false when it is gone (removed, or

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Mirrors criu/mem.c get_filemap_fd path of dump_task_mm(), criu/files-reg.c dump_one_reg_file(),
+ * criu/memfd.c dump_memfd_inode(). */
+#include "engine/img_task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/image.h"
+#include "engine/proc.h"
+#include "engine/shmem.h"
+#include "proto/files.pb-c.h"
+
+/* A mapped file as opened: what files.img has one entry of. */
+struct file {
+	uint64_t dev, ino;
+	uint32_t flags;    /* O_RDONLY, O_WRONLY, O_RDWR */
+	bool is_memfd;
+	uint32_t id;       /* in files.img */
+	uint32_t inode_id; /* memfd: in memfd.img */
+	char *name;
+	bool has_size;
+	uint64_t size;
+	uint32_t mode;     /* valid with has_size */
+};
+
+struct memfd {
+	uint64_t dev, ino;
+	char *name;
+	uint64_t size;
+	uint32_t uid, gid, seals, hugetlb_flag;
+	bool is_hugetlb;
+};
+
+struct file_table {
+	void *by_key;         /* tsearch() tree of struct file, owned by `files` */
+	struct file **files;  /* [i] has id i + 1 */
+	size_t nr, cap;
+	struct memfd *memfds; /* [i] has inode_id i + 1 */
+	size_t nr_memfds;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return x->flags < y->flags ? -1 : x->flags > y->flags;
+}
+
+struct err *file_table_create(struct file_table **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? NULL : err_nomem();
+}
+
+static void keep_node(void *node)
+{
+}
+
+void file_table_destroy(struct file_table *ft)
+{
+	if (!ft)
+		return;
+	tdestroy(ft->by_key, keep_node);
+	for (size_t i = 0; i < ft->nr; i++) {
+		free(ft->files[i]->name);
+		free(ft->files[i]);
+	}
+	for (size_t i = 0; i < ft->nr_memfds; i++)
+		free(ft->memfds[i].name);
+	free(ft->files);
+	free(ft->memfds);
+	free(ft);
+}
+
+/* The file for this key, made if need be (*made_ret: its facts are still to be filled in). */
+static struct err *look_up(struct file_table *ft, uint64_t dev, uint64_t ino, uint32_t flags,
+			   struct file **ret, bool *made_ret)
+{
+	struct file key = { .dev = dev, .ino = ino, .flags = flags };
+	struct file **found = tfind(&key, &ft->by_key, compare);
+
+	*made_ret = !found;
+	if (found) {
+		*ret = *found;
+		return NULL;
+	}
+	if (ft->nr == ft->cap) {
+		size_t cap = ft->cap ? ft->cap * 2 : 64;
+		struct file **p = reallocarray(ft->files, cap, sizeof(*p));
+
+		if (!p)
+			return err_nomem();
+		ft->files = p;
+		ft->cap = cap;
+	}
+	struct file *f = malloc(sizeof(*f));
+	if (!f)
+		return err_nomem();
+	*f = key;
+	if (!tsearch(f, &ft->by_key, compare)) {
+		free(f);
+		return err_nomem();
+	}
+	ft->files[ft->nr++] = f;
+	f->id = (uint32_t)ft->nr;
+	*ret = f;
+	return NULL;
+}
+
+/* ---- regular files --------------------------------------------------------- */
+
+static void take_size(struct file *f, const struct stat *st)
+{
+	if (st->st_ino != f->ino || !S_ISREG(st->st_mode))
+		return;
+	f->has_size = true;
+	f->size = (uint64_t)st->st_size;
+	f->mode = st->st_mode;
+}
+
+/* `link` is the magic link in /proc to the open file: it needs a capability to follow, and leads to
+ * deleted files too.  The path may lead to another file by now. */
+static void find_size(struct file *f, pid_t pid, const char *link)
+{
+	char path[PATH_MAX + 32];
+	struct stat st;
+
+	if (!stat(link, &st))
+		take_size(f, &st);
+	snprintf(path, sizeof(path), "/proc/%d/root/%s", pid, f->name);
+	if (!f->has_size && f->name[0] == '/' && !stat(path, &st))
+		take_size(f, &st);
+}
+
+static void map_link(char *buf, size_t len, pid_t pid, const struct vma *v)
+{
+	snprintf(buf, len, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, v->start, v->end);
+}
+
+static struct err *fill_regular(struct file *f, pid_t pid, const struct vma *v)
+{
+	char link[96];
+
+	/* The text of smaps has some characters escaped; the link is the true name. */
+	struct err *e = proc_read_map_link(pid, v, &f->name);
+	if (e) {
+		err_free(e);
+		f->name = strdup(v->name);
+		if (!f->name)
+			return err_nomem();
+	}
+	map_link(link, sizeof(link), pid, v);
+	find_size(f, pid, link);
+	return NULL;
+}
+
+/* ---- memfds ------------------------------------------------------------------- */
+
+/* "/memfd:NAME (deleted)" -> "NAME"; "/dev/zero (deleted)" -> "/dev/zero". */
+static char *memfd_name(const char *link)
+{
+	static const char prefix[] = "/memfd:", suffix[] = " (deleted)";
+	size_t len;
+
+	if (!strncmp(link, prefix, sizeof(prefix) - 1))
+		link += sizeof(prefix) - 1;
+	len = strlen(link);
+	if (len >= sizeof(suffix) - 1 && !strcmp(link + len - (sizeof(suffix) - 1), suffix))
+		len -= sizeof(suffix) - 1;
+	return strndup(link, len);
+}
+
+static struct err *fill_memfd(struct memfd *m, const struct shmem_info *o, const struct vma *v)
+{
+	struct stat st;
+
+	if (o->shmid > UINT32_MAX)
+		return err_vaddr(err_new(ERR_UNSUPPORTED, "shared memory %s has inode %" PRIu64
+					 ", and images hold 32 bits of it", v->name, o->shmid), v->start);
+	if (fstat(o->fd, &st) < 0)
+		return err_sys(errno, "stat shared memory %s", v->name);
+	int seals = fcntl(o->fd, F_GET_SEALS);
+	if (seals < 0)
+		return err_sys(errno, "read the seals of %s", v->name);
+	*m = (struct memfd){
+		.dev = o->dev,
+		.ino = o->shmid,
+		.size = (uint64_t)st.st_size,
+		.uid = st.st_uid,
+		.gid = st.st_gid,
+		.seals = (uint32_t)seals,
+		.is_hugetlb = v->flags & MAP_HUGETLB,
+		.hugetlb_flag = MFD_HUGETLB | (v->flags & ((uint32_t)MAP_HUGE_MASK << MAP_HUGE_SHIFT)),
+		.name = memfd_name(v->name),
+	};
+	return m->name ? NULL : err_nomem();
+}
+
+static struct err *add_memfds(struct file_table *ft, pid_t pid, const struct vma_list *vmas,
+			      struct shmem_list *objects)
+{
+	TRY(shmem_collect(objects, vmas));
+	for (size_t i = 0; i < objects->nr; i++) {
+		struct shmem_info *o = &objects->o[i];
+		const struct vma *v = &vmas->v[o->map[0].vma];
+		bool known = false;
+
+		for (size_t k = 0; k < ft->nr_memfds; k++)
+			known |= ft->memfds[k].ino == o->shmid && ft->memfds[k].dev == o->dev;
+		if (known || !(v->status & VMA_AREA_MEMFD))
+			continue;
+		struct memfd *p = reallocarray(ft->memfds, ft->nr_memfds + 1, sizeof(*p));
+		if (!p)
+			return err_nomem();
+		ft->memfds = p;
+		TRY(shmem_open(o, pid, vmas));
+		struct err *e = fill_memfd(&p[ft->nr_memfds], o, v);
+		close(o->fd);
+		o->fd = -1; /* one descriptor at a time, however many objects */
+		TRY(e);
+		ft->nr_memfds++;
+	}
+	return NULL;
+}
+
+static struct err *fill_memfd_file(const struct file_table *ft, struct file *f, const struct vma *v)
+{
+	f->is_memfd = true;
+	for (size_t i = 0; i < ft->nr_memfds; i++)
+		if (ft->memfds[i].ino == f->ino && ft->memfds[i].dev == f->dev) {
+			f->inode_id = (uint32_t)i + 1;
+			return NULL;
+		}
+	return err_vaddr(err_new(ERR_CHECK, "shared memory %s of VMA %" PRIx64 " was not found", v->name,
+				 v->start), v->start);
+}
+
+/* ---- one task ------------------------------------------------------------------ */
+
+static struct err *add_exe(struct file_table *ft, const struct task_info *ti, uint32_t *ret)
+{
+	char link[64];
+	struct stat st;
+	struct file *f;
+	bool made;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", ti->pid);
+	if (stat(link, &st) < 0)
+		return err_pid(err_sys(errno, "stat %s", link), ti->pid);
+	TRY(look_up(ft, st.st_dev, st.st_ino, O_RDONLY, &f, &made));
+	if (made) {
+		f->name = strdup(ti->exe);
+		if (!f->name)
+			return err_nomem();
+		take_size(f, &st);
+	}
+	*ret = f->id;
+	return NULL;
+}
+
+static struct err *add_vma(struct file_table *ft, pid_t pid, struct vma *v)
+{
+	struct file *f;
+	bool made;
+
+	TRY(look_up(ft, v->dev, v->ino, v->has_fdflags ? v->fdflags : O_RDONLY, &f, &made));
+	if (made)
+		TRY(v->status & VMA_AREA_MEMFD ? fill_memfd_file(ft, f, v) : fill_regular(f, pid, v));
+	v->shmid = f->id;
+	return NULL;
+}
+
+static struct err *add_task(struct file_table *ft, const struct task_info *ti, struct vma_list *vmas,
+			    struct shmem_list *objects, uint32_t *exe_id_ret)
+{
+	TRY(add_exe(ft, ti, exe_id_ret));
+	TRY(add_memfds(ft, ti->pid, vmas, objects));
+	for (size_t i = 0; i < vmas->nr; i++)
+		if (vmas->v[i].status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED))
+			TRY(add_vma(ft, ti->pid, &vmas->v[i]));
+	return NULL;
+}
+
+struct err *file_table_add(struct file_table *ft, const struct task_info *ti, struct vma_list *vmas,
+			   uint32_t *exe_id_ret)
+{
+	struct shmem_list objects = { 0 };
+	struct err *e = add_task(ft, ti, vmas, &objects, exe_id_ret);
+
+	shmem_list_deinit(&objects);
+	return err_pid(e, ti->pid);
+}
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+static struct err *write_file(struct image_writer *w, const struct file *f)
+{
+	Criu__FileEntry m = CRIU__FILE_ENTRY__INIT;
+	Criu__FownEntry fown = CRIU__FOWN_ENTRY__INIT;
+	Criu__RegFileEntry reg = CRIU__REG_FILE_ENTRY__INIT;
+	Criu__MemfdFileEntry memfd = CRIU__MEMFD_FILE_ENTRY__INIT;
+
+	m.id = f->id;
+	if (f->is_memfd) {
+		m.type = CRIU__FD_TYPES__MEMFD;
+		m.memfd = &memfd;
+		memfd.id = f->id;
+		memfd.flags = f->flags;
+		memfd.fown = &fown;
+		memfd.inode_id = f->inode_id;
+	} else {
+		m.type = CRIU__FD_TYPES__REG;
+		m.reg = &reg;
+		reg.id = f->id;
+		reg.flags = f->flags;
+		reg.fown = &fown;
+		reg.name = f->name;
+		reg.has_size = reg.has_mode = f->has_size;
+		reg.size = f->size;
+		reg.mode = f->mode;
+	}
+	return image_write(w, &m.base);
+}
+
+static struct err *write_memfd(struct image_writer *w, const struct memfd *f, uint64_t inode_id)
+{
+	Criu__MemfdInodeEntry m = CRIU__MEMFD_INODE_ENTRY__INIT;
+
+	m.name = f->name;
+	m.uid = f->uid;
+	m.gid = f->gid;
+	m.size = f->size;
+	m.shmid = (uint32_t)f->ino;
+	m.seals = f->seals;
+	m.inode_id = inode_id;
+	m.has_hugetlb_flag = f->is_hugetlb;
+	m.hugetlb_flag = f->hugetlb_flag;
+	return image_write(w, &m.base);
+}
+
+struct err *img_files_write(const struct file_table *ft, int dirfd)
+{
+	struct image_writer *w;
+	struct err *e = NULL;
+
+	TRY(image_create(dirfd, "files.img", IMG_FILES, &w));
+	for (size_t i = 0; i < ft->nr && !e; i++)
+		e = write_file(w, ft->files[i]);
+	TRY(err_first(e, image_finish(w)));
+	if (!ft->nr_memfds)
+		return NULL;
+	TRY(image_create(dirfd, "memfd.img", IMG_MEMFD, &w));
+	for (size_t i = 0; i < ft->nr_memfds && !e; i++)
+		e = write_memfd(w, &ft->memfds[i], i + 1);
+	return err_first(e, image_finish(w));
+}
