@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/verify_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/flatdir.h"
+#include "engine/image.h"
+#include "proto/files.pb-c.h"
+#include "proto/inventory.pb-c.h"
+#include "proto/pstree.pb-c.h"
+
+/* ---- findings -------------------------------------------------------------- */
+
+bool verify_grow(struct verify *v, void *array, size_t nr, size_t *cap, size_t size)
+{
+	void **a = array;
+
+	if (nr < *cap)
+		return true;
+	size_t n = *cap ? *cap * 2 : 16;
+	void *p = reallocarray(*a, n, size);
+	if (!p) {
+		v->nomem = true;
+		return false;
+	}
+	*a = p;
+	*cap = n;
+	return true;
+}
+
+static struct err *finding_error(const struct verify_finding *f)
+{
+	struct err *e = f->entry == NO_ENTRY ?
+		err_new(ERR_CHECK, "%s: %s", f->file, f->text) :
+		err_new(ERR_CHECK, "%s: entry %" PRId64 ": %s", f->file, f->entry, f->text);
+
+	return f->has_vaddr ? err_vaddr(e, f->vaddr) : e;
+}
+
+static void keep(struct verify *v, struct verify_finding f)
+{
+	struct verify_report *r = v->r;
+
+	/* A power of two is full: the next one doubles. */
+	if ((r->nr & (r->nr - 1)) == 0) {
+		struct verify_finding *p = reallocarray(r->v, r->nr ? r->nr * 2 : 1, sizeof(*p));
+
+		if (!p) {
+			v->nomem = true;
+			free(f.file);
+			free(f.text);
+			return;
+		}
+		r->v = p;
+	}
+	r->v[r->nr++] = f;
+}
+
+void verify_find(struct verify *v, bool fatal, const char *file, int64_t entry,
+		 const uint64_t *vaddr, const char *fmt, ...)
+{
+	struct verify_finding f = { .fatal = fatal, .entry = entry };
+	va_list ap;
+
+	if (fatal)
+		v->r->nr_fatal++;
+	else
+		v->r->nr_notes++;
+	if (v->r->nr >= VERIFY_FINDINGS_MAX && !(fatal && !v->first))
+		return;
+	va_start(ap, fmt);
+	if (vasprintf(&f.text, fmt, ap) < 0)
+		f.text = NULL;
+	va_end(ap);
+	f.file = strdup(file);
+	f.has_vaddr = vaddr;
+	f.vaddr = vaddr ? *vaddr : 0;
+	if (!f.text || !f.file) {
+		v->nomem = true;
+		free(f.text);
+		free(f.file);
+		return;
+	}
+	if (fatal && !v->first)
+		v->first = finding_error(&f);
+	keep(v, f);
+}
+
+bool verify_absorb(struct verify *v, const char *file, struct err *e)
+{
+	if (!e)
+		return false;
+	char *text = err_text(e);
+
+	if (e->code == ERR_NOMEM || !text)
+		v->nomem = true;
+	else
+		verify_find(v, true, file, NO_ENTRY, NULL, "%s", text);
+	free(text);
+	err_free(e);
+	return true;
+}
+
+void verify_report_deinit(struct verify_report *r)
+{
+	for (size_t i = 0; i < r->nr; i++) {
+		free(r->v[i].file);
+		free(r->v[i].text);
+	}
+	free(r->v);
+	*r = (struct verify_report){ 0 };
+}
+
+/* ---- names ------------------------------------------------------------------ */
+
+static struct err *add_name(void *arg, int dirfd, const char *name)
+{
+	struct verify *v = arg;
+
+	if (!verify_grow(v, &v->name, v->nr_names, &v->cap_names, sizeof(*v->name)))
+		return err_nomem();
+	v->name[v->nr_names] = strdup(name);
+	return v->name[v->nr_names++] ? NULL : err_nomem();
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+bool verify_has(const struct verify *v, const char *name)
+{
+	return v->nr_names &&
+	       bsearch(&name, v->name, v->nr_names, sizeof(*v->name), compare_names);
+}
+
+/* ---- one file for the whole set ---------------------------------------------- */
+
+static void check_inventory(struct verify *v)
+{
+	ProtobufCMessage *m;
+
+	if (verify_absorb(v, "inventory.img", image_read_one(v->dirfd, "inventory.img", IMG_INVENTORY, &m)))
+		return;
+	v->r->files++;
+	const Criu__InventoryEntry *inv = (Criu__InventoryEntry *)m;
+	/* 0 is a pre-dump; 1 is a set of very old times, with other framing. */
+	v->pre_dump = inv->img_version == 0;
+	if (inv->img_version != 0 && inv->img_version != 2)
+		verify_find(v, true, "inventory.img", NO_ENTRY, NULL, "image version %u, expected 2",
+			    inv->img_version);
+	if (!v->pre_dump && !(inv->has_fdinfo_per_id && inv->fdinfo_per_id))
+		verify_find(v, true, "inventory.img", NO_ENTRY, NULL, "fdinfo_per_id is not set");
+	if (!inv->has_dump_uptime)
+		verify_find(v, false, "inventory.img", NO_ENTRY, NULL,
+			    "no dump_uptime: CRIU does not take the set as a parent");
+	protobuf_c_message_free_unpacked(m, NULL);
+}
+
+/* Calls fn for each entry of an image; false if it could not be read to its end. */
+static bool each_entry(struct verify *v, const char *file, enum image_kind kind,
+		       void (*fn)(struct verify *v, const char *file, int64_t entry,
+				  const ProtobufCMessage *m))
+{
+	struct image_reader *r;
+	ProtobufCMessage *m;
+	struct err *e;
+
+	if (verify_absorb(v, file, image_open(v->dirfd, file, kind, &r)))
+		return false;
+	v->r->files++;
+	while (!(e = image_next(r, &m)) && m) {
+		if (fn)
+			fn(v, file, (int64_t)image_entry_index(r), m);
+		protobuf_c_message_free_unpacked(m, NULL);
+	}
+	image_close(r);
+	return !verify_absorb(v, file, e);
+}
+
+static void note_file(struct verify *v, const char *file, int64_t entry, const ProtobufCMessage *m)
+{
+	const Criu__FileEntry *f = (const Criu__FileEntry *)m;
+
+	if (!verify_grow(v, &v->file, v->nr_files, &v->cap_files, sizeof(*v->file)))
+		return;
+	if (f->type == CRIU__FD_TYPES__REG && !f->reg)
+		verify_find(v, true, file, entry, NULL, "file %u is regular, but has no path", f->id);
+	v->file[v->nr_files++] = (struct known_file){
+		.id = f->id,
+		.is_reg = f->reg != NULL,
+		.is_memfd = f->memfd != NULL,
+		.inode_id = f->memfd ? f->memfd->inode_id : 0,
+	};
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	const struct known_file *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void check_files(struct verify *v)
+{
+	if (!verify_has(v, "files.img")) {
+		v->no_files = true;
+		verify_find(v, !verify_has(v, "reg-files.img"), "files.img", NO_ENTRY, NULL,
+			    "missing: file ids of VMAs cannot be resolved");
+		return;
+	}
+	v->no_files = !each_entry(v, "files.img", IMG_FILES, note_file);
+	if (v->nr_files)
+		qsort(v->file, v->nr_files, sizeof(*v->file), compare_files);
+	for (size_t i = 1; i < v->nr_files; i++)
+		if (v->file[i].id == v->file[i - 1].id)
+			verify_find(v, true, "files.img", NO_ENTRY, NULL, "file id %u is there twice",
+				    v->file[i].id);
+}
+
+static void note_memfd(struct verify *v, const char *file, int64_t entry, const ProtobufCMessage *m)
+{
+	const Criu__MemfdInodeEntry *f = (const Criu__MemfdInodeEntry *)m;
+
+	if (!verify_grow(v, &v->object, v->nr_objects, &v->cap_objects, sizeof(*v->object)))
+		return;
+	v->object[v->nr_objects++] = (struct known_object){
+		.shmid = f->shmid, .size = f->size, .is_memfd = true, .size_known = true,
+		.inode_id = f->inode_id,
+	};
+}
+
+static void check_process(struct verify *v, const char *file, int64_t entry, const ProtobufCMessage *m)
+{
+	const Criu__PstreeEntry *p = (const Criu__PstreeEntry *)m;
+	char mm[IMAGE_NAME_MAX], core[IMAGE_NAME_MAX];
+
+	image_name(IMG_MM, p->pid, mm);
+	image_name(IMG_CORE, p->pid, core);
+	/* A zombie has a core and nothing else. */
+	if (!verify_has(v, mm) && !verify_has(v, core))
+		verify_find(v, true, file, entry, NULL, "process %u has no image", p->pid);
+}
+
+/* ---- tasks and objects --------------------------------------------------------- */
+
+static bool any_pagemap(const struct verify *v)
+{
+	for (size_t i = 0; i < v->nr_names; i++)
+		if (!strncmp(v->name[i], "pagemap-", 8))
+			return true;
+	return false;
+}
+
+static void check_task(struct verify *v, const char *mm_file, uint64_t pid)
+{
+	char name[IMAGE_NAME_MAX];
+	Criu__MmEntry *mm = verify_mm(v, mm_file);
+
+	/* The pagemap itself is looked at by check_pagemap(), also when there is no mm. */
+	image_name(IMG_PAGEMAP, pid, name);
+	if (!verify_has(v, name))
+		verify_find(v, any_pagemap(v), mm_file, NO_ENTRY, NULL,
+			    "there is no %s%s", name,
+			    any_pagemap(v) ? "" : ", and none at all: on a page server?");
+	if (mm)
+		criu__mm_entry__free_unpacked(mm, NULL);
+}
+
+static void check_task_pagemap(struct verify *v, const char *file, uint64_t pid)
+{
+	struct pagemap_image pi;
+	char mm_file[IMAGE_NAME_MAX];
+	ProtobufCMessage *m;
+
+	if (!verify_pagemap(v, file, &pi))
+		return;
+	image_name(IMG_MM, pid, mm_file);
+	if (!v->pre_dump && !pi.nr)
+		verify_find(v, true, file, NO_ENTRY, NULL, "it has no entry: CRIU 4.2 crashes on that");
+	if (!v->pre_dump && !verify_has(v, mm_file))
+		verify_find(v, true, file, NO_ENTRY, NULL, "there is no %s", mm_file);
+	if (verify_has(v, mm_file)) {
+		struct err *e = image_read_one(v->dirfd, mm_file, IMG_MM, &m);
+
+		if (e) { /* reported with the mm */
+			v->nomem |= e->code == ERR_NOMEM;
+			err_free(e);
+		} else {
+			verify_pagemap_vmas(v, file, &pi, (Criu__MmEntry *)m);
+			protobuf_c_message_free_unpacked(m, NULL);
+		}
+	}
+	pagemap_image_deinit(&pi);
+}
+
+static void check_object_pagemap(struct verify *v, const char *file, uint64_t shmid)
+{
+	struct pagemap_image pi;
+	bool known = false;
+
+	if (!verify_pagemap(v, file, &pi))
+		return;
+	for (size_t i = 0; i < v->nr_objects; i++)
+		if (v->object[i].shmid == shmid) {
+			known = true;
+			verify_pagemap_object(v, file, &pi, &v->object[i]);
+		}
+	if (!known && !v->pre_dump)
+		verify_find(v, false, file, NO_ENTRY, NULL, "nothing in this set maps shared object %"
+			    PRIu64, shmid);
+	pagemap_image_deinit(&pi);
+}
+
+static void check_objects_have_pagemaps(struct verify *v)
+{
+	char name[IMAGE_NAME_MAX];
+
+	for (size_t i = 0; i < v->nr_objects; i++) {
+		image_name(IMG_SHMEM_PAGEMAP, v->object[i].shmid, name);
+		if (!verify_has(v, name) && any_pagemap(v))
+			verify_find(v, true, name, NO_ENTRY, NULL, "missing: contents of %s %" PRIu64,
+				    v->object[i].is_memfd ? "memfd" : "shared memory", v->object[i].shmid);
+	}
+}
+
+static void check_orphan_pages(struct verify *v)
+{
+	for (size_t i = 0; i < v->nr_names; i++) {
+		unsigned id;
+		int len = 0;
+		bool used = false;
+
+		if (sscanf(v->name[i], "pages-%u.img%n", &id, &len) != 1 || v->name[i][len] || !len)
+			continue;
+		for (size_t k = 0; k < v->nr_pages; k++)
+			used |= v->pages[k].pages_id == id;
+		if (!used)
+			verify_find(v, false, v->name[i], NO_ENTRY, NULL, "no pagemap refers to it");
+	}
+}
+
+/* Fields that we do not check still have to parse. */
+static void check_parses(struct verify *v, const char *file, enum image_kind kind)
+{
+	each_entry(v, file, kind, NULL);
+}
+
+static void check_files_of_kind(struct verify *v, unsigned kinds,
+				void (*fn)(struct verify *v, const char *file, uint64_t id))
+{
+	for (size_t i = 0; i < v->nr_names; i++) {
+		uint64_t id;
+		const struct image_desc *d = image_desc_by_name(v->name[i], &id);
+
+		if (d && kinds & (1u << d->kind)) {
+			if (fn)
+				fn(v, v->name[i], id);
+			else
+				check_parses(v, v->name[i], d->kind);
+		}
+	}
+}
+
+static void check_set(struct verify *v)
+{
+	check_inventory(v);
+	if (!v->pre_dump) {
+		check_files(v);
+		each_entry(v, "pstree.img", IMG_PSTREE, check_process);
+	}
+	if (verify_has(v, "memfd.img"))
+		each_entry(v, "memfd.img", IMG_MEMFD, note_memfd);
+	check_files_of_kind(v, 1u << IMG_CORE | 1u << IMG_IDS | 1u << IMG_STATS_DUMP |
+			    1u << IMG_STATS_RESTORE, NULL);
+	check_files_of_kind(v, 1u << IMG_MM, check_task);
+	check_files_of_kind(v, 1u << IMG_PAGEMAP, check_task_pagemap);
+	check_files_of_kind(v, 1u << IMG_SHMEM_PAGEMAP, check_object_pagemap);
+	if (!v->pre_dump)
+		check_objects_have_pagemaps(v);
+	check_orphan_pages(v);
+}
+
+struct err *verify_dirfd(int dirfd, struct verify_report *ret)
+{
+	struct verify v = { .dirfd = dirfd, .r = ret };
+
+	*ret = (struct verify_report){ 0 };
+	struct err *e = flatdir_each(dirfd, "the image directory", add_name, &v);
+	if (!e) {
+		if (v.nr_names)
+			qsort(v.name, v.nr_names, sizeof(*v.name), compare_names);
+		check_set(&v);
+		e = v.nomem ? err_nomem() : NULL;
+		e = err_first(e, v.first);
+	}
+	for (size_t i = 0; i < v.nr_names; i++)
+		free(v.name[i]);
+	free(v.name);
+	free(v.file);
+	free(v.object);
+	free(v.pages);
+	return e;
+}
+
+struct err *verify_dir(const char *dir, struct verify_report *ret)
+{
+	*ret = (struct verify_report){ 0 };
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(errno, "open the image directory %s", dir);
+	struct err *e = verify_dirfd(fd, ret);
+	close(fd);
+	return err_wrap(e, "%s", dir);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Mirrors the checks that CRIU spreads over criu/pagemap.c, criu/page-xfer.c check_pagehole_in_parent()
+ * and criu/mem.c restore_priv_vma_content(). */
+#include "engine/verify_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/vma.h"
+
+/* More generations than anyone keeps: a chain this long is a loop. */
+#define GENERATIONS_MAX 1000
+
+/* Entries in themselves; true if all are good, so that they can be searched. */
+static bool check_entries(struct verify *v, const char *file, const struct pagemap_image *pi)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < pi->nr; i++) {
+		const char *fault = pagemap_entry_fault(&pi->e[i], i ? &pi->e[i - 1] : NULL);
+
+		if (!fault)
+			continue;
+		good = false;
+		verify_find(v, true, file, (int64_t)i, &pi->e[i].vaddr, "%s (flags %x, %" PRIu64
+			    " pages)", fault, pi->e[i].flags, pi->e[i].nr_pages);
+	}
+	return good;
+}
+
+static void check_pages_file(struct verify *v, int dirfd, const char *file,
+			     const struct pagemap_image *pi)
+{
+	uint64_t want = pi->nr_present << PAGE_SHIFT_4K;
+	char name[32];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "pages-%u.img", pi->pages_id);
+	if (fstatat(dirfd, name, &st, 0) < 0) {
+		/* An image that is not there is one without pages. */
+		if (errno != ENOENT || want)
+			verify_find(v, true, file, NO_ENTRY, NULL, "its %s cannot be read: %s", name,
+				    strerror(errno));
+	} else if (!S_ISREG(st.st_mode)) {
+		verify_find(v, true, file, NO_ENTRY, NULL, "its %s is not a regular file", name);
+	} else if ((uint64_t)st.st_size != want) {
+		verify_find(v, true, file, NO_ENTRY, NULL, "its %s has %" PRIu64 " bytes, the entries "
+			    "make it %" PRIu64, name, (uint64_t)st.st_size, want);
+	}
+}
+
+static void check_pages_id(struct verify *v, const char *file, uint32_t pages_id)
+{
+	for (size_t i = 0; i < v->nr_pages; i++)
+		if (v->pages[i].pages_id == pages_id) {
+			verify_find(v, true, file, NO_ENTRY, NULL, "pages-%u.img belongs to %s already",
+				    pages_id, v->pages[i].file);
+			return;
+		}
+	if (verify_grow(v, &v->pages, v->nr_pages, &v->cap_pages, sizeof(*v->pages))) {
+		v->pages[v->nr_pages].pages_id = pages_id;
+		v->pages[v->nr_pages++].file = file;
+	}
+}
+
+/* ---- parents ----------------------------------------------------------------- */
+
+static bool has_holes(const struct pagemap_image *pi)
+{
+	for (size_t i = 0; i < pi->nr; i++)
+		if (pi->e[i].flags & PE_PARENT)
+			return true;
+	return false;
+}
+
+/* Both are in order, so one pass does. */
+static void check_covered(struct verify *v, const char *file, const struct pagemap_image *pi,
+			  const struct pagemap_image *parent)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < pi->nr; i++) {
+		const struct pagemap_entry *e = &pi->e[i];
+		uint64_t at = e->vaddr;
+
+		if (!(e->flags & PE_PARENT))
+			continue;
+		while (at < pagemap_entry_end(e)) {
+			while (k < parent->nr && pagemap_entry_end(&parent->e[k]) <= at)
+				k++;
+			if (k == parent->nr || parent->e[k].vaddr > at) {
+				verify_find(v, true, file, (int64_t)i, &at,
+					    "a hole, but the parent does not have the page");
+				break;
+			}
+			at = pagemap_entry_end(&parent->e[k]);
+		}
+	}
+}
+
+/*
+ * Holes of `pi` must be covered by the parent, its holes by its own parent, and so on.
+ * Each generation is loaded once, and two at a time.  `label` names the child in findings.
+ */
+static void check_parents(struct verify *v, const char *file, const struct pagemap_image *pi)
+{
+	struct pagemap_image child = *pi, parent;
+	char label[128];
+	int dirfd = v->dirfd;
+	unsigned generation = 0;
+
+	snprintf(label, sizeof(label), "%s", file);
+	while (has_holes(&child)) {
+		char up[128];
+		int fd = openat(dirfd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0 || ++generation > GENERATIONS_MAX) {
+			verify_find(v, true, label, NO_ENTRY, NULL, "it has holes, but its parent %s: %s",
+				    fd < 0 ? "cannot be opened" : "chain does not end",
+				    strerror(fd < 0 ? errno : ELOOP));
+			if (fd >= 0)
+				close(fd);
+			break;
+		}
+		if (dirfd != v->dirfd)
+			close(dirfd);
+		dirfd = fd;
+		if (generation == 1)
+			snprintf(up, sizeof(up), "parent/%s", file);
+		else
+			snprintf(up, sizeof(up), "parent (%u generations back)/%s", generation, file);
+		if (verify_absorb(v, up, pagemap_image_read(dirfd, file, &parent)))
+			break;
+		bool good = check_entries(v, up, &parent);
+		check_pages_file(v, dirfd, up, &parent);
+		if (good)
+			check_covered(v, label, &child, &parent);
+		if (generation > 1)
+			pagemap_image_deinit(&child);
+		child = parent;
+		memcpy(label, up, sizeof(label));
+		if (!good)
+			break;
+	}
+	if (child.e != pi->e)
+		pagemap_image_deinit(&child);
+	if (dirfd != v->dirfd)
+		close(dirfd);
+}
+
+bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *ret)
+{
+	struct pagemap_image pi;
+
+	if (verify_absorb(v, file, pagemap_image_read(v->dirfd, file, &pi)))
+		return false;
+	v->r->files++;
+	v->r->pagemaps++;
+	v->r->entries += pi.nr;
+	v->r->pages_present += pi.nr_present;
+	for (size_t i = 0; i < pi.nr; i++)
+		if (pi.e[i].flags & PE_PARENT)
+			v->r->pages_in_parent += pi.e[i].nr_pages;
+	check_pages_id(v, file, pi.pages_id);
+	check_pages_file(v, v->dirfd, file, &pi);
+	if (!check_entries(v, file, &pi)) {
+		pagemap_image_deinit(&pi);
+		return false;
+	}
+	check_parents(v, file, &pi);
+	*ret = pi;
+	return true;
+}
+
+/* ---- against what is mapped ---------------------------------------------------- */
+
+static bool is_private(const Criu__VmaEntry *e)
+{
+	const struct vma v = { .start = e->start, .end = e->end, .status = e->status };
+
+	return vma_is_private(&v);
+}
+
+void verify_pagemap_vmas(struct verify *v, const char *file, const struct pagemap_image *pi,
+			 const Criu__MmEntry *mm)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < pi->nr; i++) {
+		uint64_t at = pi->e[i].vaddr;
+
+		/* An entry may span adjacent VMAs. */
+		while (at < pagemap_entry_end(&pi->e[i])) {
+			while (k < mm->n_vmas && (mm->vmas[k]->end <= at || !is_private(mm->vmas[k])))
+				k++;
+			if (k == mm->n_vmas || mm->vmas[k]->start > at) {
+				verify_find(v, true, file, (int64_t)i, &at,
+					    "the page lies in no private VMA");
+				break;
+			}
+			at = mm->vmas[k]->end;
+		}
+	}
+}
+
+void verify_pagemap_object(struct verify *v, const char *file, const struct pagemap_image *pi,
+			   const struct known_object *o)
+{
+	uint64_t size = (o->size + PAGE_SIZE_4K - 1) & ~(PAGE_SIZE_4K - 1);
+
+	if (!o->size_known || !pi->nr)
+		return;
+	/* In order, so only entries at the end can reach out. */
+	for (size_t i = pi->nr; i-- && pagemap_entry_end(&pi->e[i]) > size;) {
+		/* CRIU stops at the first such entry, and drops also what lies inside. */
+		bool lost = o->is_memfd || pi->e[i].vaddr < size;
+
+		verify_find(v, lost, file, (int64_t)i, &pi->e[i].vaddr,
+			    "beyond the end of the object (%" PRIu64 " bytes)", o->size);
+	}
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the parts of verify share.  Not for others. */
+#ifndef STEPDUMP_VERIFY_PRIV_H
+#define STEPDUMP_VERIFY_PRIV_H
+
+#include "engine/pagemap_image.h"
+#include "engine/verify.h"
+#include "proto/mm.pb-c.h"
+
+/* Of files.img. */
+struct known_file {
+	uint32_t id;
+	bool is_reg, is_memfd;
+	uint32_t inode_id; /* is_memfd */
+};
+
+/* A shared-memory object that must have a pagemap-shmem image. */
+struct known_object {
+	uint64_t shmid;
+	uint64_t size;     /* bytes */
+	bool is_memfd;
+	bool size_known;   /* false: System V, whose size is in an image that we do not read */
+	uint64_t inode_id; /* is_memfd */
+};
+
+struct verify {
+	int dirfd;
+	struct verify_report *r;
+	struct err *first;  /* of the first fatal finding */
+	bool nomem;         /* findings got lost */
+
+	char **name;        /* all files, sorted */
+	size_t nr_names, cap_names;
+	bool pre_dump;
+	bool no_files;      /* files.img is missing or broken: said once */
+
+	struct known_file *file; /* sorted by id */
+	size_t nr_files, cap_files;
+	struct known_object *object;
+	size_t nr_objects, cap_objects;
+	struct { uint32_t pages_id; const char *file; } *pages; /* names are those in `name` */
+	size_t nr_pages, cap_pages;
+};
+
+#define NO_ENTRY (-1)
+
+/* vaddr NULL: not about an address.  Never fails: see verify.nomem. */
+void verify_find(struct verify *v, bool fatal, const char *file, int64_t entry,
+		 const uint64_t *vaddr, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* A file that cannot be read is a finding; takes `e`.  True: there was an error. */
+bool verify_absorb(struct verify *v, const char *file, struct err *e);
+/* Room for one more in a growing array; false (and nomem) if there is none. */
+bool verify_grow(struct verify *v, void *array, size_t nr, size_t *cap, size_t size);
+bool verify_has(const struct verify *v, const char *name);
+
+/* verify_mm.c: mm-PID.img; objects found are added to v->object.  NULL: unreadable. */
+Criu__MmEntry *verify_mm(struct verify *v, const char *file);
+
+/*
+ * verify_pagemap.c: one pagemap with its pages and its parents.  `file` lives as long as `v`.
+ * True: *ret holds the image, in order; then the caller frees it.
+ */
+bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *ret);
+/* Do all pages lie in private VMAs? */
+void verify_pagemap_vmas(struct verify *v, const char *file, const struct pagemap_image *pi,
+			 const Criu__MmEntry *mm);
+/* Do all pages lie in the object? */
+void verify_pagemap_object(struct verify *v, const char *file, const struct pagemap_image *pi,
+			   const struct known_object *o);
+
+#endif
