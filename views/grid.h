@@ -30,6 +30,7 @@ struct grid {
 	unsigned max_rows;   /* 0: no bound */
 	struct cell *cells;
 	size_t cap;          /* cells allocated */
+	bool ascii;          /* anything above 0x7e is written as '?' */
 };
 
 /* cols >= 1.  Memory exhaustion aborts (a screen is not worth an error path). */
@@ -41,9 +42,13 @@ unsigned grid_puts(struct grid *g, unsigned row, unsigned col, enum tone tone, c
 unsigned grid_printf(struct grid *g, unsigned row, unsigned col, enum tone tone, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 void grid_putc(struct grid *g, unsigned row, unsigned col, enum tone tone, char32_t ch);
+/* Columns that grid_puts() would take for `text` if nothing clipped it. */
+unsigned grid_text_width(const char *text);
+/* How many bytes of `text` fit into `width` columns, ending between two characters. */
+size_t grid_text_fit(const char *text, unsigned width);
 /* Text without trailing blanks, '\n' after each row.  Caller frees. */
 char *grid_to_text(const struct grid *g);
-/* Same with SGR colour sequences from the theme. */
+/* Same with SGR colour sequences from the theme (NULL: none). */
 struct theme;
 char *grid_to_ansi(const struct grid *g, const struct theme *t);
 

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "proto/snapfile.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC "SDSNAP1\n"
+#define MAGIC_LEN (sizeof(MAGIC) - 1)
+#define HEAD_LEN (MAGIC_LEN + sizeof(uint32_t))
+
+/* A two-byte field can unpack to a hundred bytes of structure, so memory is counted too. */
+static void *budget_alloc(void *data, size_t size)
+{
+	size_t *left = data;
+
+	if (size > *left)
+		return NULL;
+	*left -= size;
+	return malloc(size);
+}
+
+static void budget_free(void *data, void *p)
+{
+	free(p);
+}
+
+struct err *snapfile_parse(const void *bytes, size_t len, Stepdump__Snapshot **ret)
+{
+	size_t left = SNAPFILE_MEMORY_MAX;
+	ProtobufCAllocator budget = { budget_alloc, budget_free, &left };
+	const uint8_t *p = bytes;
+	uint32_t body;
+
+	if (len < HEAD_LEN || memcmp(p, MAGIC, MAGIC_LEN))
+		return err_new(ERR_FORMAT, "not a stepdump snapshot");
+	memcpy(&body, p + MAGIC_LEN, sizeof(body));
+	body = le32toh(body);
+	if (body != len - HEAD_LEN)
+		return err_new(ERR_FORMAT, "snapshot damaged: %u bytes announced, %zu there", body,
+			       len - HEAD_LEN);
+
+	Stepdump__Snapshot *s = stepdump__snapshot__unpack(&budget, body, p + HEAD_LEN);
+
+	if (!s)
+		return err_new(ERR_FORMAT, "snapshot damaged: its %u bytes do not parse", body);
+	*ret = s;
+	return NULL;
+}
+
+static struct err *read_fd(int fd, uint8_t *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = read(fd, buf, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(errno, "reading");
+		if (n == 0)
+			return err_new(ERR_FORMAT, "file became shorter while being read");
+		buf += n;
+		len -= (size_t)n;
+	}
+	return NULL;
+}
+
+static struct err *load_fd(int fd, Stepdump__Snapshot **ret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_sys(errno, "asking for its size");
+	if (!S_ISREG(st.st_mode))
+		return err_new(ERR_FORMAT, "not a regular file");
+	if (st.st_size > (off_t)(SNAPFILE_BYTES_MAX + HEAD_LEN))
+		return err_new(ERR_FORMAT, "%lld bytes are too many for a snapshot",
+			       (long long)st.st_size);
+
+	size_t len = (size_t)st.st_size;
+	uint8_t *buf = malloc(len + 1);
+
+	if (!buf)
+		return err_nomem();
+
+	struct err *e = read_fd(fd, buf, len);
+
+	if (!e)
+		e = snapfile_parse(buf, len, ret);
+	free(buf);
+	return e;
+}
+
+struct err *snapfile_load(const char *path, Stepdump__Snapshot **ret)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return err_sys(errno, "opening snapshot %s", path);
+
+	struct err *e = load_fd(fd, ret);
+
+	close(fd);
+	return err_wrap(e, "snapshot %s", path);
+}
+
+static struct err *write_fd(int fd, const uint8_t *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, buf, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(errno, "writing");
+		buf += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) ? err_sys(errno, "flushing to disk") : NULL;
+}
+
+/* Creates, fills and renames; nothing stays behind when it fails. */
+static struct err *save_bytes(const char *path, const uint8_t *buf, size_t len)
+{
+	char *temp;
+
+	if (asprintf(&temp, "%s.XXXXXX", path) < 0)
+		return err_nomem();
+
+	int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
+	struct err *e = NULL;
+
+	if (fd < 0) {
+		e = err_sys(errno, "creating a file beside it");
+	} else {
+		e = write_fd(fd, buf, len);
+		if (close(fd) && !e)
+			e = err_sys(errno, "closing");
+		if (!e && rename(temp, path))
+			e = err_sys(errno, "renaming to it");
+		if (e)
+			unlink(temp);
+	}
+	free(temp);
+	return e;
+}
+
+struct err *snapfile_save(const char *path, const Stepdump__Snapshot *s)
+{
+	size_t body = stepdump__snapshot__get_packed_size(s);
+
+	if (body > SNAPFILE_BYTES_MAX)
+		return err_hint(err_new(ERR_USAGE, "snapshot %s: %zu bytes are more than %lu", path,
+					body, SNAPFILE_BYTES_MAX),
+				"ask for less: fewer iovs, holes or page runs");
+
+	uint8_t *buf = malloc(HEAD_LEN + body);
+
+	if (!buf)
+		return err_nomem();
+
+	uint32_t le = htole32((uint32_t)body);
+
+	memcpy(buf, MAGIC, MAGIC_LEN);
+	memcpy(buf + MAGIC_LEN, &le, sizeof(le));
+	stepdump__snapshot__pack(s, buf + HEAD_LEN);
+
+	struct err *e = save_bytes(path, buf, HEAD_LEN + body);
+
+	free(buf);
+	return err_wrap(e, "saving snapshot %s", path);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The render functions that views/panes.c lists; one file per family.  Internal to views/. */
+#ifndef STEPDUMP_PANE_IMPL_H
+#define STEPDUMP_PANE_IMPL_H
+
+#include "views/paint.h"
+#include "views/strip.h"
+#include "views/table.h"
+
+#define DECLARE_PANE(name) \
+	void pane_##name(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+
+DECLARE_PANE(pipeline);
+DECLARE_PANE(cursor);
+DECLARE_PANE(phases);
+DECLARE_PANE(ppb);
+DECLARE_PANE(iovs);
+DECLARE_PANE(holes);
+DECLARE_PANE(pmc);
+DECLARE_PANE(vmas);
+DECLARE_PANE(map);
+DECLARE_PANE(pages);
+DECLARE_PANE(shmem);
+DECLARE_PANE(pstate);
+DECLARE_PANE(xfer);
+DECLARE_PANE(parents);
+DECLARE_PANE(tracker);
+DECLARE_PANE(stats);
+DECLARE_PANE(checks);
+DECLARE_PANE(events);
+DECLARE_PANE(caps);
+DECLARE_PANE(settings);
+DECLARE_PANE(breakpoints);
+DECLARE_PANE(error);
+DECLARE_PANE(threads);
+DECLARE_PANE(target);
+DECLARE_PANE(why);
+DECLARE_PANE(peek);
+
+/* Pages of a list of counts, by what the operator wants to know first. */
+struct tally {
+	uint64_t to_pipe, holes, skipped, to_scan;
+	uint64_t total;
+	bool has_total;
+	bool balanced; /* the four parts sum to `total` */
+};
+
+struct tally tally_counters(const Stepdump__Counters *c);
+/* Sum of the counts with that verdict. */
+uint64_t count_of(Stepdump__VerdictCount *const *counts, size_t nr, Stepdump__Verdict v);
+/* A bit for each verdict that has pages. */
+uint32_t verdicts_of(Stepdump__VerdictCount *const *counts, size_t nr);
+
+/* Where the engine is; both false when it is elsewhere or nothing is known. */
+bool at_ppb(const Stepdump__Snapshot *s, uint32_t ppb);
+bool at_vma(const Stepdump__Snapshot *s, const Stepdump__Vma *v);
+
+/* "anon rw- [heap]": how a VMA is called in other panes' tables.  Caller frees. */
+char *vma_label(const Stepdump__Snapshot *s, bool has_index, uint32_t index);
+
+/* Draws one ppb's pipe over `width` columns: capacity, plan and fact. */
+void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Ppb *b,
+	       uint64_t scale_pages);
+/* The legend of draw_pipe(). */
+void pipe_legend(struct paint *p);
+
+/* The NOW and NEXT lines. */
+void paint_now_next(struct paint *p);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One page explained, and bytes. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "views/pane_impl.h"
+
+static void paint_why(struct paint *p, const Stepdump__Why *w)
+{
+	char *sentence = text_shown(p, w->sentence), *held = text_shown(p, w->held_by);
+	char *vma = vma_label(p->s, w->has_vma_index, w->vma_index);
+
+	grid_putc(p->g, p->row, 1, verdict_tone(w->verdict, false),
+		  (char32_t)verdict_glyph(w->verdict, false));
+	paint_prose(p, 3, TONE_TITLE, sentence);
+	paint_field(p, "page", TONE_ADDR, "%s", txt_addr(p, w->vaddr).s);
+	paint_field(p, "verdict", verdict_tone(w->verdict, false), "%s",
+		    txt_enum(&stepdump__verdict__descriptor, w->verdict).s);
+	paint_field(p, "VMA", TONE_NORMAL, "%s", vma);
+	for (size_t i = 0; i < w->n_facts; i++) {
+		char *fact = text_shown(p, w->facts[i]);
+
+		paint_field(p, i ? "" : "facts", TONE_NORMAL, "%s", fact);
+		free(fact);
+	}
+	if (w->has_pagemap_raw)
+		paint_field(p, "pagemap entry", TONE_NORMAL, "%016lx",
+			    p->o->relative ? w->pagemap_raw & ~((1ul << 55) - 1) : w->pagemap_raw);
+	paint_field(p, "rule", TONE_NORMAL, "%s", str_or_dash(w->rule));
+	paint_field(p, "held by", TONE_NORMAL, "%s", held);
+	free(sentence);
+	free(held);
+	free(vma);
+}
+
+void pane_why(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+{
+	struct paint p = paint_begin(s, o, g);
+
+	paint_title(&p, "why");
+	if (!s->n_whys)
+		paint_prose(&p, 1, TONE_DIM, "nothing asked: `why ADDR` explains the page at ADDR");
+	for (size_t i = 0; i < s->n_whys; i++) {
+		if (i)
+			paint_blank(&p);
+		paint_why(&p, s->whys[i]);
+	}
+}
+
+static void paint_peek(struct paint *p, const Stepdump__Peek *k)
+{
+	/* address, two blanks, three columns for each byte, a blank, a column for each byte */
+	unsigned per_row = 16;
+
+	while (per_row > 4 && 18 + per_row * 4 + 2 > p->g->cols)
+		per_row /= 2;
+	paint_line(p, TONE_NORMAL, "%zu bytes of the %s", k->data.len, str_or_dash(k->source));
+	for (size_t at = 0; at < k->data.len; at += per_row) {
+		struct txt addr = txt_addr(p, k->vaddr + at);
+		unsigned width = grid_text_width(addr.s), col = 18;
+
+		grid_puts(p->g, p->row, width < 16 ? 16 - width : 0, TONE_ADDR, addr.s);
+		for (unsigned i = 0; i < per_row && at + i < k->data.len; i++) {
+			uint8_t byte = k->data.data[at + i];
+			bool print = byte >= 0x20 && byte <= 0x7e;
+
+			grid_printf(p->g, p->row, col + i * 3, byte ? TONE_NORMAL : TONE_DIM, "%02x",
+				    byte);
+			grid_putc(p->g, p->row, col + per_row * 3 + 1 + i,
+				  print ? TONE_NORMAL : TONE_DIM, print ? byte : U'.');
+		}
+		p->row++;
+	}
+	if (k->error) {
+		char *error = text_shown(p, k->error);
+
+		paint_prose(p, 1, TONE_BAD, error);
+		free(error);
+	}
+}
+
+void pane_peek(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+{
+	struct paint p = paint_begin(s, o, g);
+
+	paint_title(&p, "peek");
+	if (!s->n_peeks)
+		paint_prose(&p, 1, TONE_DIM, "nothing asked: `x/64 ADDR` reads 64 bytes at ADDR");
+	for (size_t i = 0; i < s->n_peeks; i++)
+		paint_peek(&p, s->peeks[i]);
+}

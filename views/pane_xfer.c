@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Where pages go: files, entries, the talk with a page server. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "views/pane_impl.h"
+
+static void paint_files(struct paint *p, const Stepdump__Xfer *x)
+{
+	const struct column columns[] = {
+		{ "file", .min = 16 },
+		{ "bytes", .right = true },
+		{ "size", .right = true, .drop = 1 },
+		{ "entries", .right = true },
+	};
+	struct table *t = TABLE_NEW(columns);
+
+	for (size_t i = 0; i < x->n_files; i++) {
+		const Stepdump__ImageFile *f = x->files[i];
+		char *name = text_shown(p, f->name);
+
+		table_row(t, f, x->object && !strcmp(x->object, f->name));
+		table_cell(t, TONE_KEY, "%s", name);
+		table_cell(t, TONE_NORMAL, "%s", txt_opt(f->has_bytes, f->bytes).s);
+		table_cell(t, TONE_NORMAL, "%s", txt_opt_size(f->has_bytes, f->bytes).s);
+		table_cell(t, TONE_NORMAL, "%s", txt_opt(f->has_entries, f->entries).s);
+		free(name);
+	}
+	paint_blank(p);
+	paint_line(p, TONE_TITLE, "files");
+	table_end(t, p, "none yet");
+}
+
+static void paint_entries(struct paint *p, const Stepdump__Xfer *x)
+{
+	const struct column columns[] = {
+		{ "vaddr", .right = true },
+		{ "pages", .right = true },
+		{ "size", .right = true, .drop = 1 },
+		{ .head = "flags" },
+		{ "offset in pages file", .right = true, .drop = 2 },
+	};
+	struct table *t = TABLE_NEW(columns);
+
+	for (size_t i = 0; i < x->n_recent; i++) {
+		const Stepdump__PagemapEntry *e = x->recent[i];
+		char *flags = join_names(e->flags, e->n_flags, " ");
+
+		table_row(t, e, false);
+		table_cell(t, TONE_ADDR, "%s", txt_addr(p, e->vaddr).s);
+		table_cell(t, TONE_NORMAL, "%lu", e->nr_pages);
+		table_cell(t, TONE_NORMAL, "%s", txt_pages(e->nr_pages).s);
+		table_cell(t, strstr(flags, "PARENT") ? TONE_HOLE : TONE_DUMP, "%s", flags);
+		if (e->has_pages_off)
+			table_cell(t, TONE_NORMAL, "0x%lx", e->pages_off);
+		else
+			table_cell(t, TONE_NORMAL, "-");
+		free(flags);
+	}
+	paint_blank(p);
+	paint_line(p, TONE_TITLE, "last pagemap entries");
+	table_end(t, p, "none yet");
+}
+
+void pane_xfer(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+{
+	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Xfer *x = s->xfer;
+
+	paint_title(&p, "xfer");
+	if (!x) {
+		paint_prose(&p, 1, TONE_DIM, "not open: prepare opens it");
+		return;
+	}
+
+	char *object = text_shown(&p, x->object), *staging = text_shown(&p, x->staging);
+
+	paint_field(&p, "kind", TONE_KEY, "%s", str_or_dash(x->kind));
+	paint_field(&p, "staged in", TONE_NORMAL, "%s", staging);
+	paint_field(&p, "commit goes to", TONE_NORMAL, "%s", str_or_dash(x->dir));
+	paint_field(&p, "now open", TONE_NORMAL, "%s", object);
+	if (x->has_pages_id)
+		paint_field(&p, "pages file", TONE_NORMAL, "pages-%u.img", x->pages_id);
+	paint_field(&p, "written", TONE_NORMAL, "%s pages, %s",
+		    txt_opt(x->has_pages_written, x->pages_written).s,
+		    txt_opt_size(x->has_bytes_written, x->bytes_written).s);
+	paint_field(&p, "entries", TONE_NORMAL, "%s, of them holes %s (checked in the parent: %s)",
+		    txt_opt(x->has_entries, x->entries).s,
+		    txt_opt(x->has_holes_written, x->holes_written).s,
+		    txt_opt(x->has_holes_checked, x->holes_checked).s);
+	paint_field(&p, "room on disk", TONE_NORMAL, "%s",
+		    o->relative ? "-" : txt_opt_size(x->has_fs_free_bytes, x->fs_free_bytes).s);
+	free(object);
+	free(staging);
+	paint_files(&p, x);
+	paint_entries(&p, x);
+	if (!x->n_conversation)
+		return;
+	paint_blank(&p);
+	paint_line(&p, TONE_TITLE, "page-server messages, oldest first");
+	for (size_t i = 0; i < x->n_conversation; i++) {
+		char *line = text_shown(&p, x->conversation[i]);
+
+		paint_prose(&p, 3, TONE_NORMAL, line);
+		free(line);
+	}
+}

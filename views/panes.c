@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "views/panes.h"
+
+#include <string.h>
+
+#include "views/pane_impl.h"
+
+#define PANE(pane_name, argument, text, parts)                                          \
+	{                                                                               \
+		.name = #pane_name, .arg = argument, .summary = text,                   \
+		.needs = SNAP_TARGET | (parts), .render = pane_##pane_name              \
+	}
+
+/* Addresses are shown relative to the first VMA, and iovs name theirs. */
+#define NAMES SNAP_VMAS
+
+const struct pane panes[] = {
+	PANE(pipeline, NULL, "the whole dump at a glance",
+	     SNAP_CURSOR | SNAP_COUNTERS | SNAP_PAGE_PIPE | SNAP_XFER | SNAP_CHECKS | SNAP_EVENTS |
+		     SNAP_PARENTS | SNAP_ERROR | NAMES),
+	PANE(cursor, NULL, "where the engine is, and what it does next", SNAP_CURSOR | NAMES),
+	PANE(phases, NULL, "the phases, what one unit of each is", SNAP_CURSOR),
+	PANE(target, NULL, "the process that is dumped", 0),
+	PANE(threads, NULL, "its threads, as found at attach", SNAP_THREADS | NAMES),
+	PANE(vmas, "[N]", "its mappings, classified as CRIU does",
+	     SNAP_VMAS | SNAP_VMA_COUNTS | SNAP_CURSOR),
+	PANE(map, "[N]", "address space: one row per VMA, a glyph per cell",
+	     SNAP_VMAS | SNAP_VMA_COUNTS | SNAP_RUNS | SNAP_CURSOR | SNAP_PMC),
+	PANE(pages, "[ADDR]", "verdict of each page, in runs", SNAP_RUNS | SNAP_CURSOR | NAMES),
+	PANE(pmc, NULL, "pagemap cache: window, hits, misses",
+	     SNAP_PMC | SNAP_PMC_REGIONS | SNAP_CURSOR | NAMES),
+	PANE(ppb, "[N]", "page-pipe buffers: planned and real fill",
+	     SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_CURSOR | NAMES),
+	PANE(iovs, "[N]", "address ranges that go into the pipes",
+	     SNAP_PAGE_PIPE | SNAP_IOVS | NAMES),
+	PANE(holes, NULL, "ranges left to the parent image", SNAP_PAGE_PIPE | SNAP_HOLES | NAMES),
+	PANE(shmem, NULL, "shared memory objects", SNAP_SHMEM),
+	PANE(pstate, "[ID]", "page states of a shared object, by mapping",
+	     SNAP_SHMEM | SNAP_PARENTS),
+	PANE(xfer, NULL, "where the pages go, and what is written", SNAP_XFER | NAMES),
+	PANE(parents, "[ADDR]", "earlier images, and how holes are covered",
+	     SNAP_PARENTS | SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES | SNAP_XFER | SNAP_RUNS | NAMES),
+	PANE(tracker, NULL, "how changed pages are known", SNAP_TRACKER),
+	PANE(stats, NULL, "times and counts, with CRIU's names", SNAP_COUNTERS),
+	PANE(checks, NULL, "invariants, evaluated now", SNAP_CHECKS | NAMES),
+	PANE(events, NULL, "what happened, newest last", SNAP_EVENTS | NAMES),
+	PANE(why, "ADDR", "why a page is dumped or not", SNAP_WHY | NAMES),
+	PANE(peek, "ADDR", "bytes of the target, a pipe or an image", SNAP_PEEK | NAMES),
+	PANE(error, NULL, "the last failure", SNAP_ERROR | NAMES),
+	PANE(breakpoints, NULL, "where the engine stops", SNAP_BREAKPOINTS | NAMES),
+	PANE(caps, NULL, "what this kernel and these rights allow", SNAP_CAPS),
+	PANE(settings, NULL, "settings and their values", SNAP_SETTINGS),
+	{ 0 },
+};
+
+const struct pane *pane_find(const char *name)
+{
+	const struct pane *found = NULL;
+	size_t len = strlen(name);
+	unsigned nr = 0;
+
+	for (const struct pane *p = panes; p->name; p++) {
+		if (!strcmp(p->name, name))
+			return p;
+		if (len && !strncmp(p->name, name, len)) {
+			found = p;
+			nr++;
+		}
+	}
+	return nr == 1 ? found : NULL;
+}

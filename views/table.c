@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "views/table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GAP 2       /* blanks between two columns */
+#define FIRST_COL 3 /* a blank, the marker, a blank */
+#define MAX_COLUMNS 16
+
+struct text_cell {
+	size_t text; /* offset into the table's text */
+	enum tone tone;
+};
+
+struct row {
+	const void *item;
+	size_t cells; /* index of its first cell */
+	bool here;
+};
+
+struct table {
+	const struct column *columns;
+	unsigned nr;
+	bool gone[MAX_COLUMNS];
+	unsigned natural[MAX_COLUMNS], width[MAX_COLUMNS];
+
+	struct row *rows;
+	size_t nr_rows, cap_rows;
+	struct text_cell *cells;
+	size_t nr_cells, cap_cells;
+	char *text;
+	size_t nr_text, cap_text;
+	unsigned next; /* column of the next table_cell() */
+};
+
+/* Makes room for `more` elements. */
+static void *reserve(void *array, size_t nr, size_t *cap, size_t more, size_t size)
+{
+	if (nr + more <= *cap)
+		return array;
+	*cap = (nr + more) * 2;
+	array = reallocarray(array, *cap, size);
+	if (!array)
+		abort();
+	return array;
+}
+
+struct table *table_new(const struct column *columns, unsigned nr)
+{
+	struct table *t = calloc(1, sizeof(*t));
+
+	if (!t || nr > MAX_COLUMNS)
+		abort();
+	t->columns = columns;
+	t->nr = nr;
+	for (unsigned i = 0; i < nr; i++) {
+		t->natural[i] = grid_text_width(columns[i].head);
+		if (columns[i].draw && t->natural[i] < columns[i].min)
+			t->natural[i] = columns[i].min;
+	}
+	return t;
+}
+
+static void push_cell(struct table *t, enum tone tone, size_t text)
+{
+	t->cells = reserve(t->cells, t->nr_cells, &t->cap_cells, 1, sizeof(*t->cells));
+	t->cells[t->nr_cells++] = (struct text_cell){ .text = text, .tone = tone };
+}
+
+static size_t push_text(struct table *t, const char *text)
+{
+	size_t at = t->nr_text, len = strlen(text) + 1;
+
+	t->text = reserve(t->text, t->nr_text, &t->cap_text, len, 1);
+	memcpy(t->text + at, text, len);
+	t->nr_text += len;
+	return at;
+}
+
+/* Rows always have a cell for each column, so that they can be indexed. */
+static void fill_row(struct table *t)
+{
+	if (!t->nr_rows)
+		return;
+	while (t->next < t->nr) {
+		push_cell(t, TONE_NORMAL, push_text(t, ""));
+		t->next++;
+	}
+}
+
+void table_row(struct table *t, const void *item, bool here)
+{
+	fill_row(t);
+	t->rows = reserve(t->rows, t->nr_rows, &t->cap_rows, 1, sizeof(*t->rows));
+	t->rows[t->nr_rows++] = (struct row){ .item = item, .cells = t->nr_cells, .here = here };
+	t->next = 0;
+}
+
+void table_cell(struct table *t, enum tone tone, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	while (t->next < t->nr && t->columns[t->next].draw) {
+		push_cell(t, TONE_NORMAL, push_text(t, ""));
+		t->next++;
+	}
+	if (t->next == t->nr)
+		abort(); /* more cells than columns: a bug of the pane */
+	va_start(ap, fmt);
+	int n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		abort();
+
+	unsigned width = grid_text_width(text);
+
+	if (t->natural[t->next] < width)
+		t->natural[t->next] = width;
+	push_cell(t, tone, push_text(t, text));
+	t->next++;
+	free(text);
+}
+
+static unsigned total_width(const struct table *t)
+{
+	unsigned total = 0;
+
+	for (unsigned i = 0; i < t->nr; i++)
+		if (!t->gone[i])
+			total += t->width[i] + (total ? GAP : 0);
+	return total;
+}
+
+static unsigned least_width(const struct table *t, unsigned i)
+{
+	unsigned least = t->columns[i].min, head = grid_text_width(t->columns[i].head);
+
+	if (!least || least > t->natural[i])
+		return t->natural[i];
+	return least > head || t->columns[i].draw ? least : head;
+}
+
+static int least_important(const struct table *t)
+{
+	int found = -1;
+
+	for (unsigned i = 0; i < t->nr; i++)
+		if (!t->gone[i] && t->columns[i].drop &&
+		    (found < 0 || t->columns[i].drop > t->columns[found].drop))
+			found = (int)i;
+	return found;
+}
+
+/* Minimum widths first, columns out until they fit, then the room left is handed back. */
+static void lay_out(struct table *t, unsigned room)
+{
+	for (unsigned i = 0; i < t->nr; i++)
+		t->width[i] = least_width(t, i);
+	while (total_width(t) > room) {
+		int i = least_important(t);
+
+		if (i < 0)
+			return; /* the grid clips what is left */
+		t->gone[i] = true;
+	}
+
+	unsigned left = room - total_width(t);
+
+	for (unsigned i = 0; i < t->nr; i++) {
+		unsigned want = t->natural[i] - t->width[i];
+
+		if (t->gone[i])
+			continue;
+		t->width[i] += want < left ? want : left;
+		left -= want < left ? want : left;
+	}
+	for (unsigned i = 0; i < t->nr; i++) {
+		unsigned grow = t->columns[i].grow;
+
+		if (t->gone[i] || t->width[i] >= grow)
+			continue;
+
+		unsigned want = grow - t->width[i];
+
+		t->width[i] += want < left ? want : left;
+		left -= want < left ? want : left;
+	}
+}
+
+static void draw_text(struct paint *p, unsigned col, const struct column *c, unsigned width,
+		      enum tone tone, const char *text)
+{
+	unsigned full = grid_text_width(text);
+
+	if (full <= width) {
+		grid_puts(p->g, p->row, c->right ? col + width - full : col, tone, text);
+		return;
+	}
+
+	char *cut = strndup(text, grid_text_fit(text, width ? width - 1 : 0));
+
+	if (!cut)
+		abort();
+	col = grid_puts(p->g, p->row, col, tone, cut);
+	grid_putc(p->g, p->row, col, TONE_DIM, p->o->ascii ? U'~' : U'…');
+	free(cut);
+}
+
+static void draw_head(struct table *t, struct paint *p)
+{
+	unsigned col = FIRST_COL;
+	bool any = false;
+
+	for (unsigned i = 0; i < t->nr; i++)
+		any |= !t->gone[i] && (*t->columns[i].head || t->columns[i].draw);
+	if (!any)
+		return;
+	for (unsigned i = 0; i < t->nr; i++) {
+		const struct column *c = &t->columns[i];
+
+		if (t->gone[i])
+			continue;
+		draw_text(p, col, c, t->width[i], TONE_HEAD, c->head);
+		if (c->draw)
+			c->draw(p, col, t->width[i], NULL, c->ctx);
+		col += t->width[i] + GAP;
+	}
+	p->row++;
+}
+
+/* Prose goes down from the row's line; the row is as high as its highest column. */
+static unsigned draw_prose(struct paint *p, unsigned col, unsigned width, enum tone tone,
+			   const char *text)
+{
+	struct grid *g = p->g;
+	struct paint inner = *p;
+	struct grid lines;
+
+	grid_init(&lines, width, 0);
+	lines.ascii = g->ascii;
+	inner.g = &lines;
+	inner.row = 0;
+	paint_prose(&inner, 0, tone, text);
+	for (unsigned r = 0; r < lines.rows; r++)
+		for (unsigned c = 0; c < width; c++) {
+			const struct cell *cell = &lines.cells[(size_t)r * width + c];
+
+			if (cell->ch && cell->ch != ' ')
+				grid_putc(g, p->row + r, col + c, tone, cell->ch);
+		}
+
+	unsigned rows = lines.rows;
+
+	grid_deinit(&lines);
+	return rows ? rows : 1;
+}
+
+static void draw_row(struct table *t, struct paint *p, const struct row *r)
+{
+	unsigned col = FIRST_COL, height = 1;
+
+	if (r->here)
+		grid_putc(p->g, p->row, 1, TONE_ENGINE, U'>');
+	grid_puts(p->g, p->row, 0, TONE_NORMAL, ""); /* a row of blanks is a row too */
+	for (unsigned i = 0; i < t->nr && col < p->g->cols; i++) {
+		const struct column *c = &t->columns[i];
+		const struct text_cell *cell = &t->cells[r->cells + i];
+		const char *text = t->text + cell->text;
+
+		if (t->gone[i])
+			continue;
+		if (c->draw) {
+			c->draw(p, col, t->width[i], r->item, c->ctx);
+		} else if (c->prose && grid_text_width(text) > t->width[i]) {
+			unsigned h = draw_prose(p, col, t->width[i], cell->tone, text);
+
+			height = h > height ? h : height;
+		} else {
+			draw_text(p, col, c, t->width[i], cell->tone, text);
+		}
+		col += t->width[i] + GAP;
+	}
+	p->row += height;
+}
+
+void table_end(struct table *t, struct paint *p, const char *empty)
+{
+	fill_row(t);
+	if (t->nr_rows) {
+		lay_out(t, p->g->cols > FIRST_COL ? p->g->cols - FIRST_COL : 1);
+		draw_head(t, p);
+		for (size_t i = 0; i < t->nr_rows; i++)
+			draw_row(t, p, &t->rows[i]);
+	} else {
+		paint_prose(p, 1, TONE_DIM, empty);
+	}
+	free(t->rows);
+	free(t->cells);
+	free(t->text);
+	free(t);
+}
