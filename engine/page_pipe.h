@@ -34,9 +34,9 @@
 #define PP_HOLE_PARENT 0x1u    /* the parent image has them */
 
 enum ppb_state {
-	PPB_PLANNED, /* iovs filled, pipe empty (or partly transferred, see next_iov) */
-	PPB_DRAINED, /* the pipe holds the pages of iovs [next_iov, nr_segs) */
-	PPB_SENT,    /* all transferred */
+	PPB_PLANNED, /* iovs filled, pipe empty */
+	PPB_DRAINED, /* the pipe holds the pages of iovs [moved_iov, nr_segs) */
+	PPB_SENT,    /* all transferred and recorded */
 };
 
 struct page_pipe_buf {
@@ -50,7 +50,8 @@ struct page_pipe_buf {
 	struct iovec *iov;    /* in the target's address space (or ours, for shared objects) */
 	unsigned flags;       /* PPB_* */
 	enum ppb_state state;
-	unsigned next_iov;    /* first one not yet transferred */
+	unsigned next_iov;    /* first one whose pagemap entry is not yet recorded */
+	unsigned moved_iov;   /* first one whose pages have not left the pipe; >= next_iov */
 	uint64_t drain_us;
 };
 
@@ -91,7 +92,7 @@ struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_
 /* Forget iovs and holes, keep the pipes (which must be empty) for the next chunk. */
 void page_pipe_reinit(struct page_pipe *pp);
 
-/* Throw away what is in a ppb's pipe, so that it can be drained again from next_iov on. */
+/* Throw away what is in a ppb's pipe, so that it can be drained again from moved_iov on. */
 struct err *page_pipe_empty(struct page_pipe_buf *ppb);
 
 /* FIONREAD: bytes that the kernel says are in the pipe. */

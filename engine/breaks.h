@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Breakpoints: conditions on the next unit.  Grammar in session.h, session_break().
+ * Pure: no target, no pipeline.
+ */
+#ifndef STEPDUMP_BREAKS_H
+#define STEPDUMP_BREAKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/dump.h"
+#include "engine/err.h"
+
+struct brk_cond {
+	enum { COND_PPB, COND_VMA, COND_CHUNK, COND_SHMEM } field;
+	int64_t value;
+};
+
+struct brk {
+	unsigned number;
+	bool temporary;
+	unsigned hits;
+	char *where;             /* normalised text; owned */
+	enum { BRK_PHASE, BRK_ADDR, BRK_VMA, BRK_VERDICT, BRK_FAIL, BRK_CHUNK } kind;
+	phase_t phase;           /* BRK_PHASE */
+	struct brk_cond cond[4]; /* BRK_PHASE */
+	unsigned nr_conds;
+	uint64_t value;          /* address, VMA index or address in it, chunk */
+	verdict_t verdict;
+};
+
+struct brk_list {
+	struct brk *b;
+	size_t nr;
+	unsigned last_number;
+};
+
+/* ERR_USAGE says what was understood and what is possible. */
+struct err *brk_add(struct brk_list *l, const char *where, bool temporary, unsigned *number_ret);
+/* number 0: all. */
+struct err *brk_delete(struct brk_list *l, unsigned number);
+void brk_list_deinit(struct brk_list *l);
+
+/*
+ * brk_match - the first breakpoint that stops before `u`; NULL if none.
+ * prev is the unit that was done last: a phase without conditions matches only where it begins,
+ * a chunk too.  vmas resolves `vma ADDR`.
+ */
+struct brk *brk_match(const struct brk_list *l, const struct unit *u, const struct unit *prev,
+		      const struct vma_list *vmas);
+/* Is there one on failures? */
+bool brk_on_failure(const struct brk_list *l);
+/* Could one match between the first and the last unit of a phase, so that units must not be
+ * done in bulk? */
+bool brk_fine_grained(const struct brk_list *l, phase_t phase);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One run of the pipeline over a target: the phases, where it stands, and the structures that
+ * they fill.  Internal to engine/; the shell sees it through session.h.
+ *
+ * A phase does one unit at a time.  Between two units everything can be looked at.  `next`
+ * describes the unit that would be done now, without doing it; `step` does it.  With `bulk` set
+ * (nobody steps, no breakpoint could match inside the phase) a step may do several units of
+ * its phase at once, with the same result.
+ *
+ * The dump works on items: first the task's private memory, then each shared-memory object.
+ */
+#ifndef STEPDUMP_DUMP_H
+#define STEPDUMP_DUMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/caps.h"
+#include "engine/err.h"
+#include "engine/opts.h"
+#include "engine/page_pipe.h"
+#include "engine/parasite/proto.h"
+#include "engine/page_xfer.h"
+#include "engine/pmc.h"
+#include "engine/shmem.h"
+#include "engine/staging.h"
+#include "engine/target.h"
+#include "engine/task_info.h"
+#include "proto/snapshot.pb-c.h"
+
+typedef Stepdump__Phase phase_t;
+typedef Stepdump__Verdict verdict_t;
+#define PH(x) STEPDUMP__PHASE__##x
+#define VD(x) STEPDUMP__VERDICT__##x
+#define NR_VERDICTS 11
+
+/* A unit: what is about to be done, or was done. */
+struct unit {
+	phase_t phase;
+	unsigned chunk;      /* 1-based */
+	int64_t vma;         /* index; -1: not about one */
+	int ppb;             /* -1: not about one */
+	int64_t shmem;       /* index; -1: about the task */
+	uint64_t start, end; /* addresses (task) or offsets (shmem); equal: none */
+	bool has_verdict;
+	verdict_t verdict;
+	uint32_t pe_flags;   /* xfer: PE_* */
+	const char *what;    /* prepare, reset: static name of the unit */
+};
+
+struct verdict_counts {
+	uint64_t pages[NR_VERDICTS];
+};
+
+struct dump_times { /* microseconds */
+	uint64_t scan, drain, memwrite, total;
+};
+
+struct dump {
+	struct target *t;           /* borrowed */
+	const struct opts *opts;    /* borrowed */
+	const struct caps *caps;    /* borrowed */
+	struct keeper *keeper;      /* borrowed */
+
+	phase_t phase;              /* of the next unit */
+	unsigned unit;              /* prepare, reset: index of the next unit */
+	unsigned chunk;             /* 1-based once generate-iovs began; 0 before */
+	unsigned items_done;
+	int64_t item;               /* -1: the task; else index into shmem */
+
+	/* pmc-fill, generate-iovs */
+	size_t vma;                 /* being looked at */
+	uint64_t vaddr;             /* all below (of this item) is scanned */
+	uint64_t run_end;           /* end of the run that `vaddr` begins; == vaddr: not known */
+	verdict_t run_verdict;
+	bool run_lazy;
+	bool filled;                /* pmc holds `vaddr` */
+
+	/* drain, xfer */
+	unsigned ppb;               /* next one to drain, or to transfer */
+	unsigned hole;              /* next one to write */
+
+	struct pmc pmc;
+	struct page_pipe pp;
+	struct page_xfer xfer;
+	struct staging *staging;    /* NULL: xfer null, or not yet made */
+	struct shmem_list shmem;
+
+	struct parasite_vma *readable; /* VMAs that got PROT_READ from us */
+	size_t nr_readable;
+
+	struct task_info ti;           /* collected in prepare, completed by the parasite */
+
+	struct verdict_counts total;   /* of the task */
+	struct verdict_counts *by_vma; /* one per VMA; owned */
+	uint64_t pages_scanned;        /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
+	uint64_t shpages_scanned, shpages_written;
+	uint64_t pages_lazy;
+	uint64_t units[16];            /* done, by phase */
+	struct dump_times times;
+	uint64_t dump_uptime_us;
+
+	char *committed;               /* directory, once published; owned */
+	const char *commit_to;         /* during reset; borrowed */
+};
+
+struct phase_ops {
+	phase_t phase;
+	const char *name;
+	const char *unit;    /* what one unit is */
+	const char *effect;  /* on the target */
+	bool undo;
+	const char *mirrors;
+	/* Describes the next unit; pure. */
+	void (*next)(struct dump *d, struct unit *u);
+	/* Does it; sets d->phase (and what goes with it) to where the pipeline goes on.  On failure
+	 * the same unit is next, unless the phase says otherwise. */
+	struct err *(*step)(struct dump *d, bool bulk);
+	/* One line on what the phase has done, for the operator; "" if nothing. */
+	void (*summary)(const struct dump *d, const struct unit *last, char *buf, size_t len);
+};
+
+extern const struct phase_ops ph_prepare, ph_pmc_fill, ph_generate_iovs, ph_drain, ph_xfer, ph_reset;
+/* NULL for READY, GATE, DONE. */
+const struct phase_ops *phase_ops(phase_t p);
+extern const struct phase_ops *const phase_table[6];
+
+void dump_init(struct dump *d, struct target *t, struct keeper *k, const struct opts *o,
+	       const struct caps *c);
+/* Drops pipes and staged files, restores protections (not infection).  After it: READY. */
+struct err *dump_undo(struct dump *d);
+void dump_deinit(struct dump *d);
+
+/* From generate-iovs: the first VMA (>= i) whose pages this dump looks at; nr if none. */
+size_t dump_next_vma(const struct dump *d, size_t i);
+/* Goes on with the next item (shmem object), or to the gate. */
+struct err *dump_next_item(struct dump *d);
+
+/* The verdict on pages with these categories in VMA v: pure. */
+verdict_t page_verdict(const struct vma *v, uint64_t categories);
+static inline bool verdict_is_data(verdict_t v)
+{
+	return v == VD(DUMP) || v == VD(DUMP_SWAPPED) || v == VD(ALWAYS);
+}
+
+/* names.c */
+const char *phase_name(phase_t p);
+int phase_from_name(const char *name);
+const char *verdict_name(verdict_t v);
+int verdict_from_name(const char *name);
+
+uint64_t now_us(void); /* CLOCK_MONOTONIC */
+
+#endif

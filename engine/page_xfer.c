@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Mirrors criu/page-xfer.c.  Differs in: pages are moved by pipe loads, many iovs in one splice,
+ * and their entries recorded afterwards; a failed transfer truncates back, so that it can be
+ * tried again.
+ */
+#include "engine/page_xfer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/pagemap_image.h"
+#include "engine/staging.h"
+#include "engine/vma.h"
+
+/* ---- local: image files in a directory ---------------------------------------------- */
+
+struct local {
+	int dirfd;    /* borrowed */
+	int pages_fd; /* -1: no object open */
+	off_t off;    /* bytes of pages-N.img that count */
+	struct pagemap_writer pm;
+};
+
+static struct err *local_open_object(struct page_xfer *x)
+{
+	struct local *l = x->priv;
+	char name[32];
+
+	snprintf(name, sizeof(name), "pages-%u.img", x->pages_id);
+	TRY(pagemap_writer_open(&l->pm, l->dirfd, x->object, x->pages_id));
+	l->pages_fd = openat(l->dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+			     0644);
+	if (l->pages_fd < 0) {
+		struct err *e = err_sys(errno, "create %s", name);
+
+		return err_first(e, pagemap_writer_close(&l->pm));
+	}
+	l->off = 0;
+	return NULL;
+}
+
+static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t len)
+{
+	struct local *l = x->priv;
+	loff_t off = l->off;
+	uint64_t left = len;
+
+	while (left) {
+		ssize_t n = splice(pipe_fd, NULL, l->pages_fd, &off, left, SPLICE_F_MOVE);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			int why = n < 0 ? errno : EPIPE;
+			struct err *e = err_sys(why, "write pages to pages-%u.img at %lld",
+						x->pages_id, (long long)off);
+
+			/* What follows must not build on a torn tail. */
+			if (ftruncate(l->pages_fd, l->off))
+				e = err_wrap(e, "pages-%u.img keeps a torn tail (%s)", x->pages_id,
+					     err_errno_name(errno));
+			return staging_advise(e, l->dirfd, left);
+		}
+		left -= (uint64_t)n;
+	}
+	l->off = off;
+	return NULL;
+}
+
+static struct err *local_write_pagemap(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages,
+				       uint32_t flags)
+{
+	struct local *l = x->priv;
+
+	return pagemap_writer_add(&l->pm, vaddr, nr_pages, flags);
+}
+
+static struct err *local_close_object(struct page_xfer *x)
+{
+	struct local *l = x->priv;
+	struct err *e = pagemap_writer_close(&l->pm);
+
+	if (l->pages_fd >= 0 && close(l->pages_fd) && !e)
+		e = err_sys(errno, "close pages-%u.img", x->pages_id);
+	l->pages_fd = -1;
+	return staging_advise(e, l->dirfd, 0);
+}
+
+static void local_destroy(struct page_xfer *x)
+{
+	struct local *l = x->priv;
+
+	if (l->pages_fd >= 0)
+		err_free(local_close_object(x));
+	free(l);
+}
+
+static const struct page_xfer_ops local_ops = {
+	.name = "local",
+	.open_object = local_open_object,
+	.write_pages = local_write_pages,
+	.write_pagemap = local_write_pagemap,
+	.close_object = local_close_object,
+	.destroy = local_destroy,
+};
+
+struct err *page_xfer_local(struct page_xfer *x, int dirfd)
+{
+	struct local *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return err_nomem();
+	l->dirfd = dirfd;
+	l->pages_fd = -1;
+	*x = (struct page_xfer){ .ops = &local_ops, .priv = l };
+	return NULL;
+}
+
+/* ---- null: a rehearsal --------------------------------------------------------------- */
+
+struct null {
+	int fd;
+};
+
+static struct err *null_open_object(struct page_xfer *x)
+{
+	return NULL;
+}
+
+static struct err *null_write_pages(struct page_xfer *x, int pipe_fd, uint64_t len)
+{
+	struct null *nl = x->priv;
+
+	while (len) {
+		ssize_t n = splice(pipe_fd, NULL, nl->fd, NULL, len, SPLICE_F_MOVE);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_sys(n < 0 ? errno : EPIPE, "splice a pipe to /dev/null");
+		len -= (uint64_t)n;
+	}
+	return NULL;
+}
+
+static struct err *null_write_pagemap(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages,
+				      uint32_t flags)
+{
+	return NULL;
+}
+
+static void null_destroy(struct page_xfer *x)
+{
+	struct null *nl = x->priv;
+
+	close(nl->fd);
+	free(nl);
+}
+
+static const struct page_xfer_ops null_ops = {
+	.name = "null",
+	.open_object = null_open_object,
+	.write_pages = null_write_pages,
+	.write_pagemap = null_write_pagemap,
+	.close_object = null_open_object,
+	.destroy = null_destroy,
+};
+
+struct err *page_xfer_null(struct page_xfer *x)
+{
+	struct null *nl = calloc(1, sizeof(*nl));
+
+	if (!nl)
+		return err_nomem();
+	nl->fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (nl->fd < 0) {
+		free(nl);
+		return err_sys(errno, "open /dev/null");
+	}
+	*x = (struct page_xfer){ .ops = &null_ops, .priv = nl };
+	return NULL;
+}
+
+/* ---- common --------------------------------------------------------------------------- */
+
+void page_xfer_destroy(struct page_xfer *x)
+{
+	if (x->ops)
+		x->ops->destroy(x);
+	*x = (struct page_xfer){ 0 };
+}
+
+static struct err *open_object(struct page_xfer *x, bool is_shmem, uint64_t id)
+{
+	x->is_shmem = is_shmem;
+	x->id = id;
+	x->object_pages = x->entries_here = 0;
+	snprintf(x->object, sizeof(x->object), is_shmem ? "pagemap-shmem-%llu.img" : "pagemap-%llu.img",
+		 (unsigned long long)id);
+	x->pages_id++;
+	struct err *e = x->ops->open_object(x);
+
+	if (e) {
+		x->pages_id--;
+		x->object[0] = '\0';
+	}
+	return e;
+}
+
+struct err *page_xfer_open_task(struct page_xfer *x, pid_t pid)
+{
+	return open_object(x, false, (uint64_t)pid);
+}
+
+struct err *page_xfer_open_shmem(struct page_xfer *x, uint64_t shmid)
+{
+	return open_object(x, true, shmid);
+}
+
+struct err *page_xfer_close_object(struct page_xfer *x)
+{
+	if (!x->object[0])
+		return NULL;
+	x->object[0] = '\0';
+	return x->ops->close_object(x);
+}
+
+struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages)
+{
+	TRY(x->ops->write_pages(x, pipe_fd, nr_pages * PAGE_SIZE_4K));
+	x->pages += nr_pages;
+	x->object_pages += nr_pages;
+	return NULL;
+}
+
+struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags)
+{
+	TRY(x->ops->write_pagemap(x, vaddr, nr_pages, flags));
+	x->entries++;
+	x->entries_here++;
+	if (flags & PE_PARENT) {
+		x->holes++;
+		x->hole_pages += nr_pages;
+	}
+	return NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * page_xfer: where pages and holes go, one object (a task, or a shared-memory object) at a time.
+ * local writes pagemap-*.img and pages-N.img into a directory; null counts and throws away.
+ * Entries come in address order.  Mirrors: criu/page-xfer.c.
+ */
+#ifndef STEPDUMP_PAGE_XFER_H
+#define STEPDUMP_PAGE_XFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/err.h"
+
+struct page_xfer;
+
+struct page_xfer_ops {
+	const char *name; /* "local", "null" */
+	/* Begin an object; it stays open until close_object. */
+	struct err *(*open_object)(struct page_xfer *x);
+	/* Move len bytes from the pipe.  After a failure the object is as if none had come, but
+	 * some may have left the pipe: drain the ppb again before the next try. */
+	struct err *(*write_pages)(struct page_xfer *x, int pipe_fd, uint64_t len);
+	/* Record nr_pages from vaddr with PE_* flags. */
+	struct err *(*write_pagemap)(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages,
+				     uint32_t flags);
+	struct err *(*close_object)(struct page_xfer *x);
+	void (*destroy)(struct page_xfer *x);
+};
+
+struct page_xfer {
+	const struct page_xfer_ops *ops;
+	/* current object */
+	char object[64];       /* "pagemap-4242.img", "pagemap-shmem-47.img"; "": none open */
+	bool is_shmem;
+	uint64_t id;           /* pid or shmid */
+	uint32_t pages_id;     /* N of pages-N.img */
+	uint64_t object_pages; /* stored for this object */
+	uint64_t entries_here; /* entries of this object */
+	/* since creation */
+	uint64_t pages, entries, holes, hole_pages;
+	void *priv;
+};
+
+/* dirfd is borrowed and must outlive it. */
+struct err *page_xfer_local(struct page_xfer *x, int dirfd);
+struct err *page_xfer_null(struct page_xfer *x);
+void page_xfer_destroy(struct page_xfer *x);
+
+struct err *page_xfer_open_task(struct page_xfer *x, pid_t pid);
+struct err *page_xfer_open_shmem(struct page_xfer *x, uint64_t shmid);
+struct err *page_xfer_close_object(struct page_xfer *x);
+
+/* Pages of one or several iovs that follow each other in the pipe.  Their entries are recorded by
+ * the caller, after this succeeded. */
+struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages);
+struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags);
+
+#endif

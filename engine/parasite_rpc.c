@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/parasite_rpc.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* No command computes; the longest copies page references of one pipe.  Only faults that wait
+ * for storage (swap) or for somebody's userfaultfd handler take long. */
+#define REPLY_TIMEOUT_MS 60000
+
+static struct err *rpc_send(int sock, const struct parasite_msg *m, const void *data, size_t len,
+			    const char *what)
+{
+	struct iovec iov[2] = { { (void *)m, sizeof(*m) }, { (void *)data, len } };
+	struct msghdr h = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
+
+	while (sendmsg(sock, &h, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return errno == EPIPE || errno == ECONNRESET
+				       ? err_new(ERR_TARGET, "send %s to the parasite: it is gone", what)
+				       : err_sys(errno, "send %s to the parasite", what);
+	return NULL;
+}
+
+static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, const char *what)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	ssize_t n;
+
+	do
+		n = poll(&p, 1, REPLY_TIMEOUT_MS);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(errno, "wait for the parasite's answer to %s", what);
+	if (n == 0)
+		return err_hint(err_new(ERR_TARGET, "the parasite did not answer %s within %d s",
+					what, REPLY_TIMEOUT_MS / 1000),
+				"a page that waits for storage or for a userfaultfd handler blocks it; "
+				"`abort`, then look with `show vmas`");
+	do
+		n = recv(sock, r, sizeof(*r), 0);
+	while (n < 0 && errno == EINTR);
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return err_new(ERR_TARGET, "the parasite ended during %s", what);
+	if (n < 0)
+		return err_sys(errno, "read the parasite's answer to %s", what);
+	if (n != sizeof(*r) || r->cmd != cmd)
+		return err_new(ERR_CHECK, "the parasite answered %s with command %u, %zd bytes", what,
+			       r->cmd, n);
+	return NULL;
+}
+
+struct err *pc_call(int sock, enum parasite_cmd cmd, uint64_t *value_ret)
+{
+	static const char *const names[] = {
+		[PC_PING] = "PING", [PC_BRK] = "BRK", [PC_DUMPABLE] = "DUMPABLE",
+		[PC_THP_DISABLED] = "THP_DISABLED", [PC_QUIT] = "QUIT",
+	};
+	struct parasite_msg m = { .cmd = cmd };
+	struct parasite_reply r;
+
+	TRY(rpc_send(sock, &m, NULL, 0, names[cmd]));
+	TRY(rpc_reply(sock, cmd, &r, names[cmd]));
+	if (r.err)
+		return err_sys(-r.err, "%s in the target", names[cmd]);
+	if (value_ret)
+		*value_ret = r.value;
+	return NULL;
+}
+
+struct err *pc_mprotect(int sock, const struct parasite_vma *v, size_t nr, uint32_t add,
+			size_t *at_ret)
+{
+	for (size_t done = 0; done < nr;) {
+		size_t batch = nr - done < PARASITE_MAX_VMAS ? nr - done : PARASITE_MAX_VMAS;
+		struct parasite_msg m = { .cmd = PC_MPROTECT, .nr = (uint32_t)batch, .add = add };
+		struct parasite_reply r;
+
+		*at_ret = done;
+		TRY(rpc_send(sock, &m, v + done, batch * sizeof(*v), "MPROTECT"));
+		TRY(rpc_reply(sock, PC_MPROTECT, &r, "MPROTECT"));
+		if (r.err) {
+			*at_ret = done + (r.at < batch ? r.at : 0);
+			return err_sys(-r.err, "mprotect of %llx-%llx in the target",
+				       (unsigned long long)v[*at_ret].start,
+				       (unsigned long long)(v[*at_ret].start + v[*at_ret].len));
+		}
+		done += batch;
+	}
+	return NULL;
+}
+
+_Static_assert(sizeof(struct parasite_iov) == sizeof(struct iovec), "iovecs go as they are");
+
+struct err *pc_dump_send(int sock, const struct iovec *iov, unsigned nr, int pipe_fd)
+{
+	struct parasite_msg m = { .cmd = PC_DUMP_PAGES, .nr = nr };
+
+	TRY(rpc_send(sock, &m, iov, nr * sizeof(*iov), "DUMPPAGES"));
+
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} c = { 0 };
+	char byte = 0;
+	struct iovec one = { &byte, 1 };
+	struct msghdr h = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = c.buf,
+			    .msg_controllen = sizeof(c.buf) };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&h);
+
+	cm->cmsg_level = SOL_SOCKET;
+	cm->cmsg_type = SCM_RIGHTS;
+	cm->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cm), &pipe_fd, sizeof(int));
+	while (sendmsg(sock, &h, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return err_sys(errno, "send the pipe to the parasite");
+	return NULL;
+}
+
+struct err *pc_dump_wait(int sock, uint64_t *bytes_ret, unsigned *at_ret, int *errno_ret)
+{
+	struct parasite_reply r;
+
+	TRY(rpc_reply(sock, PC_DUMP_PAGES, &r, "DUMPPAGES"));
+	*bytes_ret = r.value;
+	*at_ret = r.at;
+	*errno_ret = -r.err;
+	return NULL;
+}

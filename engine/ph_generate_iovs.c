@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * generate-iovs: runs of pages with one verdict become iovs, holes, or nothing.
+ * Mirrors: criu/mem.c generate_iovs(), should_dump_page(); criu/shmem.c do_dump_one_shmem().
+ * Differs in: a turn of the loop is a run, not a page.
+ */
+#include <stdio.h>
+
+#include "engine/dump.h"
+
+/* Finds the run that begins at d->vaddr, if it is not known yet.  Pure but for the memo. */
+static struct err *look_ahead(struct dump *d)
+{
+	if (d->run_end > d->vaddr)
+		return NULL;
+	if (d->item >= 0) {
+		uint64_t start, end;
+
+		TRY(shmem_next_data(&d->shmem.o[d->item], d->vaddr, &start, &end));
+		if (start > d->vaddr) {
+			d->run_verdict = VD(ABSENT);
+			d->run_end = start;
+		} else {
+			d->run_verdict = VD(DUMP);
+			d->run_end = end;
+		}
+		d->run_lazy = false;
+		return NULL;
+	}
+
+	const struct vma *v = &d->t->vmas.v[d->vma];
+
+	if (vma_always_dumped(v) || vma_never_dumped(v)) {
+		d->run_verdict = page_verdict(v, 0);
+		d->run_end = v->end;
+	} else {
+		d->run_verdict = page_verdict(v, pmc_run(&d->pmc, d->vaddr, v->end, &d->run_end));
+	}
+	d->run_lazy = d->opts->lazy && verdict_is_data(d->run_verdict) && vma_can_be_lazy(v);
+	return NULL;
+}
+
+static void generate_next(struct dump *d, struct unit *u)
+{
+	u->start = u->end = d->vaddr;
+	u->shmem = d->item;
+	if (d->item < 0)
+		u->vma = (int64_t)d->vma;
+	/* A failure shows when the unit is done. */
+	struct err *e = look_ahead(d);
+
+	if (!e) {
+		u->end = d->run_end;
+		u->has_verdict = true;
+		u->verdict = d->run_verdict;
+	}
+	err_free(e);
+}
+
+static void count(struct dump *d, uint64_t pages)
+{
+	if (d->item >= 0) {
+		if (verdict_is_data(d->run_verdict)) {
+			d->shpages_written += pages;
+			d->shmem.o[d->item].pages_dumped += pages;
+		}
+		return;
+	}
+	d->by_vma[d->vma].pages[d->run_verdict] += pages;
+	d->by_vma[d->vma].pages[VD(NOT_SCANNED)] -= pages;
+	d->total.pages[d->run_verdict] += pages;
+	d->total.pages[VD(NOT_SCANNED)] -= pages;
+	d->pages_scanned += d->pmc.scan ? 1 : pages;
+}
+
+/* All of the item is looked at: what is planned must go out, however little it is. */
+static struct err *item_scanned(struct dump *d)
+{
+	if (!d->pp.nr_ppbs && !d->pp.nr_holes)
+		return dump_next_item(d);
+	d->ppb = d->hole = 0;
+	d->phase = PH(DRAIN);
+	return NULL;
+}
+
+/* Where to go once d->vaddr has moved. */
+static struct err *advance(struct dump *d)
+{
+	if (d->item >= 0)
+		return d->vaddr == d->shmem.o[d->item].size ? item_scanned(d) : NULL;
+
+	const struct vma *v = &d->t->vmas.v[d->vma];
+
+	if (d->vaddr < v->end) {
+		if (!vma_always_dumped(v) && !vma_never_dumped(v) && d->vaddr >= d->pmc.end)
+			d->phase = PH(PMC_FILL); /* the fill ended before the VMA did */
+		return NULL;
+	}
+	d->vma = dump_next_vma(d, d->vma + 1);
+	if (d->vma == d->t->vmas.nr)
+		return item_scanned(d);
+	d->vaddr = d->run_end = d->t->vmas.v[d->vma].start;
+	d->phase = PH(PMC_FILL);
+	return NULL;
+}
+
+static struct err *one_run(struct dump *d)
+{
+	if (d->item >= 0 && d->vaddr == d->shmem.o[d->item].size)
+		return item_scanned(d); /* an object of no size */
+	TRY(look_ahead(d));
+
+	uint64_t pages = (d->run_end - d->vaddr) / PAGE_SIZE_4K, added = pages;
+
+	if (verdict_is_data(d->run_verdict))
+		TRY(page_pipe_add_pages(&d->pp, d->vaddr, pages, d->run_lazy ? PPB_LAZY : 0, &added));
+	else if (d->run_verdict == VD(HOLE))
+		TRY(page_pipe_add_hole(&d->pp, d->vaddr, pages, PP_HOLE_PARENT));
+	if (d->run_lazy)
+		d->pages_lazy += added;
+	count(d, added);
+	d->vaddr += added * PAGE_SIZE_4K;
+	if (added < pages) { /* -EAGAIN: the page-pipe is full, go on in the same VMA after xfer */
+		d->ppb = d->hole = 0;
+		d->phase = PH(DRAIN);
+		return NULL;
+	}
+	return advance(d);
+}
+
+static struct err *generate_step(struct dump *d, bool bulk)
+{
+	uint64_t t0 = now_us();
+	struct err *e = NULL;
+
+	/* In bulk: until the phase changes, but come back now and then for ^C and progress. */
+	for (unsigned n = 0; n < (bulk ? 4096u : 1u); n++) {
+		e = one_run(d);
+		if (e || d->phase != PH(GENERATE_IOVS))
+			break;
+	}
+	d->times.scan += now_us() - t0;
+	return e ? err_vaddr(e, d->vaddr) : NULL;
+}
+
+static void generate_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
+{
+	uint64_t planned = page_pipe_planned(&d->pp);
+
+	if (u->has_verdict && d->phase == PH(GENERATE_IOVS)) {
+		snprintf(buf, len, "%llx-%llx: %llu page%s, %s", (unsigned long long)u->start,
+			 (unsigned long long)u->end,
+			 (unsigned long long)((u->end - u->start) / PAGE_SIZE_4K),
+			 u->end - u->start == PAGE_SIZE_4K ? "" : "s",
+			 verdict_name(u->verdict));
+		return;
+	}
+	snprintf(buf, len, "%llu pages planned in %u ppb%s, %u hole%s%s", (unsigned long long)planned,
+		 d->pp.nr_ppbs, d->pp.nr_ppbs == 1 ? "" : "s", d->pp.nr_holes,
+		 d->pp.nr_holes == 1 ? "" : "s",
+		 d->phase == PH(DRAIN) && d->item < 0 && d->vma < d->t->vmas.nr ?
+			 "; page-pipe full (-EAGAIN)" : "");
+}
+
+const struct phase_ops ph_generate_iovs = {
+	.phase = PH(GENERATE_IOVS),
+	.name = "generate-iovs",
+	.unit = "one run of pages with the same verdict becomes (part of) an iov or a hole",
+	.effect = "none",
+	.undo = true,
+	.mirrors = "generate_iovs, page_pipe_add_page, page_pipe_add_hole, add_shmem_area",
+	.next = generate_next,
+	.step = generate_step,
+	.summary = generate_summary,
+};

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* pmc-fill: one VMA (or the rest of a large one) looked up in the pagemap cache.
+ * Mirrors: criu/pagemap-cache.c pmc_get_map(), pmc_fill_cache(). */
+#include <stdio.h>
+
+#include "engine/dump.h"
+
+static void pmc_fill_next(struct dump *d, struct unit *u)
+{
+	u->vma = (int64_t)d->vma;
+	u->start = d->vaddr;
+	u->end = d->t->vmas.v[d->vma].end;
+}
+
+static struct err *pmc_fill_step(struct dump *d, bool bulk)
+{
+	const struct vma *v = &d->t->vmas.v[d->vma];
+	uint64_t t0 = now_us();
+	bool hit;
+
+	/* Whatever the pagemap says of these, it decides nothing. */
+	if (!vma_always_dumped(v) && !vma_never_dumped(v)) {
+		struct err *e = pmc_get_map(&d->pmc, &d->t->vmas, d->vma, d->vaddr, &hit);
+
+		if (e)
+			return err_vaddr(e, d->vaddr);
+	}
+	d->times.scan += now_us() - t0;
+	d->run_end = d->vaddr;
+	d->phase = PH(GENERATE_IOVS);
+	return NULL;
+}
+
+static void pmc_fill_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
+{
+	const struct vma *v = &d->t->vmas.v[u->vma];
+	const struct pmc *p = &d->pmc;
+	int n = snprintf(buf, len, "VMA %lld of %zu %llx-%llx: ", (long long)u->vma, d->t->vmas.nr,
+			 (unsigned long long)v->start, (unsigned long long)v->end);
+
+	if (n < 0 || (size_t)n >= len)
+		return;
+	buf += n;
+	len -= (size_t)n;
+	if (vma_always_dumped(v) || vma_never_dumped(v))
+		snprintf(buf, len, "%s, %s whatever pagemap says", vma_kind(v),
+			 vma_always_dumped(v) ? "dumped whole" : "skipped");
+	else if (p->last_hit)
+		snprintf(buf, len, "hit in window %llx-%llx", (unsigned long long)p->start,
+			 (unsigned long long)p->end);
+	else
+		snprintf(buf, len, "miss, %s mode, window %llx-%llx covers %u VMA%s%s",
+			 p->cached ? "cache" : "simple", (unsigned long long)p->start,
+			 (unsigned long long)p->end, p->nr_vmas, p->nr_vmas == 1 ? "" : "s",
+			 p->end < p->want_end ? " (stopped early: buffer full)" : "");
+}
+
+const struct phase_ops ph_pmc_fill = {
+	.phase = PH(PMC_FILL),
+	.name = "pmc-fill",
+	.unit = "one VMA looked up in the pagemap cache: a hit, or a miss and one fill",
+	.effect = "none",
+	.undo = true,
+	.mirrors = "pmc_get_map, pmc_fill_cache",
+	.next = pmc_fill_next,
+	.step = pmc_fill_step,
+	.summary = pmc_fill_summary,
+};

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * reset: what follows the commit gate.  The images become complete, are checked, made durable and
+ * published; only then is anything undone that a second try would need.
+ * Mirrors: criu/mem.c task_reset_dirty_track(), criu/cr-dump.c cr_dump_finish(), criu/stats.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/dump.h"
+#include "engine/img_task.h"
+#include "engine/parasite_rpc.h"
+#include "engine/verify.h"
+
+struct guards {
+	struct guard_range *g;
+	size_t nr, cap;
+};
+
+static struct err *add_guard(void *arg, uint64_t start, uint64_t end)
+{
+	struct guards *gs = arg;
+
+	if (gs->nr == gs->cap) {
+		size_t cap = gs->cap ? gs->cap * 2 : 16;
+		void *p = reallocarray(gs->g, cap, sizeof(*gs->g));
+
+		if (!p)
+			return err_nomem();
+		gs->g = p;
+		gs->cap = cap;
+	}
+	gs->g[gs->nr++] = (struct guard_range){ .start = start, .end = end };
+	return NULL;
+}
+
+static struct err *write_stats(struct dump *d, int dirfd)
+{
+	Criu__DumpStatsEntry st = CRIU__DUMP_STATS_ENTRY__INIT;
+
+	st.freezing_time = (uint32_t)d->t->task.freezing_us;
+	st.frozen_time = (uint32_t)(now_us() - d->t->t_frozen_us);
+	st.memdump_time = (uint32_t)(d->times.scan + d->times.drain + d->times.memwrite);
+	st.memwrite_time = (uint32_t)d->times.memwrite;
+	st.pages_scanned = d->pages_scanned;
+	st.pages_skipped_parent = d->total.pages[VD(HOLE)];
+	st.pages_written = d->xfer.pages - d->shpages_written;
+	st.has_page_pipes = st.has_page_pipe_bufs = true;
+	st.page_pipes = d->pp.pipes_made;
+	st.page_pipe_bufs = d->pp.bufs_made;
+	st.has_shpages_scanned = st.has_shpages_skipped_parent = st.has_shpages_written = true;
+	st.shpages_scanned = d->shpages_scanned;
+	st.shpages_written = d->shpages_written;
+	return img_stats_write(dirfd, &st);
+}
+
+static struct err *write_task(struct dump *d, int dirfd, struct file_table *ft)
+{
+	const struct task_info *const tasks[] = { &d->ti };
+	const int root = -1;
+	struct guards gs = { 0 };
+	uint32_t exe_id;
+
+	TRY(file_table_add(ft, &d->ti, &d->t->vmas, &exe_id));
+	TRY(img_files_write(ft, dirfd));
+	TRY(img_pstree_write(dirfd, tasks, &root, 1));
+	TRY(img_core_write(dirfd, &d->ti));
+	TRY(img_ids_write(dirfd, &d->ti, 1));
+	if (d->caps->scan_guard)
+		TRY(pagemap_scan_guards(d->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, add_guard,
+					&gs));
+	struct err *e = img_mm_write(dirfd, &d->ti, &d->t->vmas, gs.g, gs.nr, exe_id);
+
+	free(gs.g);
+	return e;
+}
+
+static struct err *unit_images(struct dump *d)
+{
+	int dirfd = staging_dirfd(d->staging);
+	struct file_table *ft;
+
+	TRY(uptime_us(&d->dump_uptime_us));
+	TRY(file_table_create(&ft));
+	struct err *e = write_task(d, dirfd, ft);
+
+	file_table_destroy(ft);
+	TRY(staging_advise(e, dirfd, 0));
+	TRY(staging_advise(img_inventory_write(dirfd, d->dump_uptime_us), dirfd, 0));
+	return staging_advise(write_stats(d, dirfd), dirfd, 0);
+}
+
+static struct err *unit_check(struct dump *d)
+{
+	struct verify_report r;
+	struct err *e = verify_dirfd(staging_dirfd(d->staging), &r);
+
+	if (!e && r.pages_present != d->xfer.pages)
+		e = err_new(ERR_CHECK, "the images hold %llu pages, %llu were transferred",
+			    (unsigned long long)r.pages_present, (unsigned long long)d->xfer.pages);
+	verify_report_deinit(&r);
+	return err_hint(err_wrap(e, "check the images before they are published"),
+			"nothing is published; this is a fault of stepdump: `snap save FILE` keeps the "
+			"evidence, `restart` begins again");
+}
+
+static struct err *unit_publish(struct dump *d)
+{
+	char *staged = strdup(staging_path(d->staging));
+
+	if (!staged)
+		return err_nomem();
+	struct err *e = staging_publish(d->staging, d->commit_to);
+
+	if (!e) {
+		d->committed = strdup(staging_path(d->staging));
+		e = keeper_litter_del(d->keeper, staged);
+		e = err_first(e, staging_discard(d->staging));
+		d->staging = NULL;
+	}
+	free(staged);
+	return e;
+}
+
+static struct err *unit_protect(struct dump *d)
+{
+	size_t at;
+
+	if (d->nr_readable)
+		TRY(pc_mprotect(d->t->par.sock, d->readable, d->nr_readable, 0, &at));
+	d->nr_readable = 0;
+	return NULL;
+}
+
+static struct err *unit_cure(struct dump *d)
+{
+	return target_cure(d->t);
+}
+
+static const struct {
+	const char *what;
+	struct err *(*run)(struct dump *d);
+} units[] = {
+	{ "write the other images", unit_images },
+	{ "check the images", unit_check },
+	{ "publish", unit_publish },
+	{ "restore protections", unit_protect },
+	{ "cure", unit_cure },
+};
+
+static void reset_next(struct dump *d, struct unit *u)
+{
+	u->what = units[d->unit].what;
+}
+
+static struct err *reset_step(struct dump *d, bool bulk)
+{
+	TRY(units[d->unit].run(d));
+	if (++d->unit == sizeof(units) / sizeof(units[0])) {
+		d->unit = 0;
+		d->phase = PH(DONE);
+	}
+	return NULL;
+}
+
+static void reset_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
+{
+	if (d->phase == PH(DONE))
+		snprintf(buf, len, "images checked, durable, published at %s; protections restored, cured",
+			 d->committed);
+	else
+		snprintf(buf, len, "%s: done", u->what);
+}
+
+const struct phase_ops ph_reset = {
+	.phase = PH(RESET),
+	.name = "reset",
+	.unit = "one step: write the other images, check, publish, unprotect, cure",
+	.effect = "protections and registers as before we came; one mapping gone",
+	.undo = false,
+	.mirrors = "task_reset_dirty_track, cr_dump_finish",
+	.next = reset_next,
+	.step = reset_step,
+	.summary = reset_summary,
+};

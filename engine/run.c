@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The phase runner: advances the pipeline by units until a goal, a breakpoint, a failure, ^C. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/session_priv.h"
+
+#define PROGRESS_US 100000
+#define MAX_LINES 200
+
+void session_next_unit(struct session *s, struct unit *u)
+{
+	struct dump *d = &s->d;
+	const struct phase_ops *ops = phase_ops(d->phase);
+
+	*u = (struct unit){ .phase = d->phase, .chunk = d->chunk, .vma = -1, .ppb = -1, .shmem = -1 };
+	if (ops)
+		ops->next(d, u);
+}
+
+/* ---- the report of a run ---------------------------------------------------------------------- */
+
+struct report {
+	const char *reason;
+	unsigned breakpoint;
+	char *line[MAX_LINES];
+	size_t nr_lines;
+};
+
+static void report_line(struct report *r, const char *phase, const char *text)
+{
+	if (r->nr_lines < MAX_LINES && *text)
+		r->line[r->nr_lines++] = snap_printf("%-14s %s", phase, text);
+}
+
+static Stepdump__Stop *report_finish(struct session *s, struct report *r)
+{
+	Stepdump__Stop *stop = snap_alloc(sizeof(*stop));
+
+	stepdump__stop__init(stop);
+	stop->reason = snap_strdup(r->reason);
+	stop->has_breakpoint = r->breakpoint != 0;
+	stop->breakpoint = r->breakpoint;
+	stop->n_lines = r->nr_lines;
+	stop->lines = snap_alloc((r->nr_lines ? r->nr_lines : 1) * sizeof(char *));
+	memcpy(stop->lines, r->line, r->nr_lines * sizeof(char *));
+	stop->cursor = snap_cursor(s);
+	if (s->d.committed)
+		stop->committed = snap_strdup(s->d.committed);
+	stop->counters = snap_counters(s);
+	return stop;
+}
+
+/* ---- one unit ------------------------------------------------------------------------------------ */
+
+static struct err *gone_error(struct session *s, struct err *e)
+{
+	if (!session_target_gone(s))
+		return e;
+	err_free(e);
+	return err_hint(err_pid(err_new(ERR_TARGET, "target %d died while it was being dumped",
+					s->t.pid), s->t.pid),
+			"nothing is published; `detach`, then attach what replaced it");
+}
+
+static struct err *one_step(struct session *s, const struct unit *u, bool bulk)
+{
+	struct dump *d = &s->d;
+	const struct phase_ops *ops = phase_ops(u->phase);
+	uint64_t t0 = now_us();
+	struct err *e = ops->step(d, bulk);
+
+	d->times.total += now_us() - t0;
+	if (e) {
+		e = gone_error(s, e);
+		if (!e->phase)
+			e = err_phase(e, ops->name);
+		session_event(s, u->phase, "failed: %s", e->msg);
+		return session_keep_error(s, e);
+	}
+	s->last = *u;
+	s->units_done++;
+	d->units[u->phase]++;
+
+	/* In bulk the small units would push everything else out of the log. */
+	if (!bulk || (u->phase != PH(PMC_FILL) && u->phase != PH(GENERATE_IOVS))) {
+		char text[160] = "";
+
+		ops->summary(d, u, text, sizeof(text));
+		if (*text)
+			session_event(s, u->phase, "%s", text);
+	}
+	return NULL;
+}
+
+/* ---- the loop --------------------------------------------------------------------------------------- */
+
+struct run {
+	struct session *s;
+	const struct run_request *req;
+	struct report rep;
+	unsigned left;           /* RUN_STEP, RUN_NEXT: how many more */
+	unsigned chunk;          /* RUN_FINISH: the one to end */
+	bool ignore_breaks;      /* commit */
+	unsigned until;          /* number of the temporary breakpoint; 0: none */
+	uint64_t next_progress;
+};
+
+static bool may_bulk(const struct run *r, phase_t phase)
+{
+	if (r->req->kind == RUN_NEXT)
+		return false;
+	return r->ignore_breaks || !brk_fine_grained(&r->s->breaks, phase);
+}
+
+/* Stops before `u`?  Fills the report then. */
+static bool hit_breakpoint(struct run *r, const struct unit *u)
+{
+	struct session *s = r->s;
+
+	if (r->ignore_breaks || s->stopped_at == s->units_done + 1)
+		return false; /* we stand on it: go on from here */
+
+	struct brk *b = brk_match(&s->breaks, u, &s->last, &s->t.vmas);
+
+	if (!b)
+		return false;
+	b->hits++;
+	s->stopped_at = s->units_done + 1;
+	r->rep.reason = b->number == r->until ? "until" : "breakpoint";
+	r->rep.breakpoint = b->number;
+	if (b->number != r->until) {
+		if (r->rep.nr_lines < MAX_LINES)
+			r->rep.line[r->rep.nr_lines++] =
+				snap_printf("breakpoint %u: %s", b->number, b->where);
+		if (b->temporary)
+			err_free(brk_delete(&s->breaks, b->number));
+	}
+	return true;
+}
+
+/* After a unit: is the goal reached? */
+static bool goal_reached(struct run *r, const struct unit *u)
+{
+	struct dump *d = &r->s->d;
+	const struct phase_ops *ops = phase_ops(u->phase);
+	bool changed = d->phase != u->phase;
+	char text[200] = "";
+
+	switch (r->req->kind) {
+	case RUN_NEXT:
+		ops->summary(d, u, text, sizeof(text));
+		report_line(&r->rep, ops->name, text);
+		r->rep.reason = "unit";
+		return --r->left == 0 || d->phase == PH(GATE);
+	case RUN_STEP:
+		if (!changed)
+			return false;
+		ops->summary(d, u, text, sizeof(text));
+		report_line(&r->rep, ops->name, text);
+		r->rep.reason = "phase";
+		return --r->left == 0 || d->phase == PH(GATE);
+	case RUN_FINISH:
+		r->rep.reason = "chunk";
+		if (d->chunk <= r->chunk && d->phase != PH(GATE))
+			return false;
+		ph_xfer.summary(d, u, text, sizeof(text));
+		report_line(&r->rep, "xfer", text);
+		return true;
+	case RUN_CONTINUE:
+	case RUN_UNTIL:
+		return d->phase == PH(GATE);
+	}
+	return true;
+}
+
+static struct err *run_loop(struct run *r)
+{
+	struct session *s = r->s;
+	struct dump *d = &s->d;
+
+	for (;;) {
+		struct unit u;
+
+		if (s->interrupted) {
+			r->rep.reason = "interrupted";
+			return err_hint(err_new(ERR_INTERRUPTED, "stopped between two units"),
+					"`continue` goes on, `abort` gives up");
+		}
+		session_next_unit(s, &u);
+		if (hit_breakpoint(r, &u))
+			return NULL;
+
+		struct err *e = one_step(s, &u, may_bulk(r, u.phase));
+
+		if (e) {
+			r->rep.reason = "error";
+			return e;
+		}
+		if (goal_reached(r, &u))
+			break;
+		if (r->req->progress && now_us() >= r->next_progress) {
+			r->next_progress = now_us() + PROGRESS_US;
+			r->req->progress(s, r->req->progress_arg);
+		}
+	}
+	if (d->phase == PH(GATE)) {
+		char text[200];
+
+		r->rep.reason = "gate";
+		ph_xfer.summary(d, &s->last, text, sizeof(text));
+		if (r->req->kind == RUN_CONTINUE || r->req->kind == RUN_UNTIL)
+			report_line(&r->rep, "xfer", text);
+		session_event(s, PH(GATE), "commit gate: everything is staged");
+	}
+	return NULL;
+}
+
+static struct err *begin(struct session *s)
+{
+	struct dump *d = &s->d;
+
+	if (!s->attached)
+		return err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
+	s->interrupted = 0;
+	if (session_target_gone(s))
+		return session_keep_error(s, gone_error(s, NULL));
+	if (d->phase == PH(GATE) || d->phase == PH(RESET))
+		return err_hint(err_new(ERR_STATE, "the pipeline stands at the commit gate: everything is %s",
+					d->staging ? "staged" : "rehearsed"),
+				"%s", d->staging ? "`commit DIR` publishes it; `restart` or `abort` drop it" :
+						   "`restart` or `abort` end the rehearsal");
+	if (d->phase == PH(DONE))
+		return err_hint(err_new(ERR_STATE, "this dump is committed to %s", d->committed),
+				"`restart` begins another one, `detach` lets the target run");
+	if (d->phase == PH(READY)) {
+		d->phase = PH(PREPARE);
+		d->unit = 0;
+	}
+	return NULL;
+}
+
+struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
+{
+	*stop_ret = NULL;
+	TRY(begin(s));
+
+	struct run r = { .s = s, .req = req, .left = req->count ? req->count : 1,
+			 .chunk = s->d.chunk ? s->d.chunk : 1, .rep.reason = "gate" };
+
+	if (req->kind == RUN_UNTIL)
+		TRY(brk_add(&s->breaks, req->where, true, &r.until));
+
+	struct err *e = run_loop(&r);
+
+	if (r.until)
+		err_free(brk_delete(&s->breaks, r.until));
+	*stop_ret = report_finish(s, &r.rep);
+	return e;
+}
+
+/* ---- commit, restart, abort ----------------------------------------------------------------------------- */
+
+static struct err *run_reset(struct session *s, struct report *rep)
+{
+	struct dump *d = &s->d;
+
+	d->phase = PH(RESET);
+	d->unit = 0;
+	while (d->phase == PH(RESET)) {
+		struct unit u;
+
+		session_next_unit(s, &u);
+		struct err *e = one_step(s, &u, false);
+
+		if (!e)
+			continue;
+		if (!d->committed) {
+			d->phase = PH(GATE);
+			d->unit = 0;
+		} else {
+			/* Published; what failed is putting the target back. */
+			e->code = ERR_HARM;
+		}
+		return e;
+	}
+
+	char text[4200];
+
+	ph_reset.summary(d, &s->last, text, sizeof(text));
+	report_line(rep, "reset", text);
+	return NULL;
+}
+
+struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **stop_ret)
+{
+	struct dump *d = &s->d;
+	struct run_request req = { .kind = RUN_CONTINUE };
+	struct run r = { .s = s, .req = &req, .ignore_breaks = true, .rep.reason = "done" };
+	struct err *e = NULL;
+
+	*stop_ret = NULL;
+	if (!s->attached || d->phase == PH(DONE))
+		return begin(s);
+	s->interrupted = 0;
+	if (!dir)
+		dir = s->opts.dir;
+	if (!dir)
+		return err_hint(err_new(ERR_USAGE, "commit: no directory is given"),
+				"`commit DIR`, or `set dir DIR` before");
+	bool rehearsal = d->phase == PH(READY) ? s->opts.xfer == XFER_NULL :
+						 d->phase != PH(PREPARE) && !d->staging;
+	if (rehearsal)
+		return err_hint(err_new(ERR_STATE, "commit %s: this is a rehearsal (xfer null), nothing is "
+					"staged", dir), "`restart`, `set xfer local`, then commit");
+	d->commit_to = dir;
+	if (d->phase != PH(GATE)) {
+		e = begin(s);
+		if (!e)
+			e = run_loop(&r);
+	}
+	if (!e) {
+		r.rep.reason = "done";
+		e = run_reset(s, &r.rep);
+		if (e)
+			r.rep.reason = "error";
+	}
+	d->commit_to = NULL;
+	*stop_ret = report_finish(s, &r.rep);
+	return err_wrap(e, "commit %s", dir);
+}
+
+static struct err *undo(struct session *s, const char *what, phase_t phase)
+{
+	if (!s->attached)
+		return begin(s);
+
+	bool gone = session_target_gone(s);
+	struct err *e = dump_undo(&s->d);
+
+	s->d.phase = phase;
+	s->last = (struct unit){ .phase = PH(READY) };
+	s->units_done = s->stopped_at = 0;
+	session_event(s, phase, "%s", what);
+	if (gone) {
+		err_free(e);
+		return gone_error(s, NULL);
+	}
+	return session_keep_error(s, err_wrap(e, "%s", what));
+}
+
+struct err *session_restart(struct session *s)
+{
+	return undo(s, "restart", PH(PREPARE));
+}
+
+struct err *session_abort(struct session *s)
+{
+	return undo(s, "abort", PH(READY));
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What session.c, run.c and snap*.c share.  Nobody else includes it. */
+#ifndef STEPDUMP_SESSION_PRIV_H
+#define STEPDUMP_SESSION_PRIV_H
+
+#include <signal.h>
+
+#include "engine/breaks.h"
+#include "engine/caps.h"
+#include "engine/dump.h"
+#include "engine/keeper.h"
+#include "engine/session.h"
+
+#define NR_EVENTS 256
+
+struct event {
+	uint64_t seq, t_us;
+	phase_t phase;
+	char text[120];
+};
+
+struct session {
+	struct keeper *keeper;
+	struct caps caps;
+	struct opts opts;
+	bool attached;
+	bool gone;              /* the target died while we held it */
+	struct target t;
+	struct dump d;          /* valid while attached */
+	struct unit last;       /* done last; phase READY: none */
+	uint64_t units_done;
+	struct brk_list breaks;
+	uint64_t stopped_at;    /* units_done + 1 where a breakpoint stopped us; 0: none did */
+	volatile sig_atomic_t interrupted;
+
+	struct event events[NR_EVENTS]; /* ring */
+	uint64_t nr_events;     /* ever */
+	uint64_t t_attach_us;
+
+	/* The last error, kept for `show error` (a copy in the terms of the snapshot). */
+	bool has_error;
+	struct {
+		enum err_code code;
+		int sys_errno;
+		pid_t pid;
+		bool has_vaddr;
+		uint64_t vaddr;
+		const char *phase;
+		char *msg, *hint;
+	} error;
+};
+
+void session_event(struct session *s, phase_t phase, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Remembers `e` for `show error`; returns it. */
+struct err *session_keep_error(struct session *s, struct err *e) __attribute__((warn_unused_result));
+/* Describes the next unit; phase READY, GATE or DONE has none (u->phase says which). */
+void session_next_unit(struct session *s, struct unit *u);
+
+/* snap.c */
+Stepdump__Cursor *snap_cursor(struct session *s);
+Stepdump__Counters *snap_counters(struct session *s);
+
+/* One allocation of a snapshot's part; aborts when memory is out, as a half-filled snapshot
+ * would be a lie, and the keeper puts the target back. */
+void *snap_alloc(size_t size);
+char *snap_strdup(const char *text);
+char *snap_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

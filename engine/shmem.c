@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Mirrors criu/shmem.c.  Differs in: every kind is read through a descriptor with SEEK_DATA. */
+#include "engine/shmem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE_UP(x) (((x) + PAGE_SIZE_4K - 1) & ~(PAGE_SIZE_4K - 1))
+
+static const char *object_kind(const struct vma *v)
+{
+	if (v->status & VMA_AREA_SYSVIPC)
+		return "sysv";
+	return v->status & VMA_AREA_MEMFD ? "memfd" : "anon";
+}
+
+static struct err *add_map(struct shmem_info *o, const struct vma *v, size_t idx)
+{
+	void *p = reallocarray(o->map, o->nr_maps + 1, sizeof(*o->map));
+
+	if (!p)
+		return err_nomem();
+	o->map = p;
+	o->map[o->nr_maps++] = (struct shmem_map){
+		.vma = idx,
+		.off_pages = v->pgoff / PAGE_SIZE_4K,
+		.nr_pages = vma_pages(v),
+	};
+	if (v->pgoff + (v->end - v->start) > o->size)
+		o->size = v->pgoff + (v->end - v->start);
+	return NULL;
+}
+
+struct err *shmem_collect(struct shmem_list *l, const struct vma_list *vmas)
+{
+	*l = (struct shmem_list){ 0 };
+	for (size_t i = 0; i < vmas->nr; i++) {
+		const struct vma *v = &vmas->v[i];
+		struct shmem_info *o = NULL;
+
+		if (!vma_is_shmem(v))
+			continue;
+		for (size_t k = 0; k < l->nr && !o; k++)
+			if (l->o[k].shmid == v->ino && l->o[k].dev == v->dev)
+				o = &l->o[k];
+		if (!o) {
+			void *p = reallocarray(l->o, l->nr + 1, sizeof(*l->o));
+
+			if (!p)
+				return err_nomem();
+			l->o = p;
+			o = &l->o[l->nr++];
+			*o = (struct shmem_info){ .shmid = v->ino, .dev = v->dev, .fd = -1,
+						  .kind = object_kind(v), .name = v->name };
+		}
+		TRY(add_map(o, v, i));
+	}
+	return NULL;
+}
+
+void shmem_list_deinit(struct shmem_list *l)
+{
+	for (size_t i = 0; i < l->nr; i++) {
+		if (l->o[i].fd >= 0)
+			close(l->o[i].fd);
+		free(l->o[i].map);
+	}
+	free(l->o);
+	*l = (struct shmem_list){ 0 };
+}
+
+/* Without the right to follow map_files: a descriptor of the same object that the target holds. */
+static int open_by_fd(const struct shmem_info *o, pid_t pid)
+{
+	char path[64];
+	int found = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	DIR *d = opendir(path);
+
+	if (!d)
+		return -1;
+	for (struct dirent *de; found < 0 && (de = readdir(d));) {
+		struct stat st;
+
+		if (fstatat(dirfd(d), de->d_name, &st, 0) || st.st_ino != o->shmid ||
+		    st.st_dev != o->dev || !S_ISREG(st.st_mode))
+			continue;
+		found = openat(dirfd(d), de->d_name, O_RDONLY | O_CLOEXEC);
+	}
+	closedir(d);
+	return found;
+}
+
+struct err *shmem_open(struct shmem_info *o, pid_t pid, const struct vma_list *vmas)
+{
+	const struct vma *v = &vmas->v[o->map[0].vma];
+	char path[96];
+	struct stat st;
+
+	if (o->fd >= 0)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", pid,
+		 (unsigned long long)v->start, (unsigned long long)v->end);
+	o->fd = open(path, O_RDONLY | O_CLOEXEC);
+	o->how = "map_files";
+	if (o->fd < 0) {
+		int why = errno;
+
+		o->fd = open_by_fd(o, pid);
+		o->how = "fd";
+		if (o->fd < 0) {
+			struct err *e = err_sys(why, "open shared memory %s (shmid %llu) through %s",
+						o->name, (unsigned long long)o->shmid, path);
+
+			e->code = e->code == ERR_NOMEM ? ERR_NOMEM : ERR_REFUSED;
+			return err_hint(e, "run as root or with CAP_CHECKPOINT_RESTORE: the content of "
+					"shared memory can only be had through map_files");
+		}
+	}
+	if (fstat(o->fd, &st) == 0 && S_ISREG(st.st_mode))
+		o->size = PAGE_UP((uint64_t)st.st_size);
+	return NULL;
+}
+
+struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t *start_ret,
+			    uint64_t *end_ret)
+{
+	*start_ret = *end_ret = o->size;
+	if (from >= o->size)
+		return NULL;
+
+	off_t data = lseek(o->fd, (off_t)from, SEEK_DATA);
+
+	if (data < 0 && errno == ENXIO)
+		return NULL;
+	if (data < 0)
+		return err_sys(errno, "look for data in shared memory %llu",
+			       (unsigned long long)o->shmid);
+	off_t hole = lseek(o->fd, data, SEEK_HOLE);
+
+	if (hole < 0)
+		return err_sys(errno, "look for a hole in shared memory %llu",
+			       (unsigned long long)o->shmid);
+	*start_ret = (uint64_t)data & ~(PAGE_SIZE_4K - 1);
+	*end_ret = PAGE_UP((uint64_t)hole) < o->size ? PAGE_UP((uint64_t)hole) : o->size;
+	return NULL;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Shared memory: each object (anonymous, memfd, SysV) is dumped once, whatever maps it.
+ *
+ * An object is known by its shmid (inode number, which for SysV is the IPC id).  Its
+ * content is read through a descriptor of the object itself, by SEEK_DATA, so that pages which
+ * the target does not map are dumped too and pages that do not exist are not made.
+ * Effect on the target: none.  Mirrors: criu/shmem.c (struct shmem_info), criu/memfd.c.
+ */
+#ifndef STEPDUMP_SHMEM_H
+#define STEPDUMP_SHMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/err.h"
+#include "engine/vma.h"
+
+struct shmem_map {
+	size_t vma;         /* index in the target's list */
+	uint64_t off_pages; /* first page of the object that it maps */
+	uint64_t nr_pages;
+};
+
+struct shmem_info {
+	uint64_t shmid;
+	uint64_t dev;
+	const char *kind;   /* "anon", "memfd", "sysv" */
+	const char *name;   /* of one of its VMAs; borrowed from the list */
+	uint64_t size;      /* bytes, whole pages */
+	int fd;             /* of the object, read-only; -1 until shmem_open() */
+	const char *how;    /* "map_files", "fd": where the descriptor comes from */
+	struct shmem_map *map;
+	size_t nr_maps;
+	uint64_t pages_dumped;
+	bool done;
+};
+
+struct shmem_list {
+	struct shmem_info *o;
+	size_t nr;
+};
+
+/* Finds all objects that the VMAs show, in the order in which they appear. */
+struct err *shmem_collect(struct shmem_list *l, const struct vma_list *vmas);
+void shmem_list_deinit(struct shmem_list *l);
+
+/* Opens the object through task `pid`.  ERR_REFUSED with what is missing if it cannot be done. */
+struct err *shmem_open(struct shmem_info *o, pid_t pid, const struct vma_list *vmas);
+
+/* The first run of data at or after byte `from`; *start_ret == *end_ret: none.  Whole pages. */
+struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t *start_ret,
+			    uint64_t *end_ret);
+
+#endif

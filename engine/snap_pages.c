@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Single pages in a snapshot: runs of verdicts, the reason for one, and bytes.
+ *
+ * Verdicts are not stored while the pipeline runs (a process may have a billion pages): the
+ * target is frozen, so asking the kernel again gives the same answer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/snap_priv.h"
+
+#define PEEK_MAX (1u << 20)
+
+/* Has generate-iovs been past this address? */
+static bool is_scanned(const struct dump *d, uint64_t addr)
+{
+	switch (d->phase) {
+	case PH(READY):
+	case PH(PREPARE):
+		return false;
+	case PH(GATE):
+	case PH(RESET):
+	case PH(DONE):
+		return true;
+	default:
+		return d->item >= 0 || d->vma == d->t->vmas.nr || addr < d->vaddr;
+	}
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------ */
+
+struct runs {
+	struct session *s;
+	struct pmc pmc;         /* of its own: the pipeline's window must not move */
+	uint64_t start, end;
+	uint32_t max;
+	Stepdump__Snapshot *snap;
+};
+
+static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64_t end, uint64_t cats)
+{
+	const struct dump *d = &r->s->d;
+	verdict_t verdict = page_verdict(v, cats);
+	bool known = is_scanned(d, start);
+
+	/* A run that the cursor cuts is two. */
+	if (known && !is_scanned(d, end - PAGE_SIZE_4K)) {
+		push_run(r, v, start, d->vaddr, cats);
+		push_run(r, v, d->vaddr, end, cats);
+		return;
+	}
+
+	Stepdump__VerdictRun *o = snap_push(&r->snap->runs, &r->snap->n_runs, sizeof(*o));
+
+	stepdump__verdict_run__init(o);
+	o->start = start;
+	o->nr_pages = (end - start) / PAGE_SIZE_4K;
+	o->verdict = known || verdict == VD(SHARED) ? verdict : VD(NOT_SCANNED);
+	SET(o, dirty, (cats & PAGE_IS_SOFT_DIRTY) != 0);
+	SET(o, lazy, d->opts->lazy && verdict_is_data(verdict) && vma_can_be_lazy(v));
+	SET(o, present, (cats & PAGE_IS_PRESENT) != 0);
+}
+
+static struct err *runs_of_vma(struct runs *r, size_t idx)
+{
+	const struct vma *v = &r->s->t.vmas.v[idx];
+	uint64_t at = v->start > r->start ? v->start : r->start;
+	uint64_t end = v->end < r->end ? v->end : r->end, run_end;
+
+	if (!vma_is_private(v) || vma_always_dumped(v) || vma_never_dumped(v)) {
+		push_run(r, v, at, end, 0);
+		return NULL;
+	}
+	while (at < end && r->snap->n_runs < r->max) {
+		bool hit;
+
+		if (!pmc_covers(&r->pmc, at, at + PAGE_SIZE_4K))
+			TRY(pmc_get_map(&r->pmc, &r->s->t.vmas, idx, at, &hit));
+		uint64_t cats = pmc_run(&r->pmc, at, end, &run_end);
+
+		push_run(r, v, at, run_end, cats);
+		at = run_end;
+	}
+	return NULL;
+}
+
+static struct err *snap_runs(struct session *s, const struct snap_request *req,
+			     Stepdump__Snapshot *snap)
+{
+	struct runs r = { .s = s, .start = req->runs_start, .end = req->runs_end, .snap = snap,
+			  .max = req->runs_max ? req->runs_max : 65536 };
+	struct err *e;
+
+	TRY(pmc_init(&r.pmc, s->t.pagemap_fd, &s->caps, s->opts.pmc, s->opts.pmc_cache));
+	e = NULL;
+	for (size_t i = 0; i < s->t.vmas.nr && !e && snap->n_runs < r.max; i++)
+		if (s->t.vmas.v[i].end > r.start && s->t.vmas.v[i].start < r.end)
+			e = runs_of_vma(&r, i);
+	pmc_deinit(&r.pmc);
+	return e;
+}
+
+/* ---- where a page's bytes are ------------------------------------------------------------------------ */
+
+/* Byte offset of the page in pages-N.img, once its entry is on disk. */
+static bool find_in_image(struct session *s, uint64_t addr, uint32_t *pages_id, uint64_t *off)
+{
+	struct pagemap_image pi;
+	char name[64];
+	bool found = false;
+	int fd = s->d.staging     ? fcntl(staging_dirfd(s->d.staging), F_DUPFD_CLOEXEC, 0) :
+		 s->d.committed   ? open(s->d.committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return false;
+	snprintf(name, sizeof(name), "pagemap-%d.img", s->d.ti.ns_pid);
+	struct err *e = pagemap_image_read(fd, name, &pi);
+
+	close(fd);
+	if (e) {
+		err_free(e);
+		return false;
+	}
+	ssize_t i = pagemap_image_find(&pi, addr);
+
+	if (i >= 0 && (pi.e[i].flags & PE_PRESENT)) {
+		*pages_id = pi.pages_id;
+		*off = pi.e[i].pages_off + (addr - pi.e[i].vaddr);
+		found = true;
+	}
+	pagemap_image_deinit(&pi);
+	return found;
+}
+
+static char *held_by(struct session *s, uint64_t addr, verdict_t v)
+{
+	const struct dump *d = &s->d;
+	unsigned ppb, iov;
+	uint64_t off;
+	uint32_t id;
+
+	if (!verdict_is_data(v) || !is_scanned(d, addr))
+		return NULL;
+	if (d->item < 0 && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
+	    iov >= d->pp.ppb[ppb].moved_iov)
+		return snap_printf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
+				   (unsigned long long)off,
+				   d->pp.ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
+	if (find_in_image(s, addr, &id, &off))
+		return snap_printf("pages-%u.img, byte 0x%llx", id, (unsigned long long)off);
+	return snap_strdup(d->staging ? "pages image (its pagemap entry is still in our buffer)" :
+					"nowhere: it went to xfer null");
+}
+
+/* ---- why ------------------------------------------------------------------------------------------------ */
+
+static const char *const rules[NR_VERDICTS] = {
+	[VD(NOT_SCANNED)] = "",
+	[VD(DUMP)] = "should_dump_page(): present, not the zero page, not a page of a file",
+	[VD(DUMP_SWAPPED)] = "should_dump_page(): swapped out; the splice brings it back in",
+	[VD(ALWAYS)] = "should_dump_page(): vdso and AIO rings are dumped whole",
+	[VD(HOLE)] = "generate_iovs(): parent has it and it is not dirty -> PP_HOLE_PARENT",
+	[VD(ZERO)] = "should_dump_page(): the kernel's zero page reads the same when untouched",
+	[VD(FILE_CLEAN)] = "should_dump_page(): page of the mapped file, never written: the file has it",
+	[VD(ABSENT)] = "should_dump_page(): neither present nor swapped: restored untouched",
+	[VD(GUARD)] = "should_dump_page(): guard page (MADV_GUARD_INSTALL), recorded in mm-PID.img",
+	[VD(NEVER)] = "generate_iovs(): VMAs of this kind are recreated by the kernel, not restored",
+	[VD(SHARED)] = "vma_area_is_private(): shared memory is dumped once, as an object",
+};
+
+static const char *const in_words[NR_VERDICTS] = {
+	[VD(NOT_SCANNED)] = "not scanned", [VD(DUMP)] = "dumped", [VD(DUMP_SWAPPED)] = "dumped (swapped)",
+	[VD(ALWAYS)] = "always dumped", [VD(HOLE)] = "hole", [VD(ZERO)] = "skipped (zero page)",
+	[VD(FILE_CLEAN)] = "skipped (clean file page)", [VD(ABSENT)] = "skipped (absent)",
+	[VD(GUARD)] = "skipped (guard page)", [VD(NEVER)] = "never dumped",
+	[VD(SHARED)] = "dumped with its shared object, if it has data",
+};
+
+static void fact(Stepdump__Why *w, char *text)
+{
+	w->facts = reallocarray(w->facts, w->n_facts + 1, sizeof(*w->facts));
+	if (!w->facts)
+		abort();
+	w->facts[w->n_facts++] = text;
+}
+
+static void why_shared(struct session *s, size_t vi, uint64_t addr, Stepdump__Why *w)
+{
+	const struct vma *v = &s->t.vmas.v[vi];
+	uint64_t off = v->pgoff + (addr - v->start), start, end;
+
+	for (size_t i = 0; i < s->d.shmem.nr; i++) {
+		const struct shmem_info *o = &s->d.shmem.o[i];
+
+		if (o->shmid != v->ino || o->dev != v->dev || o->fd < 0)
+			continue;
+		struct err *e = shmem_next_data(o, off, &start, &end);
+
+		fact(w, snap_printf("object: %s %llu, offset 0x%llx, %s (SEEK_DATA)", o->kind,
+				    (unsigned long long)o->shmid, (unsigned long long)off,
+				    !e && start <= off && off < end ? "data" : "hole: not dumped"));
+		err_free(e);
+		w->held_by = snap_printf("pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
+		return;
+	}
+	if (v->status & VMA_FILE_SHARED)
+		fact(w, snap_strdup("a shared mapping of a file: the file itself has the data"));
+}
+
+static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
+{
+	addr &= ~(PAGE_SIZE_4K - 1);
+
+	Stepdump__Why *w = snap_push(&snap->whys, &snap->n_whys, sizeof(*w));
+	ssize_t vi = vma_list_find(&s->t.vmas, addr);
+
+	stepdump__why__init(w);
+	w->vaddr = addr;
+	if (vi < 0) {
+		w->verdict = VD(ABSENT);
+		w->sentence = snap_printf("%llx: nothing is mapped here", (unsigned long long)addr);
+		return NULL;
+	}
+
+	const struct vma *v = &s->t.vmas.v[vi];
+	uint64_t raw = 0, cats = 0, run_end;
+	bool hit;
+	char prot[5];
+
+	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
+	SET(w, vma_index, (uint32_t)vi);
+	fact(w, snap_printf("VMA %zd: %llx-%llx %s %s%s%s", vi, (unsigned long long)v->start,
+			    (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "", v->name));
+	if (addr < PAGEMAP_TASK_SIZE) {
+		struct pmc pmc;
+		struct err *e;
+
+		TRY(pmc_init(&pmc, s->t.pagemap_fd, &s->caps, s->opts.pmc, false));
+		e = pmc_get_map(&pmc, &s->t.vmas, (size_t)vi, addr, &hit);
+		if (!e)
+			cats = pmc_run(&pmc, addr, addr + PAGE_SIZE_4K, &run_end);
+		pmc_deinit(&pmc);
+		TRY(e);
+		TRY(pagemap_read(s->t.pagemap_fd, addr, 1, &raw));
+		SET(w, pagemap_raw, raw);
+		fact(w, snap_printf("pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
+				    "soft-dirty %d (raw %016llx)",
+				    !!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
+				    !!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
+				    !!(raw & PM_SOFT_DIRTY), (unsigned long long)raw));
+	}
+	w->verdict = page_verdict(v, cats);
+	w->rule = snap_strdup(rules[w->verdict]);
+	if (w->verdict == VD(SHARED))
+		why_shared(s, (size_t)vi, addr, w);
+	else
+		w->held_by = held_by(s, addr, w->verdict);
+	w->sentence = snap_printf("%llx: %s%s%s%s", (unsigned long long)addr,
+				  is_scanned(&s->d, addr) ? "" : "will be ", in_words[w->verdict],
+				  w->held_by ? "; held by " : "", w->held_by ? w->held_by : "");
+	return NULL;
+}
+
+/* ---- peek ------------------------------------------------------------------------------------------------ */
+
+/* One page out of a pipe without taking it: tee(2) copies references into a second pipe. */
+static struct err *peek_pipe(struct session *s, uint64_t addr, uint8_t *page)
+{
+	const struct dump *d = &s->d;
+	unsigned ppb, iov;
+	uint64_t off;
+	int p[2];
+
+	if (d->item >= 0 || !page_pipe_find(&d->pp, addr, &ppb, &iov, &off) ||
+	    d->pp.ppb[ppb].state != PPB_DRAINED || iov < d->pp.ppb[ppb].moved_iov)
+		return err_hint(err_new(ERR_STATE, "%llx is in no pipe now", (unsigned long long)addr),
+				"`why %llx` says where it is", (unsigned long long)addr);
+
+	const struct page_pipe_buf *b = &d->pp.ppb[ppb];
+	uint64_t skip = off - ppb_pages(b, 0, b->moved_iov);
+	struct err *e = NULL;
+
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK))
+		return err_sys(errno, "make a pipe to look into ppb %u", ppb);
+	if (fcntl(p[1], F_SETPIPE_SZ, (int)(b->pipe_size * PAGE_SIZE_4K)) < 0)
+		e = err_sys(errno, "make a pipe of %u pages to look into ppb %u", b->pipe_size, ppb);
+	if (!e && tee(b->p[0], p[1], (skip + 1) * PAGE_SIZE_4K, SPLICE_F_NONBLOCK) <
+			  (ssize_t)((skip + 1) * PAGE_SIZE_4K))
+		e = err_sys(errno, "tee from ppb %u", ppb);
+	for (uint64_t i = 0; !e && i <= skip; i++)
+		if (read(p[0], page, PAGE_SIZE_4K) != (ssize_t)PAGE_SIZE_4K)
+			e = err_sys(errno, "read what tee copied from ppb %u", ppb);
+	close(p[0]);
+	close(p[1]);
+	return e;
+}
+
+static struct err *peek_image(struct session *s, uint64_t addr, uint8_t *page)
+{
+	char name[32];
+	uint32_t id;
+	uint64_t off;
+
+	if (!find_in_image(s, addr, &id, &off))
+		return err_hint(err_new(ERR_STATE, "%llx is in no image yet", (unsigned long long)addr),
+				"`why %llx` says where it is", (unsigned long long)addr);
+	int dir = s->d.staging ? staging_dirfd(s->d.staging) :
+				 open(s->d.committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	snprintf(name, sizeof(name), "pages-%u.img", id);
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pread(fd, page, PAGE_SIZE_4K, (off_t)off);
+	int why = errno;
+
+	if (fd >= 0)
+		close(fd);
+	if (!s->d.staging)
+		close(dir);
+	return n == (ssize_t)PAGE_SIZE_4K ? NULL : err_sys(n < 0 ? why : EIO, "read %s", name);
+}
+
+static struct err *peek_page(struct session *s, const char *source, uint64_t addr, uint8_t *page)
+{
+	size_t got;
+
+	if (!strcmp(source, "pipe"))
+		return peek_pipe(s, addr, page);
+	if (!strcmp(source, "image"))
+		return peek_image(s, addr, page);
+	TRY(target_read(&s->t, addr, page, PAGE_SIZE_4K, &got));
+	return got == PAGE_SIZE_4K ? NULL : err_sys(EIO, "read the target's memory at %llx",
+						    (unsigned long long)addr);
+}
+
+/* What can be had, up to the first page that cannot: that one's error goes with it. */
+static struct err *snap_peek(struct session *s, const struct snap_request *req,
+			     Stepdump__Snapshot *snap)
+{
+	const char *source = req->peek_source ? req->peek_source : "target";
+	uint32_t len = req->peek.len < PEEK_MAX ? req->peek.len : PEEK_MAX, got = 0;
+	uint8_t page[PAGE_SIZE_4K];
+	Stepdump__Peek *o = snap_push(&snap->peeks, &snap->n_peeks, sizeof(*o));
+
+	stepdump__peek__init(o);
+	o->vaddr = req->peek.vaddr;
+	o->source = snap_strdup(source);
+	o->data.data = snap_alloc(len);
+	while (got < len) {
+		uint64_t at = req->peek.vaddr + got, base = at & ~(PAGE_SIZE_4K - 1);
+		uint32_t n = (uint32_t)(base + PAGE_SIZE_4K - at);
+		struct err *e = peek_page(s, source, base, page);
+
+		if (e && !got)
+			return err_vaddr(e, at);
+		if (e) {
+			o->error = err_text(e);
+			err_free(e);
+			break;
+		}
+		if (n > len - got)
+			n = len - got;
+		memcpy(o->data.data + got, page + (at - base), n);
+		got += n;
+	}
+	o->data.len = got;
+	return NULL;
+}
+
+struct err *snap_pages(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
+{
+	if (req->runs_start != req->runs_end)
+		TRY(snap_runs(s, req, snap));
+	for (size_t i = 0; i < req->nr_why; i++)
+		TRY(why_one(s, req->why[i], snap));
+	if (req->peek.len)
+		TRY(snap_peek(s, req, snap));
+	return NULL;
+}

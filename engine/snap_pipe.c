@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The pipeline's structures in a snapshot: pmc, page_pipe, shmem, xfer, and the invariants. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "engine/snap_priv.h"
+
+/* ---- pmc ------------------------------------------------------------------------------------------ */
+
+static const struct {
+	uint64_t bit;
+	const char *name;
+} categories[] = {
+	{ PAGE_IS_WPALLOWED, "WPALLOWED" }, { PAGE_IS_WRITTEN, "WRITTEN" },
+	{ PAGE_IS_FILE, "FILE" }, { PAGE_IS_PRESENT, "PRESENT" },
+	{ PAGE_IS_SWAPPED, "SWAPPED" }, { PAGE_IS_PFNZERO, "PFNZERO" },
+	{ PAGE_IS_HUGE, "HUGE" }, { PAGE_IS_SOFT_DIRTY, "SOFT_DIRTY" }, { PAGE_IS_GUARD, "GUARD" },
+};
+
+#define NR_CATEGORIES (sizeof(categories) / sizeof(categories[0]))
+#define MAX_REGIONS 65536
+
+static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
+{
+	uint64_t end;
+
+	for (uint64_t at = p->start; at < p->end && o->n_regions < MAX_REGIONS; at = end) {
+		uint64_t cats = pmc_run(p, at, p->end, &end);
+
+		if (!cats)
+			continue;
+		Stepdump__PmcRegion *r = snap_push(&o->regions, &o->n_regions, sizeof(*r));
+
+		stepdump__pmc_region__init(r);
+		r->start = at;
+		r->end = end;
+		r->categories = cats;
+		r->category_names = snap_alloc(NR_CATEGORIES * sizeof(char *));
+		for (size_t i = 0; i < NR_CATEGORIES; i++)
+			if (cats & categories[i].bit)
+				r->category_names[r->n_category_names++] = snap_strdup(categories[i].name);
+	}
+}
+
+static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
+{
+	struct pmc *p = &s->d.pmc;
+	Stepdump__Pmc *o = snap_alloc(sizeof(*o));
+
+	stepdump__pmc__init(o);
+	snap->pmc = o;
+	if (p->pagemap_fd < 0)
+		return;
+	o->mode = snap_strdup(p->scan ? "scan" : "pread");
+	SET(o, hits, p->hits);
+	SET(o, misses, p->misses);
+	SET(o, fills, p->fills);
+	SET(o, nr_entries, p->nr);
+	SET(o, buffer_bytes, p->cap * (p->scan ? sizeof(*p->region) : sizeof(*p->entry)));
+	if (p->start == p->end)
+		return;
+	SET(o, cache_mode, p->cached);
+	SET(o, start, p->start);
+	SET(o, end, p->want_end);
+	SET(o, walk_end, p->end);
+	SET(o, nr_vmas, p->nr_vmas);
+	o->last = snap_strdup(p->last_hit ? "hit" : "miss");
+	if (regions)
+		snap_pmc_regions(p, o);
+}
+
+/* ---- page_pipe --------------------------------------------------------------------------------------- */
+
+static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t first, uint32_t max,
+		      Stepdump__Ppb *o)
+{
+	uint32_t end = max && first + max < b->nr_segs ? first + max : b->nr_segs;
+	uint64_t off = ppb_pages(b, 0, first < b->nr_segs ? first : b->nr_segs);
+
+	for (uint32_t i = first; i < end; i++) {
+		Stepdump__Iov *v = snap_push(&o->iovs, &o->n_iovs, sizeof(*v));
+
+		stepdump__iov__init(v);
+		v->start = (uint64_t)b->iov[i].iov_base;
+		v->nr_pages = (uint32_t)(b->iov[i].iov_len / PAGE_SIZE_4K);
+		SET(v, pipe_off_pages, off);
+		off += v->nr_pages;
+		ssize_t vma = s->d.item < 0 ? vma_list_find(&s->t.vmas, v->start) : -1;
+
+		if (vma >= 0)
+			SET(v, vma_index, (uint32_t)vma);
+	}
+}
+
+static Stepdump__PpbState ppb_state(enum ppb_state st)
+{
+	return st == PPB_PLANNED ? STEPDUMP__PPB_STATE__PLANNED :
+	       st == PPB_DRAINED ? STEPDUMP__PPB_STATE__DRAINED : STEPDUMP__PPB_STATE__SENT;
+}
+
+static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t i,
+		     Stepdump__PagePipe *pp)
+{
+	const struct page_pipe_buf *b = &s->d.pp.ppb[i];
+	Stepdump__Ppb *o = snap_push(&pp->ppbs, &pp->n_ppbs, sizeof(*o));
+	uint64_t in_pipe = page_pipe_in_pipe(b);
+
+	stepdump__ppb__init(o);
+	o->index = i;
+	o->pages_in = b->pages_in;
+	o->pipe_size = b->pipe_size;
+	SET(o, pipe_asked, b->pipe_asked);
+	if (b->grow_errno)
+		o->pipe_refused = snap_printf("%s: more than %u pages", err_errno_name(b->grow_errno),
+					      b->pipe_size);
+	SET(o, fd_read, b->p[0]);
+	SET(o, fd_write, b->p[1]);
+	SET(o, nr_segs, b->nr_segs);
+	SET(o, state, ppb_state(b->state));
+	SET(o, in_pipe_bytes, in_pipe);
+	SET(o, lazy, (b->flags & PPB_LAZY) != 0);
+	SET(o, drain_us, b->drain_us);
+	SET(o, pages_sent, ppb_pages(b, 0, b->moved_iov));
+	pp->pages_planned += b->pages_in;
+	pp->pages_in_pipes += in_pipe / PAGE_SIZE_4K;
+	if (req->iovs_of_ppb == -1 || req->iovs_of_ppb == (int32_t)i)
+		snap_iovs(s, b, req->iov_first, req->iov_max, o);
+}
+
+static void snap_page_pipe(struct session *s, const struct snap_request *req,
+			   Stepdump__Snapshot *snap)
+{
+	const struct page_pipe *pp = &s->d.pp;
+	Stepdump__PagePipe *o = snap_alloc(sizeof(*o));
+	uint32_t iovs = 0, iovs_cap = 0;
+
+	stepdump__page_pipe__init(o);
+	snap->page_pipe = o;
+	SET(o, nr_pipes, pp->nr_pipes);
+	SET(o, max_pipes, pp->max_pipes);
+	SET(o, nr_holes, pp->nr_holes);
+	SET(o, holes_cap, pp->cap_holes);
+	SET(o, chunk_mode, pp->max_pipes != 0);
+	o->has_pages_planned = o->has_pages_in_pipes = 1;
+	for (uint32_t i = 0; i < pp->nr_ppbs; i++) {
+		iovs += pp->ppb[i].nr_segs;
+		iovs_cap += pp->ppb[i].cap_segs;
+		snap_ppb(s, req, i, o);
+	}
+	SET(o, nr_iovs, iovs);
+	SET(o, nr_iovs_max, iovs_cap);
+
+	uint32_t end = pp->nr_holes;
+
+	if (req->hole_max && req->hole_first + req->hole_max < end)
+		end = req->hole_first + req->hole_max;
+	for (uint32_t i = req->hole_first; i < end; i++) {
+		Stepdump__Hole *h = snap_push(&o->holes, &o->n_holes, sizeof(*h));
+
+		stepdump__hole__init(h);
+		h->start = pp->hole[i].start;
+		h->nr_pages = pp->hole[i].nr_pages;
+		h->flags = snap_strdup("PARENT");
+	}
+}
+
+/* ---- shmem ------------------------------------------------------------------------------------------ */
+
+#define MAX_DATA_RUNS 4096
+
+static void snap_data_runs(const struct shmem_info *i, Stepdump__Shmem *o)
+{
+	uint64_t start, end, at = 0, bytes = 0;
+
+	while (o->n_data < MAX_DATA_RUNS) {
+		struct err *e = shmem_next_data(i, at, &start, &end);
+
+		if (e || start == end) {
+			err_free(e);
+			break;
+		}
+		Stepdump__PstateRun *r = snap_push(&o->data, &o->n_data, sizeof(*r));
+
+		stepdump__pstate_run__init(r);
+		r->page = start / PAGE_SIZE_4K;
+		r->nr_pages = (end - start) / PAGE_SIZE_4K;
+		r->state = 1;
+		bytes += end - start;
+		at = end;
+	}
+	SET(o, data_bytes, bytes);
+}
+
+static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
+{
+	for (size_t i = 0; i < s->d.shmem.nr; i++) {
+		const struct shmem_info *in = &s->d.shmem.o[i];
+		Stepdump__Shmem *o = snap_push(&snap->shmem, &snap->n_shmem, sizeof(*o));
+
+		stepdump__shmem__init(o);
+		o->shmid = in->shmid;
+		SET(o, size_bytes, in->size);
+		o->kind = snap_strdup(in->kind);
+		o->name = snap_strdup(in->name);
+		if (in->fd >= 0)
+			snap_data_runs(in, o);
+		SET(o, pages_dumped, in->pages_dumped);
+		SET(o, done, in->done);
+		if (in->how)
+			o->how_read = snap_strdup(in->how);
+		for (size_t k = 0; k < in->nr_maps; k++) {
+			const struct vma *v = &s->t.vmas.v[in->map[k].vma];
+			Stepdump__PstateContribution *c = snap_push(&o->maps, &o->n_maps, sizeof(*c));
+			char prot[5];
+
+			stepdump__pstate_contribution__init(c);
+			SET(c, pid, (uint32_t)s->t.pid);
+			SET(c, vma_index, (uint32_t)in->map[k].vma);
+			SET(c, off_pages, in->map[k].off_pages);
+			SET(c, nr_pages, in->map[k].nr_pages);
+			vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
+			c->prot = snap_strdup(prot);
+		}
+	}
+}
+
+/* ---- xfer --------------------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+	Stepdump__ImageFile *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static void snap_files(int dirfd, Stepdump__Xfer *o)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct stat st;
+
+	if (!dir)
+		return;
+	for (struct dirent *de; (de = readdir(dir));) {
+		if (fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+			continue;
+		Stepdump__ImageFile *f = snap_push(&o->files, &o->n_files, sizeof(*f));
+
+		stepdump__image_file__init(f);
+		f->name = snap_strdup(de->d_name);
+		SET(f, bytes, (uint64_t)st.st_size);
+	}
+	closedir(dir);
+	qsort(o->files, o->n_files, sizeof(*o->files), by_name);
+}
+
+static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
+{
+	const struct page_xfer *x = &s->d.xfer;
+	Stepdump__Xfer *o = snap_alloc(sizeof(*o));
+	struct statvfs vfs;
+
+	stepdump__xfer__init(o);
+	snap->xfer = o;
+	o->kind = snap_strdup(x->ops ? x->ops->name : s->opts.xfer == XFER_NULL ? "null" : "local");
+	if (s->d.committed || s->opts.dir)
+		o->dir = snap_strdup(s->d.committed ? s->d.committed : s->opts.dir);
+	SET(o, pages_written, x->pages);
+	SET(o, bytes_written, x->pages * PAGE_SIZE_4K);
+	SET(o, entries, x->entries);
+	SET(o, holes_written, x->holes);
+	SET(o, holes_checked, 0);
+	if (x->object[0]) {
+		o->object = snap_strdup(x->object);
+		SET(o, pages_id, x->pages_id);
+	}
+	if (!s->d.staging)
+		return;
+	o->staging = snap_strdup(staging_path(s->d.staging));
+	snap_files(staging_dirfd(s->d.staging), o);
+	if (!fstatvfs(staging_dirfd(s->d.staging), &vfs))
+		SET(o, fs_free_bytes, vfs.f_bavail * vfs.f_frsize);
+}
+
+/* ---- invariants ------------------------------------------------------------------------------------------ */
+
+static void check(Stepdump__Snapshot *snap, const char *name, bool ok, char *detail)
+{
+	Stepdump__Check *c = snap_push(&snap->checks, &snap->n_checks, sizeof(*c));
+
+	stepdump__check__init(c);
+	c->name = snap_strdup(name);
+	c->ok = ok;
+	c->detail = detail;
+}
+
+static void check_sum(struct session *s, Stepdump__Snapshot *snap)
+{
+	uint64_t sum = 0;
+
+	for (unsigned v = 0; v < NR_VERDICTS; v++)
+		sum += s->d.total.pages[v];
+	check(snap, "sum", sum == s->t.vmas.nr_priv_pages,
+	      snap_printf("%llu of %llu private pages accounted for", (unsigned long long)sum,
+			  (unsigned long long)s->t.vmas.nr_priv_pages));
+}
+
+static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
+{
+	const struct page_pipe *pp = &s->d.pp;
+	uint64_t last = 0, plan = 0, fact = 0;
+	bool sorted = true;
+
+	for (unsigned i = 0; i < pp->nr_ppbs; i++) {
+		const struct page_pipe_buf *b = &pp->ppb[i];
+
+		for (unsigned k = 0; k < b->nr_segs; k++) {
+			sorted &= (uint64_t)b->iov[k].iov_base >= last;
+			last = (uint64_t)b->iov[k].iov_base + b->iov[k].iov_len;
+		}
+		if (b->state == PPB_DRAINED)
+			plan += ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_SIZE_4K;
+		fact += page_pipe_in_pipe(b);
+	}
+	check(snap, "iovs sorted", sorted, snap_printf("%u ppbs", pp->nr_ppbs));
+	check(snap, "FIONREAD = plan", plan == fact,
+	      snap_printf("%llu bytes in the pipes, %llu planned", (unsigned long long)fact,
+			  (unsigned long long)plan));
+}
+
+/* Everything selected is planned, or already out. */
+static void check_out(struct session *s, Stepdump__Snapshot *snap)
+{
+	const struct dump *d = &s->d;
+	uint64_t selected = d->shpages_written, pending = 0;
+
+	for (unsigned v = 0; v < NR_VERDICTS; v++)
+		if (verdict_is_data((verdict_t)v))
+			selected += d->total.pages[v];
+	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
+		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
+	check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
+	      snap_printf("%llu selected, %llu in the page-pipe, %llu out", (unsigned long long)selected,
+			  (unsigned long long)pending, (unsigned long long)d->xfer.pages));
+}
+
+void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
+{
+	if (req->pmc)
+		snap_pmc(s, req->pmc_regions, snap);
+	if (req->page_pipe)
+		snap_page_pipe(s, req, snap);
+	if (req->shmem)
+		snap_shmem(s, snap);
+	if (req->xfer)
+		snap_xfer(s, snap);
+	if (req->checks && s->d.by_vma) {
+		check_sum(s, snap);
+		check_pipes(s, snap);
+		check_out(s, snap);
+	}
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the snap*.c files share. */
+#ifndef STEPDUMP_SNAP_PRIV_H
+#define STEPDUMP_SNAP_PRIV_H
+
+#include "engine/pagemap_image.h"
+#include "engine/session_priv.h"
+
+/* An optional scalar of a protobuf-c message, with its presence bit. */
+#define SET(m, field, value)              \
+	do {                              \
+		(m)->has_##field = 1;     \
+		(m)->field = (value);     \
+	} while (0)
+
+/* Appends a zeroed element to a repeated field: pass the addresses of x->things, x->n_things. */
+void *snap_push(void *array, size_t *nr, size_t elem_size);
+
+/* The next unit, said in words. */
+void unit_in_words(const struct unit *u, char *buf, size_t len);
+
+/* snap_pipe.c: pmc, page_pipe, shmem, xfer, checks */
+void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
+/* snap_pages.c: verdict runs, why, peek */
+struct err *snap_pages(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/dump.h"
+#include "engine/pagemap.h"
+#include "engine/proc.h"
+
+static void target_reset(struct target *t)
+{
+	if (t->pagemap_fd >= 0)
+		close(t->pagemap_fd);
+	if (t->infected)
+		close(t->par.sock);
+	keeper_task_deinit(&t->task);
+	vma_list_deinit(&t->vmas);
+	free(t->comm);
+	free(t->cmdline);
+	*t = (struct target){ .pagemap_fd = -1 };
+}
+
+static struct err *collect(struct target *t)
+{
+	TRY(pagemap_open(t->pid, &t->pagemap_fd));
+	TRY(proc_read_vmas(t->pid, &t->vmas));
+	t->comm = strndup(t->task.threads[0].comm, sizeof(t->task.threads[0].comm));
+	if (!t->comm)
+		return err_nomem();
+	return proc_read_cmdline(t->pid, &t->cmdline);
+}
+
+struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret)
+{
+	char *residue = NULL;
+
+	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1 };
+	/* What cannot be looked at is no reason to stop here: seizing says better what is wrong. */
+	err_free(keeper_rescue(k, pid, true, &residue));
+	if (residue && !*residue) {
+		free(residue);
+		residue = NULL;
+	}
+
+	struct err *e = keeper_seize(k, pid, &t->task);
+
+	if (!e) {
+		t->t_frozen_us = now_us();
+		e = collect(t);
+		if (!e)
+			e = target_check_dumpable(t);
+		if (e)
+			e = err_first(e, keeper_release(k, pid));
+	}
+	if (e) {
+		target_reset(t);
+		free(residue);
+		return err_pid(e, pid);
+	}
+	*note_ret = residue;
+	return NULL;
+}
+
+struct err *target_release(struct target *t)
+{
+	struct err *e = t->pid ? keeper_release(t->keeper, t->pid) : NULL;
+
+	target_reset(t);
+	return e;
+}
+
+struct err *target_infect(struct target *t, size_t max_mprotect)
+{
+	TRY(keeper_infect(t->keeper, t->pid, max_mprotect, &t->par));
+	t->infected = true;
+	return NULL;
+}
+
+struct err *target_cure(struct target *t)
+{
+	if (!t->infected)
+		return NULL;
+	t->infected = false;
+	close(t->par.sock);
+	t->par.sock = -1;
+	return keeper_cure(t->keeper, t->pid);
+}
+
+struct err *target_read(const struct target *t, uint64_t vaddr, void *buf, size_t len,
+			size_t *got_ret)
+{
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t n = pread(t->task.mem_fd, (char *)buf + got, len - got, (off_t)(vaddr + got));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && got == 0)
+			return err_vaddr(err_sys(errno, "read the target's memory at %llx",
+						 (unsigned long long)vaddr),
+					 vaddr);
+		if (n <= 0)
+			break;
+		got += (size_t)n;
+	}
+	*got_ret = got;
+	return NULL;
+}
+
+struct err *target_check_dumpable(const struct target *t)
+{
+	size_t bad = 0;
+	const struct vma *first = NULL;
+
+	for (size_t i = 0; i < t->vmas.nr; i++) {
+		if (!(t->vmas.v[i].status & VMA_UNSUPP))
+			continue;
+		if (!bad++)
+			first = &t->vmas.v[i];
+	}
+	if (!bad)
+		return NULL;
+
+	struct err *e = err_new(ERR_REFUSED, "VMA %llx-%llx %s cannot be dumped: %s%s",
+				(unsigned long long)first->start, (unsigned long long)first->end,
+				*first->name ? first->name : vma_kind(first), first->unsupp,
+				bad > 1 ? ", and it is not the only one" : "");
+	return err_vaddr(err_hint(e, "the target has to give this mapping up before it can be "
+				  "checkpointed; nothing in it was touched"),
+			 first->start);
+}

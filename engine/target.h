@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The frozen process: its threads, its mappings, and the parasite in it.
+ * All ptrace work is the keeper's (engine/keeper.h); this is what the pipeline builds on.
+ */
+#ifndef STEPDUMP_TARGET_H
+#define STEPDUMP_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/err.h"
+#include "engine/keeper.h"
+#include "engine/vma.h"
+
+struct target {
+	pid_t pid;
+	struct keeper *keeper;    /* borrowed */
+	struct keeper_task task;  /* threads, mem_fd */
+	struct keeper_parasite par;
+	bool infected;
+	int pagemap_fd;           /* owned */
+	struct vma_list vmas;     /* as found right after the freeze; no mapping of ours */
+	uint64_t t_frozen_us;     /* CLOCK_MONOTONIC at the end of the freeze */
+	char *comm, *cmdline;     /* owned */
+	bool started_by_us;
+};
+
+/*
+ * target_attach - freeze `pid` and read its mappings.
+ * Target: stopped, otherwise untouched.  After a failure it runs on.
+ * A residue of an earlier dumper is removed first; *note_ret (caller frees, may be NULL) says so.
+ */
+struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret);
+/* Cures if need be and lets go.  The struct is empty afterwards, whatever is returned. */
+struct err *target_release(struct target *t);
+
+struct err *target_infect(struct target *t, size_t max_mprotect);
+/* Target: registers, mappings, protections as before target_infect(). */
+struct err *target_cure(struct target *t);
+
+/* Bytes of the target as they are now; short only at an unreadable page (*got_ret).
+ * Reads PROT_NONE too, never blocks on somebody's userfaultfd. */
+struct err *target_read(const struct target *t, uint64_t vaddr, void *buf, size_t len,
+			size_t *got_ret);
+
+/* ERR_REFUSED naming the first VMA that cannot be dumped, or NULL. */
+struct err *target_check_dumpable(const struct target *t);
+
+#endif
