@@ -5,3 +5,17 @@ $(B)/tests/targets/demo: tests/targets/demo.c $(wildcard tests/targets/demo/*.c)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter \
 		-o $@ $(filter %.c,$^) -lpthread
+
+.PHONY: test test-only test-programs
+test: ## install what is missing, build, run all tests (T='live/*' selects)
+	$(Q).ci/deps
+	$(Q)$(MAKE) --no-print-directory test-only
+
+# In a make of its own, since .ci/deps may have brought the compiler that this one looked for.
+test-only: test-programs ## run tests without looking for missing packages
+	$(Q)B=$(B) STEPDUMP=$(BIN) tests/run $(T)
+
+test-programs: $(BIN) $(UNIT) $(TARGETS)
+
+test-unit test-live test-transcript test-screen test-vm test-fuzz: test-%: test-programs ## one kind of tests
+	$(Q)B=$(B) STEPDUMP=$(BIN) tests/run '$*/*'

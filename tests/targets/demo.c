@@ -165,7 +165,7 @@ static void verify_round(void)
 	for (unsigned i = 0; i < nr_regions; i++)
 		if (!regions[i].rarely || rounds % 64 == 0)
 			region_verify(&regions[i]);
-	sparse_pageout();
+	swapped_pageout();
 	/* Reading 60,000 lines takes longer than all the rest. */
 	if (opt.vmas < 1000 || rounds % 32 == 0)
 		maps_verify();
@@ -331,7 +331,6 @@ int main(int argc, char **argv)
 {
 	unsigned char raw[(STACK_PAGES + 1) * PAGE];
 	bool list = false;
-	pthread_t t;
 	sigset_t block;
 
 	opt.seed = now_us();
@@ -375,10 +374,8 @@ int main(int argc, char **argv)
 	/* Workers add their stacks to the table before anybody walks it. */
 	pthread_barrier_init(&started, NULL, opt.threads + 2);
 	for (uintptr_t i = 0; i < opt.threads; i++)
-		if (pthread_create(&t, NULL, worker, (void *)i))
-			die("pthread_create: %s", strerror(errno));
-	if (pthread_create(&t, NULL, verifier, NULL))
-		die("pthread_create: %s", strerror(errno));
+		thread_start("worker", worker, (void *)i);
+	thread_start("verifier", verifier, NULL);
 	pthread_barrier_wait(&started);
 	life_start();
 	sigemptyset(&block);

@@ -111,10 +111,11 @@ void kind_yes(const char *name);
 void kind_no(const char *name, const char *why);
 void *map_or_die(size_t bytes, int prot, int flags, int fd);
 void aio_work(void);         /* one read through the AIO ring */
-void sparse_pageout(void);   /* swapped region: back to swap */
+void swapped_pageout(void);  /* the region that shall be swapped: back to swap */
 
 /* ---- the process around the memory (life.c) ------------------------------ */
 
+void thread_start(const char *name, void *(*fn)(void *), void *arg);
 void life_start(void);       /* threads that spin, sleep, poll; timer; pending signals */
 void life_record_state(void); /* what must not change: fds, signal masks */
 void life_verify(void);

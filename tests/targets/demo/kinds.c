@@ -440,7 +440,7 @@ static void advised(void)
 	kind_yes("growsdown");
 }
 
-void sparse_pageout(void)
+void swapped_pageout(void)
 {
 	if (swapped)
 		madvise(swapped->base, swapped->pages * PAGE, MADV_PAGEOUT);
@@ -469,7 +469,7 @@ static void swap(void)
 	swapped->rarely = true;
 	swapped->w_end = 0;
 	region_fill(swapped);
-	sparse_pageout();
+	swapped_pageout();
 }
 
 static void sparse(void)

@@ -320,13 +320,14 @@ void life_verify(void)
 	timer_verify();
 }
 
-static void start(void *(*fn)(void *), void *arg)
+void thread_start(const char *name, void *(*fn)(void *), void *arg)
 {
 	pthread_t t;
 	int e = pthread_create(&t, NULL, fn, arg);
 
 	if (e)
 		die("pthread_create: %s", strerror(e));
+	pthread_setname_np(t, name);
 }
 
 void life_start(void)
@@ -334,19 +335,19 @@ void life_start(void)
 	static int event;
 
 	event = eventfd(0, EFD_CLOEXEC);
-	start(long_sleeper, NULL);
+	thread_start("long-sleep", long_sleeper, NULL);
 	pend();
 	if (opt.quiet) {
 		kind_no("live-registers", "not with --quiet-memory");
 		return;
 	}
 #ifdef __x86_64__
-	start(spinner, NULL);
+	thread_start("registers", spinner, NULL);
 	kind_yes("live-registers");
 #else
 	kind_no("live-registers", "only on x86-64");
 #endif
-	start(short_sleeper, NULL);
-	start(poller, &event);
+	thread_start("short-sleep", short_sleeper, NULL);
+	thread_start("poll", poller, &event);
 	timer_start();
 }

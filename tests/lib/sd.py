@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What live tests need: targets, the real stepdump, and the order of things around them.
+
+A test file ends with `sd.main()`: its functions `test_NAME` are the cases, `FILE NAME` runs one.
+"""
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+B = os.environ.get('B', 'build')
+ROOT = os.environ.get('SD_ROOT') or os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+STEPDUMP = os.environ.get('STEPDUMP', os.path.join(B, 'stepdump'))
+TARGETS = os.path.join(B, 'tests', 'targets')
+TMP = os.environ.get('TMPDIR', '/tmp')
+PATIENCE = 30.0   # for events that come soon or never; generous, since machines are busy
+
+_children = []
+
+
+class Skip(Exception):
+    pass
+
+
+def skip(reason):
+    raise Skip(reason)
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def equal(got, want, what):
+    check(got == want, f'{what}: {got!r}, expected {want!r}')
+
+
+def wait_until(condition, what, patience=PATIENCE):
+    """Polls; returns what the condition returned."""
+    deadline = time.monotonic() + patience
+    while not (value := condition()):
+        check(time.monotonic() < deadline, f'waited {patience:.0f} s for: {what}')
+        time.sleep(0.005)
+    return value
+
+
+def need_root():
+    if os.geteuid() != 0:
+        skip('needs root')
+
+
+# ---- targets ---------------------------------------------------------------
+
+class Target:
+    """A process that prints READY PID when it is set up.  Killed when the test ends."""
+
+    def __init__(self, *argv, stdin=subprocess.DEVNULL, **kwargs):
+        program = argv[0] if '/' in argv[0] else os.path.join(TARGETS, argv[0])
+        self.proc = subprocess.Popen([program, *map(str, argv[1:])], stdin=stdin,
+                                     stdout=subprocess.PIPE, **kwargs)
+        _children.append(self.proc)
+        self.lines = []
+        self.pid = None
+        while self.pid is None:
+            line = self.read_line()
+            if line is None:
+                status = self.proc.wait()
+                if status == 77:
+                    skip(f'{" ".join(map(str, argv))}: {self.lines[-1] if self.lines else ""}')
+                raise AssertionError(f'{argv} ended with {status}: {self.lines}')
+            self.lines.append(line)
+            if line.startswith('READY '):
+                self.pid = int(line.split()[1])
+
+    def read_line(self, patience=PATIENCE):
+        """None at the end of file."""
+        line = read_line(self.proc.stdout, patience)
+        return line.decode().rstrip('\n') if line else None
+
+    def kill(self):
+        self.proc.kill()
+        self.proc.wait()
+
+    def alive(self):
+        return self.proc.poll() is None
+
+
+class Demo(Target):
+    """The demo target: it checks itself, we watch its counters."""
+
+    serial = 0
+
+    def __init__(self, *options, **kwargs):
+        Demo.serial += 1
+        self.dir = os.path.join(TMP, f'demo.{Demo.serial}')
+        os.mkdir(self.dir)
+        self.status_file = os.path.join(TMP, f'demo.{Demo.serial}.status')
+        super().__init__('demo', '--dir', self.dir, '--status', self.status_file, *options, **kwargs)
+        print(self.lines)
+
+    def status(self):
+        while True:
+            with open(self.status_file) as f:
+                fields = dict((line.split(' ', 1) + [''])[:2] for line in f.read().split('\n') if line)
+            if fields.get('serial') and fields.get('serial') == fields.get('end'):
+                return {k: v if k == 'first' else int(v) for k, v in fields.items()}
+
+    def check_working(self, rounds=2):
+        """That many more complete rounds of checks begin and end, all without damage.  Sleepers,
+        timer and registers go on too."""
+        before = self.status()
+
+        def moved():
+            check(self.alive(), f'the demo target has ended: {self.proc.returncode}')
+            now = self.status()
+            check(now['damage'] == 0, f'the demo target is damaged: {now["first"]}')
+            return (now['rounds'] > before['rounds'] + rounds and
+                    all(now[k] > before[k] for k in ('writes', 'spins', 'ticks', 'sleeps', 'polls')))
+        wait_until(moved, 'the demo target to work on')
+
+    def check_quiet(self):
+        """One round of checks of a --quiet-memory target."""
+        before = self.status()['rounds']
+        os.kill(self.pid, signal.SIGUSR1)
+        wait_until(lambda: self.status()['rounds'] > before, 'a round of checks')
+        equal(self.status()['damage'], 0, f'damage ({self.status()["first"]})')
+
+
+# ---- stepdump --------------------------------------------------------------
+
+def read_line(f, patience=PATIENCE):
+    """One line of an unbuffered pipe, as bytes; b'' at its end."""
+    line, deadline = b'', time.monotonic() + patience
+    while not line.endswith(b'\n'):
+        left = deadline - time.monotonic()
+        check(left > 0 and select.select([f], [], [], left)[0],
+              f'no line within {patience:.0f} s (so far {line!r})')
+        byte = os.read(f.fileno(), 1)
+        if not byte:
+            break
+        line += byte
+    return line
+
+
+class Result:
+    def __init__(self, proc):
+        self.rc, self.out, self.err = proc.returncode, proc.stdout, proc.stderr
+        print(f'$ {" ".join(proc.args)}  -> {self.rc}\n{self.out}{self.err}', flush=True)
+
+    def json(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def run(*args, stdin=None, prefix=(), timeout=PATIENCE * 4, **kwargs):
+    """Runs `stepdump ARGS` to its end."""
+    return Result(subprocess.run([*prefix, STEPDUMP, *map(str, args)], input=stdin, text=True,
+                                 stdin=subprocess.DEVNULL if stdin is None else None,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
+                                 **kwargs))
+
+
+def batch(pid, *commands, options=(), **kwargs):
+    args = ['-batch', *options]
+    if pid is not None:
+        args += ['-p', pid]
+    for c in commands:
+        args += ['-ex', c]
+    return run(*args, **kwargs)
+
+
+class Session:
+    """A stepdump that is driven command by command: --json over pipes, one line each way."""
+
+    def __init__(self, *args, prefix=(), **kwargs):
+        self.proc = subprocess.Popen([*prefix, STEPDUMP, '--json', *map(str, args)],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, **kwargs)
+        _children.append(self.proc)
+
+    def send(self, line):
+        self.proc.stdin.write(line.encode() + b'\n')
+
+    def receive(self, patience=PATIENCE * 4):
+        line = read_line(self.proc.stdout, patience)
+        check(line, f'stepdump ended with {self.proc.poll()}')
+        return json.loads(line)
+
+    def try_(self, line):
+        self.send(line)
+        return self.receive()
+
+    def do(self, line):
+        reply = self.try_(line)
+        check(reply['ok'], f'{line}: {reply.get("error")}')
+        return reply
+
+    def close(self):
+        """End of file; returns the exit status."""
+        self.proc.stdin.close()
+        return self.proc.wait(PATIENCE)
+
+    def stop_at(self, reply):
+        """Phase of the next unit after a run command."""
+        return reply['cursor']['phase']
+
+    def count_units(self):
+        """Runs a whole dump up to the gate by `next`; the phase before each unit."""
+        phases = []
+        reply = self.do('next')
+        while self.stop_at(reply) != 'gate':
+            phases.append(self.stop_at(reply))
+            reply = self.do('next')
+        return phases
+
+
+# ---- the target from outside -----------------------------------------------
+
+def proc_text(pid, name):
+    with open(f'/proc/{pid}/{name}') as f:
+        return f.read()
+
+
+def status_field(pid, field):
+    return re.search(rf'^{field}:\s*(.*)$', proc_text(pid, 'status'), re.M).group(1)
+
+
+def check_free(pid, staging=None):
+    """Nobody holds the target, and nothing of ours is left in it or on disk."""
+    def let_go():
+        return all(re.search(r'^TracerPid:\s*0$', proc_text(pid, f'task/{tid}/status'), re.M)
+                   for tid in os.listdir(f'/proc/{pid}/task'))
+    wait_until(let_go, f'the tracer of {pid} to go')
+    check('CRIUMFD' not in proc_text(pid, 'maps'), 'the parasite is still mapped')
+    if staging is not None:
+        wait_until(lambda: not os.listdir(staging), f'{staging} to be empty', 5)
+
+
+def state(pid):
+    """What must be the same before attach and after detach: everything that can be seen, but
+    counters, and which of its threads runs."""
+    s = {'maps': proc_text(pid, 'maps'), 'limits': proc_text(pid, 'limits')}
+    base = f'/proc/{pid}/task'
+    for tid in sorted(os.listdir(base), key=int):
+        for line in proc_text(pid, f'task/{tid}/status').splitlines():
+            if re.match(r'(Name|Umask|Tgid|Pid|TracerPid|Uid|Gid|FDSize|Sig\w+|Shd\w+|Cap\w+|NoNew\w+|'
+                        r'Seccomp\w*|Threads|VmLck|VmPin|VmData|VmStk|VmExe|VmLib):', line):
+                s[tid, line.split(':')[0]] = line
+        try:
+            s[tid, 'syscall'] = proc_text(pid, f'task/{tid}/syscall')
+        except OSError:
+            pass
+    s['fds'] = {fd: os.readlink(f'/proc/{pid}/fd/{fd}') for fd in os.listdir(f'/proc/{pid}/fd')}
+    s['smaps'] = [line for line in proc_text(pid, 'smaps').splitlines() if line.startswith('VmFlags')]
+    return s
+
+
+def check_same_state(before, after):
+    for key in sorted(set(before) | set(after), key=str):
+        if before.get(key) != after.get(key):
+            b, a = str(before.get(key)).split('\\n'), str(after.get(key)).split('\\n')
+            raise AssertionError(f'{key} is not as before:\n  was {b}\n  is  {a}')
+
+
+# ---- the order of things ----------------------------------------------------
+
+def _clean_up():
+    for proc in _children:
+        if proc.poll() is None:
+            try:
+                proc.send_signal(signal.SIGCONT)
+                proc.kill()
+            except ProcessLookupError:
+                pass
+            proc.wait()
+
+
+def main():
+    module = sys.modules['__main__']
+    cases = {n[5:].replace('_', '-'): f for n, f in vars(module).items() if n.startswith('test_')}
+    wanted = [a.replace('_', '-') for a in sys.argv[1:]] or list(cases)
+    status = 0
+    if not os.access(STEPDUMP, os.X_OK) and not getattr(module, 'NEEDS_NO_STEPDUMP', False):
+        print(f'{STEPDUMP} is not built')
+        sys.exit(1)
+    os.umask(0o022)
+    for name in wanted:
+        try:
+            cases[name]()
+            if len(wanted) > 1:
+                print(f'ok {name}')
+        except Skip as reason:
+            print(reason)
+            status = status or 77
+        except Exception:
+            traceback.print_exc(file=sys.stdout)
+            print(f'failed: {name}')
+            status = 1
+        finally:
+            sys.stdout.flush()
+            _clean_up()
+            _children.clear()
+    sys.exit(status)
