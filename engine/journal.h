@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the keeper borrowed from a target, on disk before it borrows it: for `rescue`, after a
+ * kill -9 of the keeper itself.  One file per target, PID.journal, in a directory that only we
+ * can write: $XDG_RUNTIME_DIR/stepdump, /run/stepdump (root), or /tmp/stepdump-UID.
+ */
+#ifndef STEPDUMP_JOURNAL_H
+#define STEPDUMP_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "engine/err.h"
+#include "engine/ptrace.h"
+
+#define JOURNAL_TEXT_LEN 16
+
+struct journal {
+	pid_t pid;
+	uint64_t start_time_ticks; /* /proc/PID/stat field 22: tells a reused pid */
+	struct user_regs_struct regs;
+	uint64_t sigmask;
+	uint64_t text_ip;          /* where compel puts a name for the length of one call */
+	uint8_t text[JOURNAL_TEXT_LEN]; /* what is there otherwise */
+	uint64_t insn_ip;          /* the `syscall` instruction that injected calls use */
+	uint64_t map_start, map_end; /* the parasite; equal: not mapped yet */
+	uint64_t xstate_len;
+	uint8_t xstate[PT_XSTATE_MAX];
+};
+
+/* Creates or replaces. */
+struct err *journal_write(const struct journal *j);
+/* Nothing there is fine. */
+void journal_remove(pid_t pid);
+/* *found_ret false: there is none (or not one of ours). */
+struct err *journal_read(pid_t pid, struct journal *ret, bool *found_ret);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Client side: stepdump's calls to the keeper. */
+#include "engine/keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/keeper_priv.h"
+#include "engine/keeper_wire.h"
+
+/* Longer than everything that the keeper bounds itself: only a keeper that hangs gets here. */
+#define REPLY_TIMEOUT_MS 180000
+
+struct keeper {
+	pid_t pid;
+	int sock, event_sock;
+	bool dead;
+	pid_t *gone; /* targets whose death was told */
+	size_t nr_gone;
+};
+
+struct err *keeper_start(struct keeper **ret)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+	int sv[2], ev[2];
+
+	if (!k)
+		return err_nomem();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv)) {
+		free(k);
+		return err_sys(errno, "cannot make a socket for the keeper");
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ev)) {
+		struct err *e = err_sys(errno, "cannot make a socket for the keeper");
+
+		close(sv[0]);
+		close(sv[1]);
+		free(k);
+		return e;
+	}
+	pid_t us = getpid();
+	k->pid = fork();
+	if (!k->pid) {
+		close(sv[0]);
+		close(ev[0]);
+		keeper_main(sv[1], ev[1], us);
+	}
+	close(sv[1]);
+	close(ev[1]);
+	k->sock = sv[0];
+	k->event_sock = ev[0];
+	if (k->pid < 0) {
+		struct err *e = err_sys(errno, "cannot start the keeper");
+
+		close(k->sock);
+		close(k->event_sock);
+		free(k);
+		return e;
+	}
+	*ret = k;
+	return NULL;
+}
+
+pid_t keeper_pid(const struct keeper *k)
+{
+	return k->pid;
+}
+
+int keeper_event_fd(const struct keeper *k)
+{
+	return k->event_sock;
+}
+
+static struct err *keeper_lost(struct keeper *k, pid_t pid)
+{
+	k->dead = true;
+	if (!pid)
+		return err_new(ERR_CHECK, "the keeper process %d is gone", k->pid);
+	return err_pid(err_hint(err_new(ERR_HARM, "the keeper process %d is gone: %d runs on, but parts "
+					"of the parasite may be left in it", k->pid, pid),
+				"rescue %d", pid), pid);
+}
+
+/* One request and its reply.  body_ret, fd_ret: NULL if no use; else as in wire_recv(). */
+static struct err *call(struct keeper *k, struct keeper_msg *m, const void *body, char **body_ret,
+			int *fd_ret)
+{
+	uint32_t op = m->op;
+	pid_t pid = m->pid;
+	char *in = NULL;
+	int fd = -1, err;
+
+	if (k->dead)
+		return keeper_lost(k, pid);
+	err = wire_send(k->sock, m, body, -1);
+	if (!err)
+		err = wire_recv(k->sock, REPLY_TIMEOUT_MS, m, &in, &fd);
+	if (err || m->op != op) {
+		free(in);
+		if (fd >= 0)
+			close(fd);
+		return keeper_lost(k, pid);
+	}
+	struct err *e = wire_err(m, in);
+	if (!e && fd_ret)
+		*fd_ret = fd;
+	else if (fd >= 0)
+		close(fd);
+	if (!e && body_ret)
+		*body_ret = in;
+	else
+		free(in);
+	return e;
+}
+
+struct err *keeper_stop(struct keeper *k)
+{
+	struct keeper_msg m = { .op = KOP_STOP };
+
+	if (!k)
+		return NULL;
+	struct err *e = call(k, &m, NULL, NULL, NULL);
+	close(k->sock);
+	close(k->event_sock);
+	while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(k->gone);
+	free(k);
+	return e;
+}
+
+void keeper_task_deinit(struct keeper_task *t)
+{
+	free(t->threads);
+	if (t->mem_fd >= 0)
+		close(t->mem_fd);
+	*t = (struct keeper_task){ .mem_fd = -1 };
+}
+
+static void forget_death(struct keeper *k, pid_t pid)
+{
+	keeper_task_gone(k, pid); /* takes what waits */
+	for (size_t i = 0; i < k->nr_gone; i++)
+		if (k->gone[i] == pid)
+			k->gone[i--] = k->gone[--k->nr_gone];
+}
+
+struct err *keeper_seize(struct keeper *k, pid_t pid, struct keeper_task *ret)
+{
+	struct keeper_msg m = { .op = KOP_SEIZE, .pid = pid };
+	char *threads = NULL;
+	int fd = -1;
+
+	forget_death(k, pid);
+	TRY(call(k, &m, NULL, &threads, &fd));
+	*ret = (struct keeper_task){
+		.pid = pid,
+		.start_time_ticks = m.arg[0],
+		.was_stopped = m.arg[1],
+		.freezing_us = m.arg[2],
+		.threads = (struct keeper_thread *)(void *)threads,
+		.nr_threads = m.arg[3],
+		.mem_fd = fd,
+	};
+	return NULL;
+}
+
+struct err *keeper_infect(struct keeper *k, pid_t pid, size_t max_mprotect,
+			  struct keeper_parasite *ret)
+{
+	struct keeper_msg m = { .op = KOP_INFECT, .pid = pid, .arg = { max_mprotect } };
+	int fd = -1;
+
+	TRY(call(k, &m, NULL, NULL, &fd));
+	*ret = (struct keeper_parasite){
+		.sock = fd,
+		.map_start = m.arg[0],
+		.map_end = m.arg[1],
+		.syscall_ip = m.arg[2],
+		.infect_us = m.arg[3],
+	};
+	return NULL;
+}
+
+struct err *keeper_cure(struct keeper *k, pid_t pid)
+{
+	struct keeper_msg m = { .op = KOP_CURE, .pid = pid };
+
+	return call(k, &m, NULL, NULL, NULL);
+}
+
+struct err *keeper_release(struct keeper *k, pid_t pid)
+{
+	struct keeper_msg m = { .op = KOP_RELEASE, .pid = pid };
+
+	return call(k, &m, NULL, NULL, NULL);
+}
+
+struct err *keeper_syscall(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],
+			   int64_t *ret)
+{
+	struct keeper_msg m = { .op = KOP_SYSCALL, .pid = pid };
+
+	memcpy(m.arg, args, 6 * sizeof(*args));
+	m.arg[6] = (uint64_t)nr;
+	TRY(call(k, &m, NULL, NULL, NULL));
+	*ret = (int64_t)m.arg[0];
+	return NULL;
+}
+
+bool keeper_task_gone(struct keeper *k, pid_t pid)
+{
+	pid_t dead;
+
+	while (recv(k->event_sock, &dead, sizeof(dead), MSG_DONTWAIT) == sizeof(dead)) {
+		pid_t *more = reallocarray(k->gone, k->nr_gone + 1, sizeof(*more));
+
+		if (!more)
+			break;
+		k->gone = more;
+		k->gone[k->nr_gone++] = dead;
+	}
+	for (size_t i = 0; i < k->nr_gone; i++)
+		if (k->gone[i] == pid)
+			return true;
+	return false;
+}
+
+static struct err *litter(struct keeper *k, enum keeper_op op, const char *path)
+{
+	struct keeper_msg m = { .op = op, .body_len = strlen(path) };
+
+	return call(k, &m, path, NULL, NULL);
+}
+
+struct err *keeper_litter_add(struct keeper *k, const char *path)
+{
+	return litter(k, KOP_LITTER_ADD, path);
+}
+
+struct err *keeper_litter_del(struct keeper *k, const char *path)
+{
+	return litter(k, KOP_LITTER_DEL, path);
+}
+
+struct err *keeper_rescue(struct keeper *k, pid_t pid, bool remove, char **report_ret)
+{
+	struct keeper_msg m = { .op = KOP_RESCUE, .pid = pid, .arg = { remove } };
+	char *report = NULL;
+
+	TRY(call(k, &m, NULL, &report, NULL));
+	if (!report && !(report = strdup("")))
+		return err_nomem();
+	*report_ret = report;
+	return NULL;
+}

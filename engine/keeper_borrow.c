@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Borrowing the leader thread: everything that foreign code can change in it is saved before, and
+ * put back after, by us and not by compel.
+ *
+ * Calls are injected through a `syscall` instruction that is already there (the vDSO has one),
+ * from its entry stop to its exit stop.  compel would write `syscall; int3` over the program's
+ * text with SIGTRAP blocked, and the kernel answers a blocked int3 by resetting the program's
+ * SIGTRAP handler to the default: a real loss, which this avoids.
+ *
+ * A system call that the freeze interrupted is restarted by the kernel when the thread leaves
+ * get_signal(), from orig_ax, ax and the restart_block.  So registers are put back while the
+ * thread is inside get_signal(), and nothing that resets the restart_block is ever run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/keeper_priv.h"
+
+#define EFLAGS_TF 0x100ul
+#define EFLAGS_DF 0x400ul
+#define ERESTART_FIRST 512 /* ERESTARTSYS and friends: never seen by programs */
+#define ERESTART_LAST 516
+
+/* How much of an executable mapping is searched for an instruction. */
+#define SEARCH_MAX (1u << 20)
+
+/* struct rseq and struct rseq_cs of the kernel's API. */
+#define RSEQ_CS_OFFSET 8
+struct rseq_cs_abi {
+	uint32_t version, flags;
+	uint64_t start_ip, post_commit_offset, abort_ip;
+};
+
+struct search {
+	int mem_fd;
+	bool vdso_only;
+	uint64_t insn_ip, text_ip;
+};
+
+static uint64_t find_insn(int mem_fd, uint64_t start, uint64_t end)
+{
+	uint64_t len = end - start < SEARCH_MAX ? end - start : SEARCH_MAX;
+	uint8_t *buf = malloc(len);
+	uint64_t found = 0;
+
+	if (!buf)
+		return 0;
+	ssize_t n = pread(mem_fd, buf, len, (off_t)start);
+	for (ssize_t i = 0; i + 1 < n && !found; i++)
+		if (buf[i] == 0x0f && buf[i + 1] == 0x05)
+			found = start + (uint64_t)i;
+	free(buf);
+	return found;
+}
+
+static bool search_map(const struct kproc_map *m, void *arg)
+{
+	struct search *s = arg;
+
+	if (m->perms[2] != 'x' || m->perms[3] != 'p' || !strcmp(m->name, "[vsyscall]") ||
+	    s->vdso_only != !strcmp(m->name, "[vdso]"))
+		return true;
+	if (!s->insn_ip)
+		s->insn_ip = find_insn(s->mem_fd, m->start, m->end);
+	/* In the vDSO the name that compel writes at text_ip + 8 falls on the padding of the ELF
+	 * identification: not even code. */
+	if (!s->text_ip)
+		s->text_ip = m->start;
+	return !s->insn_ip || !s->text_ip;
+}
+
+static struct err *find_places(struct held *h)
+{
+	struct search s = { .vdso_only = true };
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
+	s.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (s.mem_fd < 0)
+		return err_pid(err_sys(errno, "cannot open %s", path), h->pid);
+	kproc_maps(h->pid, search_map, &s);
+	s.vdso_only = false;
+	if (!s.insn_ip || !s.text_ip)
+		kproc_maps(h->pid, search_map, &s);
+	close(s.mem_fd);
+	if (!s.insn_ip || !s.text_ip)
+		return err_pid(err_new(ERR_UNSUPPORTED, "cannot inject into %d: it has no private "
+				       "executable mapping with a syscall instruction", h->pid), h->pid);
+	h->own.insn_ip = s.insn_ip;
+	h->own.text_ip = s.text_ip;
+	return NULL;
+}
+
+/*
+ * A restartable sequence that the freeze interrupted: the kernel sends the thread to the abort
+ * handler when it next returns to user space.  With foreign code in between it would see another
+ * ip and forget the sequence, so we do what it would have done.
+ */
+static void leave_rseq(struct held *h)
+{
+	struct user_regs_struct *r = &h->own.regs;
+	struct rseq_cs_abi cs;
+	uint64_t area = pt_rseq_area(h->pid), cs_addr, none = 0;
+
+	if (!area || pt_read(h->pid, area + RSEQ_CS_OFFSET, &cs_addr, sizeof(cs_addr)) || !cs_addr ||
+	    pt_read(h->pid, cs_addr, &cs, sizeof(cs)))
+		return;
+	if (r->rip - cs.start_ip >= cs.post_commit_offset)
+		return;
+	if (!pt_write(h->pid, area + RSEQ_CS_OFFSET, &none, sizeof(none))) {
+		r->rip = cs.abort_ip;
+		r->orig_rax = (unsigned long long)-1;
+		pt_set_regs(h->pid, r);
+	}
+}
+
+static struct err *lost(struct held *h, const char *what, int err)
+{
+	if (err == -ESRCH && (h->gone || pt_has_news(h->pid))) {
+		h->gone = true;
+		return held_gone_err(h);
+	}
+	return err_pid(err_sys(-err, "cannot %s of %d", what, h->pid), h->pid);
+}
+
+struct err *borrow_begin(struct held *h)
+{
+	struct journal *own = &h->own;
+	size_t xstate_len;
+	int err;
+
+	own->pid = h->pid;
+	own->start_time_ticks = h->start_time_ticks;
+	own->map_start = own->map_end = 0;
+	err = pt_get_regs(h->pid, &own->regs);
+	if (!err)
+		err = pt_get_sigmask(h->pid, &own->sigmask);
+	if (!err)
+		err = pt_get_xstate(h->pid, own->xstate, &xstate_len);
+	if (err)
+		return lost(h, "read the registers", err);
+	own->xstate_len = xstate_len;
+	TRY(find_places(h));
+	err = pt_read(h->pid, own->text_ip, own->text, sizeof(own->text));
+	if (err)
+		return lost(h, "read the text", err);
+	TRY(journal_write(own));
+	leave_rseq(h);
+	err = pt_set_sigmask(h->pid, ~0ull);
+	if (err) {
+		journal_remove(h->pid);
+		return lost(h, "block the signals", err);
+	}
+	h->borrowed = true;
+	return NULL;
+}
+
+struct err *borrow_end(struct held *h)
+{
+	struct journal *own = &h->own;
+	int err;
+
+	if (!h->borrowed)
+		return NULL;
+	err = pt_set_xstate(h->pid, own->xstate, own->xstate_len);
+	if (!err)
+		err = pt_set_regs(h->pid, &own->regs);
+	if (!err)
+		err = pt_set_sigmask(h->pid, own->sigmask);
+	if (!err || h->gone || pt_has_news(h->pid)) {
+		h->borrowed = false;
+		journal_remove(h->pid);
+		if (err)
+			return lost(h, "put back the registers", err);
+		return NULL;
+	}
+	return err_pid(err_hint(err_new(ERR_HARM, "cannot put back the registers of %d: %s", h->pid,
+					strerror(-err)), "rescue %d", h->pid), h->pid);
+}
+
+/* Resumes the leader until it makes a stop of the kind `want`. */
+static struct err *run_to(struct held *h, enum pt_stop want)
+{
+	uint64_t deadline = pt_now_ns() + CALL_TIMEOUT_NS;
+	int sig = 0, status;
+
+	for (;;) {
+		int err = want == STOP_SYSCALL ? pt_syscall(h->pid, sig) : pt_cont(h->pid, sig);
+
+		if (err)
+			return lost(h, "resume the leader", err);
+		h->running = true;
+		err = pt_wait(h->pid, deadline, &status);
+		if (err == -ETIMEDOUT) {
+			TRY(held_stop_leader(h, CALL_TIMEOUT_NS / 10));
+			return err_pid(err_hint(err_new(ERR_SYS, "a system call injected into %d does "
+							"not end", h->pid),
+						"is its cgroup frozen?"), h->pid);
+		}
+		if (err)
+			return lost(h, "wait for the leader", -ESRCH);
+		h->running = false;
+		enum pt_stop stop = pt_classify(status, &sig);
+		if (stop == want)
+			return NULL;
+		switch (stop) {
+		case STOP_DEAD:
+			h->gone = true;
+			return held_gone_err(h);
+		case STOP_EVENT: /* somebody sent SIGSTOP or SIGCONT: not now */
+		case STOP_SYSCALL:
+			sig = 0;
+			break;
+		default:
+			if (sig == SIGSTOP)
+				break; /* cannot be blocked: takes effect when we let go */
+			return err_pid(err_new(ERR_SYS, "a system call injected into %d got signal %d",
+					       h->pid, sig), h->pid);
+		}
+	}
+}
+
+struct err *borrow_to_syscall(struct held *h)
+{
+	return run_to(h, STOP_SYSCALL);
+}
+
+struct err *borrow_to_signal_stop(struct held *h)
+{
+	int err = pt_set_regs(h->pid, &h->own.regs);
+
+	if (!err)
+		err = pt_interrupt(h->pid);
+	if (err)
+		return lost(h, "put back the registers", err);
+	return run_to(h, STOP_EVENT);
+}
+
+struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int64_t *ret)
+{
+	struct user_regs_struct regs = h->own.regs;
+	int err;
+
+	regs.rip = h->own.insn_ip;
+	regs.orig_rax = (unsigned long long)-1; /* nothing to restart */
+	regs.eflags &= ~(EFLAGS_TF | EFLAGS_DF);
+	regs.rax = (unsigned long long)nr;
+	regs.rdi = args[0];
+	regs.rsi = args[1];
+	regs.rdx = args[2];
+	regs.r10 = args[3];
+	regs.r8 = args[4];
+	regs.r9 = args[5];
+	err = pt_set_regs(h->pid, &regs);
+	if (err)
+		return lost(h, "set the registers", err);
+	TRY(borrow_to_syscall(h)); /* entry */
+	TRY(borrow_to_syscall(h)); /* exit */
+	err = pt_get_regs(h->pid, &regs);
+	if (err)
+		return lost(h, "read the registers", err);
+	TRY(borrow_to_signal_stop(h));
+	int64_t value = (int64_t)regs.rax;
+	*ret = value <= -ERESTART_FIRST && value >= -ERESTART_LAST ? -EINTR : value;
+	return NULL;
+}

@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Putting the parasite into a held task, and taking it out again.
+ *
+ * libcompel maps the blob and starts its daemon.  Three things are done differently:
+ * - its system calls go through borrow_syscall() (see there): the linker's --wrap puts our
+ *   compel_execute_syscall() in the place of its own;
+ * - its waits have no end: a timer, and a look at every SIGCHLD, jump out of it;
+ * - its cure ends with the rt_sigreturn of the parasite, which makes the kernel forget how to
+ *   restart a nanosleep, poll or futex with a timeout.  We stop the thread at the entry of that
+ *   call, skip it, and put the registers back ourselves.
+ *
+ * Mirrors: compel/src/lib/infect.c compel_infect(), compel_stop_daemon(), compel_cure().
+ */
+#include <compel/infect-rpc.h>
+#include <compel/infect-util.h>
+#include <compel/infect.h>
+#include <compel/log.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "engine/keeper_priv.h"
+#include "engine/parasite/area.h"
+
+#include "engine/parasite/blob.h"
+
+#define INFECT_TIMEOUT_SEC 10
+#define MAP_SLACK (64u << 10) /* compel's stack and signal frame */
+#define CMD_FINI 3u           /* compel's own: end the daemon */
+#define CHANNEL_SNDBUF (128 << 10)
+#define FINI_MAX_STOPS 1000
+#define LOG_MEMFD "stepdump-log"
+
+/* Exported by libcompel.a, declared in none of its installed headers. */
+int sigreturn_prep_regs_plain(struct rt_sigframe *frame, user_regs_struct_t *regs,
+			      user_fpregs_struct_t *fpregs);
+int sigreturn_prep_fpu_frame_plain(struct rt_sigframe *frame, struct rt_sigframe *rframe);
+int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *regs,
+				  const char *code);
+
+struct saved_regs {
+	user_regs_struct_t regs;
+	user_fpregs_struct_t fpregs;
+};
+
+/* compel has no argument for a context of ours; there is one infection at a time. */
+static struct {
+	struct held *h;
+	sigjmp_buf out;
+	volatile sig_atomic_t armed; /* may jump */
+	volatile sig_atomic_t timed_out;
+	struct err *err;             /* of an injected call */
+	long failed_nr;              /* the call that the target's kernel refused */
+	int failed_errno;
+	char log[512];               /* the last lines that compel logged */
+} infecting;
+
+static void log_line(unsigned int level, const char *fmt, va_list ap)
+{
+	size_t have = strlen(infecting.log);
+
+	if (have > sizeof(infecting.log) / 2)
+		have = 0;
+	if (have)
+		have += (size_t)snprintf(infecting.log + have, sizeof(infecting.log) - have, "; ");
+	vsnprintf(infecting.log + have, sizeof(infecting.log) - have, fmt, ap);
+	infecting.log[strcspn(infecting.log, "\n")] = 0;
+}
+
+void infect_init(void)
+{
+	compel_log_init(log_line, COMPEL_LOG_ERROR);
+}
+
+/* ---- what compel calls --------------------------------------------------- */
+
+int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *regs,
+				  const char *code)
+{
+	user_regs_struct64 *r = &regs->native;
+	uint64_t args[6] = { r->di, r->si, r->dx, r->r10, r->r8, r->r9 };
+	struct held *h = infecting.h;
+	sigset_t quiet, before;
+	long nr = (long)r->ax;
+	int64_t ret = 0;
+
+	/* Our own wait is bounded; a jump out of its middle would lose track of the thread. */
+	sigemptyset(&quiet);
+	sigaddset(&quiet, SIGCHLD);
+	sigaddset(&quiet, SIGALRM);
+	sigprocmask(SIG_BLOCK, &quiet, &before);
+	struct err *e = borrow_syscall(h, nr, args, &ret);
+	if (e) {
+		infecting.err = err_first(infecting.err, e);
+	} else if (ret < 0 && ret > -4096) {
+		infecting.failed_nr = nr;
+		infecting.failed_errno = (int)-ret;
+	} else if (nr == SYS_mmap) {
+		h->own.map_start = (uint64_t)ret;
+		h->own.map_end = (uint64_t)ret + round_up(args[1], 4096ul);
+		infecting.err = journal_write(&h->own);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	r->ax = (uint64_t)ret;
+	return infecting.err ? -1 : 0;
+}
+
+/* A change of the leader while compel waits for the daemon to start. */
+static void on_child(int sig, siginfo_t *si, void *ctx)
+{
+	int saved_errno = errno, status;
+	struct held *h = infecting.h;
+
+	if (infecting.armed && pt_poll(h->pid, &status)) {
+		held_news(h, &h->threads[0], status);
+		if (h->gone || !h->running)
+			siglongjmp(infecting.out, 1);
+	}
+	errno = saved_errno;
+}
+
+static void on_alarm(int sig)
+{
+	if (!infecting.armed)
+		return;
+	infecting.timed_out = 1;
+	siglongjmp(infecting.out, 1);
+}
+
+static int save_regs(void *to, user_regs_struct_t *regs, user_fpregs_struct_t *fpregs)
+{
+	struct saved_regs *s = to;
+
+	s->regs = *regs;
+	s->fpregs = *fpregs;
+	/* From here on compel does nothing but start the daemon and wait for it. */
+	infecting.h->running = true;
+	return 0;
+}
+
+/* What the parasite returns through if the keeper dies before it could cure. */
+static int make_sigframe(void *from, struct rt_sigframe *frame, struct rt_sigframe *rframe,
+			 k_rtsigset_t *sigmask)
+{
+	struct saved_regs *s = from;
+
+	memset(frame, 0, sizeof(*frame));
+	if (sigreturn_prep_regs_plain(frame, &s->regs, &s->fpregs))
+		return -1;
+	if (sigmask)
+		rt_sigframe_copy_sigset(frame, sigmask);
+	return RT_SIGFRAME_HAS_FPU(frame) ? sigreturn_prep_fpu_frame_plain(frame, rframe) : 0;
+}
+
+static int open_proc(int pid, int mode, const char *fmt, ...)
+{
+	char path[128];
+	va_list ap;
+	int n = snprintf(path, sizeof(path), "/proc/%d/", pid);
+
+	va_start(ap, fmt);
+	vsnprintf(path + n, sizeof(path) - (size_t)n, fmt, ap);
+	va_end(ap);
+	return open(path, mode | O_CLOEXEC);
+}
+
+/* ---- preparations -------------------------------------------------------- */
+
+/* The socket that the parasite connects to must be of its network namespace: abstract names are
+ * per namespace. */
+static struct err *make_sock(pid_t pid, int *ret)
+{
+	struct stat ours, theirs;
+	struct err *e = NULL;
+	char path[64];
+	int own_ns = -1, sock;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	if (stat(path, &theirs) || stat("/proc/self/ns/net", &ours))
+		return err_pid(err_sys(errno, "cannot look at the network namespace of %d", pid), pid);
+	bool other = ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev;
+	if (other) {
+		int ns = open(path, O_RDONLY | O_CLOEXEC);
+
+		own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		if (ns < 0 || own_ns < 0 || setns(ns, CLONE_NEWNET))
+			e = err_pid(err_hint(err_sys(errno, "cannot enter the network namespace of %d",
+						     pid), "this needs CAP_SYS_ADMIN"), pid);
+		if (ns >= 0)
+			close(ns);
+	}
+	if (!e) {
+		sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (sock < 0)
+			e = err_sys(errno, "cannot make a socket for the parasite of %d", pid);
+		if (other && setns(own_ns, CLONE_NEWNET)) {
+			e = err_first(e, err_sys(errno, "cannot come back from the network namespace "
+						 "of %d", pid));
+			if (sock >= 0)
+				close(sock);
+		}
+	}
+	if (own_ns >= 0)
+		close(own_ns);
+	if (!e)
+		*ret = sock;
+	return e;
+}
+
+static void remember_fd(int fd, const char *link, void *arg)
+{
+	struct held *h = arg;
+	int *more = reallocarray(h->fds_before, h->nr_fds_before + 1, sizeof(*more));
+
+	if (!more)
+		return;
+	h->fds_before = more;
+	h->fds_before[h->nr_fds_before++] = fd;
+}
+
+static struct err *prepare_ctl(struct held *h)
+{
+	static uint64_t run;
+
+	h->ctl = compel_prepare_noctx(h->pid);
+	h->compel_regs = aligned_alloc(64, round_up(sizeof(struct saved_regs), 64ul));
+	if (!h->ctl || !h->compel_regs)
+		return err_pid(err_new(ERR_SYS, "cannot prepare the infection of %d: %s", h->pid,
+				       infecting.log), h->pid);
+	/* We have blocked everything; the task's own mask belongs into the signal frame. */
+	compel_task_sigmask(h->ctl)->sig[0] = h->own.sigmask;
+	struct infect_ctx *c = compel_infect_ctx(h->ctl);
+	c->sock = -1;
+	c->save_regs = save_regs;
+	c->make_sigframe = make_sigframe;
+	c->regs_arg = h->compel_regs;
+	c->task_size = compel_task_size();
+	c->syscall_ip = h->own.text_ip;
+	c->child_handler = on_child;
+	c->open_proc = open_proc;
+	compel_run_id = (uint64_t)getpid() << 32 | ++run; /* goes into the socket's name */
+	parasite_setup_c_header(h->ctl);
+	h->log = memfd_create(LOG_MEMFD, MFD_CLOEXEC);
+	if (h->log < 0)
+		return err_sys(errno, "cannot make a log for the parasite");
+	c->log_fd = h->log;
+	return make_sock(h->pid, &c->sock);
+}
+
+static void drop_ctl(struct held *h)
+{
+	int *const fds[] = { &h->rpc, &h->channel, &h->log };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+	/* It unmaps our side of the shared memory; there is nothing to do if that fails. */
+	int ignored = h->ctl ? compel_cure_local(h->ctl) : 0;
+	(void)ignored;
+	h->ctl = NULL;
+	h->area = NULL;
+	free(h->compel_regs);
+	h->compel_regs = NULL;
+	free(h->fds_before);
+	h->fds_before = NULL;
+	h->nr_fds_before = 0;
+	h->infected = false;
+	h->crash_sig = 0;
+}
+
+/* ---- infection ----------------------------------------------------------- */
+
+static void set_timer(int sec)
+{
+	struct itimerval t = { .it_value.tv_sec = sec };
+
+	setitimer(ITIMER_REAL, &t, NULL);
+}
+
+/* compel_infect() with a way out.  false: it failed. */
+static bool run_compel_infect(struct held *h, size_t args_size)
+{
+	struct sigaction alarm_sa = { .sa_handler = on_alarm }, dfl = { .sa_handler = SIG_DFL };
+	volatile bool ok = false;
+	sigset_t chld;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigaction(SIGALRM, &alarm_sa, NULL);
+	infecting.timed_out = 0;
+	if (!sigsetjmp(infecting.out, 1)) {
+		infecting.armed = 1;
+		set_timer(INFECT_TIMEOUT_SEC);
+		sigprocmask(SIG_UNBLOCK, &chld, NULL);
+		ok = !compel_infect(h->ctl, 1, args_size);
+	}
+	infecting.armed = 0;
+	set_timer(0);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	sigaction(SIGCHLD, &dfl, NULL); /* compel has set its handler */
+	return ok;
+}
+
+static struct err *explain_infect(struct held *h)
+{
+	struct err *e = infecting.err;
+
+	infecting.err = NULL;
+	if (e)
+		return err_wrap(e, "cannot inject into %d", h->pid);
+	if (h->gone)
+		return held_gone_err(h);
+	if (h->crash_sig)
+		return err_pid(err_hint(err_new(ERR_SYS, "cannot inject into %d: the parasite got "
+						"signal %d", h->pid, h->crash_sig),
+					"a security module may forbid executing a memfd: see dmesg"), h->pid);
+	if (infecting.timed_out)
+		return err_pid(err_hint(err_new(ERR_SYS, "cannot inject into %d: no sign of life from "
+						"the parasite within %d s", h->pid, INFECT_TIMEOUT_SEC),
+					"is the machine overloaded, or its cgroup being frozen?"), h->pid);
+	int err = infecting.failed_errno;
+	if (!err)
+		return err_pid(err_new(ERR_SYS, "cannot inject into %d: %s", h->pid, infecting.log),
+			       h->pid);
+	e = err_pid(err_sys(err, "cannot inject into %d: system call %ld refused there", h->pid,
+			    infecting.failed_nr), h->pid);
+	e->code = ERR_TARGET;
+	if (err == EMFILE)
+		return err_hint(e, "it has no free descriptor: prlimit --pid %d --nofile=", h->pid);
+	if (err == ENOMEM)
+		return err_hint(e, "its address space limit, or vm.max_map_count, is reached");
+	if (err == EAGAIN)
+		return err_hint(e, "it has locked all its memory (mlockall): "
+				"prlimit --pid %d --memlock=", h->pid);
+	if (err == EPERM || err == EACCES)
+		return err_hint(e, "a security module or vm.memfd_noexec forbids it");
+	return e;
+}
+
+static struct err *open_channel(struct held *h, int *sock_ret)
+{
+	int sv[2], size = CHANNEL_SNDBUF;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
+		return err_sys(errno, "cannot make a channel to the parasite");
+	for (int i = 0; i < 2; i++)
+		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	int dup_fd = fcntl(sv[1], F_DUPFD_CLOEXEC, 0);
+	bool ok = dup_fd >= 0 && !compel_rpc_call(PARASITE_CMD_SERVE, h->ctl) &&
+		  !compel_util_send_fd(h->ctl, sv[0]);
+	close(sv[0]);
+	if (!ok) {
+		close(sv[1]);
+		if (dup_fd >= 0)
+			close(dup_fd);
+		return err_pid(err_new(ERR_SYS, "cannot open a channel to the parasite of %d: %s",
+				       h->pid, infecting.log), h->pid);
+	}
+	h->channel = dup_fd;
+	*sock_ret = sv[1];
+	return NULL;
+}
+
+static struct err *forced_cure(struct held *h);
+
+struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
+			struct keeper_parasite *ret)
+{
+	size_t args = sizeof(struct parasite_area) + max_mprotect * sizeof(struct parasite_vma);
+	uint64_t begin = pt_now_ns();
+	struct err *e;
+	int sock = -1;
+
+	if (h->gone)
+		return held_gone_err(h);
+	if (h->infected)
+		return err_new(ERR_STATE, "%d is infected already", h->pid);
+	TRY(preflight_infect(h, sizeof(parasite_blob) + args + MAP_SLACK));
+	memset(&infecting, 0, sizeof(infecting));
+	infecting.h = h;
+	kproc_fds(h->pid, remember_fd, h);
+	e = borrow_begin(h);
+	if (!e)
+		e = prepare_ctl(h);
+	if (e) {
+		drop_ctl(h);
+		return err_first(e, borrow_end(h));
+	}
+	bool ok = run_compel_infect(h, args);
+	int sock_fd = compel_infect_ctx(h->ctl)->sock;
+	if (ok && compel_rpc_sock(h->ctl) >= 0)
+		h->rpc = compel_rpc_sock(h->ctl);
+	if (sock_fd >= 0 && sock_fd != h->rpc)
+		close(sock_fd);
+	if (ok) {
+		fcntl(h->rpc, F_SETFD, FD_CLOEXEC);
+		h->infected = true;
+		h->area = compel_parasite_args_p(h->ctl);
+		memset(h->area, 0, sizeof(*h->area));
+		h->area->cap = (uint32_t)max_mprotect;
+		e = open_channel(h, &sock);
+	} else {
+		e = explain_infect(h);
+	}
+	if (e)
+		return err_first(e, forced_cure(h));
+	ret->sock = -1;
+	ret->map_start = h->own.map_start;
+	ret->map_end = h->own.map_end;
+	ret->syscall_ip = h->own.text_ip;
+	ret->infect_us = (pt_now_ns() - begin) / 1000;
+	*sock_ret = sock;
+	return NULL;
+}
+
+void infect_pump(struct held *h, int status)
+{
+	int sig = 0;
+
+	switch (pt_classify(status, &sig)) {
+	case STOP_EVENT: /* SIGSTOP or SIGCONT came: the parasite runs on, the task stops later */
+		pt_cont(h->pid, 0);
+		break;
+	case STOP_SIGNAL:
+		if (sig == SIGSTOP) {
+			pt_cont(h->pid, sig);
+			break;
+		}
+		h->crash_sig = sig; /* all others are blocked: the parasite's own fault */
+		h->running = false;
+		break;
+	case STOP_SYSCALL:
+	case STOP_OTHER:
+		pt_cont(h->pid, 0);
+		break;
+	case STOP_DEAD:
+		break;
+	}
+}
+
+/* ---- cure ---------------------------------------------------------------- */
+
+/* Waits until compel's socket has something to read, looking after the leader meanwhile. */
+static struct err *wait_rpc(struct held *h)
+{
+	uint64_t deadline = pt_now_ns() + CURE_TIMEOUT_NS;
+	struct pollfd p = { .fd = h->rpc, .events = POLLIN };
+	int status;
+
+	for (;;) {
+		if (pt_poll(h->pid, &status))
+			held_news(h, &h->threads[0], status);
+		if (h->gone)
+			return held_gone_err(h);
+		if (!h->running)
+			return err_new(ERR_SYS, "the parasite of %d got signal %d", h->pid,
+				       h->crash_sig);
+		if (poll(&p, 1, 20) > 0)
+			return NULL;
+		if (pt_now_ns() > deadline)
+			return err_new(ERR_SYS, "the parasite of %d does not answer", h->pid);
+	}
+}
+
+/* The parasite ends by itself; we catch it when it enters rt_sigreturn. */
+static struct err *end_daemon(struct held *h)
+{
+	struct user_regs_struct regs;
+
+	shutdown(h->channel, SHUT_RDWR);
+	TRY(wait_rpc(h));
+	if (compel_rpc_sync(PARASITE_CMD_SERVE, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
+	TRY(held_stop_leader(h, CALL_TIMEOUT_NS));
+	if (compel_rpc_call(CMD_FINI, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
+	for (int stops = 0; stops < FINI_MAX_STOPS; stops++) {
+		TRY(borrow_to_syscall(h));
+		if (pt_get_regs(h->pid, &regs))
+			return held_gone_err(h);
+		if (regs.orig_rax != SYS_rt_sigreturn)
+			continue;
+		regs.orig_rax = (unsigned long long)-1; /* the kernel skips the call */
+		if (pt_set_regs(h->pid, &regs))
+			return held_gone_err(h);
+		TRY(borrow_to_syscall(h));
+		return borrow_to_signal_stop(h);
+	}
+	return err_new(ERR_SYS, "the parasite of %d does not end", h->pid);
+}
+
+static struct err *unmap_parasite(struct held *h)
+{
+	uint64_t args[6] = { h->own.map_start, h->own.map_end - h->own.map_start };
+	int64_t ret;
+
+	if (!args[1])
+		return NULL;
+	TRY(borrow_syscall(h, SYS_munmap, args, &ret));
+	if (ret)
+		return err_pid(err_hint(err_sys((int)-ret, "cannot unmap the parasite from %d", h->pid),
+					"it does no harm there"), h->pid);
+	h->own.map_start = h->own.map_end = 0;
+	return NULL;
+}
+
+static struct err *check_text(struct held *h)
+{
+	uint8_t now[JOURNAL_TEXT_LEN];
+
+	if (!pt_read(h->pid, h->own.text_ip, now, sizeof(now)) &&
+	    !memcmp(now, h->own.text, sizeof(now)))
+		return NULL;
+	if (!pt_write(h->pid, h->own.text_ip, h->own.text, sizeof(now)))
+		return NULL;
+	return err_new(ERR_SYS, "cannot put back the text of %d", h->pid);
+}
+
+struct stray {
+	struct held *h;
+	int fds[16];
+	size_t nr;
+};
+
+static void find_stray(int fd, const char *link, void *arg)
+{
+	struct stray *s = arg;
+
+	for (size_t i = 0; i < s->h->nr_fds_before; i++)
+		if (s->h->fds_before[i] == fd)
+			return;
+	if (s->nr < sizeof(s->fds) / sizeof(*s->fds) &&
+	    (!strncmp(link, "socket:", 7) || !strncmp(link, "pipe:", 5) ||
+	     !strncmp(link, PARASITE_MEMFD, strlen(PARASITE_MEMFD)) ||
+	     !strncmp(link, "/memfd:" LOG_MEMFD, strlen("/memfd:" LOG_MEMFD))))
+		s->fds[s->nr++] = fd;
+}
+
+/* The parasite is dead or never lived: do from outside what it would have done. */
+static struct err *clean_up_inside(struct held *h)
+{
+	struct stray stray = { .h = h };
+	struct err *e = NULL;
+	int64_t ret;
+
+	for (uint32_t i = 0; h->area && i < h->area->nr && i < h->area->cap; i++) {
+		struct parasite_vma *v = &h->area->changed[i];
+		uint64_t args[6] = { v->start, v->len, v->prot };
+
+		if (!v->len)
+			continue;
+		TRY(borrow_syscall(h, SYS_mprotect, args, &ret));
+		if (ret)
+			e = err_first(e, err_vaddr(err_sys((int)-ret, "cannot put back the protection "
+							   "of 0x%llx in %d",
+							   (unsigned long long)v->start, h->pid),
+						   v->start));
+	}
+	kproc_fds(h->pid, find_stray, &stray);
+	for (size_t i = 0; i < stray.nr; i++) {
+		uint64_t args[6] = { (uint64_t)stray.fds[i] };
+
+		TRY(borrow_syscall(h, SYS_close, args, &ret));
+	}
+	return e;
+}
+
+static struct err *harm(struct held *h, struct err *e)
+{
+	if (e && e != err_nomem() && !h->gone)
+		e->code = ERR_HARM;
+	return err_pid(e, h->pid);
+}
+
+/* From wherever the leader is, without help from the parasite. */
+static struct err *forced_cure(struct held *h)
+{
+	struct err *e = held_stop_leader(h, CALL_TIMEOUT_NS);
+
+	if (e && !h->gone)
+		return harm(h, e); /* still ours: can be tried again */
+	if (!e) {
+		/* First: if we are killed now, it runs on from here. */
+		if (pt_set_regs(h->pid, &h->own.regs))
+			e = held_gone_err(h);
+		if (!e)
+			e = clean_up_inside(h);
+		e = err_first(e, unmap_parasite(h));
+		e = err_first(e, check_text(h));
+		e = err_first(e, borrow_end(h));
+	}
+	if (h->gone)
+		journal_remove(h->pid);
+	h->borrowed = false;
+	drop_ctl(h);
+	return harm(h, e);
+}
+
+struct err *held_cure(struct held *h)
+{
+	if (h->gone) {
+		if (h->borrowed)
+			journal_remove(h->pid);
+		drop_ctl(h);
+		return held_gone_err(h);
+	}
+	if (!h->infected)
+		return NULL;
+	struct err *e = end_daemon(h);
+	if (e || h->area->nr) {
+		err_free(e); /* what counts is whether it can be put right now */
+		return forced_cure(h);
+	}
+	e = unmap_parasite(h);
+	e = err_first(e, check_text(h));
+	e = err_first(e, borrow_end(h));
+	h->borrowed = false;
+	drop_ctl(h);
+	return harm(h, e);
+}

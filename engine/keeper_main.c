@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The keeper process: a loop over requests and deaths.  When stepdump is gone, for whatever
+ * reason, it puts everything back and ends.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/keeper_priv.h"
+#include "engine/keeper_wire.h"
+
+#define TICK_MS 500
+
+struct litter {
+	char *path;
+	struct litter *next;
+};
+
+static struct {
+	int sock, event_sock;
+	pid_t client;
+	struct held *held;
+	struct litter *litter;
+} keeper;
+
+static struct held *find(pid_t pid)
+{
+	for (struct held *h = keeper.held; h; h = h->next)
+		if (h->pid == pid)
+			return h;
+	return NULL;
+}
+
+static struct err *must_find(pid_t pid, struct held **ret)
+{
+	*ret = find(pid);
+	return *ret ? NULL : err_pid(err_new(ERR_STATE, "%d is not attached", pid), pid);
+}
+
+static void tell_death(struct held *h)
+{
+	if (h->gone && !h->gone_told)
+		h->gone_told = send(keeper.event_sock, &h->pid, sizeof(h->pid),
+				    MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(h->pid);
+}
+
+/* Takes all that has changed in anything we trace. */
+static void reap(void)
+{
+	int status, sig = 0;
+	pid_t tid;
+
+	while ((tid = pt_poll_any(&status))) {
+		struct held_thread *t = NULL;
+
+		for (struct held *h = keeper.held; h && !t; h = h->next) {
+			t = held_find(h, tid);
+			if (t)
+				held_news(h, t, status);
+		}
+		/* One that would not stop when we gave up on it. */
+		if (!t && pt_classify(status, &sig) != STOP_DEAD)
+			pt_detach(tid, pt_classify(status, &sig) == STOP_SIGNAL ? sig : 0);
+	}
+	for (struct held *h = keeper.held; h; h = h->next)
+		tell_death(h);
+}
+
+/* Cures, lets go, forgets. */
+static struct err *let_go(struct held *h)
+{
+	struct err *e = NULL;
+
+	if (!h->gone) {
+		e = held_cure(h);
+		if (h->infected && !h->gone) {
+			/* The leader may wait for a thread that we hold, as in a userfaultfd. */
+			held_detach_others(h);
+			err_free(e);
+			e = held_cure(h);
+		}
+	}
+	if (h->gone) { /* nothing left to put back */
+		err_free(held_cure(h));
+		err_free(e);
+		e = NULL;
+	}
+	e = err_first(e, held_detach(h));
+	for (struct held **at = &keeper.held; *at; at = &(*at)->next)
+		if (*at == h) {
+			*at = h->next;
+			break;
+		}
+	held_free(h);
+	reap();
+	return e;
+}
+
+/* ---- litter -------------------------------------------------------------- */
+
+static void remove_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	while (d && (de = readdir(d)))
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+			unlinkat(fd, de->d_name, 0);
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+	rmdir(path);
+}
+
+static struct err *litter_add(const char *path)
+{
+	if (!path || *path != '/')
+		return err_new(ERR_USAGE, "not an absolute path: %s", path ? path : "");
+	struct litter *l = calloc(1, sizeof(*l));
+	if (!l || !(l->path = strdup(path))) {
+		free(l);
+		return err_nomem();
+	}
+	l->next = keeper.litter;
+	keeper.litter = l;
+	return NULL;
+}
+
+static void litter_del(const char *path)
+{
+	for (struct litter **at = &keeper.litter; path && *at; at = &(*at)->next)
+		if (!strcmp((*at)->path, path)) {
+			struct litter *l = *at;
+
+			*at = l->next;
+			free(l->path);
+			free(l);
+			return;
+		}
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+static struct err *describe(struct held *h, struct keeper_thread **ret)
+{
+	struct keeper_thread *threads = calloc(h->nr, sizeof(*threads));
+
+	if (!threads)
+		return err_nomem();
+	for (size_t i = 0; i < h->nr; i++) {
+		struct keeper_thread *t = &threads[i];
+		struct user_regs_struct regs;
+		struct kproc_status st = { 0 };
+
+		t->tid = h->threads[i].tid;
+		t->was_stopped = h->threads[i].was_stopped;
+		t->orig_ax = -1;
+		if (!pt_get_regs(t->tid, &regs)) {
+			t->ip = regs.rip;
+			t->sp = regs.rsp;
+			t->orig_ax = (int64_t)regs.orig_rax;
+			t->in_syscall = t->orig_ax >= 0;
+		}
+		if (kproc_status(h->pid, t->tid, &st)) {
+			t->sig_blocked = st.sig_blocked;
+			t->sig_pending = st.sig_pending;
+			memcpy(t->comm, st.comm, sizeof(t->comm));
+		}
+	}
+	*ret = threads;
+	return NULL;
+}
+
+static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_ret, int *fd_ret)
+{
+	uint64_t begin = pt_now_ns();
+	struct held *h;
+	char path[64];
+
+	if (find(m->pid))
+		return err_pid(err_new(ERR_STATE, "%d is attached already", m->pid), m->pid);
+	TRY(held_seize(m->pid, keeper.client, false, &h));
+	m->arg[2] = (pt_now_ns() - begin) / 1000;
+	h->next = keeper.held;
+	keeper.held = h;
+	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct err *e = fd < 0 ? err_pid(err_sys(errno, "cannot open %s", path), h->pid)
+			       : describe(h, body_ret);
+	if (e) {
+		if (fd >= 0)
+			close(fd);
+		return err_first(e, let_go(h));
+	}
+	m->arg[0] = h->start_time_ticks;
+	m->arg[1] = h->was_stopped;
+	m->arg[3] = h->nr;
+	m->body_len = h->nr * sizeof(**body_ret);
+	*fd_ret = fd;
+	return NULL;
+}
+
+static struct err *do_infect(struct keeper_msg *m, int *fd_ret)
+{
+	struct keeper_parasite p;
+	struct held *h;
+
+	TRY(must_find(m->pid, &h));
+	TRY(held_infect(h, m->arg[0], fd_ret, &p));
+	m->arg[0] = p.map_start;
+	m->arg[1] = p.map_end;
+	m->arg[2] = p.syscall_ip;
+	m->arg[3] = p.infect_us;
+	return NULL;
+}
+
+static struct err *do_syscall(struct keeper_msg *m)
+{
+	struct held *h;
+	int64_t ret = 0;
+
+	TRY(must_find(m->pid, &h));
+	if (h->gone)
+		return held_gone_err(h);
+	if (h->infected || h->borrowed)
+		return err_pid(err_new(ERR_STATE, "cannot run a system call in %d: it is infected",
+				       h->pid), h->pid);
+	if (h->seccomp && !h->seccomp_suspended)
+		return err_pid(err_new(ERR_TARGET, "cannot run a system call in %d: it has a seccomp "
+				       "filter that we may not suspend", h->pid), h->pid);
+	TRY(borrow_begin(h));
+	struct err *e = borrow_syscall(h, (long)m->arg[6], m->arg, &ret);
+	e = err_first(e, borrow_end(h));
+	m->arg[0] = (uint64_t)ret;
+	return e;
+}
+
+/* true: the last one. */
+static bool serve_one(void)
+{
+	struct keeper_msg m;
+	struct keeper_thread *threads = NULL;
+	char *body = NULL, *report = NULL;
+	const void *answer = NULL;
+	int fd = -1, in_fd;
+	struct held *h;
+	struct err *e = NULL;
+
+	if (wire_recv(keeper.sock, -1, &m, &body, &in_fd))
+		return true;
+	if (in_fd >= 0)
+		close(in_fd);
+	m.body_len = 0;
+	switch (m.op) {
+	case KOP_SEIZE:
+		e = do_seize(&m, &threads, &fd);
+		answer = threads;
+		break;
+	case KOP_INFECT:
+		e = do_infect(&m, &fd);
+		break;
+	case KOP_CURE:
+		e = must_find(m.pid, &h);
+		if (!e)
+			e = held_cure(h);
+		break;
+	case KOP_RELEASE:
+		e = must_find(m.pid, &h);
+		if (!e)
+			e = let_go(h);
+		break;
+	case KOP_SYSCALL:
+		e = do_syscall(&m);
+		break;
+	case KOP_LITTER_ADD:
+		e = litter_add(body);
+		break;
+	case KOP_LITTER_DEL:
+		litter_del(body);
+		break;
+	case KOP_RESCUE:
+		e = find(m.pid) ? err_pid(err_new(ERR_STATE, "%d is attached", m.pid), m.pid)
+				: rescue(m.pid, keeper.client, m.arg[0], &report);
+		if (!e) {
+			answer = report;
+			m.body_len = strlen(report);
+		}
+		break;
+	case KOP_STOP:
+		while (keeper.held)
+			e = err_first(e, let_go(keeper.held));
+		break;
+	default:
+		e = err_new(ERR_CHECK, "the keeper does not know request %u", m.op);
+	}
+	reap();
+	int gone = wire_reply(keeper.sock, &m, answer, fd, e);
+	if (fd >= 0)
+		close(fd);
+	free(threads);
+	free(report);
+	free(body);
+	return gone || m.op == KOP_STOP;
+}
+
+static void set_up_process(void)
+{
+	static const int deaf[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP,
+				    SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ };
+	sigset_t mask;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
+	for (size_t i = 0; i < sizeof(deaf) / sizeof(*deaf); i++)
+		signal(deaf[i], SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	setsid();
+	prctl(PR_SET_NAME, "stepdump-keeper");
+	/* The directory that we were started in is not ours to keep busy. */
+	if (chdir("/"))
+		return;
+}
+
+/* All descriptors but our two: whatever stepdump had open must not stay open for our sake. */
+static void close_others(void)
+{
+	int null = open("/dev/null", O_RDWR);
+	int lo = keeper.sock < keeper.event_sock ? keeper.sock : keeper.event_sock;
+	int hi = keeper.sock < keeper.event_sock ? keeper.event_sock : keeper.sock;
+
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
+	if (lo > 3)
+		close_range(3, (unsigned)lo - 1, 0);
+	if (hi > lo + 1)
+		close_range((unsigned)lo + 1, (unsigned)hi - 1, 0);
+	close_range((unsigned)hi + 1, ~0u, 0);
+}
+
+_Noreturn void keeper_main(int sock, int event_sock, pid_t client)
+{
+	sigset_t chld;
+
+	/* Numbers 0 to 2 are about to become /dev/null. */
+	keeper.sock = fcntl(sock, F_DUPFD_CLOEXEC, 3);
+	keeper.event_sock = fcntl(event_sock, F_DUPFD_CLOEXEC, 3);
+	keeper.client = client;
+	set_up_process();
+	close_others();
+	infect_init();
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	int sigfd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+	struct pollfd p[2] = {
+		{ .fd = keeper.sock, .events = POLLIN },
+		{ .fd = sigfd, .events = POLLIN },
+	};
+	for (bool last = false; !last;) {
+		struct signalfd_siginfo si;
+
+		poll(p, 2, keeper.held ? TICK_MS : -1);
+		while (sigfd >= 0 && read(sigfd, &si, sizeof(si)) > 0)
+			;
+		reap();
+		if (p[0].revents)
+			last = serve_one();
+	}
+	while (keeper.held)
+		err_free(let_go(keeper.held));
+	for (struct litter *l = keeper.litter; l; l = l->next)
+		remove_dir(l->path);
+	_exit(0);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Everything that makes a task impossible to take, found out by looking only.  The kernel says
+ * EPERM to nearly all of it, and a frozen task says nothing at all: whoever injects code into it
+ * waits for ever, and kills it by giving up.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/keeper_priv.h"
+
+#define PF_KTHREAD 0x200000ul
+#define CAP_SYS_PTRACE_BIT 19
+#define MIN_FREE_FDS 4 /* memfd, socket, log, channel; a pipe follows when the memfd is closed */
+
+#define SIG_BIT(sig) (1ull << ((sig) - 1))
+
+static struct err *target_err(pid_t pid, struct err *e)
+{
+	if (e)
+		e->code = ERR_TARGET;
+	return err_pid(e, pid);
+}
+
+/* Mount point of the cgroup2 tree, or of the v1 tree with `controller`. */
+static bool cgroup_mount(const char *controller, char *dir, size_t len)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	bool found = false;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	if (!f)
+		return false;
+	while (!found && getline(&line, &cap, f) > 0) {
+		char mount[PATH_MAX], type[64], opts[1024];
+		char *dash = strstr(line, " - ");
+
+		if (!dash || sscanf(line, "%*s %*s %*s %*s %4095s", mount) != 1 ||
+		    sscanf(dash + 3, "%63s %*s %1023s", type, opts) != 2)
+			continue;
+		if (controller)
+			found = !strcmp(type, "cgroup") && strstr(opts, controller);
+		else
+			found = !strcmp(type, "cgroup2");
+		if (found)
+			snprintf(dir, len, "%s", mount);
+	}
+	free(line);
+	fclose(f);
+	return found;
+}
+
+static bool cgroup_says(const char *mount, const char *path, const char *file, const char *word)
+{
+	char name[3 * PATH_MAX], buf[512];
+
+	snprintf(name, sizeof(name), "%s%s/%s", mount, path, file);
+	return kproc_read(name, buf, sizeof(buf)) > 0 && strstr(buf, word);
+}
+
+bool preflight_frozen(pid_t pid)
+{
+	char path[64], buf[8192], mount[PATH_MAX], *save = NULL;
+	bool frozen = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	if (kproc_read(path, buf, sizeof(buf)) <= 0)
+		return false;
+	for (char *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *controllers = strchr(line, ':'), *where;
+
+		if (!controllers || !(where = strchr(++controllers, ':')))
+			continue;
+		*where++ = 0;
+		if (!*controllers && cgroup_mount(NULL, mount, sizeof(mount)))
+			frozen |= cgroup_says(mount, where, "cgroup.events", "frozen 1");
+		else if (strstr(controllers, "freezer") &&
+			 cgroup_mount("freezer", mount, sizeof(mount)))
+			/* THAWED has neither FROZEN nor FREEZING in it */
+			frozen |= cgroup_says(mount, where, "freezer.state", "FROZEN") ||
+				  cgroup_says(mount, where, "freezer.state", "FREEZING");
+	}
+	return frozen;
+}
+
+static struct err *check_tracers(pid_t pid)
+{
+	pid_t *tids;
+	size_t nr;
+	struct err *e = NULL;
+
+	if (!kproc_tids(pid, &tids, &nr))
+		return NULL;
+	for (size_t i = 0; i < nr && !e; i++) {
+		struct kproc_status st;
+		char comm[16];
+
+		if (!kproc_status(pid, tids[i], &st))
+			continue;
+		if (st.tracer) {
+			kproc_comm(st.tracer, comm);
+			e = err_hint(err_new(ERR_TARGET, "cannot attach to %d: thread %d is traced by "
+					     "%s (pid %d) already", pid, tids[i], comm, st.tracer),
+				     "detach or end %s first", comm);
+		} else if ((st.sig_pending | st.shared_pending) & st.sig_blocked & SIG_BIT(SIGTRAP)) {
+			e = err_hint(err_new(ERR_TARGET, "cannot attach to %d: thread %d has a blocked "
+					     "SIGTRAP pending", pid, tids[i]),
+				     "let it be delivered, then try again");
+		}
+	}
+	free(tids);
+	return err_pid(e, pid);
+}
+
+struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen)
+{
+	struct kproc_status st;
+	struct kproc_stat stat;
+	char path[64];
+
+	if (pid <= 0)
+		return err_new(ERR_USAGE, "%d is not a process id", pid);
+	if (pid == us || pid == getpid())
+		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: that is stepdump itself", pid),
+			       pid);
+	if (!kproc_status(pid, 0, &st) || !kproc_stat(pid, &stat))
+		return target_err(pid, err_hint(err_sys(ESRCH, "cannot attach to %d", pid),
+						"check the pid; inside a container use the pid as "
+						"seen from here"));
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, pid);
+	if (access(path, F_OK))
+		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: it is a thread, not a process",
+				       pid), pid);
+	if (stat.flags & PF_KTHREAD)
+		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: %s is a kernel thread", pid,
+				       st.comm), pid);
+	if (st.state == 'Z' || st.state == 'X') {
+		pid_t *tids = NULL;
+		size_t nr = 0;
+
+		kproc_tids(pid, &tids, &nr);
+		free(tids);
+		return err_pid(err_new(ERR_TARGET, nr > 1 ? "cannot attach to %d: its main thread has "
+				       "exited while others live on" : "cannot attach to %d: it is a "
+				       "zombie (it has exited, its parent has not noticed)", pid), pid);
+	}
+	TRY(check_tracers(pid));
+	if (!despite_frozen && preflight_frozen(pid))
+		return err_pid(err_hint(err_new(ERR_TARGET, "cannot attach to %d: its cgroup is frozen",
+						pid), "thaw the cgroup first"), pid);
+	return NULL;
+}
+
+static bool own_cap(int bit)
+{
+	char buf[8192];
+
+	if (kproc_read("/proc/self/status", buf, sizeof(buf)) <= 0)
+		return false;
+	const char *at = strstr(buf, "CapEff:");
+	return at && (strtoull(at + 7, NULL, 16) >> bit & 1);
+}
+
+struct err *explain_seize(pid_t pid, int sys_errno)
+{
+	struct err *e = target_err(pid, err_sys(sys_errno, "cannot attach to %d", pid));
+	struct kproc_status st;
+	struct stat owner;
+	char path[64], buf[16];
+
+	if (sys_errno != EPERM || !kproc_status(pid, 0, &st))
+		return e;
+	if (own_cap(CAP_SYS_PTRACE_BIT))
+		return err_hint(e, "a security module, or a user namespace above ours, forbids it");
+	if (st.uid != geteuid())
+		return err_hint(e, "it belongs to uid %u and we are uid %u without CAP_SYS_PTRACE: run "
+				"as root or as that user", (unsigned)st.uid, (unsigned)geteuid());
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	if (!stat(path, &owner) && owner.st_uid != st.uid)
+		return err_hint(e, "it is not dumpable (prctl PR_SET_DUMPABLE, or a set-id program): "
+				"CAP_SYS_PTRACE is needed");
+	if (kproc_read("/proc/sys/kernel/yama/ptrace_scope", buf, sizeof(buf)) > 0 && atoi(buf) > 0)
+		return err_hint(e, "kernel.yama.ptrace_scope is %d: run as root, or set it to 0",
+				atoi(buf));
+	return err_hint(e, "it has capabilities that we lack, or a security module forbids it");
+}
+
+struct room {
+	uint64_t nofile;
+	uint64_t used_fds, maps;
+};
+
+static void count_fd(int fd, const char *link, void *arg)
+{
+	struct room *room = arg;
+
+	room->used_fds += (uint64_t)fd < room->nofile;
+}
+
+static bool count_map(const struct kproc_map *m, void *arg)
+{
+	struct room *room = arg;
+
+	room->maps += strcmp(m->name, "[vsyscall]") != 0;
+	return true;
+}
+
+struct err *preflight_infect(const struct held *h, size_t bytes)
+{
+	struct room room = { .nofile = kproc_limit(h->pid, "Max open files") };
+	struct kproc_status st;
+	char buf[32];
+
+	if (h->seccomp && !h->seccomp_suspended)
+		return err_pid(err_hint(err_new(ERR_TARGET, "cannot inject into %d: it has a seccomp "
+						"filter that we may not suspend", h->pid),
+					"run stepdump with CAP_SYS_ADMIN and outside of any seccomp "
+					"filter"), h->pid);
+	if (kproc_fds(h->pid, count_fd, &room) && room.nofile - room.used_fds < MIN_FREE_FDS)
+		return err_pid(err_hint(err_new(ERR_TARGET, "cannot inject into %d: %llu of its %llu "
+						"descriptors are in use, %d free ones are needed", h->pid,
+						(unsigned long long)room.used_fds,
+						(unsigned long long)room.nofile, MIN_FREE_FDS),
+					"prlimit --pid %d --nofile=%llu", h->pid,
+					(unsigned long long)room.nofile + MIN_FREE_FDS), h->pid);
+	if (!kproc_status(h->pid, 0, &st))
+		return held_gone_err(h);
+	uint64_t as = kproc_limit(h->pid, "Max address space");
+	if (as != UINT64_MAX && st.vm_size + bytes > as)
+		return err_pid(err_hint(err_new(ERR_TARGET, "cannot inject into %d: its address space "
+						"limit leaves no room for %zu KiB", h->pid, bytes >> 10),
+					"prlimit --pid %d --as=%llu", h->pid,
+					(unsigned long long)(st.vm_size + bytes + (1 << 20))), h->pid);
+	if (kproc_read("/proc/sys/vm/max_map_count", buf, sizeof(buf)) > 0 &&
+	    kproc_maps(h->pid, count_map, &room) && room.maps + 2 >= strtoull(buf, NULL, 10))
+		return err_pid(err_hint(err_new(ERR_TARGET, "cannot inject into %d: it has %llu "
+						"mappings, the limit is %llu", h->pid,
+						(unsigned long long)room.maps, strtoull(buf, NULL, 10)),
+					"raise vm.max_map_count"), h->pid);
+	return NULL;
+}

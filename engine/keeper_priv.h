@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of the keeper process share.  Nothing of it exists in stepdump proper. */
+#ifndef STEPDUMP_KEEPER_PRIV_H
+#define STEPDUMP_KEEPER_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "engine/err.h"
+#include "engine/journal.h"
+#include "engine/keeper.h"
+#include "engine/keeper_proc.h"
+#include "engine/ptrace.h"
+
+/* Names that compel, and so CRIU too, gives to what it puts into a target. */
+#define PARASITE_MEMFD "/memfd:CRIUMFD"
+#define SEIZE_TIMEOUT_NS 5000000000ull
+#define CALL_TIMEOUT_NS 10000000000ull
+#define CURE_TIMEOUT_NS 30000000000ull
+
+struct parasite_area;
+struct parasite_ctl;
+
+struct held_thread {
+	pid_t tid;
+	bool was_stopped;
+	bool gone;
+};
+
+/* One seized process. */
+struct held {
+	pid_t pid;
+	uint64_t start_time_ticks;
+	struct held_thread *threads; /* leader first */
+	size_t nr, cap;
+	bool was_stopped;
+	bool gone;               /* it died */
+	bool gone_told;
+	int seccomp;             /* mode of the leader */
+	bool seccomp_suspended;
+
+	bool running;            /* the leader is: it runs the parasite */
+	bool borrowed;           /* the leader's state is ours; `own` holds what it was */
+	struct journal own;
+
+	bool infected;
+	int crash_sig;           /* the parasite took a signal that it must not see */
+	struct parasite_area *area; /* the parasite's argument area, as mapped here */
+	struct parasite_ctl *ctl;
+	void *compel_regs;
+	int rpc;                 /* compel's own socket */
+	int channel;             /* a dup of the parasite's channel: to shut it */
+	int log;                 /* what compel's code in the target logs to */
+	int *fds_before;         /* the target's descriptors before infection */
+	size_t nr_fds_before;
+
+	struct held *next;
+};
+
+/* ---- seizing (keeper_seize.c) ------------------------------------------ */
+
+/* `us`: the process that must not be taken (stepdump).  despite_frozen: also a task whose
+ * cgroup is frozen, as nothing can be injected into one, but registers can be put back. */
+struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **ret);
+/* Detaches from all threads; frees nothing.  Running tasks run, stopped ones stay stopped. */
+struct err *held_detach(struct held *h);
+/* Detaches from all but the leader. */
+void held_detach_others(struct held *h);
+void held_free(struct held *h);
+/* Deals with one change of one of its threads. */
+void held_news(struct held *h, struct held_thread *t, int status);
+struct held_thread *held_find(struct held *h, pid_t tid);
+/* Stops the leader wherever it is: afterwards it is inside get_signal(). */
+struct err *held_stop_leader(struct held *h, uint64_t timeout_ns);
+struct err *held_gone_err(const struct held *h);
+
+/* Why this pid cannot be taken, looked up in /proc before anything is touched. */
+struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen);
+/* PTRACE_SEIZE said no: why. */
+struct err *explain_seize(pid_t pid, int sys_errno);
+/* Does it stand in a frozen cgroup? */
+bool preflight_frozen(pid_t pid);
+/* Room for the parasite: descriptors, address space, mappings. */
+struct err *preflight_infect(const struct held *h, size_t bytes);
+
+/* ---- borrowing the leader (keeper_borrow.c) ------------------------------ */
+
+/* Saves all that injected code changes, blocks all signals, writes the journal. */
+struct err *borrow_begin(struct held *h);
+/* Puts it back; the leader must be inside get_signal().  ERR_HARM on failure. */
+struct err *borrow_end(struct held *h);
+/* Runs one call between begin and end; *ret as the kernel leaves it, -errno on failure. */
+struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int64_t *ret);
+
+/* On to the next entry to or exit from a system call. */
+struct err *borrow_to_syscall(struct held *h);
+/* From an exit stop, with the thread's own registers, into get_signal(). */
+struct err *borrow_to_signal_stop(struct held *h);
+
+/* ---- the parasite (keeper_infect.c) -------------------------------------- */
+
+void infect_init(void);
+struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
+			struct keeper_parasite *ret);
+struct err *held_cure(struct held *h);
+/* Looks after the leader while the parasite runs: stops that are none of our business. */
+void infect_pump(struct held *h, int status);
+
+/* ---- rescue (keeper_rescue.c) -------------------------------------------- */
+
+struct err *rescue(pid_t pid, pid_t us, bool remove, char **report_ret);
+
+/* The process itself: serves until `sock` closes.  Never returns. */
+_Noreturn void keeper_main(int sock, int event_sock, pid_t client);
+
+#endif

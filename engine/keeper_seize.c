@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Stopping a process and letting it go.  PTRACE_SEIZE leaves signals and group stops alone: what
+ * was stopped by SIGSTOP is again after the detach, by the kernel's own doing.
+ *
+ * Mirrors: criu/seize.c collect_pstree(), compel/src/lib/infect.c compel_wait_task().
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "engine/keeper_priv.h"
+
+/* A process that makes threads as fast as we stop them is not waited for any longer. */
+#define MAX_PASSES 1000
+
+struct held_thread *held_find(struct held *h, pid_t tid)
+{
+	for (size_t i = 0; i < h->nr; i++)
+		if (h->threads[i].tid == tid)
+			return &h->threads[i];
+	return NULL;
+}
+
+struct err *held_gone_err(const struct held *h)
+{
+	return err_pid(err_new(ERR_TARGET, "target %d died", h->pid), h->pid);
+}
+
+static bool thread_is_dead(pid_t pid, pid_t tid)
+{
+	struct kproc_status st;
+
+	return !kproc_status(pid, tid, &st) || st.state == 'Z' || st.state == 'X';
+}
+
+/* *taken_ret false: it exited under our hands. */
+static struct err *seize_thread(struct held *h, pid_t tid, bool *taken_ret)
+{
+	*taken_ret = false;
+	if (h->nr == h->cap) {
+		size_t cap = h->cap ? h->cap * 2 : 16;
+		struct held_thread *more = reallocarray(h->threads, cap, sizeof(*more));
+
+		if (!more)
+			return err_nomem();
+		h->threads = more;
+		h->cap = cap;
+	}
+	int err = pt_seize(tid);
+	if (err == -ESRCH || (err == -EPERM && thread_is_dead(h->pid, tid)))
+		return NULL;
+	if (err)
+		return explain_seize(h->pid, -err);
+	h->threads[h->nr++] = (struct held_thread){ .tid = tid };
+	*taken_ret = true;
+	pt_interrupt(tid); /* fails only if it is dying: the wait tells */
+	return NULL;
+}
+
+static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t deadline_ns)
+{
+	for (;;) {
+		int status, sig = 0;
+		int err = pt_wait(t->tid, deadline_ns, &status);
+
+		if (err == -ECHILD) {
+			t->gone = true;
+			return NULL;
+		}
+		if (err) {
+			struct kproc_status st = { .state = '?' };
+
+			kproc_status(h->pid, t->tid, &st);
+			return err_pid(err_hint(err_new(ERR_TARGET, "cannot stop thread %d of %d: it is "
+							"in state %c and does not react", t->tid, h->pid,
+							st.state),
+						"state D waits for a disk, the network or a vfork child: "
+						"see /proc/%d/task/%d/wchan", h->pid, t->tid), h->pid);
+		}
+		switch (pt_classify(status, &sig)) {
+		case STOP_DEAD:
+			t->gone = true;
+			return NULL;
+		case STOP_EVENT:
+			t->was_stopped = sig != SIGTRAP;
+			return NULL;
+		default:
+			/* A signal on its way: it goes on to the target, and our stop comes next. */
+			pt_cont(t->tid, sig);
+		}
+	}
+}
+
+/* Threads that nobody has seen in this pass are new; a pass without new ones ends it. */
+static struct err *seize_all(struct held *h)
+{
+	uint64_t deadline = pt_now_ns() + SEIZE_TIMEOUT_NS;
+	bool taken;
+
+	TRY(seize_thread(h, h->pid, &taken));
+	if (!taken)
+		return held_gone_err(h);
+	TRY(wait_stopped(h, &h->threads[0], deadline));
+	for (int pass = 0; pass < MAX_PASSES; pass++) {
+		size_t first = h->nr, nr;
+		pid_t *tids;
+		struct err *e = NULL;
+
+		if (h->threads[0].gone || !kproc_tids(h->pid, &tids, &nr))
+			return held_gone_err(h);
+		for (size_t i = 0; i < nr && !e; i++)
+			if (!held_find(h, tids[i]))
+				e = seize_thread(h, tids[i], &taken);
+		free(tids);
+		if (h->nr == first)
+			return e;
+		for (size_t i = first; i < h->nr && !e; i++)
+			e = wait_stopped(h, &h->threads[i], deadline);
+		TRY(e);
+		if (pt_now_ns() > deadline)
+			break;
+	}
+	return err_pid(err_new(ERR_TARGET, "cannot stop %d: it makes threads faster than we stop them",
+			       h->pid), h->pid);
+}
+
+static void drop_dead_threads(struct held *h)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < h->nr; i++)
+		if (!h->threads[i].gone)
+			h->threads[to++] = h->threads[i];
+	h->nr = to;
+}
+
+struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **ret)
+{
+	struct kproc_stat stat, again;
+	struct kproc_status st;
+	struct user_regs_struct regs;
+
+	TRY(preflight_seize(pid, us, despite_frozen));
+	struct held *h = calloc(1, sizeof(*h));
+	if (!h)
+		return err_nomem();
+	h->pid = pid;
+	h->rpc = h->channel = h->log = -1;
+	struct err *e = NULL;
+	if (!kproc_stat(pid, &stat))
+		e = held_gone_err(h);
+	if (!e)
+		e = seize_all(h);
+	if (!e) {
+		drop_dead_threads(h);
+		h->was_stopped = h->threads[0].was_stopped;
+		h->start_time_ticks = stat.start_time_ticks;
+		if (!kproc_stat(pid, &again) || again.start_time_ticks != stat.start_time_ticks ||
+		    !kproc_status(pid, 0, &st))
+			e = held_gone_err(h);
+	}
+	if (!e) {
+		int err = pt_get_regs(pid, &regs);
+
+		if (err == -ENOEXEC)
+			e = err_new(ERR_UNSUPPORTED, "cannot attach to %d: 32-bit programs are not "
+				    "supported", pid);
+		else if (err)
+			e = held_gone_err(h);
+	}
+	if (e) {
+		err_free(held_detach(h));
+		held_free(h);
+		return err_pid(e, pid);
+	}
+	h->seccomp = st.seccomp;
+	if (st.seccomp)
+		h->seccomp_suspended = !pt_suspend_seccomp(pid);
+	*ret = h;
+	return NULL;
+}
+
+static struct err *detach_one(struct held *h, struct held_thread *t)
+{
+	int status, sig = 0;
+
+	if (t->gone)
+		return NULL;
+	int err = pt_detach(t->tid, 0);
+	if (err == -ESRCH && !thread_is_dead(h->pid, t->tid)) {
+		/* It runs.  If it does not stop now, the main loop lets it go when it does. */
+		pt_interrupt(t->tid);
+		err = pt_wait(t->tid, pt_now_ns() + CALL_TIMEOUT_NS / 10, &status);
+		if (!err && pt_classify(status, &sig) == STOP_DEAD)
+			return NULL;
+		err = pt_detach(t->tid, sig == SIGTRAP ? 0 : sig);
+	}
+	t->gone = true;
+	if (err && !thread_is_dead(h->pid, t->tid))
+		return err_pid(err_hint(err_new(ERR_HARM, "cannot let go of thread %d of %d", t->tid,
+						h->pid), "it is let go when stepdump ends"), h->pid);
+	return NULL;
+}
+
+void held_detach_others(struct held *h)
+{
+	for (size_t i = 1; i < h->nr; i++)
+		err_free(detach_one(h, &h->threads[i]));
+}
+
+struct err *held_detach(struct held *h)
+{
+	struct err *e = NULL;
+
+	for (size_t i = h->nr; i-- > 0;)
+		e = err_first(e, detach_one(h, &h->threads[i]));
+	return e;
+}
+
+void held_free(struct held *h)
+{
+	if (!h)
+		return;
+	free(h->fds_before);
+	free(h->threads);
+	free(h);
+}
+
+void held_news(struct held *h, struct held_thread *t, int status)
+{
+	int sig;
+
+	if (pt_classify(status, &sig) == STOP_DEAD) {
+		t->gone = true;
+		/* Nothing but SIGKILL ends a stopped thread, and it takes them all. */
+		h->gone = true;
+	} else if (t == &h->threads[0] && h->running) {
+		infect_pump(h, status);
+	}
+}
+
+struct err *held_stop_leader(struct held *h, uint64_t timeout_ns)
+{
+	uint64_t deadline = pt_now_ns() + timeout_ns;
+	struct user_regs_struct regs;
+	int news;
+
+	while (h->running && !h->gone && pt_poll(h->pid, &news))
+		held_news(h, &h->threads[0], news);
+	if (h->running && !pt_get_regs(h->pid, &regs))
+		h->running = false; /* it was never resumed */
+	if (!h->running && !h->gone)
+		return NULL;
+	pt_interrupt(h->pid);
+	while (h->running && !h->gone) {
+		int status;
+		int err = pt_wait(h->pid, deadline, &status);
+
+		if (err == -ECHILD)
+			h->gone = true;
+		else if (err)
+			return err_pid(err_new(ERR_HARM, "cannot stop %d inside the parasite", h->pid),
+				       h->pid);
+		else if (pt_classify(status, &(int){ 0 }) == STOP_EVENT)
+			h->running = false;
+		else
+			held_news(h, &h->threads[0], status);
+	}
+	return h->gone ? held_gone_err(h) : NULL;
+}

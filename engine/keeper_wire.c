@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/keeper_wire.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define CHUNK (32u << 10)
+#define BODY_MAX (256u << 20)
+
+static int send_one(int sock, const void *buf, size_t len, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)buf, len };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		hdr.msg_control = control.buf;
+		hdr.msg_controllen = sizeof(control.buf);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&hdr);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	while (sendmsg(sock, &hdr, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+int wire_send(int sock, const struct keeper_msg *m, const void *body, int fd)
+{
+	int err = send_one(sock, m, sizeof(*m), fd);
+
+	for (uint64_t off = 0; !err && off < m->body_len; off += CHUNK) {
+		uint64_t left = m->body_len - off;
+
+		err = send_one(sock, (const char *)body + off, left < CHUNK ? left : CHUNK, -1);
+	}
+	return err;
+}
+
+static ssize_t recv_one(int sock, int timeout_ms, void *buf, size_t len, int *fd_ret)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { buf, len };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	int n;
+
+	if (fd_ret) {
+		hdr.msg_control = control.buf;
+		hdr.msg_controllen = sizeof(control.buf);
+	}
+	do
+		n = poll(&p, 1, timeout_ms);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n ? -errno : -ETIMEDOUT;
+	ssize_t got;
+	do
+		got = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	struct cmsghdr *c = fd_ret ? CMSG_FIRSTHDR(&hdr) : NULL;
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fd_ret, CMSG_DATA(c), sizeof(int));
+	return got ? got : -EPIPE;
+}
+
+int wire_recv(int sock, int timeout_ms, struct keeper_msg *m, char **body_ret, int *fd_ret)
+{
+	char *body = NULL;
+	int fd = -1;
+	ssize_t n = recv_one(sock, timeout_ms, m, sizeof(*m), &fd);
+
+	if (n >= 0 && n != sizeof(*m))
+		n = -EBADMSG;
+	if (n >= 0 && m->body_len) {
+		if (m->body_len > BODY_MAX || !(body = calloc(1, m->body_len + 1)))
+			n = -ENOMEM;
+		for (uint64_t off = 0; n >= 0 && off < m->body_len; off += (uint64_t)n)
+			n = recv_one(sock, timeout_ms, body + off, m->body_len - off, NULL);
+	}
+	if (n < 0) {
+		free(body);
+		if (fd >= 0)
+			close(fd);
+		return (int)n;
+	}
+	*body_ret = body;
+	*fd_ret = fd;
+	return 0;
+}
+
+int wire_reply(int sock, struct keeper_msg *m, const void *body, int fd, struct err *e)
+{
+	char *text = NULL;
+
+	m->err_code = -1;
+	if (e) {
+		size_t msg_len = strlen(e->msg), hint_len = e->hint ? strlen(e->hint) : 0;
+
+		m->err_code = (int32_t)e->code;
+		m->err_errno = e->sys_errno;
+		m->err_pid = e->pid;
+		m->err_has_vaddr = e->has_vaddr;
+		m->err_vaddr = e->vaddr;
+		m->body_len = 0;
+		text = malloc(msg_len + hint_len + 1);
+		if (text) {
+			memcpy(text, e->msg, msg_len);
+			memcpy(text + msg_len, e->hint ? e->hint : "", hint_len + 1);
+			m->msg_len = (uint32_t)msg_len;
+			m->hint_len = (uint32_t)hint_len;
+			m->body_len = msg_len + hint_len;
+		}
+		body = text;
+		err_free(e);
+	}
+	int err = wire_send(sock, m, body, fd);
+	free(text);
+	return err;
+}
+
+struct err *wire_err(const struct keeper_msg *m, const char *body)
+{
+	if (m->err_code < 0)
+		return NULL;
+	bool fits = body && (uint64_t)m->msg_len + m->hint_len <= m->body_len;
+	struct err *e = err_new((enum err_code)m->err_code, "%.*s", fits ? (int)m->msg_len : 0,
+				fits ? body : "");
+	if (e == err_nomem())
+		return e;
+	e->sys_errno = m->err_errno;
+	if (m->err_has_vaddr)
+		e = err_vaddr(e, m->err_vaddr);
+	if (fits && m->hint_len)
+		e = err_hint(e, "%.*s", (int)m->hint_len, body + m->msg_len);
+	return err_pid(e, m->err_pid);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The code that runs inside the target, in its leader thread, with all signals blocked.
+ * No libc: compel's std plugin supplies system calls and memcpy.
+ *
+ * Mirrors: criu/pie/parasite.c mprotect_vmas(), dump_pages(), parasite_daemon_cmd().
+ */
+#include <compel/plugins/std.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+
+#include "engine/parasite/area.h"
+
+#define SPLICE_NONBLOCK 2u
+#define SPLICE_GIFT 8u
+#define PRCTL_GET_DUMPABLE 3
+#define PRCTL_GET_THP_DISABLE 42
+
+static struct parasite_area *area;
+
+static void trim(void)
+{
+	while (area->nr && !area->changed[area->nr - 1].len)
+		area->nr--;
+}
+
+static void put_back_all(void)
+{
+	if (!area)
+		return;
+	for (uint32_t i = 0; i < area->nr; i++) {
+		struct parasite_vma *v = &area->changed[i];
+
+		if (v->len && !sys_mprotect((void *)v->start, v->len, v->prot))
+			v->len = 0;
+	}
+	trim(); /* what is left could not be put back: the keeper finds it here */
+}
+
+static int protect_one(const struct parasite_vma *v, uint32_t add)
+{
+	if ((v->prot | add) == v->prot)
+		return 0;
+	if (area->nr == area->cap)
+		return -ENOSPC;
+	area->changed[area->nr++] = *v;
+	int err = sys_mprotect((void *)v->start, v->len, v->prot | add);
+	if (err)
+		area->nr--;
+	return err;
+}
+
+static int unprotect_one(const struct parasite_vma *v)
+{
+	for (uint32_t i = 0; i < area->nr; i++) {
+		uint32_t at = (area->cursor + i) % area->nr;
+		struct parasite_vma *c = &area->changed[at];
+
+		if (c->start != v->start || c->len != v->len)
+			continue;
+		int err = sys_mprotect((void *)c->start, c->len, c->prot);
+		if (err)
+			return err;
+		c->len = 0;
+		area->cursor = at + 1;
+		break; /* what is not in the journal was never changed */
+	}
+	trim();
+	return 0;
+}
+
+static void do_mprotect(const struct parasite_msg *m, struct parasite_reply *r)
+{
+	const struct parasite_vma *v = (const void *)(m + 1);
+
+	for (uint32_t i = 0; i < m->nr; i++) {
+		r->err = m->add ? protect_one(&v[i], m->add) : unprotect_one(&v[i]);
+		if (r->err) {
+			r->at = i;
+			return;
+		}
+	}
+	r->at = m->nr;
+}
+
+static void do_dump_pages(int sock, const struct parasite_msg *m, struct parasite_reply *r)
+{
+	const struct parasite_iov *iov = (const void *)(m + 1);
+	int pipe_fd = -1;
+
+	r->err = __recv_fds(sock, &pipe_fd, 1, NULL, 0, 0);
+	if (r->err)
+		return;
+	long n = sys_vmsplice(pipe_fd, (const struct iovec *)iov, m->nr, SPLICE_NONBLOCK | SPLICE_GIFT);
+	sys_close(pipe_fd);
+	if (n < 0) {
+		r->err = n;
+		return;
+	}
+	r->value = n;
+	while (r->at < m->nr && (uint64_t)n >= iov[r->at].len)
+		n -= iov[r->at++].len;
+}
+
+/* Returns false when serving ends. */
+static bool serve_one(int sock)
+{
+	struct parasite_msg *m = (void *)area->msg;
+	struct parasite_reply r = { 0 };
+	bool go_on = true;
+	long len = sys_recvfrom(sock, m, sizeof(area->msg), 0, NULL, NULL);
+	size_t elem = 0;
+
+	if (len == -EINTR)
+		return true;
+	if (len <= 0)
+		return false;
+	if ((size_t)len < sizeof(*m)) {
+		r.err = -EBADMSG;
+		goto reply;
+	}
+	r.cmd = m->cmd;
+	if (m->cmd == PC_MPROTECT)
+		elem = sizeof(struct parasite_vma);
+	else if (m->cmd == PC_DUMP_PAGES)
+		elem = sizeof(struct parasite_iov);
+	if (m->nr > PARASITE_MAX_VMAS || (size_t)len != sizeof(*m) + m->nr * elem) {
+		r.err = -EBADMSG;
+		goto reply;
+	}
+	switch (m->cmd) {
+	case PC_PING:
+		r.value = sys_getpid();
+		break;
+	case PC_MPROTECT:
+		do_mprotect(m, &r);
+		break;
+	case PC_DUMP_PAGES:
+		do_dump_pages(sock, m, &r);
+		break;
+	case PC_BRK:
+		r.value = sys_brk(NULL);
+		break;
+	case PC_DUMPABLE:
+	case PC_THP_DISABLED: {
+		long v = sys_prctl(m->cmd == PC_DUMPABLE ? PRCTL_GET_DUMPABLE : PRCTL_GET_THP_DISABLE,
+				   0, 0, 0, 0);
+
+		if (v < 0)
+			r.err = v;
+		else
+			r.value = v;
+		break;
+	}
+	case PC_QUIT:
+		put_back_all();
+		go_on = false;
+		break;
+	default:
+		r.err = -ENOSYS;
+	}
+reply:
+	if (sys_sendto(sock, &r, sizeof(r), MSG_NOSIGNAL, NULL, 0) != sizeof(r))
+		return false;
+	return go_on;
+}
+
+static int serve(void)
+{
+	int rpc = parasite_get_rpc_sock(), sock = -1;
+	int err = __recv_fds(rpc, &sock, 1, NULL, 0, 0);
+
+	if (err)
+		return err;
+	for (;;) {
+		struct pollfd p[2] = {
+			{ .fd = sock, .events = POLLIN },
+			{ .fd = rpc, .events = POLLIN },
+		};
+		int n = sys_ppoll(p, 2, NULL, NULL, sizeof(uint64_t));
+
+		if (n == -EINTR)
+			continue;
+		/* The keeper speaks to us while we serve only by going away. */
+		if (n < 0 || p[1].revents || !serve_one(sock))
+			break;
+	}
+	put_back_all();
+	sys_close(sock);
+	return 0;
+}
+
+int parasite_daemon_cmd(int cmd, void *args)
+{
+	if (cmd != PARASITE_CMD_SERVE)
+		return -EINVAL;
+	area = args;
+	return serve();
+}
+
+int parasite_trap_cmd(int cmd, void *args)
+{
+	return -EINVAL;
+}
+
+void parasite_cleanup(void)
+{
+	put_back_all();
+}
