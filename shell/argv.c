@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/argv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct argv_desc argv_descs[] = {
+	{ "p", "PID", "attach to a process" },
+	{ "S", "FILE", "look at a saved snapshot" },
+	{ "x", "FILE", "run the commands of a file; may be given several times" },
+	{ "ex", "COMMAND", "run a command; in the order given, mixed with -x" },
+	{ "batch", NULL, "no prompt, no pager, no colour, stop at the first error" },
+	{ "q", NULL, "no banner" },
+	{ "json", NULL, "each command prints one JSON object on one line" },
+	{ "color", "WHEN", "auto, always or never" },
+	{ "ascii", NULL, "print nothing outside ASCII" },
+	{ "readonly", NULL, "refuse what changes a process or publishes images" },
+	{ "relative", NULL, "addresses from the first VMA on, no pids, no times: for tests" },
+	{ "version", NULL, "print the version" },
+	{ "help", NULL, "print this" },
+	{ "man", NULL, "print the manual page" },
+	{ "markdown", NULL, NULL },
+	{ "examples", NULL, NULL },
+	{ "complete", "LINE", NULL },
+	{ NULL, NULL, NULL },
+};
+
+/* gdb's options have one dash, the rest has two; all are taken with either. */
+const char *argv_dashes(const struct argv_desc *d)
+{
+	return !d->name[1] || !strcmp(d->name, "ex") || !strcmp(d->name, "batch") ? "-" : "--";
+}
+
+static const struct argv_desc *find(const char *name, size_t len)
+{
+	for (const struct argv_desc *d = argv_descs; d->name; d++) {
+		if (strlen(d->name) == len && !strncmp(d->name, name, len))
+			return d;
+	}
+	if (len == 1 && *name == 'h')
+		return find("help", 4);
+	return len == 5 && !strncmp(name, "quiet", 5) ? find("q", 1) : NULL;
+}
+
+static struct err *usage(struct err *e)
+{
+	return err_hint(e, "stepdump --help");
+}
+
+static struct err *add_script(struct argv_options *o, bool file, const char *text)
+{
+	struct script_item *v = realloc(o->script, (o->nr_script + 1) * sizeof(*v));
+
+	if (!v)
+		return err_nomem();
+	o->script = v;
+	v[o->nr_script++] = (struct script_item){ file, text };
+	return NULL;
+}
+
+static struct err *apply(struct argv_options *o, const char *name, const char *value)
+{
+	struct {
+		const char *name;
+		bool *flag;
+	} flags[] = {
+		{ "batch", &o->batch }, { "q", &o->quiet },           { "json", &o->json },
+		{ "ascii", &o->ascii }, { "readonly", &o->readonly }, { "relative", &o->relative },
+	};
+	static const struct {
+		const char *name;
+		enum argv_mode mode;
+	} modes[] = {
+		{ "version", MODE_VERSION },   { "help", MODE_HELP },         { "man", MODE_MAN },
+		{ "markdown", MODE_MARKDOWN }, { "examples", MODE_EXAMPLES }, { "complete", MODE_COMPLETE },
+	};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (!strcmp(name, flags[i].name))
+			*flags[i].flag = true;
+	}
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (!strcmp(name, modes[i].name))
+			o->mode = modes[i].mode;
+	}
+	if (!strcmp(name, "p"))
+		o->pid = value;
+	else if (!strcmp(name, "S"))
+		o->snapshot = value;
+	else if (!strcmp(name, "color"))
+		o->color = value;
+	else if (!strcmp(name, "complete"))
+		o->complete = value;
+	else if (!strcmp(name, "x"))
+		return add_script(o, true, value);
+	else if (!strcmp(name, "ex"))
+		return add_script(o, false, value);
+	return NULL;
+}
+
+static struct err *parse(int argc, char **argv, struct argv_options *o)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *name = argv[i], *value;
+
+		if (!strcmp(name, "--")) {
+			if (i + 1 == argc)
+				return usage(err_new(ERR_USAGE, "no program after %s", "--"));
+			o->program = argv + i + 1;
+			break;
+		}
+		if (*name != '-' || !name[1])
+			return err_hint(err_new(ERR_USAGE, "unexpected argument \"%s\"", name),
+					"stepdump -p PID, or stepdump -- PROGRAM ARGS");
+		name += 1 + (name[1] == '-');
+		size_t len = strcspn(name, "=");
+		const struct argv_desc *d = find(name, len);
+		if (!d)
+			return usage("unknown option \"%s\"", argv[i]);
+		value = name[len] ? name + len + 1 : NULL;
+		if (!d->arg && value)
+			return usage("option \"%s\" takes no value", argv[i]);
+		if (d->arg && !value) {
+			if (++i == argc)
+				return usage("option \"%s\" needs a value", argv[i - 1]);
+			value = argv[i];
+		}
+		TRY(apply(o, d->name, value));
+	}
+	if (!!o->pid + !!o->snapshot + !!o->program > 1)
+		return usage(err_new(ERR_USAGE, "%s: only one of them", "-p, -S and -- PROGRAM"));
+	return NULL;
+}
+
+struct err *argv_parse(int argc, char **argv, struct argv_options *ret)
+{
+	struct argv_options o = { 0 };
+	struct err *e = parse(argc, argv, &o);
+
+	if (e) {
+		argv_deinit(&o);
+		return e;
+	}
+	*ret = o;
+	return NULL;
+}
+
+void argv_deinit(struct argv_options *o)
+{
+	free(o->script);
+	o->script = NULL;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* break, tbreak, delete */
+#include <stdlib.h>
+
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+#include "shell/stop.h"
+#include "views/panes.h"
+
+static struct err *set_break(struct shell *sh, const struct args *a, struct out *o, bool temporary)
+{
+	unsigned number;
+	char *where;
+
+	TRY(where_from_args(sh, a, &where));
+	struct err *e = session_break(sh->session, where, temporary, &number);
+	if (!e) {
+		out_member(o, "number", json_object_new_int((int)number));
+		out_member(o, "where", json_object_new_string(where));
+		out_printf(o, "%s %u: %s\n", temporary ? "temporary breakpoint" : "breakpoint", number,
+			   where);
+	}
+	free(where);
+	return e;
+}
+
+static struct err *break_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	return set_break(sh, a, o, false);
+}
+
+const struct cmd_entry cmd_break = {
+	.name = "break",
+	.aliases = "b",
+	.group = GROUP_BREAK,
+	.args = { 1, ARGS_MANY, comp_where },
+	.usage = "WHERE",
+	.summary = "stop before the unit that matches",
+	.help = "`help breakpoints` lists what WHERE can be.  Breakpoints can be set before attach and\n"
+		"stay over restart, abort and detach.",
+	.examples = (const struct cmd_example[]){
+		{ "break drain", "before each pipe buffer", "" },
+		{ "break drain if ppb == 5", "before one of them", "" },
+		{ "break verdict hole", "before a run of pages that the parent has", "" },
+		{ "break $sp", "when the page under the stack pointer is scanned", "attach %P" },
+		{ "break vma 3", "", "attach %P" },
+		{ "break fail", "before a failure is reported", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.exec = break_exec,
+};
+
+static struct err *tbreak_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	return set_break(sh, a, o, true);
+}
+
+const struct cmd_entry cmd_tbreak = {
+	.name = "tbreak",
+	.aliases = "tb",
+	.group = GROUP_BREAK,
+	.args = { 1, ARGS_MANY, comp_where },
+	.usage = "WHERE",
+	.summary = "same, once",
+	.help = "The breakpoint is gone when it has been hit.",
+	.examples = (const struct cmd_example[]){
+		{ "tbreak xfer", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.exec = tbreak_exec,
+};
+
+static struct err *delete_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	uint64_t n;
+
+	(void)o;
+	if (!a->argc)
+		return session_delete_break(sh->session, 0);
+	for (unsigned i = 0; i < a->argc; i++) {
+		TRY(arg_uint(a->argv[i], "breakpoint number", UINT32_MAX, &n));
+		if (!n)
+			return err_new(ERR_USAGE, "breakpoints count from 1");
+		TRY(session_delete_break(sh->session, (unsigned)n));
+	}
+	return NULL;
+}
+
+const struct cmd_entry cmd_delete = {
+	.name = "delete",
+	.aliases = "d",
+	.group = GROUP_BREAK,
+	.args = { 0, ARGS_MANY, comp_break_number },
+	.usage = "[N]...",
+	.summary = "remove breakpoints, or all of them",
+	.help = "`show breakpoints` lists the numbers.",
+	.examples = (const struct cmd_example[]){
+		{ "delete 1", "", "break drain" },
+		{ "delete", "all", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.exec = delete_exec,
+};

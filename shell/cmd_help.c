@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* help, apropos, version */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+#include "shell/topics.h"
+#include "shell/version.h"
+#include "views/panes.h"
+
+static void help_all(struct out *o)
+{
+	for (enum cmd_group g = 0; g < NR_GROUPS; g++) {
+		out_printf(o, "%s\n", cmd_group_name(g));
+		for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+			if ((*c)->group == g)
+				out_printf(o, "  %-10s %-9s %s\n", (*c)->name,
+					   (*c)->aliases ? (*c)->aliases : "", (*c)->summary);
+		}
+		out_printf(o, "\n");
+	}
+	out_printf(o, "Topics (help TOPIC)\n");
+	for (const struct help_topic *t = help_topics; t->name; t++)
+		out_printf(o, "  %-20s %s\n", t->name, t->summary);
+	out_printf(o, "\nCommands can be shortened; Tab completes; Enter repeats step, next, x, show.\n"
+		      "Any output can be piped or written to a file: show iovs | grep hole.\n");
+}
+
+/* "%P" and its like stand for what the tests fill in; a reader sees an ordinary value. */
+static void print_example_line(struct out *o, const char *line)
+{
+	for (; *line; line++) {
+		if (*line == '%' && line[1] == 'P') {
+			out_printf(o, "4242");
+			line++;
+		} else if (*line == '%' && line[1] == 'D') {
+			out_printf(o, "/tmp");
+			line++;
+		} else {
+			out_printf(o, "%c", *line);
+		}
+	}
+}
+
+static void help_command(const struct cmd_entry *c, struct out *o)
+{
+	out_printf(o, "%s%s%s  -  %s\n", c->name, *c->usage ? " " : "", c->usage, c->summary);
+	if (c->aliases)
+		out_printf(o, "short: %s\n", c->aliases);
+	out_printf(o, "\n%s\n", c->help);
+	if (c->examples)
+		out_printf(o, "\nExamples\n");
+	for (const struct cmd_example *e = c->examples; e && e->line; e++) {
+		out_printf(o, "  ");
+		print_example_line(o, e->line);
+		out_printf(o, "%s%s\n", *e->what ? "    # " : "", e->what);
+	}
+}
+
+static const struct help_topic *find_topic(const char *name)
+{
+	const struct help_topic *found = NULL;
+
+	for (const struct help_topic *t = help_topics; t->name; t++) {
+		if (!strcmp(t->name, name))
+			return t;
+		if (!strncmp(t->name, name, strlen(name)) && !found)
+			found = t;
+	}
+	return found;
+}
+
+static bool is_topic(const char *name)
+{
+	const struct help_topic *t = find_topic(name);
+
+	return t && !strcmp(t->name, name);
+}
+
+static struct err *help_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	const struct cmd_entry *c = NULL;
+	const struct user_alias *alias = NULL;
+
+	if (!a->argc) {
+		help_all(o);
+		return NULL;
+	}
+	const char *name = a->argv[0];
+	struct err *e = NULL;
+	bool history_command = !strcmp(name, cmd_history.name);
+	if (!is_topic(name))
+		e = cmd_lookup(cmd_table, &sh->aliases, name, strlen(name), &c, &alias);
+	if (c) {
+		help_command(c, o);
+	} else if (alias) {
+		out_printf(o, "%s is an alias of: %s\n", alias->name, alias->text);
+	} else {
+		const struct help_topic *t = find_topic(name);
+
+		if (!t)
+			return e;
+		out_printf(o, "%s", t->text);
+		if (history_command)
+			out_printf(o, "\n(The command of that name lists what was typed.)\n");
+	}
+	err_free(e);
+	return NULL;
+}
+
+const struct cmd_entry cmd_help = {
+	.name = "help",
+	.aliases = "h ?",
+	.group = GROUP_SHELL,
+	.args = { 0, 1, comp_command_or_topic },
+	.usage = "[COMMAND|TOPIC]",
+	.summary = "this list, or all about one command or topic",
+	.help = "`apropos WORD` searches names, summaries and texts.",
+	.examples = (const struct cmd_example[]){
+		{ "help", "", "" },
+		{ "help break", "", "" },
+		{ "help phases", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = help_exec,
+};
+
+static bool mentions(const char *text, const char *word)
+{
+	return text && strcasestr(text, word);
+}
+
+static struct err *apropos_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	char *word = args_join(a, 0);
+	unsigned nr = 0;
+
+	(void)sh;
+	if (!word)
+		return err_nomem();
+	for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+		if (!mentions((*c)->name, word) && !mentions((*c)->summary, word) &&
+		    !mentions((*c)->help, word))
+			continue;
+		out_printf(o, "%-20s %s\n", (*c)->name, (*c)->summary);
+		nr++;
+	}
+	for (const struct help_topic *t = help_topics; t->name; t++) {
+		if (!mentions(t->name, word) && !mentions(t->text, word))
+			continue;
+		out_printf(o, "help %-15s %s\n", t->name, t->summary);
+		nr++;
+	}
+	for (const struct pane *p = panes; p->name; p++) {
+		if (!mentions(p->name, word) && !mentions(p->summary, word))
+			continue;
+		out_printf(o, "show %-15s %s\n", p->name, p->summary);
+		nr++;
+	}
+	for (const struct opt_desc *d = opt_descs; d->name; d++) {
+		if (!mentions(d->name, word) && !mentions(d->summary, word))
+			continue;
+		out_printf(o, "set %-16s %s\n", d->name, d->summary);
+		nr++;
+	}
+	struct err *e = nr ? NULL : err_new(ERR_STATE, "nothing mentions \"%s\"", word);
+	free(word);
+	return e;
+}
+
+const struct cmd_entry cmd_apropos = {
+	.name = "apropos",
+	.group = GROUP_SHELL,
+	.args = { 1, ARGS_MANY, NULL },
+	.usage = "WORD",
+	.summary = "search commands, topics, panes and settings",
+	.help = "Case does not matter.",
+	.examples = (const struct cmd_example[]){
+		{ "apropos hole", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = apropos_exec,
+};
+
+static struct err *version_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	(void)sh;
+	(void)a;
+	out_member(o, "version", json_object_new_string(STEPDUMP_VERSION));
+	out_printf(o, "stepdump %s\n", STEPDUMP_VERSION);
+	return NULL;
+}
+
+const struct cmd_entry cmd_version = {
+	.name = "version",
+	.group = GROUP_SHELL,
+	.args = { 0, 0, NULL },
+	.usage = "",
+	.summary = "which stepdump this is",
+	.help = "`show caps` tells what it can do on this machine.",
+	.examples = (const struct cmd_example[]){
+		{ "version", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = version_exec,
+};

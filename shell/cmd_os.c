@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* shell, pwd, cd: the system around us */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+#include "shell/signals.h"
+
+/* With JSON what it prints becomes part of our object; otherwise it has our terminal. */
+static struct err *read_all(int fd, struct out *o)
+{
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && (errno != EINTR || signals_quit()))
+			return err_sys(errno, "cannot read what the command prints");
+		if (n > 0)
+			fwrite(buf, 1, (size_t)n, o->f);
+	}
+	return NULL;
+}
+
+static struct err *wait_for(pid_t pid, const char *command)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return err_sys(errno, "cannot wait for \"%s\"", command);
+		if (signals_quit())
+			return NULL;
+	}
+	if (WIFSIGNALED(status))
+		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command, WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		return err_new(ERR_SYS, "\"%s\" ended with exit status %d", command,
+			       WEXITSTATUS(status));
+	return NULL;
+}
+
+static struct err *shell_cmd_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	const char *interpreter = getenv("SHELL");
+	const char *command = a->argc ? a->argv[0] : NULL;
+	int fds[2] = { -1, -1 };
+	struct err *e = NULL;
+
+	(void)sh;
+	if (!interpreter || !*interpreter)
+		interpreter = "/bin/sh";
+	if (o->json && pipe2(fds, O_CLOEXEC) < 0)
+		return err_sys(errno, "cannot make a pipe");
+	fflush(stdout);
+	pid_t pid = fork();
+	if (!pid) {
+		signal(SIGPIPE, SIG_DFL);
+		if (o->json)
+			dup2(fds[1], STDOUT_FILENO);
+		if (command)
+			execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		else
+			execl(interpreter, interpreter, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0)
+		e = err_sys(errno, "cannot start a shell");
+	if (o->json) {
+		close(fds[1]);
+		if (!e)
+			e = read_all(fds[0], o);
+		close(fds[0]);
+	}
+	return e || pid < 0 ? e : wait_for(pid, command ? command : interpreter);
+}
+
+const struct cmd_entry cmd_shell = {
+	.name = "shell",
+	.aliases = "!",
+	.group = GROUP_SHELL,
+	.args = { 0, 1, comp_file },
+	.usage = "[COMMAND]",
+	.summary = "run a command of the system; alone: a shell",
+	.help = "The rest of the line goes to sh as it stands.  `!COMMAND` is the same.",
+	.examples = (const struct cmd_example[]){
+		{ "!ls -l | head -3", "", "" },
+		{ "shell true", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_RAW | CMD_STREAMS,
+	.exec = shell_cmd_exec,
+};
+
+static struct err *pwd_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	char *dir = getcwd(NULL, 0);
+
+	(void)sh;
+	(void)a;
+	if (!dir)
+		return err_sys(errno, "cannot tell the working directory");
+	out_member(o, "dir", json_object_new_string(dir));
+	out_printf(o, "%s\n", dir);
+	free(dir);
+	return NULL;
+}
+
+const struct cmd_entry cmd_pwd = {
+	.name = "pwd",
+	.group = GROUP_SHELL,
+	.args = { 0, 0, NULL },
+	.usage = "",
+	.summary = "the working directory",
+	.help = "File names of all commands are relative to it.",
+	.examples = (const struct cmd_example[]){
+		{ "pwd", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = pwd_exec,
+};
+
+static struct err *cd_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	const char *dir = a->argc ? a->argv[0] : getenv("HOME");
+
+	(void)sh;
+	(void)o;
+	if (!dir)
+		return err_new(ERR_USAGE, "cd: there is no home to go to");
+	return chdir(dir) < 0 ? err_sys(errno, "cannot change to \"%s\"", dir) : NULL;
+}
+
+const struct cmd_entry cmd_cd = {
+	.name = "cd",
+	.group = GROUP_SHELL,
+	.args = { 0, 1, comp_dir },
+	.usage = "[DIR]",
+	.summary = "change the working directory",
+	.help = "Without DIR: to your home.  What has been staged stays where it is.",
+	.examples = (const struct cmd_example[]){
+		{ "cd /tmp", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = cd_exec,
+};

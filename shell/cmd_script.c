@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* source, history, alias, echo, quit */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* readline wants stdio first */
+#include <readline/history.h>
+
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+
+static struct err *source_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	FILE *before = sh->dest;
+
+	if (o->owned)
+		sh->dest = o->dest;
+	struct err *e = shell_source(sh, a->argv[0]);
+	sh->dest = before;
+	return e;
+}
+
+const struct cmd_entry cmd_source = {
+	.name = "source",
+	.group = GROUP_SHELL,
+	.args = { 1, 1, comp_file },
+	.usage = "FILE",
+	.summary = "run the commands of a file",
+	.help = "One command a line; # begins a comment; the first error ends it.  Empty lines repeat\n"
+		"nothing.  $XDG_CONFIG_HOME/stepdump/rc is run at the start of each session at a prompt.",
+	.examples = (const struct cmd_example[]){
+		{ "source walk.stepdump", "", NULL },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_STREAMS,
+	.exec = source_exec,
+};
+
+static struct err *history_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	HIST_ENTRY **list = history_list();
+	json_object *lines = json_object_new_array();
+	uint64_t most = UINT32_MAX, nr = 0, i;
+
+	(void)sh;
+	if (a->argc) {
+		struct err *e = arg_uint(a->argv[0], "count", UINT32_MAX, &most);
+
+		if (e) {
+			json_object_put(lines);
+			return e;
+		}
+	}
+	while (list && list[nr])
+		nr++;
+	for (i = nr > most ? nr - most : 0; i < nr; i++) {
+		out_printf(o, "%s\n", list[i]->line);
+		json_object_array_add(lines, json_object_new_string(list[i]->line));
+	}
+	out_member(o, "lines", lines);
+	return NULL;
+}
+
+const struct cmd_entry cmd_history = {
+	.name = "history",
+	.group = GROUP_SHELL,
+	.args = { 0, 1, NULL },
+	.usage = "[N]",
+	.summary = "what was typed, or the last N lines of it",
+	.help = "Kept in $XDG_STATE_HOME/stepdump/history, readable by you alone, duplicates dropped.\n"
+		"A line that begins with a blank is not kept.  ^R searches it at the prompt.",
+	.examples = (const struct cmd_example[]){
+		{ "history 10", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = history_exec,
+};
+
+static struct err *list_aliases(const struct shell *sh, struct out *o)
+{
+	json_object *all = json_object_new_object();
+
+	for (size_t i = 0; i < sh->aliases.nr; i++) {
+		const struct user_alias *u = &sh->aliases.v[i];
+
+		out_printf(o, "%s = %s\n", u->name, u->text);
+		json_object_object_add(all, u->name, json_object_new_string(u->text));
+	}
+	out_member(o, "aliases", all);
+	return NULL;
+}
+
+/* Would never be reached: commands and their own short names come first. */
+static bool is_taken(const char *name)
+{
+	for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+		if (!strcmp((*c)->name, name) || word_in_list((*c)->aliases, name, strlen(name)))
+			return true;
+	}
+	return false;
+}
+
+static struct err *alias_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	char *text = args_join(a, 0), *name, *value;
+	struct err *e;
+
+	if (!a->argc || !text) {
+		free(text);
+		return text ? list_aliases(sh, o) : err_nomem();
+	}
+	name = text;
+	value = strchr(text, '=');
+	if (value) {
+		char *end = value;
+
+		while (end > name && end[-1] == ' ')
+			end--;
+		*end = '\0';
+		value = (char *)line_skip_blanks(value + 1);
+	}
+	if (!*name || strpbrk(name, " \t|>'\"#/!"))
+		e = cmd_usage(&cmd_alias);
+	else if (value && is_taken(name))
+		e = err_new(ERR_USAGE, "\"%s\" is a command", name);
+	else if (!value && !alias_find(&sh->aliases, name, strlen(name)))
+		e = err_new(ERR_USAGE, "there is no alias \"%s\"", name);
+	else if (!value)
+		e = list_aliases(sh, o);
+	else
+		e = alias_set(&sh->aliases, name, *value ? value : NULL);
+	free(text);
+	return e;
+}
+
+const struct cmd_entry cmd_alias = {
+	.name = "alias",
+	.group = GROUP_SHELL,
+	.args = { 0, ARGS_MANY, NULL },
+	.usage = "[NAME=COMMAND]",
+	.summary = "name a command line; alone: list",
+	.help = "What follows the name when it is used is put behind the command.  Quote what holds | or\n"
+		"quotes.  NAME= removes.  Built-in names and their short forms cannot be replaced.",
+	.examples = (const struct cmd_example[]){
+		{ "alias nn=next 10", "", "" },
+		{ "alias holes='show iovs | grep hole'", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = alias_exec,
+};
+
+static struct err *echo_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	char *text = args_join(a, 0);
+
+	(void)sh;
+	if (!text)
+		return err_nomem();
+	out_member(o, "text", json_object_new_string(text));
+	out_printf(o, "%s\n", text);
+	free(text);
+	return NULL;
+}
+
+const struct cmd_entry cmd_echo = {
+	.name = "echo",
+	.group = GROUP_SHELL,
+	.args = { 0, ARGS_MANY, NULL },
+	.usage = "[TEXT]...",
+	.summary = "print text, for scripts",
+	.help = "With a line end.",
+	.examples = (const struct cmd_example[]){
+		{ "echo half way", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = echo_exec,
+};
+
+static struct err *quit_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	(void)a;
+	(void)o;
+	sh->quit = true;
+	return NULL;
+}
+
+const struct cmd_entry cmd_quit = {
+	.name = "quit",
+	.aliases = "q exit",
+	.group = GROUP_SHELL,
+	.args = { 0, 0, NULL },
+	.usage = "",
+	.summary = "leave; the target is put back and let go",
+	.help = "As ^D.  Never asks; a dump that was not committed is dropped, and a line says so.",
+	.examples = (const struct cmd_example[]){
+		{ "quit", "", "attach %P; step" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = quit_exec,
+};

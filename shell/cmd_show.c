@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* show and why: panes of views/ on one snapshot */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+#include "views/panes.h"
+
+#define PEEK_BYTES 256
+
+static struct err *list_panes(struct out *o)
+{
+	json_object *a = json_object_new_array();
+
+	for (const struct pane *p = panes; p->name; p++) {
+		char name[40];
+
+		snprintf(name, sizeof(name), "%s %s", p->name, p->arg ? p->arg : "");
+		out_printf(o, "%-20s  %s\n", name, p->summary);
+		json_object_array_add(a, json_object_new_string(p->name));
+	}
+	out_member(o, "panes", a);
+	return NULL;
+}
+
+static struct err *unknown_pane(const char *name)
+{
+	char *list = NULL;
+	size_t len, nr = 0;
+	FILE *f = open_memstream(&list, &len);
+
+	if (!f)
+		return err_nomem();
+	for (const struct pane *p = panes; p->name; p++) {
+		if (!strncmp(p->name, name, strlen(name)))
+			fprintf(f, "%s%s", nr++ ? ", " : "", p->name);
+	}
+	const char *near = NULL;
+	for (const struct pane *p = panes; p->name && !nr; p++) {
+		if (edit_distance(p->name, name) <= 2)
+			near = p->name;
+	}
+	fclose(f);
+	struct err *e = nr ? err_new(ERR_USAGE, "ambiguous name \"%s\": %s", name, list)
+			   : err_new(ERR_USAGE, "there is nothing called \"%s\" to show", name);
+	free(list);
+	if (near)
+		return err_hint(e, "did you mean \"%s\"?", near);
+	return nr ? e : err_hint(e, "`show` lists what there is");
+}
+
+/* A number that counts VMAs, or an address in one; *ret = its index. */
+static struct err *vma_index(struct shell *sh, const char *text, int64_t *ret)
+{
+	struct snap_request req = shell_snap_request(SNAP_VMAS);
+	Stepdump__Snapshot *s;
+	uint64_t n;
+	struct err *e;
+
+	TRY(shell_snap(sh, &req, &s));
+	e = arg_uint(text, "number", UINT32_MAX, &n);
+	if (!e && strncmp(text, "0x", 2) && n < s->n_vmas) {
+		*ret = (int64_t)n;
+		shell_snap_free(sh, s);
+		return NULL;
+	}
+	err_free(e);
+	e = arg_addr(sh, text, &n);
+	if (!e) {
+		e = err_new(ERR_USAGE, "there is no VMA \"%s\"", text);
+		for (size_t i = 0; i < s->n_vmas; i++) {
+			if (n < s->vmas[i]->start || n >= s->vmas[i]->end)
+				continue;
+			*ret = s->vmas[i]->index;
+			err_free(e);
+			e = NULL;
+			break;
+		}
+	}
+	shell_snap_free(sh, s);
+	return e;
+}
+
+static struct err *pane_index(struct shell *sh, const struct pane *p, const char *text, int64_t *ret)
+{
+	uint64_t n;
+
+	if (!p->arg)
+		return err_new(ERR_USAGE, "show %s takes no argument", p->name);
+	if (strstr(p->arg, "ADDR")) {
+		TRY(arg_addr(sh, text, &n));
+	} else if (p->needs & SNAP_VMA_COUNTS) {
+		return vma_index(sh, text, ret);
+	} else {
+		TRY(arg_uint(text, "number", INT64_MAX, &n));
+	}
+	*ret = (int64_t)n;
+	return NULL;
+}
+
+static struct err *render(struct shell *sh, const struct pane *p, const struct snap_request *req,
+			  const struct pane_opts *po, struct out *o)
+{
+	Stepdump__Snapshot *s;
+	struct grid g;
+
+	TRY(shell_snap(sh, req, &s));
+	out_message(o, &s->base);
+	if (!o->json) {
+		grid_init(&g, o->width, 0);
+		p->render(s, po, &g);
+		out_grid(o, &g);
+		grid_deinit(&g);
+	}
+	shell_snap_free(sh, s);
+	return NULL;
+}
+
+static struct pane_opts pane_opts(const struct shell *sh)
+{
+	return (struct pane_opts){
+		.ascii = sh->settings.ascii, .relative = sh->relative, .index = -1,
+	};
+}
+
+static struct err *show_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	struct pane_opts po = pane_opts(sh);
+	const char *words[2];
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < a->argc; i++) {
+		if (!strcmp(a->argv[i], "-v"))
+			po.verbose = true;
+		else if (nr == 2)
+			return cmd_usage(&cmd_show);
+		else
+			words[nr++] = a->argv[i];
+	}
+	if (!nr)
+		return list_panes(o);
+	const struct pane *p = pane_find(words[0]);
+	if (!p)
+		return unknown_pane(words[0]);
+	if (nr == 2)
+		TRY(pane_index(sh, p, words[1], &po.index));
+	else if (p->arg && *p->arg != '[')
+		return err_new(ERR_USAGE, "usage: show %s %s", p->name, p->arg);
+
+	struct snap_request req = shell_snap_request(p->needs);
+	uint64_t addr = (uint64_t)po.index;
+	if (p->needs & SNAP_WHY) {
+		req.why = &addr;
+		req.nr_why = 1;
+	}
+	if (p->needs & SNAP_PEEK) {
+		req.peek.vaddr = addr;
+		req.peek.len = PEEK_BYTES;
+	}
+	return render(sh, p, &req, &po, o);
+}
+
+/* `show ppb 3` goes on with `show ppb 4`. */
+static char *show_repeat(const struct shell *sh, const struct args *a)
+{
+	const struct pane *p = a->argc == 2 ? pane_find(a->argv[0]) : NULL;
+	char *line, *joined;
+	uint64_t n;
+
+	(void)sh;
+	if (p && p->arg && !strstr(p->arg, "ADDR")) {
+		struct err *e = arg_uint(a->argv[1], "number", 1u << 30, &n);
+
+		if (!e)
+			return asprintf(&line, "show %s %" PRIu64, p->name, n + 1) < 0 ? NULL : line;
+		err_free(e);
+	}
+	joined = args_join(a, 0);
+	if (!joined || asprintf(&line, "show %s", joined) < 0)
+		line = NULL;
+	free(joined);
+	return line;
+}
+
+const struct cmd_entry cmd_show = {
+	.name = "show",
+	.aliases = "sh i info",
+	.group = GROUP_LOOK,
+	.args = { 0, 3, comp_pane },
+	.usage = "[-v] [NAME [N|ADDR]]",
+	.summary = "look at a structure; alone: list what there is",
+	.help = "Names can be shortened.  VMAs are named by number or by an address in them, pipe buffers\n"
+		"by number.  -v shows everything of what is otherwise summed up.  Enter goes on with\n"
+		"the next number.  Works on a snapshot opened with `open` as on the live target.",
+	.examples = (const struct cmd_example[]){
+		{ "show", "what can be shown", "" },
+		{ "show pipeline", "the whole dump at a glance", "attach %P; step 2" },
+		{ "show vmas", "the mappings", "attach %P" },
+		{ "show vmas $sp", "the stack, all that is known of it", "attach %P" },
+		{ "show ppb 0", "the first pipe buffer, planned and real", "attach %P; until xfer" },
+		{ "show iovs | wc -l", "", "attach %P; until drain" },
+		{ "show caps > %D/caps.txt", "what this kernel allows, into a file", "" },
+		{ 0 } },
+	.repeat = show_repeat,
+	.exec = show_exec,
+};
+
+static bool snapshot_has_why(const Stepdump__Snapshot *s, uint64_t addr)
+{
+	for (size_t i = 0; i < s->n_whys; i++) {
+		if (s->whys[i]->vaddr == (addr & ~0xfffull))
+			return true;
+	}
+	return false;
+}
+
+static struct err *why_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	struct snap_request req = shell_snap_request(SNAP_TARGET | SNAP_WHY | SNAP_VMAS);
+	struct pane_opts po = pane_opts(sh);
+	uint64_t *addrs = calloc(a->argc, sizeof(*addrs));
+	struct err *e = addrs ? NULL : err_nomem();
+
+	if (!sh->opened && !session_has_target(sh->session))
+		e = err_hint(err_new(ERR_STATE, "why: no target is attached"),
+			     "`attach PID` or `run PROGRAM`");
+	for (unsigned i = 0; !e && i < a->argc; i++) {
+		e = arg_addr(sh, a->argv[i], &addrs[i]);
+		if (!e && sh->opened && !snapshot_has_why(sh->opened, addrs[i]))
+			e = err_hint(err_new(ERR_STATE, "the saved snapshot does not say why %" PRIx64,
+					     addrs[i]),
+				     "its verdict is in `show pages`");
+	}
+	if (!e) {
+		req.why = addrs;
+		req.nr_why = a->argc;
+		e = render(sh, pane_find("why"), &req, &po, o);
+	}
+	free(addrs);
+	return e;
+}
+
+const struct cmd_entry cmd_why = {
+	.name = "why",
+	.aliases = "w",
+	.group = GROUP_LOOK,
+	.args = { 1, ARGS_MANY, comp_addr },
+	.usage = "ADDR...",
+	.summary = "what becomes of a page, by which rule, and who holds it",
+	.help = "ADDR is hex, with or without 0x, or $ip or $sp of the first thread, with +N or -N (hex).\n"
+		"Works at any time after attach: what has not been scanned is judged on the spot.",
+	.examples = (const struct cmd_example[]){
+		{ "why $sp", "the page under the stack pointer", "attach %P" },
+		{ "why $sp $ip", "several", "attach %P" },
+		{ "why 7f3a41c0c000", "", NULL },
+		{ 0 } },
+	.exec = why_exec,
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* snap save, open, close: snapshots in files */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/snapfile.h"
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+
+static struct err *snap_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	struct snap_request req = snap_request_all();
+	Stepdump__Snapshot *s;
+
+	if (strcmp(a->argv[0], "save"))
+		return cmd_usage(&cmd_snap);
+	req.runs_end = UINT64_MAX;
+	TRY(shell_snap(sh, &req, &s));
+	struct err *e = snapfile_save(a->argv[1], s);
+	if (!e)
+		out_printf(o, "saved %s\n", a->argv[1]);
+	shell_snap_free(sh, s);
+	return e;
+}
+
+const struct cmd_entry cmd_snap = {
+	.name = "snap",
+	.group = GROUP_LOOK,
+	.args = { 2, 2, comp_snap },
+	.usage = "save FILE",
+	.summary = "save what is known of the session",
+	.help = "The file holds every structure and the verdicts of all pages, not the memory itself.\n"
+		"`open FILE` or `stepdump -S FILE` looks at it, on any machine.",
+	.examples = (const struct cmd_example[]){
+		{ "snap save %D/a.snap", "", "attach %P; step 2" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = snap_exec,
+};
+
+static void close_opened(struct shell *sh)
+{
+	if (sh->opened)
+		stepdump__snapshot__free_unpacked(sh->opened, NULL);
+	free(sh->opened_path);
+	sh->opened = NULL;
+	sh->opened_path = NULL;
+}
+
+static struct err *open_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	Stepdump__Snapshot *s;
+	char *path = strdup(a->argv[0]);
+
+	if (!path)
+		return err_nomem();
+	struct err *e = snapfile_load(path, &s);
+	if (e) {
+		free(path);
+		return e;
+	}
+	close_opened(sh);
+	sh->opened = s;
+	sh->opened_path = path;
+	out_printf(o, "opened %s", path);
+	if (s->target && s->target->has_pid)
+		out_printf(o, ": %u %s", s->target->pid, s->target->comm ? s->target->comm : "");
+	if (s->cursor)
+		out_printf(o, ", %s", phase_name(s->cursor->phase));
+	if (s->host)
+		out_printf(o, ", on %s", s->host);
+	out_printf(o, "\n");
+	return NULL;
+}
+
+const struct cmd_entry cmd_open = {
+	.name = "open",
+	.group = GROUP_LOOK,
+	.args = { 1, 1, comp_file },
+	.usage = "FILE",
+	.summary = "look at a saved snapshot, read-only",
+	.help = "`show` and `why` then tell about the file; what runs or changes something is refused\n"
+		"until `close`.  An attached target stays as it is meanwhile.",
+	.examples = (const struct cmd_example[]){
+		{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = open_exec,
+};
+
+static struct err *close_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	(void)a;
+	(void)o;
+	if (!sh->opened)
+		return err_new(ERR_STATE, "no saved snapshot is open");
+	close_opened(sh);
+	return NULL;
+}
+
+const struct cmd_entry cmd_close = {
+	.name = "close",
+	.group = GROUP_LOOK,
+	.args = { 0, 0, NULL },
+	.usage = "",
+	.summary = "go back from a saved snapshot to the live session",
+	.help = "See `open`.",
+	.examples = (const struct cmd_example[]){
+		{ "close", "", "attach %P; snap save %D/c.snap; open %D/c.snap" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = close_exec,
+};

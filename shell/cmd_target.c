@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* attach, run, detach, kill, rescue */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+#include "shell/format.h"
+#include "views/panes.h"
+
+#define TARGET_PARTS (SNAP_TARGET | SNAP_TRACKER)
+
+/* "attached 4242 redis-server: 5 threads frozen, 41 VMAs, 48.0M resident" */
+static struct err *tell_attached(struct shell *sh, const char *verb, struct out *o)
+{
+	struct snap_request req = shell_snap_request(TARGET_PARTS);
+	Stepdump__Snapshot *s;
+	char rss[24];
+
+	sh->gone_told = false;
+	sh->x.valid = false;
+	TRY(shell_snap(sh, &req, &s));
+	const Stepdump__Target *t = s->target;
+	if (t) {
+		out_message(o, &t->base);
+		format_bytes(t->rss_bytes, rss, sizeof(rss));
+		out_printf(o, "%s %u %s: %u thread%s frozen, %u VMAs, %s resident", verb, t->pid,
+			   t->comm ? t->comm : "", t->nr_threads, t->nr_threads == 1 ? "" : "s",
+			   t->nr_vmas, rss);
+		if (s->tracker && s->tracker->kind)
+			out_printf(o, "; dirty tracking: %s", s->tracker->kind);
+		out_printf(o, "\n");
+	}
+	shell_snap_free(sh, s);
+	return NULL;
+}
+
+static struct err *attach_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	uint64_t pid;
+
+	TRY(arg_uint(a->argv[0], "pid", INT32_MAX, &pid));
+	if (!pid)
+		return err_new(ERR_USAGE, "0 is not a pid");
+	TRY(session_attach(sh->session, (pid_t)pid));
+	return tell_attached(sh, "attached", o);
+}
+
+const struct cmd_entry cmd_attach = {
+	.name = "attach",
+	.aliases = "at",
+	.group = GROUP_TARGET,
+	.args = { 1, 1, comp_pid },
+	.usage = "PID",
+	.summary = "freeze a process and collect its mappings",
+	.help = "All threads of the process stop; nothing in it is changed: the parasite goes in with\n"
+		"the first `step`.  `detach`, `quit`, the end of the input and signals let it go on as\n"
+		"if nothing had been.  Tab completes pids, own processes first; a name works too.",
+	.examples = (const struct cmd_example[]){
+		{ "attach %P", "the process with that pid", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.exec = attach_exec,
+};
+
+static struct err *run_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	pid_t pid;
+
+	TRY(session_launch(sh->session, a->argv, &pid));
+	return tell_attached(sh, "started", o);
+}
+
+const struct cmd_entry cmd_run = {
+	.name = "run",
+	.aliases = "r",
+	.group = GROUP_TARGET,
+	.args = { 1, ARGS_MANY, comp_file },
+	.usage = "PROGRAM [ARG]...",
+	.summary = "start a program and attach to it",
+	.help = "The program gets a session of its own and /dev/null as standard input, is looked up in\n"
+		"PATH, and is attached as soon as it runs.  It stays alive when stepdump ends.",
+	.examples = (const struct cmd_example[]){
+		{ "run sleep 1000", "a target to play with", NULL },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_MUTATES,
+	.exec = run_exec,
+};
+
+static struct err *detach_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	int pid = (int)session_pid(sh->session);
+
+	(void)a;
+	TRY(session_detach(sh->session));
+	sh->gone_told = false;
+	out_member(o, "pid", json_object_new_int(pid));
+	out_printf(o, "detached from %d\n", pid);
+	return NULL;
+}
+
+const struct cmd_entry cmd_detach = {
+	.name = "detach",
+	.group = GROUP_TARGET,
+	.args = { 0, 0, NULL },
+	.usage = "",
+	.summary = "put the target back as it was and let it go",
+	.help = "A dump that is under way is aborted, the parasite removed, registers, protections and\n"
+		"signals are as before; a target that ran runs on, a stopped one stays stopped\n"
+		"(`set leave-stopped on` stops it in any case).",
+	.examples = (const struct cmd_example[]){
+		{ "detach", "", "attach %P; step" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
+	.exec = detach_exec,
+};
+
+static struct err *kill_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	int pid = (int)session_pid(sh->session);
+
+	(void)a;
+	TRY(session_kill(sh->session));
+	sh->gone_told = true; /* no news */
+	out_member(o, "pid", json_object_new_int(pid));
+	out_printf(o, "killed %d\n", pid);
+	return NULL;
+}
+
+const struct cmd_entry cmd_kill = {
+	.name = "kill",
+	.group = GROUP_TARGET,
+	.args = { 0, 0, NULL },
+	.usage = "",
+	.summary = "end the target with SIGKILL",
+	.help = "The only command that ends a target; leaving stepdump never does.",
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
+	.exec = kill_exec,
+};
+
+static struct err *rescue_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	uint64_t pid;
+	char *report;
+
+	TRY(arg_uint(a->argv[0], "pid", INT32_MAX, &pid));
+	TRY(session_rescue(sh->session, (pid_t)pid, &report));
+	out_member(o, "report", json_object_new_string(report));
+	out_printf(o, "%s", *report ? report : "nothing to rescue\n");
+	if (*report && report[strlen(report) - 1] != '\n')
+		out_printf(o, "\n");
+	free(report);
+	return NULL;
+}
+
+const struct cmd_entry cmd_rescue = {
+	.name = "rescue",
+	.group = GROUP_TARGET,
+	.args = { 1, 1, comp_pid },
+	.usage = "PID",
+	.summary = "remove what a killed dumper left in a process",
+	.help = "Looks for the mapping of a parasite and for a journal of borrowed registers, puts both\n"
+		"right and says what it found.  The process must not be attached.",
+	.examples = (const struct cmd_example[]){
+		{ "rescue %P", "", "" },
+		{ 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_MUTATES,
+	.exec = rescue_exec,
+};

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* x: bytes of the target, of the pipes or of the staged image */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+#include "views/panes.h"
+
+#define DEFAULT_COUNT 64
+#define MAX_BYTES (1u << 20) /* of one peek */
+#define ROW 16
+
+/* "4w", "16", "gx": a count and a unit, in gdb's letters; the x of "4gx" is what we do anyway. */
+static struct err *parse_mod(const char *mod, struct x_state *x)
+{
+	static const char units[] = "bhwg";
+	const char *p = mod, *u;
+	char *end;
+
+	if (isdigit((unsigned char)*p)) {
+		unsigned long n = strtoul(p, &end, 10);
+
+		if (!n || n > MAX_BYTES)
+			return err_new(ERR_USAGE, "the count of x is from 1 to %u", MAX_BYTES);
+		x->count = (uint32_t)n;
+		p = end;
+	}
+	for (; *p; p++) {
+		u = strchr(units, *p);
+		if (u)
+			x->unit = 1u << (u - units);
+		else if (*p != 'x')
+			return err_hint(err_new(ERR_USAGE, "x/%s: \"%c\" is no unit", mod, *p),
+					"b, h, w and g are 1, 2, 4 and 8 bytes");
+	}
+	return NULL;
+}
+
+static struct err *parse_source(const char *text, char *buf, size_t len)
+{
+	static const char *const names[] = { "target", "pipe", "image" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (*text && !strncmp(names[i], text, strlen(text))) {
+			snprintf(buf, len, "%s", names[i]);
+			return NULL;
+		}
+	}
+	return err_hint(err_new(ERR_USAGE, "\"%s\" holds no pages", text), "target, pipe or image");
+}
+
+static uint64_t load(const uint8_t *p, uint32_t unit)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, p, unit); /* target and we have the same byte order */
+	return v;
+}
+
+/* "7f3a41c0c000  6c 69 62 63  libc" */
+static void print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n, uint32_t unit)
+{
+	out_printf(o, "%012" PRIx64 " ", addr);
+	for (size_t i = 0; i < ROW; i += unit) {
+		if (i + unit <= n)
+			out_printf(o, " %0*" PRIx64, (int)unit * 2, load(p + i, unit));
+		else
+			out_printf(o, " %*s", (int)unit * 2, "");
+		if (unit == 1 && i == ROW / 2 - 1)
+			out_printf(o, " ");
+	}
+	out_printf(o, "  ");
+	for (size_t i = 0; i < n; i++)
+		out_printf(o, "%c", p[i] >= 0x20 && p[i] < 0x7f ? p[i] : '.');
+	out_printf(o, "\n");
+}
+
+static struct err *dump(struct shell *sh, const struct x_state *x, struct out *o, uint64_t *next_ret)
+{
+	struct snap_request req = shell_snap_request(SNAP_PEEK);
+	Stepdump__Snapshot *s;
+	struct err *e = NULL;
+
+	req.peek.vaddr = x->next;
+	req.peek.len = x->count * x->unit;
+	req.peek_source = x->source;
+	TRY(snap_take(sh->session, &req, &s));
+	const Stepdump__Peek *p = s->n_peeks ? s->peeks[0] : NULL;
+	if (!p || !p->data.len) {
+		e = err_vaddr(err_new(ERR_STATE, "cannot read %" PRIx64 " from the %s: %s", x->next,
+				      x->source, p && p->error ? p->error : "nothing there"),
+			      x->next);
+	} else {
+		out_message(o, &p->base);
+		for (size_t i = 0; i < p->data.len; i += ROW)
+			print_row(o, x->next + i, p->data.data + i,
+				  p->data.len - i < ROW ? p->data.len - i : ROW, x->unit);
+		if (p->error)
+			out_printf(o, "(short: %s)\n", p->error);
+		*next_ret = x->next + p->data.len;
+	}
+	stepdump__snapshot__free_unpacked(s, NULL);
+	return e;
+}
+
+static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	struct x_state x = sh->x;
+
+	if (!x.valid || a->argc) {
+		x.count = DEFAULT_COUNT;
+		x.unit = 1;
+		strcpy(x.source, "target");
+	}
+	if (a->mod)
+		TRY(parse_mod(a->mod, &x));
+	if ((uint64_t)x.count * x.unit > MAX_BYTES)
+		return err_new(ERR_USAGE, "x shows at most %u bytes at once", MAX_BYTES);
+	if (a->argc)
+		TRY(arg_addr(sh, a->argv[0], &x.next));
+	else if (!x.valid)
+		return cmd_usage(&cmd_x);
+	if (a->argc > 1)
+		TRY(parse_source(a->argv[1], x.source, sizeof(x.source)));
+	TRY(dump(sh, &x, o, &x.next));
+	x.valid = true;
+	sh->x = x;
+	return NULL;
+}
+
+static char *x_repeat(const struct shell *sh, const struct args *a)
+{
+	(void)sh;
+	(void)a;
+	return strdup("x"); /* which goes on where it stopped, in the same way */
+}
+
+const struct cmd_entry cmd_x = {
+	.name = "x",
+	.group = GROUP_LOOK,
+	.args = { 0, 2, comp_x },
+	.usage = "[/N[b|h|w|g]] ADDR [target|pipe|image]",
+	.summary = "bytes of the target, of a pipe or of the staged image",
+	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g), 64 bytes if not said.  Enter, or x alone,\n"
+		"goes on where it stopped.  With `pipe` and `image` the same address is looked up in what\n"
+		"was drained or staged, so the three can be compared.  ADDR as for `why`.",
+	.examples = (const struct cmd_example[]){
+		{ "x $sp", "64 bytes at the stack pointer", "attach %P" },
+		{ "x/8g $sp", "8 words of 8 bytes", "attach %P" },
+		{ "x/16b $sp image", "the same bytes in the staged image", "attach %P; continue" },
+		{ 0 } },
+	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MOD,
+	.repeat = x_repeat,
+	.exec = x_exec,
+};

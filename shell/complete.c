@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/complete.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shell/dispatch.h"
+#include "shell/topics.h"
+#include "views/panes.h"
+
+#define MAX_VMAS_OFFERED 512
+
+/* Memory exhaustion loses a candidate: not worth an error path. */
+static void add_always(struct complist *l, const char *text, const char *desc)
+{
+	struct candidate_item *v;
+
+	for (size_t i = 0; i < l->nr; i++) {
+		if (!strcmp(l->v[i].text, text))
+			return;
+	}
+	v = realloc(l->v, (l->nr + 1) * sizeof(*v));
+	if (!v)
+		return;
+	l->v = v;
+	v[l->nr].text = strdup(text);
+	v[l->nr].desc = desc ? strdup(desc) : NULL;
+	if (v[l->nr].text)
+		l->nr++;
+}
+
+void complist_add(struct complist *l, const struct cword *w, const char *text, const char *desc)
+{
+	if (!strncmp(text, w->text, strlen(w->text)))
+		add_always(l, text, desc);
+}
+
+void complist_deinit(struct complist *l)
+{
+	for (size_t i = 0; i < l->nr; i++) {
+		free(l->v[i].text);
+		free(l->v[i].desc);
+	}
+	free(l->v);
+	memset(l, 0, sizeof(*l));
+}
+
+static void add_words(struct complist *l, const struct cword *w, const char *const *words)
+{
+	for (; *words; words++)
+		complist_add(l, w, *words, NULL);
+}
+
+/* The parts of "on|off". */
+static void add_alternatives(struct complist *l, const struct cword *w, const char *values)
+{
+	char *copy = strdup(values), *save = NULL;
+
+	for (char *s = copy ? strtok_r(copy, "|", &save) : NULL; s; s = strtok_r(NULL, "|", &save))
+		complist_add(l, w, s, NULL);
+	free(copy);
+}
+
+static void comp_command(const struct shell *sh, const struct cword *w, struct complist *l)
+{
+	for (const struct cmd_entry *const *c = cmd_table; *c; c++)
+		complist_add(l, w, (*c)->name, (*c)->summary);
+	for (size_t i = 0; i < sh->aliases.nr; i++)
+		complist_add(l, w, sh->aliases.v[i].name, sh->aliases.v[i].text);
+}
+
+void comp_command_or_topic(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	if (w->argn)
+		return;
+	comp_command(sh, w, l);
+	for (const struct help_topic *t = help_topics; t->name; t++)
+		complist_add(l, w, t->name, t->summary);
+}
+
+/* ---- what the session knows ------------------------------------------------ */
+
+static Stepdump__Snapshot *look(struct shell *sh, uint32_t needs)
+{
+	struct snap_request req = shell_snap_request(needs);
+	Stepdump__Snapshot *s = NULL;
+
+	if (needs & SNAP_VMAS)
+		req.vma_nr = MAX_VMAS_OFFERED;
+	err_free(shell_snap(sh, &req, &s)); /* no snapshot: nothing to offer */
+	return s;
+}
+
+static void add_number(struct complist *l, const struct cword *w, uint64_t n, const char *desc)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, n);
+	complist_add(l, w, text, desc);
+}
+
+static void add_vmas(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	Stepdump__Snapshot *s = look(sh, SNAP_VMAS);
+
+	for (size_t i = 0; s && i < s->n_vmas && i < MAX_VMAS_OFFERED; i++) {
+		const Stepdump__Vma *v = s->vmas[i];
+		char text[24], desc[160];
+
+		snprintf(text, sizeof(text), "%" PRIx64, v->start);
+		snprintf(desc, sizeof(desc), "%s %s %s", v->prot, v->kind, v->name ? v->name : "");
+		complist_add(l, w, text, desc);
+	}
+	shell_snap_free(sh, s);
+}
+
+void comp_addr(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	complist_add(l, w, "$ip", "where the first thread stopped");
+	complist_add(l, w, "$sp", "its stack pointer");
+	add_vmas(sh, w, l);
+}
+
+void comp_x(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	static const char *const sources[] = { "target", "pipe", "image", NULL };
+
+	if (w->argn == 0)
+		comp_addr(sh, w, l);
+	else if (w->argn == 1)
+		add_words(l, w, sources);
+}
+
+static void add_ppbs(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	Stepdump__Snapshot *s = look(sh, SNAP_PAGE_PIPE);
+
+	for (size_t i = 0; s && s->page_pipe && i < s->page_pipe->n_ppbs; i++) {
+		char desc[64];
+
+		snprintf(desc, sizeof(desc), "%u pages", s->page_pipe->ppbs[i]->pages_in);
+		add_number(l, w, s->page_pipe->ppbs[i]->index, desc);
+	}
+	shell_snap_free(sh, s);
+}
+
+static void add_shmids(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	Stepdump__Snapshot *s = look(sh, SNAP_SHMEM);
+
+	for (size_t i = 0; s && i < s->n_shmem; i++)
+		add_number(l, w, s->shmem[i]->shmid, s->shmem[i]->name);
+	shell_snap_free(sh, s);
+}
+
+void comp_pane(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	if (w->argn == 0) {
+		for (const struct pane *p = panes; p->name; p++)
+			complist_add(l, w, p->name, p->summary);
+		return;
+	}
+	const struct pane *p = pane_find(w->argv[0]);
+	if (!p || !p->arg || w->argn > 1)
+		return;
+	if (strstr(p->name, "vma"))
+		add_vmas(sh, w, l);
+	else if (p->needs & SNAP_SHMEM)
+		add_shmids(sh, w, l);
+	else if (p->needs & SNAP_PAGE_PIPE)
+		add_ppbs(sh, w, l);
+}
+
+void comp_break_number(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	Stepdump__Snapshot *s = look(sh, SNAP_BREAKPOINTS);
+
+	for (size_t i = 0; s && i < s->n_breakpoints; i++)
+		add_number(l, w, s->breakpoints[i]->number, s->breakpoints[i]->where);
+	shell_snap_free(sh, s);
+}
+
+void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	static const char *const fields[] = { "ppb", "vma", "chunk", "shmem", NULL };
+	const char *last = w->argn ? w->argv[w->argn - 1] : "";
+
+	if (w->argn == 0) {
+		for (int p = STEPDUMP__PHASE__PREPARE; p <= STEPDUMP__PHASE__RESET; p++) {
+			if (p != STEPDUMP__PHASE__GATE)
+				complist_add(l, w, phase_name((Stepdump__Phase)p), "phase");
+		}
+		complist_add(l, w, "chunk", "chunk N begins");
+		complist_add(l, w, "fail", "any unit fails");
+		complist_add(l, w, "verdict", "a run with that verdict");
+		complist_add(l, w, "vma", "pmc-fill of that VMA begins");
+		if (*w->text) /* an address: when one is being typed */
+			add_vmas(sh, w, l);
+	} else if (!strcmp(last, "verdict")) {
+		for (int v = STEPDUMP__VERDICT__DUMP; v <= STEPDUMP__VERDICT__SHARED; v++)
+			complist_add(l, w, verdict_name((Stepdump__Verdict)v), NULL);
+	} else if (!strcmp(last, "vma") && w->argn == 1) {
+		add_vmas(sh, w, l);
+	} else if (!strcmp(last, "if")) {
+		add_words(l, w, fields);
+	} else if (w->argn == 1 && phase_from_name(last) >= 0) {
+		complist_add(l, w, "if", NULL);
+	} else {
+		for (int i = 0; fields[i]; i++) {
+			if (!strcmp(last, fields[i]) && w->argn > 1)
+				complist_add(l, w, "==", NULL);
+		}
+	}
+}
+
+static void add_set_names(const struct opt_desc *d, const struct cword *w, struct complist *l)
+{
+	for (; d->name; d++)
+		complist_add(l, w, d->name, d->summary);
+}
+
+void comp_set(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	const struct opt_desc *d;
+
+	(void)sh;
+	if (w->argn == 0) {
+		add_set_names(opt_descs, w, l);
+		add_set_names(setting_descs, w, l);
+		return;
+	}
+	d = opt_find(w->argv[0]);
+	if (!d)
+		d = opt_find_in(setting_descs, w->argv[0]);
+	if (!d || w->argn > 1)
+		return;
+	if (d->type == OPT_STRING)
+		l->dirs = true;
+	else if (d->type != OPT_UINT)
+		add_alternatives(l, w, d->values);
+}
+
+void comp_dir(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	(void)sh;
+	l->dirs = w->argn == 0;
+}
+
+void comp_file(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	(void)sh;
+	(void)w;
+	l->files = true;
+}
+
+void comp_snap(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	(void)sh;
+	if (w->argn == 0)
+		complist_add(l, w, "save", NULL);
+	l->files = w->argn == 1;
+}
+
+/* ---- processes --------------------------------------------------------------- */
+
+struct process {
+	long pid;
+	bool own;
+	char comm[32];
+};
+
+static bool read_process(const char *name, struct process *ret)
+{
+	char path[300];
+	struct stat st;
+
+	if (!isdigit((unsigned char)*name))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%s", name);
+	if (stat(path, &st) < 0)
+		return false;
+	ret->pid = strtol(name, NULL, 10);
+	ret->own = st.st_uid == getuid();
+	snprintf(path, sizeof(path), "/proc/%s/cmdline", name);
+	FILE *f = fopen(path, "re");
+	int first = f ? fgetc(f) : EOF;
+	if (f)
+		fclose(f);
+	if (first == EOF) /* a kernel thread or a zombie: it cannot be attached */
+		return false;
+	snprintf(path, sizeof(path), "/proc/%s/comm", name);
+	f = fopen(path, "re");
+	bool ok = f && fgets(ret->comm, sizeof(ret->comm), f);
+	if (f)
+		fclose(f);
+	ret->comm[strcspn(ret->comm, "\n")] = '\0';
+	return ok && ret->pid != (long)getpid();
+}
+
+/* Own processes first, the youngest pid on top. */
+static int by_owner(const void *a, const void *b)
+{
+	const struct process *p = a, *q = b;
+
+	if (p->own != q->own)
+		return p->own ? -1 : 1;
+	return p->pid > q->pid ? -1 : p->pid < q->pid;
+}
+
+void comp_pid(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	DIR *d = w->argn ? NULL : opendir("/proc");
+	struct process *v = NULL;
+	size_t nr = 0;
+
+	(void)sh;
+	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+		struct process p, *grown;
+
+		if (!read_process(e->d_name, &p))
+			continue;
+		grown = realloc(v, (nr + 1) * sizeof(*v));
+		if (!grown)
+			break;
+		v = grown;
+		v[nr++] = p;
+	}
+	if (d)
+		closedir(d);
+	if (nr)
+		qsort(v, nr, sizeof(*v), by_owner);
+	for (size_t i = 0; i < nr; i++) {
+		char text[24];
+
+		snprintf(text, sizeof(text), "%ld", v[i].pid);
+		/* A name may be typed in place of the number. */
+		if (!strncmp(v[i].comm, w->text, strlen(w->text)))
+			add_always(l, text, v[i].comm);
+		else
+			complist_add(l, w, text, v[i].comm);
+	}
+	free(v);
+}
+
+/* ---- a whole line -------------------------------------------------------------- */
+
+static void complete_words(struct shell *sh, const char *line, struct line *words, struct complist *l)
+{
+	struct cword w = { .text = words->argv[words->argc - 1] };
+	struct resolved r;
+
+	if (words->argc == 1) {
+		if (!strchr(w.text, '/'))
+			comp_command(sh, &w, l);
+		return;
+	}
+	w.argn = words->argc - 2;
+	w.argv = words->argv + 1;
+	struct err *e = line_resolve(cmd_table, &sh->aliases, line, &r);
+	if (e) {
+		err_free(e);
+		return;
+	}
+	if (r.cmd && r.cmd->args.complete)
+		r.cmd->args.complete(sh, &w, l);
+	resolved_deinit(&r);
+}
+
+void complete_line(struct shell *sh, const char *line, size_t point, struct complist *ret)
+{
+	struct complist l = { 0 };
+	struct line words;
+	bool tail;
+	struct err *e = line_split_partial(line, point, &words, &tail);
+
+	if (e) {
+		err_free(e);
+	} else {
+		if (tail)
+			l.files = true;
+		else
+			complete_words(sh, line, &words, &l);
+		line_deinit(&words);
+	}
+	*ret = l;
+}

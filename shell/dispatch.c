@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/dispatch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/json.h"
+
+#define MAX_ALIAS_HOPS 16
+#define MAX_DEPTH 16
+
+void resolved_deinit(struct resolved *r)
+{
+	free(r->text);
+	free(r->mod);
+	memset(r, 0, sizeof(*r));
+}
+
+/* Looks the word up; "x/4w" is x with a modifier if x takes one. */
+static struct err *lookup_with_mod(const struct cmd_entry *const *table,
+				   const struct alias_list *aliases, struct resolved *r,
+				   const struct user_alias **alias_ret)
+{
+	const char *slash = memchr(r->text, '/', r->word_len);
+
+	*alias_ret = NULL;
+	if (slash && slash > r->text) {
+		size_t len = (size_t)(slash - r->text);
+		struct err *e = cmd_lookup(table, aliases, r->text, len, &r->cmd, alias_ret);
+
+		if (!e && r->cmd && r->cmd->flags & CMD_MOD) {
+			r->mod = strndup(slash + 1, r->word_len - len - 1);
+			return r->mod ? NULL : err_nomem();
+		}
+		err_free(e);
+	}
+	return cmd_lookup(table, aliases, r->text, r->word_len, &r->cmd, alias_ret);
+}
+
+static struct err *resolve(const struct cmd_entry *const *table, const struct alias_list *aliases,
+			   struct resolved *r)
+{
+	for (int hops = 0;; hops++) {
+		const struct user_alias *alias;
+		char *text;
+
+		r->word_len = line_command_len(r->text);
+		if (!r->word_len) {
+			r->cmd = NULL;
+			return *r->text == '|' || *r->text == '>'
+				       ? err_new(ERR_USAGE, "no command before %c", *r->text)
+				       : NULL;
+		}
+		TRY(lookup_with_mod(table, aliases, r, &alias));
+		if (r->cmd)
+			return NULL;
+		if (hops == MAX_ALIAS_HOPS)
+			return err_new(ERR_USAGE, "alias \"%s\" goes round in a circle", alias->name);
+		if (asprintf(&text, "%s%s", line_skip_blanks(alias->text), r->text + r->word_len) < 0)
+			return err_nomem();
+		free(r->text);
+		r->text = text;
+	}
+}
+
+struct err *line_resolve(const struct cmd_entry *const *table, const struct alias_list *aliases,
+			 const char *text, struct resolved *ret)
+{
+	struct resolved r = { .text = strdup(line_skip_blanks(text)) };
+	struct err *e = r.text ? resolve(table, aliases, &r) : err_nomem();
+
+	if (e) {
+		resolved_deinit(&r);
+		return e;
+	}
+	*ret = r;
+	return NULL;
+}
+
+/* A raw command has one argument, the rest of the line, or none. */
+static struct err *parse_raw(const struct resolved *r, struct line *ret)
+{
+	struct line l = { 0 };
+	const char *rest = line_skip_blanks(r->text + r->word_len);
+	size_t len = strlen(rest);
+
+	while (len && strchr(" \t\r\n", rest[len - 1]))
+		len--;
+	l.argv = calloc(3, sizeof(*l.argv));
+	if (l.argv) {
+		l.argv[0] = strdup(r->cmd->name);
+		l.argv[1] = len ? strndup(rest, len) : NULL;
+	}
+	if (!l.argv || !l.argv[0] || (len && !l.argv[1])) {
+		free(l.argv);
+		return err_nomem();
+	}
+	l.argc = len ? 2 : 1;
+	*ret = l;
+	return NULL;
+}
+
+/* What the flags of the entry promise, so that no command begins with "is there a target?". */
+static struct err *check_flags(struct shell *sh, const struct cmd_entry *c)
+{
+	unsigned live = CMD_LIVE | CMD_NEEDS_TARGET | CMD_NEEDS_PIPELINE | CMD_MUTATES;
+
+	if (sh->opened && c->flags & live)
+		return err_hint(err_new(ERR_STATE, "%s: a saved snapshot is open, it can only be looked at",
+					c->name),
+				"`close` goes back to the live session");
+	if (sh->readonly && c->flags & CMD_MUTATES)
+		return err_hint(err_new(ERR_STATE, "%s: stepdump was started with --readonly", c->name),
+				"attach, show, why and x work");
+	if (c->flags & (CMD_NEEDS_TARGET | CMD_NEEDS_PIPELINE) && !session_has_target(sh->session))
+		return err_hint(err_new(ERR_STATE, "%s: no target is attached", c->name),
+				"`attach PID` or `run PROGRAM`");
+	if (c->flags & CMD_NEEDS_PIPELINE && !session_has_pipeline(sh->session))
+		return err_hint(err_new(ERR_STATE, "%s: no dump is under way", c->name),
+				"`step` begins one");
+	return NULL;
+}
+
+static json_object *error_to_json(struct shell *sh, const struct err *e)
+{
+	Stepdump__Error m = STEPDUMP__ERROR__INIT;
+	char state[256] = "";
+
+	m.code = (char *)err_code_name(e->code);
+	m.message = e->msg;
+	m.has_sys_errno = e->sys_errno != 0;
+	m.sys_errno = e->sys_errno;
+	m.errno_name = e->sys_errno ? (char *)err_errno_name(e->sys_errno) : NULL;
+	m.has_pid = e->pid != 0;
+	m.pid = (uint32_t)e->pid;
+	m.has_vaddr = e->has_vaddr;
+	m.vaddr = e->vaddr;
+	m.phase = (char *)e->phase;
+	m.hint = e->hint;
+	json_object *o = pb_to_json(&m.base);
+	if (sh->session && e->code != ERR_USAGE)
+		session_state_clause(sh->session, state, sizeof(state));
+	if (o && *state)
+		json_object_object_add(o, "state", json_object_new_string(state));
+	return o;
+}
+
+/* An error of a line that never got as far as having an output. */
+static void json_error_line(struct shell *sh, const char *text, const struct err *e)
+{
+	struct out o = { .f = stdout, .dest = stdout, .json = json_object_new_object() };
+	const char *p = line_skip_blanks(text);
+	char *name = strndup(p, line_command_len(p));
+
+	out_json_done(&o, name ? name : "", error_to_json(sh, e));
+	json_object_put(o.json);
+	free(name);
+	fflush(stdout);
+}
+
+static struct err *run(struct shell *sh, const struct resolved *r, const struct line *line,
+		       bool *told, char **repeat_ret)
+{
+	const struct cmd_entry *c = r->cmd;
+	struct args args = { line->argc - 1, line->argv + 1, r->mod };
+	struct out o;
+
+	if (args.argc < c->args.min || args.argc > c->args.max)
+		return cmd_usage(c);
+	TRY(check_flags(sh, c));
+	TRY(out_open(sh, line, c->flags & CMD_STREAMS, &o));
+	struct err *e = c->exec(sh, &args, &o);
+	if (o.json) {
+		out_json_done(&o, c->name, e ? error_to_json(sh, e) : NULL);
+		*told = true;
+	}
+	e = err_first(e, out_close(sh, &o));
+	if (!e && repeat_ret && !(c->flags & CMD_NO_REPEAT))
+		*repeat_ret = c->repeat ? c->repeat(sh, &args) : strdup(r->text);
+	return e;
+}
+
+static struct err *exec_line(struct shell *sh, const char *text, bool *told, char **repeat_ret)
+{
+	struct resolved r;
+	struct line line;
+
+	if (sh->depth >= MAX_DEPTH)
+		return err_new(ERR_USAGE, "`source` is nested more than %d deep", MAX_DEPTH);
+	TRY(line_resolve(cmd_table, &sh->aliases, text, &r));
+	struct err *e = NULL;
+	if (r.cmd) {
+		e = r.cmd->flags & CMD_RAW ? parse_raw(&r, &line) : line_parse(r.text, &line);
+		if (!e) {
+			e = run(sh, &r, &line, told, repeat_ret);
+			line_deinit(&line);
+		}
+	}
+	resolved_deinit(&r);
+	return e;
+}
+
+static struct err *exec_and_tell(struct shell *sh, const char *text, char **repeat_ret)
+{
+	bool told = false;
+	struct err *e = exec_line(sh, text, &told, repeat_ret);
+
+	if (e && sh->settings.json && !told)
+		json_error_line(sh, text, e);
+	return e;
+}
+
+struct err *shell_exec(struct shell *sh, const char *text)
+{
+	return exec_and_tell(sh, text, NULL);
+}
+
+struct err *shell_exec_typed(struct shell *sh, const char *text)
+{
+	char *repeat = NULL, *again = NULL;
+
+	if (!*line_skip_blanks(text)) {
+		if (!sh->repeat_line || !sh->settings.repeat)
+			return NULL;
+		again = strdup(sh->repeat_line); /* the command may replace what it was run from */
+		text = again;
+	}
+	struct err *e = text ? exec_and_tell(sh, text, &repeat) : err_nomem();
+	free(sh->repeat_line);
+	sh->repeat_line = repeat;
+	free(again);
+	return e;
+}

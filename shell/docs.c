@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/docs.h"
+
+#include "shell/argv.h"
+#include "shell/cmd.h"
+#include "shell/topics.h"
+#include "shell/version.h"
+#include "views/panes.h"
+
+static const char *const synopsis[] = {
+	"[OPTION]...",
+	"[OPTION]... -p PID",
+	"[OPTION]... -S FILE",
+	"[OPTION]... -- PROGRAM [ARG]...",
+	NULL,
+};
+
+static const struct {
+	const char *line, *what;
+} examples[] = {
+	{ "stepdump -p 4242", "attach, and come to a prompt" },
+	{ "stepdump -- sleep 1000", "start a program to play with" },
+	{ "stepdump -batch -p 4242 -ex 'commit dump/'", "one dump, no questions" },
+	{ "stepdump -batch --json -p 4242 -ex 'show vmas'", "for programs" },
+	{ "stepdump -S incident.snap", "look at what somebody saved" },
+};
+
+#define NR_EXAMPLES (sizeof(examples) / sizeof(examples[0]))
+
+void docs_usage(FILE *f)
+{
+	char name[40];
+
+	fprintf(f, "stepdump - step through a CRIU memory dump of a live process\n\n");
+	for (const char *const *s = synopsis; *s; s++)
+		fprintf(f, "%s stepdump %s\n", s == synopsis ? "usage:" : "      ", *s);
+	fprintf(f, "\n");
+	for (const struct argv_desc *d = argv_descs; d->name; d++) {
+		if (!d->what)
+			continue;
+		snprintf(name, sizeof(name), "%s%s %s", argv_dashes(d), d->name, d->arg ? d->arg : "");
+		fprintf(f, "  %-16s %s\n", name, d->what);
+	}
+	fprintf(f, "\n");
+	for (size_t i = 0; i < NR_EXAMPLES; i++)
+		fprintf(f, "  %-50s # %s\n", examples[i].line, examples[i].what);
+	fprintf(f, "\nExit status: 0 fine, 1 a command failed, 2 usage, 3 target gone or refused, 4 not\n"
+		   "supported here, 5 the target could not be restored, 128+N after signal N.\n");
+}
+
+/* Text for roff: a backslash, a leading dot or quote, and each minus sign are special. */
+static void roff(FILE *f, const char *text)
+{
+	bool start = true;
+
+	for (; *text; text++) {
+		if (start && (*text == '.' || *text == '\''))
+			fputs("\\&", f);
+		start = *text == '\n';
+		if (*text == '\\')
+			fputs("\\e", f);
+		else if (*text == '-')
+			fputs("\\-", f);
+		else
+			fputc(*text, f);
+	}
+}
+
+static void man_options(FILE *f)
+{
+	fprintf(f, ".SH OPTIONS\n");
+	for (const struct argv_desc *d = argv_descs; d->name; d++) {
+		if (!d->what)
+			continue;
+		fprintf(f, ".TP\n\\fB");
+		roff(f, argv_dashes(d));
+		fprintf(f, "%s\\fR", d->name);
+		if (d->arg)
+			fprintf(f, " \\fI%s\\fR", d->arg);
+		fprintf(f, "\n");
+		roff(f, d->what);
+		fprintf(f, "\n");
+	}
+}
+
+static void man_commands(FILE *f)
+{
+	fprintf(f, ".SH COMMANDS\nA command can be shortened as long as it is unique.\n");
+	for (enum cmd_group g = 0; g < NR_GROUPS; g++) {
+		fprintf(f, ".SS %s\n", cmd_group_name(g));
+		for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+			if ((*c)->group != g)
+				continue;
+			fprintf(f, ".TP\n\\fB%s\\fR ", (*c)->name);
+			roff(f, (*c)->usage);
+			if ((*c)->aliases)
+				fprintf(f, "  (short: %s)", (*c)->aliases);
+			fprintf(f, "\n");
+			roff(f, (*c)->summary);
+			fprintf(f, ".\n");
+			roff(f, (*c)->help);
+			fprintf(f, "\n");
+		}
+	}
+}
+
+static void man_rows(FILE *f, const char *name, const char *detail, const char *summary)
+{
+	fprintf(f, ".TP\n\\fB");
+	roff(f, name);
+	fprintf(f, "\\fR %s\n", detail ? detail : "");
+	roff(f, summary);
+	fprintf(f, "\n");
+}
+
+static void man_tables(FILE *f)
+{
+	fprintf(f, ".SH \"WHAT CAN BE SHOWN\"\n");
+	for (const struct pane *p = panes; p->name; p++)
+		man_rows(f, p->name, p->arg, p->summary);
+	fprintf(f, ".SH SETTINGS\n");
+	for (const struct opt_desc *d = opt_descs; d->name; d++)
+		man_rows(f, d->name, d->values, d->summary);
+	for (const struct opt_desc *d = setting_descs; d->name; d++)
+		man_rows(f, d->name, d->values, d->summary);
+	for (const struct help_topic *t = help_topics; t->name; t++) {
+		fprintf(f, ".SH \"");
+		for (const char *p = t->name; *p; p++)
+			fputc(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p, f);
+		fprintf(f, "\"\n.nf\n");
+		roff(f, t->text);
+		fprintf(f, ".fi\n");
+	}
+}
+
+void docs_man(FILE *f)
+{
+	fprintf(f, ".TH STEPDUMP 1 \"\" \"stepdump %s\"\n", STEPDUMP_VERSION);
+	fprintf(f, ".SH NAME\nstepdump \\- step through a CRIU memory dump of a live process\n");
+	fprintf(f, ".SH SYNOPSIS\n");
+	for (const char *const *s = synopsis; *s; s++) {
+		fprintf(f, "%s\\fBstepdump\\fR ", s == synopsis ? "" : ".br\n");
+		roff(f, *s);
+		fprintf(f, "\n");
+	}
+	fprintf(f, ".SH DESCRIPTION\n"
+		   "A debugger for checkpoints: it freezes a process and runs CRIU's memory dump over it one\n"
+		   "step at a time.  Between two steps every structure can be looked at.  Nothing is published\n"
+		   "and nothing in the process is changed for good before \\fBcommit\\fR; whatever way stepdump\n"
+		   "ends, the process goes on as before.\n");
+	man_options(f);
+	man_commands(f);
+	man_tables(f);
+	fprintf(f, ".SH ENVIRONMENT\n");
+	man_rows(f, "STEPDUMP_PAGER, PAGER", NULL, "shows what is longer than the screen; else less -FRX");
+	man_rows(f, "NO_COLOR", NULL, "if not empty: no colour");
+	man_rows(f, "COLUMNS", NULL, "width of output that goes into a file or a pipe");
+	fprintf(f, ".SH FILES\n");
+	man_rows(f, "$XDG_CONFIG_HOME/stepdump/rc", NULL, "commands run before the first prompt");
+	man_rows(f, "$XDG_STATE_HOME/stepdump/history", NULL, "what was typed");
+	fprintf(f, ".SH EXAMPLES\n.nf\n");
+	for (size_t i = 0; i < NR_EXAMPLES; i++) {
+		roff(f, examples[i].line);
+		fprintf(f, "    # %s\n", examples[i].what);
+	}
+	fprintf(f, ".fi\n.SH \"SEE ALSO\"\n.BR criu (8),\n.BR crit (1),\n.BR gdb (1)\n");
+}
+
+static void markdown_cell(FILE *f, const char *text)
+{
+	for (; *text; text++)
+		fprintf(f, "%s%c", *text == '|' ? "\\" : "", *text);
+}
+
+void docs_markdown(FILE *f)
+{
+	fprintf(f, "| command | short | what it does |\n|---|---|---|\n");
+	for (enum cmd_group g = 0; g < NR_GROUPS; g++) {
+		for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+			if ((*c)->group != g)
+				continue;
+			fprintf(f, "| `%s%s", (*c)->name, *(*c)->usage ? " " : "");
+			markdown_cell(f, (*c)->usage);
+			fprintf(f, "` | %s | %s |\n", (*c)->aliases ? (*c)->aliases : "",
+				(*c)->summary);
+		}
+	}
+}
+
+void docs_examples(FILE *f)
+{
+	for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+		for (const struct cmd_example *e = (*c)->examples; e && e->line; e++) {
+			if (e->setup)
+				fprintf(f, "%s\t%s\t%s\n", (*c)->name, e->setup, e->line);
+		}
+	}
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Documents made from the tables: what is not in a table is not documented twice. */
+#ifndef STEPDUMP_DOCS_H
+#define STEPDUMP_DOCS_H
+
+#include <stdio.h>
+
+void docs_usage(FILE *f);    /* --help */
+void docs_man(FILE *f);      /* stepdump.1 */
+void docs_markdown(FILE *f); /* the command table of the README */
+/* For the tests: "command TAB setup TAB line" for each example that runs. */
+void docs_examples(FILE *f);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shell/argv.h"
+#include "shell/cmd.h"
+#include "shell/docs.h"
+#include "shell/history.h"
+#include "shell/signals.h"
+#include "shell/version.h"
+
+/* Runs one of the lines that the command line stands for; true: go on. */
+static bool run_line(struct shell *sh, const char *line, int *status)
+{
+	signals_command(sh->session);
+	struct err *e = shell_exec(sh, line);
+	signals_command(NULL);
+	int code = err_exit_status(e);
+
+	report_error(sh, e);
+	report_gone(sh);
+	if (!code)
+		return !sh->quit && !signals_quit();
+	if (sh->interactive) /* the person sees it and goes on from there */
+		return true;
+	*status = code;
+	return false;
+}
+
+/* `command` with quoted words behind it. */
+static bool run_words(struct shell *sh, const char *command, char *const *words, int *status)
+{
+	char *line = strdup(command);
+	struct err *e = line ? NULL : err_nomem();
+
+	for (; !e && *words; words++)
+		e = line_add_quoted(&line, *words);
+	bool go_on = false;
+	if (e) {
+		*status = err_exit_status(e);
+		report_error(sh, e);
+	} else {
+		go_on = run_line(sh, line, status);
+	}
+	free(line);
+	return go_on;
+}
+
+static bool run_word(struct shell *sh, const char *command, const char *word, int *status)
+{
+	char *words[] = { (char *)word, NULL };
+
+	return run_words(sh, command, words, status);
+}
+
+static void run_rc(struct shell *sh)
+{
+	char *rc = xdg_path("XDG_CONFIG_HOME", ".config", "rc");
+	int status;
+
+	if (rc && access(rc, F_OK) == 0)
+		run_word(sh, "source", rc, &status);
+	free(rc);
+}
+
+static bool run_stdin(struct shell *sh, int *status)
+{
+	signals_command(sh->session);
+	struct err *e = shell_source(sh, "-");
+	signals_command(NULL);
+	*status = err_exit_status(e);
+	report_error(sh, e);
+	return !*status;
+}
+
+/* Everything up to the prompt; false: do not come to a prompt. */
+static bool run_script(struct shell *sh, const struct argv_options *o, int *status)
+{
+	if (sh->interactive)
+		run_rc(sh);
+	if (o->pid && !run_word(sh, "attach", o->pid, status))
+		return false;
+	if (o->snapshot && !run_word(sh, "open", o->snapshot, status))
+		return false;
+	if (o->program && !run_words(sh, "run", o->program, status))
+		return false;
+	for (size_t i = 0; i < o->nr_script; i++) {
+		const struct script_item *item = &o->script[i];
+
+		if (!(item->file ? run_word(sh, "source", item->text, status)
+				 : run_line(sh, item->text, status)))
+			return false;
+	}
+	return true;
+}
+
+static int run_session(struct shell *sh, const struct argv_options *o)
+{
+	int status = 0;
+	bool go_on = run_script(sh, o, &status);
+
+	if (go_on && sh->interactive) {
+		if (!sh->quiet)
+			notice(sh, "stepdump %s - `help` lists the commands, `attach PID` begins",
+			       STEPDUMP_VERSION);
+		shell_loop(sh);
+	} else if (go_on && !(o->batch && o->nr_script)) {
+		run_stdin(sh, &status);
+	}
+	struct err *e = shell_deinit(sh);
+	if (e) {
+		status = err_exit_status(e);
+		report_error(sh, e);
+	}
+	if (status != 5 && signals_quit())
+		status = 128 + signals_quit();
+	return status;
+}
+
+static struct err *apply_options(struct shell *sh, const struct argv_options *o)
+{
+	bool terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+
+	sh->interactive = terminal && !o->batch;
+	sh->batch = !sh->interactive;
+	sh->quiet = o->quiet || o->json;
+	sh->readonly = o->readonly;
+	sh->relative = o->relative;
+	sh->settings.json = o->json;
+	sh->settings.ascii = o->ascii;
+	if (o->color)
+		return opt_parse(&sh->settings, opt_find_in(setting_descs, "color"), o->color);
+	if (sh->batch)
+		sh->settings.color = COLOR_NEVER;
+	return NULL;
+}
+
+static int print_completions(const char *line)
+{
+	struct shell sh;
+	struct complist l;
+	struct err *e = shell_init(&sh);
+
+	if (e) {
+		err_free(e);
+		return 1;
+	}
+	complete_line(&sh, line, strlen(line), &l);
+	for (size_t i = 0; i < l.nr; i++)
+		printf("%s\n", l.v[i].text);
+	complist_deinit(&l);
+	e = shell_deinit(&sh);
+	int status = err_exit_status(e);
+	err_free(e);
+	return status;
+}
+
+static int run(const struct argv_options *o)
+{
+	struct shell sh;
+	struct err *e;
+
+	switch (o->mode) {
+	case MODE_HELP:
+		docs_usage(stdout);
+		return 0;
+	case MODE_VERSION:
+		printf("stepdump %s\n", STEPDUMP_VERSION);
+		return 0;
+	case MODE_MAN:
+		docs_man(stdout);
+		return 0;
+	case MODE_MARKDOWN:
+		docs_markdown(stdout);
+		return 0;
+	case MODE_EXAMPLES:
+		docs_examples(stdout);
+		return 0;
+	case MODE_COMPLETE:
+		return print_completions(o->complete);
+	case MODE_RUN:
+		break;
+	}
+	e = shell_init(&sh);
+	if (!e)
+		e = apply_options(&sh, o);
+	if (e) {
+		int status = err_exit_status(e);
+
+		report_error(&sh, e);
+		err_free(shell_deinit(&sh));
+		return status;
+	}
+	signals_install(sh.interactive);
+	return run_session(&sh, o);
+}
+
+int main(int argc, char **argv)
+{
+	struct argv_options o;
+
+	setlocale(LC_CTYPE, "");
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	struct err *e = argv_parse(argc, argv, &o);
+	if (e) {
+		struct shell none = { 0 };
+		int status = err_exit_status(e);
+
+		report_error(&none, e);
+		return status;
+	}
+	int status = run(&o);
+	argv_deinit(&o);
+	if (fflush(stdout) && !status)
+		status = 1;
+	return status;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/out.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/json.h"
+#include "shell/shell.h"
+#include "shell/signals.h"
+
+#define WIDTH_WITHOUT_TERMINAL 100
+#define PAGER_DEFAULT "less -FRX"
+
+void term_size(unsigned *rows_ret, unsigned *cols_ret)
+{
+	struct winsize w;
+
+	*rows_ret = 24;
+	*cols_ret = 80;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0)
+		return;
+	if (w.ws_row)
+		*rows_ret = w.ws_row;
+	if (w.ws_col)
+		*cols_ret = w.ws_col;
+}
+
+static unsigned width_for(bool tty)
+{
+	const char *columns = getenv("COLUMNS");
+	unsigned rows, cols;
+
+	if (tty) {
+		term_size(&rows, &cols);
+		return cols;
+	}
+	long n = columns ? strtol(columns, NULL, 10) : 0;
+	return n >= 20 && n <= 1000 ? (unsigned)n : WIDTH_WITHOUT_TERMINAL;
+}
+
+/* Starts `sh -c command` reading from the returned stream. */
+static struct err *open_pipe(const char *command, FILE **ret, pid_t *child_ret)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_sys(errno, "cannot make a pipe for \"%s\"", command);
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid < 0) {
+		struct err *e = err_sys(errno, "cannot start \"%s\"", command);
+
+		close(fds[0]);
+		close(fds[1]);
+		return e;
+	}
+	if (!pid) {
+		signal(SIGPIPE, SIG_DFL);
+		signal(SIGINT, SIG_DFL);
+		dup2(fds[0], STDIN_FILENO);
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	close(fds[0]);
+	*child_ret = pid;
+	*ret = fdopen(fds[1], "w");
+	return *ret ? NULL : err_nomem();
+}
+
+static struct err *close_pipe(FILE *f, pid_t child, const char *command)
+{
+	int status;
+
+	fclose(f); /* EPIPE: the reader had enough */
+	while (waitpid(child, &status, 0) < 0) {
+		if (errno != EINTR)
+			return err_sys(errno, "cannot wait for \"%s\"", command);
+		if (signals_quit()) /* the target is not kept frozen by a pager */
+			return NULL;
+	}
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE && WTERMSIG(status) != SIGINT)
+		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command, WTERMSIG(status));
+	/* 1 is how grep and diff say "no". */
+	if (WIFEXITED(status) && WEXITSTATUS(status) > 1)
+		return err_new(ERR_SYS, "\"%s\" ended with exit status %d", command,
+			       WEXITSTATUS(status));
+	return NULL;
+}
+
+static struct err *open_dest(const struct shell *sh, const struct line *line, struct out *o)
+{
+	const char *what = line->pipe ? line->pipe : line->file;
+
+	o->dest = sh->dest ? sh->dest : stdout;
+	if (!what)
+		return NULL;
+	o->owned = true;
+	o->what = strdup(what);
+	if (!o->what)
+		return err_nomem();
+	if (line->pipe)
+		return open_pipe(line->pipe, &o->dest, &o->child);
+	o->dest = fopen(line->file, line->append ? "ae" : "we");
+	if (!o->dest) {
+		struct err *e = err_sys(errno, "cannot write \"%s\"", line->file);
+
+		return e;
+	}
+	return NULL;
+}
+
+struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *ret)
+{
+	struct out o = { 0 };
+	struct err *e = open_dest(sh, line, &o);
+
+	if (e) {
+		free(o.what);
+		return e;
+	}
+	o.tty = o.dest == stdout && isatty(STDOUT_FILENO);
+	o.width = width_for(o.tty);
+	if (o.dest == stdout ? settings_color(&sh->settings, STDOUT_FILENO)
+			     : sh->settings.color == COLOR_ALWAYS)
+		o.theme = settings_theme(&sh->settings);
+	o.page = o.tty && sh->interactive && sh->settings.pager && !streams && !sh->depth;
+	if (sh->settings.json)
+		o.json = json_object_new_object();
+	if (sh->settings.json || o.page)
+		o.f = open_memstream(&o.buf, &o.len);
+	else
+		o.f = o.dest;
+	if (!o.f) {
+		free(o.what);
+		return err_nomem();
+	}
+	*ret = o;
+	return NULL;
+}
+
+/* Rows that `text` takes on a terminal; bytes stand for columns, near enough to decide. */
+static size_t rows_of(const char *text, size_t len, unsigned cols)
+{
+	size_t rows = 0, col = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n' || ++col > cols) {
+			rows++;
+			col = 0;
+		}
+	}
+	return rows;
+}
+
+static struct err *show_paged(const struct out *o)
+{
+	const char *pager = getenv("STEPDUMP_PAGER");
+	unsigned rows, cols;
+	FILE *f;
+	pid_t child;
+
+	if (!pager)
+		pager = getenv("PAGER");
+	if (!pager || !*pager)
+		pager = PAGER_DEFAULT;
+	term_size(&rows, &cols);
+	if (rows_of(o->buf, o->len, cols) < rows || !strcmp(pager, "cat")) {
+		fwrite(o->buf, 1, o->len, stdout);
+		return NULL;
+	}
+	TRY(open_pipe(pager, &f, &child));
+	fwrite(o->buf, 1, o->len, f);
+	return close_pipe(f, child, pager);
+}
+
+struct err *out_close(const struct shell *sh, struct out *o)
+{
+	struct err *e = NULL;
+
+	if (o->f != o->dest)
+		fclose(o->f);
+	if (o->page && !o->json)
+		e = show_paged(o);
+	if (o->child) {
+		e = err_first(e, close_pipe(o->dest, o->child, o->what));
+	} else if (o->owned) {
+		bool bad = ferror(o->dest);
+
+		errno = EIO;
+		if (fclose(o->dest) || bad)
+			e = err_first(e, err_sys(errno, "cannot write \"%s\"", o->what));
+	} else if (fflush(o->dest) && errno != EPIPE) {
+		e = err_first(e, err_sys(errno, "cannot write the output"));
+	}
+	clearerr(stdout); /* a reader that left must not fail the next command as well */
+	json_object_put(o->json);
+	free(o->buf);
+	free(o->what);
+	return e;
+}
+
+/* What a command said in words, as an array of lines. */
+static json_object *text_lines(const char *text)
+{
+	json_object *a = json_object_new_array();
+
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		json_object_array_add(a, json_object_new_string_len(text, (int)n));
+		text += n + (text[n] == '\n');
+	}
+	return a;
+}
+
+void out_json_done(struct out *o, const char *command, json_object *error)
+{
+	json_object *line = json_object_new_object();
+
+	fflush(o->f);
+	json_object_object_add(line, "command", json_object_new_string(command));
+	json_object_object_add(line, "ok", json_object_new_boolean(!error));
+	if (error)
+		json_object_object_add(line, "error", error);
+	json_object_object_foreach(o->json, name, value)
+		json_object_object_add(line, name, json_object_get(value));
+	if (o->len && !json_object_object_length(o->json))
+		json_object_object_add(line, "text", text_lines(o->buf));
+	fprintf(o->dest, "%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN |
+								JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(line);
+}
+
+void out_printf(struct out *o, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(o->f, fmt, ap);
+	va_end(ap);
+}
+
+void out_grid(struct out *o, const struct grid *g)
+{
+	char *text = o->theme && !o->json ? grid_to_ansi(g, o->theme) : grid_to_text(g);
+
+	if (text)
+		fputs(text, o->f);
+	free(text);
+}
+
+void out_message(struct out *o, const ProtobufCMessage *m)
+{
+	json_object *all;
+
+	if (!o->json)
+		return;
+	all = pb_to_json(m);
+	json_object_object_foreach(all, name, value)
+		json_object_object_add(o->json, name, json_object_get(value));
+	json_object_put(all);
+}
+
+void out_member(struct out *o, const char *name, json_object *value)
+{
+	if (o->json)
+		json_object_object_add(o->json, name, value);
+	else
+		json_object_put(value);
+}

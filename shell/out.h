@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Where the output of one command goes: stdout, through a pager, into a file, into a pipe, or as
+ * one JSON object.  Commands write with out_printf() and out_grid() and never know which.
+ */
+#ifndef STEPDUMP_OUT_H
+#define STEPDUMP_OUT_H
+
+#include <json-c/json.h>
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "engine/err.h"
+#include "shell/parse.h"
+#include "views/grid.h"
+
+struct shell;
+
+struct out {
+	FILE *f;       /* text goes here; with JSON it becomes the member "text" */
+	FILE *dest;    /* file, pipe or stdout */
+	char *buf;     /* of f, when that is memory */
+	size_t len;
+	pid_t child;   /* the pipe's reader, or 0 */
+	char *what;    /* file name or command, for errors */
+	bool owned;    /* dest was opened for this command */
+	bool page;     /* buffered, perhaps for the pager */
+	bool tty;      /* ends on the terminal */
+	const struct theme *theme; /* NULL: no colour */
+	unsigned width;
+	json_object *json; /* members of the result; NULL: text mode */
+};
+
+/* Opens what `line` asks for.  streams: nothing is held back for a pager. */
+struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *ret);
+/* Delivers and closes.  A reader that goes away early is no error. */
+struct err *out_close(const struct shell *sh, struct out *o);
+/* Delivers one line of JSON: {"command": ..., "ok": ..., members of o->json, "text": [...]}. */
+void out_json_done(struct out *o, const char *command, json_object *error);
+
+void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void out_grid(struct out *o, const struct grid *g);
+/* Adds the members of a message to the JSON result; nothing in text mode. */
+void out_message(struct out *o, const ProtobufCMessage *m);
+/* Adds one member; takes `value`. */
+void out_member(struct out *o, const char *name, json_object *value);
+
+/* Rows and columns of the terminal on stdout (24 x 80 if there is none). */
+void term_size(unsigned *rows_ret, unsigned *cols_ret);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/parse.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+const char *line_skip_blanks(const char *text)
+{
+	while (is_blank(*text))
+		text++;
+	return text;
+}
+
+size_t line_command_len(const char *text)
+{
+	if (*text == '!')
+		return 1;
+	return *text == '#' ? 0 : strcspn(text, " \t\r\n|>");
+}
+
+void line_deinit(struct line *l)
+{
+	for (unsigned i = 0; i < l->argc; i++)
+		free(l->argv[i]);
+	free(l->argv);
+	free(l->pipe);
+	free(l->file);
+	memset(l, 0, sizeof(*l));
+}
+
+static struct err *add_word(struct line *l, char *word)
+{
+	char **argv = realloc(l->argv, (l->argc + 2) * sizeof(*argv));
+
+	if (!argv) {
+		free(word);
+		return err_nomem();
+	}
+	l->argv = argv;
+	argv[l->argc++] = word;
+	argv[l->argc] = NULL;
+	return NULL;
+}
+
+/*
+ * Reads one word that begins at *p; *p then stands behind it.  `end` bounds the text.
+ * A quote that is still open is an error, or with `partial` simply the end of the word.
+ */
+static struct err *read_word(const char **p, const char *end, bool partial, char **ret)
+{
+	const char *s = *p;
+	char quote = 0;
+	char *word = malloc((size_t)(end - s) + 1); /* quoting never makes text longer */
+	size_t n = 0;
+
+	if (!word)
+		return err_nomem();
+	for (; s < end; s++) {
+		if (quote && *s == quote) {
+			quote = 0;
+		} else if (*s == '\\' && quote != '\'' && s + 1 < end &&
+			   (!quote || s[1] == '"' || s[1] == '\\')) {
+			word[n++] = *++s;
+		} else if (quote) {
+			word[n++] = *s;
+		} else if (*s == '\'' || *s == '"') {
+			quote = *s;
+		} else if (is_blank(*s) || *s == '|' || *s == '>') {
+			break;
+		} else {
+			word[n++] = *s;
+		}
+	}
+	if (quote && !partial) {
+		free(word);
+		return err_new(ERR_USAGE, "quote %c is not closed", quote);
+	}
+	word[n] = '\0';
+	*p = s;
+	*ret = word;
+	return NULL;
+}
+
+/* The rest of the line behind "|": blanks around it removed. */
+static struct err *read_pipe(const char *p, const char *end, struct line *l)
+{
+	while (p < end && is_blank(*p))
+		p++;
+	while (end > p && is_blank(end[-1]))
+		end--;
+	if (p == end)
+		return err_new(ERR_USAGE, "no command after |");
+	l->pipe = strndup(p, (size_t)(end - p));
+	return l->pipe ? NULL : err_nomem();
+}
+
+static struct err *read_file(const char *p, const char *end, struct line *l)
+{
+	if (p < end && *p == '>') {
+		l->append = true;
+		p++;
+	}
+	while (p < end && is_blank(*p))
+		p++;
+	if (p == end || *p == '|' || *p == '>')
+		return err_new(ERR_USAGE, "no file name after >");
+	TRY(read_word(&p, end, false, &l->file));
+	while (p < end && is_blank(*p))
+		p++;
+	if (p < end && *p != '#')
+		return err_new(ERR_USAGE, "text after the file name of >");
+	return l->file[0] ? NULL : err_new(ERR_USAGE, "no file name after >");
+}
+
+static struct err *parse_words(const char *p, const char *end, struct line *l)
+{
+	for (;;) {
+		char *word;
+
+		while (p < end && is_blank(*p))
+			p++;
+		if (p == end || *p == '#')
+			return NULL;
+		if (*p == '|')
+			return read_pipe(p + 1, end, l);
+		if (*p == '>')
+			return read_file(p + 1, end, l);
+		TRY(read_word(&p, end, false, &word));
+		TRY(add_word(l, word));
+	}
+}
+
+struct err *line_parse(const char *text, struct line *ret)
+{
+	struct line l = { 0 };
+	struct err *e = parse_words(text, text + strlen(text), &l);
+
+	if (e) {
+		line_deinit(&l);
+		return e;
+	}
+	*ret = l;
+	return NULL;
+}
+
+struct err *line_split_partial(const char *text, size_t len, struct line *ret, bool *in_tail_ret)
+{
+	const char *p = text, *end = text + len;
+	struct line l = { 0 };
+	struct err *e = NULL;
+	bool tail = false;
+
+	while (!e && !tail) {
+		char *word;
+
+		while (p < end && is_blank(*p))
+			p++;
+		tail = p < end && (*p == '|' || *p == '>' || *p == '#');
+		if (tail)
+			break;
+		e = read_word(&p, end, true, &word);
+		if (!e)
+			e = add_word(&l, word);
+		if (p == end)
+			break;
+	}
+	if (e) {
+		line_deinit(&l);
+		return e;
+	}
+	*ret = l;
+	*in_tail_ret = tail;
+	return NULL;
+}
+
+struct err *line_add_quoted(char **line, const char *word)
+{
+	size_t have = *line ? strlen(*line) : 0, quotes = 0;
+
+	for (const char *p = word; *p; p++)
+		quotes += *p == '\'';
+	char *s = realloc(*line, have + strlen(word) + 3 * quotes + 4);
+	if (!s)
+		return err_nomem();
+	*line = s;
+	s += have;
+	if (have)
+		*s++ = ' ';
+	*s++ = '\'';
+	for (const char *p = word; *p; p++) {
+		if (*p == '\'') /* close, escaped quote, open again */
+			s = stpcpy(s, "'\\''");
+		else
+			*s++ = *p;
+	}
+	strcpy(s, "'");
+	return NULL;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One line on the terminal while the pipeline runs, erased when it stops. */
+#ifndef STEPDUMP_PROGRESS_H
+#define STEPDUMP_PROGRESS_H
+
+#include "shell/shell.h"
+
+struct progress {
+	struct shell *sh;
+	bool shown;
+};
+
+/* Sets the callback of `req`, on a terminal only. */
+void progress_begin(struct progress *p, struct shell *sh, struct run_request *req);
+/* For work that reports nothing itself: one fixed line. */
+void progress_say(struct progress *p, struct shell *sh, const char *text);
+void progress_end(struct progress *p);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/rlcomplete.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+/* readline wants stdio first */
+#include <readline/readline.h>
+
+#include "shell/complete.h"
+#include "shell/out.h"
+
+static struct shell *shell;
+static struct complist offered; /* what the last Tab found: the display needs the descriptions */
+
+/* The longest beginning that all candidates share, but never less than what was typed:
+ * "attach redis" offers pids, which do not begin with "redis". */
+static char *common_prefix(const struct complist *l, const char *typed)
+{
+	size_t n = strlen(l->v[0].text);
+
+	for (size_t i = 1; i < l->nr; i++) {
+		size_t k = 0;
+
+		while (k < n && l->v[i].text[k] == l->v[0].text[k])
+			k++;
+		n = k;
+	}
+	if (l->nr > 1 && n < strlen(typed))
+		return strdup(typed);
+	return strndup(l->v[0].text, n);
+}
+
+/* One candidate a row, with what it is; cut at the height of the screen. */
+static void show_offered(char **matches, int nr, int longest)
+{
+	unsigned rows, cols;
+	size_t shown = 0;
+
+	(void)matches;
+	(void)nr;
+	term_size(&rows, &cols);
+	size_t most = rows > 6 ? rows - 4 : 2;
+	fputc('\n', rl_outstream);
+	for (; shown < offered.nr && shown < most; shown++)
+		fprintf(rl_outstream, "%-*s  %.*s\n", longest, offered.v[shown].text,
+			(int)cols - longest - 3 > 0 ? (int)cols - longest - 3 : 0,
+			offered.v[shown].desc ? offered.v[shown].desc : "");
+	if (shown < offered.nr)
+		fprintf(rl_outstream, "... and %zu more\n", offered.nr - shown);
+	rl_forced_update_display();
+}
+
+static int keep_directories(char **names)
+{
+	int kept = 1;
+	struct stat st;
+
+	for (int i = 1; names[i]; i++) {
+		if (stat(names[i], &st) == 0 && S_ISDIR(st.st_mode))
+			names[kept++] = names[i];
+		else
+			free(names[i]);
+	}
+	names[kept] = NULL;
+	if (kept == 1) { /* readline: element 0 alone means that nothing matches */
+		free(names[0]);
+		names[0] = NULL;
+	}
+	return 0;
+}
+
+static char **attempt(const char *text, int start, int end)
+{
+	bool described = false;
+
+	(void)start;
+	complist_deinit(&offered);
+	complete_line(shell, rl_line_buffer, (size_t)end, &offered);
+	rl_ignore_some_completions_function = offered.dirs ? keep_directories : NULL;
+	rl_attempted_completion_over = !offered.files && !offered.dirs;
+	rl_sort_completion_matches = 0; /* own processes first, pipeline order, ... */
+	if (!offered.nr)
+		return NULL;
+	char **m = calloc(offered.nr + 2, sizeof(*m));
+	if (!m)
+		return NULL;
+	m[0] = common_prefix(&offered, text);
+	for (size_t i = 0; i < offered.nr; i++) {
+		if (offered.nr > 1)
+			m[i + 1] = strdup(offered.v[i].text);
+		described = described || offered.v[i].desc;
+	}
+	rl_completion_display_matches_hook = described ? show_offered : NULL;
+	return m;
+}
+
+void rlcomplete_install(struct shell *sh)
+{
+	shell = sh;
+	rl_attempted_completion_function = attempt;
+	rl_basic_word_break_characters = " \t|>";
+	rl_completer_word_break_characters = " \t|>";
+	rl_completer_quote_characters = "'\"";
+	rl_filename_quote_characters = " \t|>'\"\\#";
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const color_names[] = { "auto", "always", "never", NULL };
+static const char *const theme_names[] = { "dark", "light", "cb", "mono", NULL };
+
+const struct opt_desc setting_descs[] = {
+	{
+		.name = "color",
+		.values = "auto|always|never",
+		.summary = "colours: auto looks at the terminal and NO_COLOR",
+		.offset = offsetof(struct settings, color),
+		.type = OPT_ENUM,
+		.names = color_names,
+	},
+	{
+		.name = "theme",
+		.values = "dark|light|cb|mono",
+		.summary = "for which background; cb is safe for the colour-blind",
+		.offset = offsetof(struct settings, theme),
+		.type = OPT_ENUM,
+		.names = theme_names,
+	},
+	{
+		.name = "pager",
+		.values = "on|off",
+		.summary = "long output goes through $STEPDUMP_PAGER or $PAGER",
+		.offset = offsetof(struct settings, pager),
+		.type = OPT_BOOL,
+	},
+	{
+		.name = "repeat",
+		.values = "on|off",
+		.summary = "Enter on an empty line repeats step, next, x, show, ...",
+		.offset = offsetof(struct settings, repeat),
+		.type = OPT_BOOL,
+	},
+	{
+		.name = "ascii",
+		.values = "on|off",
+		.summary = "print nothing outside ASCII",
+		.offset = offsetof(struct settings, ascii),
+		.type = OPT_BOOL,
+	},
+	{
+		.name = "json",
+		.values = "on|off",
+		.summary = "each command prints one JSON object on one line",
+		.offset = offsetof(struct settings, json),
+		.type = OPT_BOOL,
+	},
+	{ .name = NULL },
+};
+
+void settings_init(struct settings *s)
+{
+	*s = (struct settings){ .color = COLOR_AUTO, .pager = true, .repeat = true };
+}
+
+bool settings_color(const struct settings *s, int fd)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (s->color != COLOR_AUTO)
+		return s->color == COLOR_ALWAYS;
+	return !(no && *no) && term && strcmp(term, "dumb") && isatty(fd);
+}
+
+const struct theme *settings_theme(const struct settings *s)
+{
+	return theme_find(theme_names[s->theme]);
+}

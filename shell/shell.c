@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/shell.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shell/signals.h"
+#include "views/panes.h"
+
+struct err *shell_init(struct shell *sh)
+{
+	*sh = (struct shell){ 0 };
+	settings_init(&sh->settings);
+	return session_create(&sh->session);
+}
+
+struct err *shell_deinit(struct shell *sh)
+{
+	char where[64];
+
+	if (sh->session && session_has_pipeline(sh->session) && !session_past_gate(sh->session)) {
+		session_position(sh->session, where, sizeof(where));
+		notice(sh, "the dump of %d stood at %s and was not committed: nothing is kept of it",
+		       (int)session_pid(sh->session), where);
+	}
+	struct err *e = session_destroy(sh->session);
+	sh->session = NULL;
+	if (sh->opened)
+		stepdump__snapshot__free_unpacked(sh->opened, NULL);
+	free(sh->opened_path);
+	alias_deinit(&sh->aliases);
+	free(sh->repeat_line);
+	return e;
+}
+
+struct snap_request shell_snap_request(uint32_t needs)
+{
+	struct snap_request r = snap_request_none();
+
+	r.target = needs & SNAP_TARGET;
+	r.threads = needs & SNAP_THREADS;
+	r.vmas = needs & SNAP_VMAS;
+	r.pmc = needs & SNAP_PMC;
+	r.page_pipe = needs & (SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES);
+	r.shmem = needs & SNAP_SHMEM;
+	r.xfer = needs & SNAP_XFER;
+	r.parents = needs & SNAP_PARENTS;
+	r.tracker = needs & SNAP_TRACKER;
+	r.counters = needs & SNAP_COUNTERS;
+	r.checks = needs & SNAP_CHECKS;
+	r.events = needs & SNAP_EVENTS;
+	r.caps = needs & SNAP_CAPS;
+	r.settings = needs & SNAP_SETTINGS;
+	r.cursor = needs & SNAP_CURSOR;
+	r.breakpoints = needs & SNAP_BREAKPOINTS;
+	r.error = needs & SNAP_ERROR;
+	r.vma_counts = needs & SNAP_VMA_COUNTS;
+	r.pmc_regions = needs & SNAP_PMC_REGIONS;
+	r.iovs_of_ppb = needs & SNAP_IOVS ? -1 : -2;
+	if (!(needs & SNAP_HOLES)) { /* a window behind all of them */
+		r.hole_first = UINT32_MAX;
+		r.hole_max = 1;
+	}
+	r.runs_end = needs & SNAP_RUNS ? UINT64_MAX : 0;
+	return r;
+}
+
+struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret)
+{
+	if (!sh->opened)
+		return snap_take(sh->session, req, ret);
+	*ret = sh->opened;
+	return NULL;
+}
+
+void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s)
+{
+	if (s && s != sh->opened)
+		stepdump__snapshot__free_unpacked(s, NULL);
+}
+
+void shell_position(struct shell *sh, char *buf, size_t len)
+{
+	char where[48] = "";
+	const char *slash;
+
+	*buf = '\0';
+	if (sh->opened) {
+		slash = strrchr(sh->opened_path, '/');
+		snprintf(buf, len, "snapshot %s", slash ? slash + 1 : sh->opened_path);
+	} else if (session_has_target(sh->session)) {
+		session_position(sh->session, where, sizeof(where));
+		snprintf(buf, len, "%d %s", (int)session_pid(sh->session), where);
+	}
+}
+
+static struct err *run_lines(struct shell *sh, FILE *f, const char *path)
+{
+	struct err *e = NULL;
+	char *line = NULL;
+	size_t cap = 0;
+	unsigned nr = 0;
+
+	while (!e && !sh->quit && !signals_quit() && getline(&line, &cap, f) >= 0) {
+		nr++;
+		line[strcspn(line, "\n")] = '\0';
+		e = shell_exec(sh, line);
+		report_gone(sh);
+	}
+	if (!e && ferror(f) && !signals_quit())
+		e = err_sys(errno, "cannot read \"%s\"", path);
+	free(line);
+	return f == stdin ? e : err_wrap(e, "%s:%u", path, nr);
+}
+
+struct err *shell_source(struct shell *sh, const char *path)
+{
+	FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
+
+	if (!f)
+		return err_sys(errno, "cannot read \"%s\"", path);
+	sh->depth += f != stdin;
+	struct err *e = run_lines(sh, f, path);
+	sh->depth -= f != stdin;
+	if (f != stdin)
+		fclose(f);
+	return e;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The shell: one engine session, what the user set, and the loop that feeds lines to commands.
+ */
+#ifndef STEPDUMP_SHELL_H
+#define STEPDUMP_SHELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "engine/err.h"
+#include "engine/session.h"
+#include "shell/lookup.h"
+#include "shell/settings.h"
+
+struct out;
+struct cmd_entry;
+struct args;
+
+/* What `x` alone goes on with. */
+struct x_state {
+	bool valid;
+	uint64_t next; /* address after the last byte shown */
+	uint32_t count;
+	uint32_t unit; /* bytes: 1, 2, 4, 8 */
+	char source[8];
+};
+
+struct shell {
+	struct session *session;
+	struct settings settings;
+	struct alias_list aliases;
+
+	Stepdump__Snapshot *opened; /* browsed by `open FILE`; NULL: the live session is looked at */
+	char *opened_path;
+
+	bool interactive; /* a person at a prompt: pager, colour, repeat, history */
+	bool batch;
+	bool quiet;
+	bool readonly; /* refuse CMD_MUTATES */
+	bool relative; /* addresses relative to the first VMA, no pids, no times: for tests */
+	bool quit;
+	FILE *dest;         /* where `source` sends the output of its lines; NULL: stdout */
+	bool gone_told;     /* the death of this target has been reported */
+	unsigned depth;     /* nested `source` and aliases */
+	char *repeat_line;  /* what Enter runs; NULL: nothing */
+	struct x_state x;
+};
+
+/* Starts the engine.  Readline is not touched. */
+struct err *shell_init(struct shell *sh);
+/* Says what is lost, ends the session, frees.  ERR_HARM: the target could not be restored. */
+struct err *shell_deinit(struct shell *sh);
+
+/* Runs one line (dispatch.c).  With --json the result, or the error, has been printed. */
+struct err *shell_exec(struct shell *sh, const char *text);
+/* Same, and remembers what Enter repeats. */
+struct err *shell_exec_typed(struct shell *sh, const char *text);
+
+/* Runs all lines of a file, to its end or the first error, which gets "FILE:LINE" in front.
+ * path "-": standard input, whose errors are not marked. */
+struct err *shell_source(struct shell *sh, const char *path);
+
+/* The prompt loop (prompt.c): returns at quit, end of file, or a signal. */
+void shell_loop(struct shell *sh);
+
+/* The one place that prints an error (report.c): stderr; nothing with --json, which has had it
+ * on stdout.  Frees `e`. */
+void report_error(struct shell *sh, struct err *e);
+/* A line for the person on stderr, not for programs. */
+void notice(const struct shell *sh, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Tells once that the target died. */
+void report_gone(struct shell *sh);
+
+/* A snapshot of what is being looked at: the live session, or the opened file (all of it,
+ * whatever was asked for).  Give it back with shell_snap_free(). */
+struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret);
+void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s);
+/* SNAP_* bits of views/panes.h as a request. */
+struct snap_request shell_snap_request(uint32_t needs);
+
+/* "4242 drain 5/8" into buf; "" when there is nothing. */
+void shell_position(struct shell *sh, char *buf, size_t len);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/signals.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/session.h"
+
+static volatile sig_atomic_t got_quit, got_int, got_tstp, got_winch;
+static struct session *volatile running; /* a command runs */
+static bool at_terminal;
+
+static void on_int(int sig)
+{
+	if (running)
+		session_interrupt(running);
+	if (at_terminal)
+		got_int = 1;
+	else
+		got_quit = sig;
+}
+
+static void on_quit(int sig)
+{
+	got_quit = sig;
+	if (running)
+		session_interrupt(running);
+}
+
+static void on_tstp(int sig)
+{
+	static const char text[] = "\nsuspended; an attached target stays frozen until `fg`\n";
+	int saved = errno;
+
+	(void)sig;
+	if (!running) {
+		got_tstp = 1; /* the prompt has a terminal to put in order first */
+		return;
+	}
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		errno = 0; /* nobody left to tell */
+	raise(SIGSTOP);
+	errno = saved;
+}
+
+static void on_winch(int sig)
+{
+	(void)sig;
+	got_winch = 1;
+}
+
+static void handle(int sig, void (*handler)(int))
+{
+	struct sigaction sa = { .sa_handler = handler }; /* no SA_RESTART: reads must return */
+
+	sigaction(sig, &sa, NULL);
+}
+
+void signals_install(bool interactive)
+{
+	at_terminal = interactive;
+	handle(SIGPIPE, SIG_IGN);
+	handle(SIGTERM, on_quit);
+	handle(SIGHUP, on_quit);
+	handle(SIGINT, on_int);
+	if (interactive) {
+		handle(SIGTSTP, on_tstp);
+		handle(SIGWINCH, on_winch);
+	}
+}
+
+void signals_command(struct session *s)
+{
+	running = s;
+	if (!s) {
+		got_int = 0;
+		got_tstp = 0;
+	}
+}
+
+int signals_quit(void)
+{
+	return got_quit;
+}
+
+static bool take(volatile sig_atomic_t *flag)
+{
+	bool was = *flag;
+
+	*flag = 0;
+	return was;
+}
+
+bool signals_take_int(void)
+{
+	return take(&got_int);
+}
+
+bool signals_take_tstp(void)
+{
+	return take(&got_tstp);
+}
+
+bool signals_take_winch(void)
+{
+	return take(&got_winch);
+}
+
+void signals_block(sigset_t *old_ret)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGWINCH };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+		sigaddset(&set, sigs[i]);
+	sigprocmask(SIG_BLOCK, &set, old_ret);
+}
+
+void signals_unblock(const sigset_t *old)
+{
+	sigprocmask(SIG_SETMASK, old, NULL);
+}

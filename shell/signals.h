@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Signals by state.  At the prompt ^C clears the line; while a command runs it stops the pipeline
+ * before its next unit; SIGTERM and SIGHUP end the shell in order, so that the target is cured.
+ */
+#ifndef STEPDUMP_SIGNALS_H
+#define STEPDUMP_SIGNALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct session;
+
+/* interactive: ^C and ^Z as above; otherwise ^C ends the run like SIGTERM, ^Z is left alone. */
+void signals_install(bool interactive);
+/* A command begins, with the session that ^C interrupts; NULL: it is over. */
+void signals_command(struct session *s);
+
+/* The signal that asks us to leave, or 0. */
+int signals_quit(void);
+/* Each says once that its signal came. */
+bool signals_take_int(void);
+bool signals_take_tstp(void);
+bool signals_take_winch(void);
+
+/* Blocks what the functions above report, so that asking and waiting leave no gap.
+ * `old_ret` is the mask for ppoll(), and for signals_unblock(). */
+void signals_block(sigset_t *old_ret);
+void signals_unblock(const sigset_t *old);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What `help TOPIC` tells beyond the commands. */
+#ifndef STEPDUMP_TOPICS_H
+#define STEPDUMP_TOPICS_H
+
+struct help_topic {
+	const char *name;
+	const char *summary;
+	const char *text;
+};
+
+/* Ends with name == NULL. */
+extern const struct help_topic help_topics[];
+
+#endif
