@@ -86,6 +86,78 @@ $(B)/tests/bench/%: tests/bench/%.c $(LIB)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# ---- other builds ------------------------------------------------------------------------
 
+.PHONY: debug asan ubsan
+debug: ## build/debug: no optimisation, warnings are errors
+	$(Q)$(MAKE) --no-print-directory B=build/debug OPT='-Og -g3' WERROR=-Werror
+
+asan: ## build/asan: AddressSanitizer and UndefinedBehaviorSanitizer
+	$(Q)$(MAKE) --no-print-directory B=build/asan OPT='-O1 -g -fno-omit-frame-pointer' \
+		SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+
+ubsan: ## build/ubsan: UndefinedBehaviorSanitizer alone
+	$(Q)$(MAKE) --no-print-directory B=build/ubsan OPT='-O1 -g' \
+		SAN='-fsanitize=undefined -fno-sanitize-recover=undefined'
+
+.PHONY: demo
+demo: ## install what is missing, build, and drop into the shell on the demo target
+	$(Q).ci/deps
+	$(Q)$(MAKE) --no-print-directory $(BIN) $(B)/tests/targets/demo
+	$(Q)B=$(B) tests/demo
+
+# ---- checks ------------------------------------------------------------------------------
+
+OURS := $(wildcard engine/*.[ch] engine/parasite/*.[ch] views/*.[ch] shell/*.[ch] proto/*.[ch] \
+	tests/*/*.[ch] tests/*/*/*.[ch])
+
+.PHONY: lint format format-check
+lint: $(PROTO_H) $(BLOB) ## folder rules, cppcheck (if installed), format
+	$(Q)tests/lint
+	$(Q)if command -v cppcheck >/dev/null; then \
+		cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
+			--suppress=missingIncludeSystem --suppress=nullPointerArithmetic \
+			-I. -I$(B) -j2 engine views shell proto; \
+	else echo 'lint: cppcheck is not installed, skipped'; fi
+	$(Q)$(MAKE) --no-print-directory format-check
+
+format: ## rewrite the sources in the house style
+	$(Q)clang-format -i $(OURS)
+
+format-check: ## are the sources in the house style?
+	$(Q)if command -v clang-format >/dev/null; then clang-format --dry-run --Werror $(OURS); \
+	else echo 'lint: clang-format is not installed, skipped'; fi
+
+compile_commands.json: Makefile $(wildcard */*.c) ## for clangd and clang-tidy
+	$(call say,GEN,$@)
+	$(Q){ sep='['; for f in $(LIB_SRC) shell/main.c; do \
+		printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" '$(CURDIR)' "$$f" \
+			'$(CC) $(CPPFLAGS) $(CFLAGS) -c '"$$f"; sep=','; \
+	done; echo ' ]'; } > $@
+
+# ---- installing ----------------------------------------------------------------------------
+
+.PHONY: install uninstall
+install: $(BIN) ## to $(DESTDIR)$(PREFIX): program, manual page, completion
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/stepdump
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	$(BIN) --man > $(DESTDIR)$(PREFIX)/share/man/man1/stepdump.1
+	install -D -m 644 completions/stepdump.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepdump
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/stepdump $(DESTDIR)$(PREFIX)/share/man/man1/stepdump.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepdump
+
+.PHONY: clean help
+clean: ## remove build/
+	rm -rf build compile_commands.json
+
+help: ## this list
+	@echo 'stepdump: make TARGET [V=1] [B=build] [PREFIX=/usr/local]'
+	@grep -hE '^[a-z_. -]+:.*## ' Makefile tests/tests.mk tests/bench/bench.mk 2>/dev/null | \
+		sed -E 's/^([a-z_.-]+)[^:]*:.*## /\1\t/' | awk -F'\t' '{ printf "  %-22s%s\n", $$1, $$2 }'
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
 -include tests/tests.mk
+-include tests/bench/bench.mk
