@@ -130,13 +130,8 @@ static bool hit_breakpoint(struct run *r, const struct unit *u)
 	s->stopped_at = s->units_done + 1;
 	r->rep.reason = b->number == r->until ? "until" : "breakpoint";
 	r->rep.breakpoint = b->number;
-	if (b->number != r->until) {
-		if (r->rep.nr_lines < MAX_LINES)
-			r->rep.line[r->rep.nr_lines++] =
-				snap_printf("breakpoint %u: %s", b->number, b->where);
-		if (b->temporary)
-			err_free(brk_delete(&s->breaks, b->number));
-	}
+	if (b->temporary && b->number != r->until)
+		err_free(brk_delete(&s->breaks, b->number));
 	return true;
 }
 
