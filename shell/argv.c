@@ -116,13 +116,13 @@ static struct err *parse(int argc, char **argv, struct argv_options *o)
 		size_t len = strcspn(name, "=");
 		const struct argv_desc *d = find(name, len);
 		if (!d)
-			return usage("unknown option \"%s\"", argv[i]);
+			return usage(err_new(ERR_USAGE, "unknown option \"%s\"", argv[i]));
 		value = name[len] ? name + len + 1 : NULL;
 		if (!d->arg && value)
-			return usage("option \"%s\" takes no value", argv[i]);
+			return usage(err_new(ERR_USAGE, "option \"%s\" takes no value", argv[i]));
 		if (d->arg && !value) {
 			if (++i == argc)
-				return usage("option \"%s\" needs a value", argv[i - 1]);
+				return usage(err_new(ERR_USAGE, "option \"%s\" needs a value", argv[i - 1]));
 			value = argv[i];
 		}
 		TRY(apply(o, d->name, value));

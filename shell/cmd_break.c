@@ -36,8 +36,8 @@ const struct cmd_entry cmd_break = {
 	.args = { 1, ARGS_MANY, comp_where },
 	.usage = "WHERE",
 	.summary = "stop before the unit that matches",
-	.help = "`help breakpoints` lists what WHERE can be.  Breakpoints can be set before attach and\n"
-		"stay over restart, abort and detach.",
+	.help = "`help breakpoints` lists what WHERE can be.  Breakpoints can be set before "
+		"attach and stay over restart, abort and detach.",
 	.examples = (const struct cmd_example[]){
 		{ "break drain", "before each pipe buffer", "" },
 		{ "break drain if ppb == 5", "before one of them", "" },

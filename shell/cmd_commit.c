@@ -25,10 +25,11 @@ const struct cmd_entry cmd_commit = {
 	.args = { 0, 1, comp_dir },
 	.usage = "[DIR]",
 	.summary = "finish the dump and publish the images",
-	.help = "Runs what is left of the pipeline from wherever it stands, checks the images, makes them\n"
-		"durable, renames the staging directory to DIR and only then resets dirty tracking.\n"
-		"DIR must not exist, or be empty; without it, `set dir` counts.  Should it fail, there is\n"
-		"nothing at DIR and the dump can be looked at, retried, restarted or aborted.",
+	.help = "Runs what is left of the pipeline from wherever it stands, checks the "
+		"images, makes them durable, renames the staging directory to DIR and only "
+		"then resets dirty tracking. DIR must not exist, or be empty; without it, "
+		"`set dir` counts.  Should it fail, there is nothing at DIR and the dump can "
+		"be looked at, retried, restarted or aborted.",
 	.examples = (const struct cmd_example[]){
 		{ "commit %D/dump", "the whole dump in one go", "attach %P" },
 		{ "commit", "to the directory of `set dir`", "attach %P; set dir %D/dump2" },
@@ -51,8 +52,8 @@ const struct cmd_entry cmd_restart = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "go back to before prepare",
-	.help = "Pipes and staged files are dropped and protections restored; the target stays attached\n"
-		"and frozen, breakpoints and settings stay.",
+	.help = "Pipes and staged files are dropped and protections restored; the target "
+		"stays attached and frozen, breakpoints and settings stay.",
 	.examples = (const struct cmd_example[]){
 		{ "restart", "", "attach %P; step 2" },
 		{ 0 } },
@@ -74,7 +75,8 @@ const struct cmd_entry cmd_abort = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "give the dump up and remove the parasite",
-	.help = "As `restart`, and the target is cured.  It stays attached: `detach` lets it run.",
+	.help = "As `restart`, and the target is cured.  It stays attached: `detach` lets it "
+		"run.",
 	.examples = (const struct cmd_example[]){
 		{ "abort", "", "attach %P; step 2" },
 		{ 0 } },

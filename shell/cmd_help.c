@@ -24,8 +24,9 @@ static void help_all(struct out *o)
 	out_printf(o, "Topics (help TOPIC)\n");
 	for (const struct help_topic *t = help_topics; t->name; t++)
 		out_printf(o, "  %-20s %s\n", t->name, t->summary);
-	out_printf(o, "\nCommands can be shortened; Tab completes; Enter repeats step, next, x, show.\n"
-		      "Any output can be piped or written to a file: show iovs | grep hole.\n");
+	out_printf(o, "\n");
+	out_prose(o, "Commands can be shortened; Tab completes; Enter repeats step, next, x, show. "
+		     "Any output can be piped or written to a file: show iovs | grep hole.");
 }
 
 /* "%P" and its like stand for what the tests fill in; a reader sees an ordinary value. */
@@ -49,7 +50,8 @@ static void help_command(const struct cmd_entry *c, struct out *o)
 	out_printf(o, "%s%s%s  -  %s\n", c->name, *c->usage ? " " : "", c->usage, c->summary);
 	if (c->aliases)
 		out_printf(o, "short: %s\n", c->aliases);
-	out_printf(o, "\n%s\n", c->help);
+	out_printf(o, "\n");
+	out_prose(o, c->help);
 	if (c->examples)
 		out_printf(o, "\nExamples\n");
 	for (const struct cmd_example *e = c->examples; e && e->line; e++) {

@@ -51,7 +51,7 @@ const struct cmd_entry cmd_step = {
 	.args = { 0, 1, NULL },
 	.usage = "[N]",
 	.summary = "run to the next change of phase, N times",
-	.help = "The first step begins the dump: prepare puts the parasite into the target.\n"
+	.help = "The first step begins the dump: prepare puts the parasite into the target. "
 		"`help phases` tells what the phases are.",
 	.examples = (const struct cmd_example[]){
 		{ "step", "to the next phase", "attach %P" },
@@ -73,8 +73,9 @@ const struct cmd_entry cmd_next = {
 	.args = { 0, 1, NULL },
 	.usage = "[N]",
 	.summary = "run one unit of the phase, or N",
-	.help = "A unit is what can be looked at: one VMA looked up, one run of pages judged, one pipe\n"
-		"buffer drained, one pagemap entry written.  After a failure it tries the same unit again.",
+	.help = "A unit is what can be looked at: one VMA looked up, one run of pages judged, "
+		"one pipe buffer drained, one pagemap entry written.  After a failure it "
+		"tries the same unit again.",
 	.examples = (const struct cmd_example[]){
 		{ "next", "one unit", "attach %P" },
 		{ "next 20", "twenty", "attach %P" },
@@ -98,7 +99,8 @@ const struct cmd_entry cmd_finish = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "run to the end of the chunk",
-	.help = "A chunk is what fits into the 8 pipes at once: scanned, drained and transferred.",
+	.help = "A chunk is what fits into the 8 pipes at once: scanned, drained and "
+		"transferred.",
 	.examples = (const struct cmd_example[]){
 		{ "finish", "", "attach %P; step" },
 		{ 0 } },
@@ -151,8 +153,8 @@ const struct cmd_entry cmd_continue = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "run to a breakpoint, or to the commit gate",
-	.help = "At the gate all is staged and nothing published; `commit DIR` passes it.\n"
-		"^C stops before the next unit.",
+	.help = "At the gate all is staged and nothing published; `commit DIR` passes it. ^C "
+		"stops before the next unit.",
 	.examples = (const struct cmd_example[]){
 		{ "continue", "", "attach %P" },
 		{ 0 } },

@@ -26,8 +26,9 @@ const struct cmd_entry cmd_source = {
 	.args = { 1, 1, comp_file },
 	.usage = "FILE",
 	.summary = "run the commands of a file",
-	.help = "One command a line; # begins a comment; the first error ends it.  Empty lines repeat\n"
-		"nothing.  $XDG_CONFIG_HOME/stepdump/rc is run at the start of each session at a prompt.",
+	.help = "One command a line; # begins a comment; the first error ends it.  Empty "
+		"lines repeat nothing.  $XDG_CONFIG_HOME/stepdump/rc is run at the start of "
+		"each session at a prompt.",
 	.examples = (const struct cmd_example[]){
 		{ "source walk.stepdump", "", NULL },
 		{ 0 } },
@@ -66,8 +67,9 @@ const struct cmd_entry cmd_history = {
 	.args = { 0, 1, NULL },
 	.usage = "[N]",
 	.summary = "what was typed, or the last N lines of it",
-	.help = "Kept in $XDG_STATE_HOME/stepdump/history, readable by you alone, duplicates dropped.\n"
-		"A line that begins with a blank is not kept.  ^R searches it at the prompt.",
+	.help = "Kept in $XDG_STATE_HOME/stepdump/history, readable by you alone, duplicates "
+		"dropped. A line that begins with a blank is not kept.  ^R searches it at the "
+		"prompt.",
 	.examples = (const struct cmd_example[]){
 		{ "history 10", "", "" },
 		{ 0 } },
@@ -138,8 +140,9 @@ const struct cmd_entry cmd_alias = {
 	.args = { 0, ARGS_MANY, NULL },
 	.usage = "[NAME=COMMAND]",
 	.summary = "name a command line; alone: list",
-	.help = "What follows the name when it is used is put behind the command.  Quote what holds | or\n"
-		"quotes.  NAME= removes.  Built-in names and their short forms cannot be replaced.",
+	.help = "What follows the name when it is used is put behind the command.  Quote what "
+		"holds | or quotes.  NAME= removes.  Built-in names and their short forms "
+		"cannot be replaced.",
 	.examples = (const struct cmd_example[]){
 		{ "alias nn=next 10", "", "" },
 		{ "alias holes='show iovs | grep hole'", "", "" },
@@ -190,7 +193,8 @@ const struct cmd_entry cmd_quit = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "leave; the target is put back and let go",
-	.help = "As ^D.  Never asks; a dump that was not committed is dropped, and a line says so.",
+	.help = "As ^D.  Never asks; a dump that was not committed is dropped, and a line "
+		"says so.",
 	.examples = (const struct cmd_example[]){
 		{ "quit", "", "attach %P; step" },
 		{ 0 } },

@@ -89,7 +89,8 @@ const struct cmd_entry cmd_set = {
 	.args = { 0, 3, comp_set },
 	.usage = "[NAME [VALUE]]",
 	.summary = "change a setting; alone: list all with their values",
-	.help = "Settings of the dump hold from the next prepare on; those of the shell at once.",
+	.help = "Settings of the dump hold from the next prepare on; those of the shell at "
+		"once.",
 	.examples = (const struct cmd_example[]){
 		{ "set", "all of them", "" },
 		{ "set xfer null", "rehearse: the pages go nowhere", "" },

@@ -84,7 +84,8 @@ static struct err *vma_index(struct shell *sh, const char *text, int64_t *ret)
 	return e;
 }
 
-static struct err *pane_index(struct shell *sh, const struct pane *p, const char *text, int64_t *ret)
+static struct err *pane_index(struct shell *sh, const struct pane *p, const char *text,
+			      int64_t *ret)
 {
 	uint64_t n;
 
@@ -192,9 +193,10 @@ const struct cmd_entry cmd_show = {
 	.args = { 0, 3, comp_pane },
 	.usage = "[-v] [NAME [N|ADDR]]",
 	.summary = "look at a structure; alone: list what there is",
-	.help = "Names can be shortened.  VMAs are named by number or by an address in them, pipe buffers\n"
-		"by number.  -v shows everything of what is otherwise summed up.  Enter goes on with\n"
-		"the next number.  Works on a snapshot opened with `open` as on the live target.",
+	.help = "Names can be shortened.  VMAs are named by number or by an address in them, "
+		"pipe buffers by number.  -v shows everything of what is otherwise summed up.  "
+		"Enter goes on with the next number.  Works on a snapshot opened with `open` "
+		"as on the live target.",
 	.examples = (const struct cmd_example[]){
 		{ "show", "what can be shown", "" },
 		{ "show pipeline", "the whole dump at a glance", "attach %P; step 2" },
@@ -250,8 +252,9 @@ const struct cmd_entry cmd_why = {
 	.args = { 1, ARGS_MANY, comp_addr },
 	.usage = "ADDR...",
 	.summary = "what becomes of a page, by which rule, and who holds it",
-	.help = "ADDR is hex, with or without 0x, or $ip or $sp of the first thread, with +N or -N (hex).\n"
-		"Works at any time after attach: what has not been scanned is judged on the spot.",
+	.help = "ADDR is hex, with or without 0x, or $ip or $sp of the first thread, with +N "
+		"or -N (hex). Works at any time after attach: what has not been scanned is "
+		"judged on the spot.",
 	.examples = (const struct cmd_example[]){
 		{ "why $sp", "the page under the stack pointer", "attach %P" },
 		{ "why $sp $ip", "several", "attach %P" },

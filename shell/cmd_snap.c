@@ -29,8 +29,8 @@ const struct cmd_entry cmd_snap = {
 	.args = { 2, 2, comp_snap },
 	.usage = "save FILE",
 	.summary = "save what is known of the session",
-	.help = "The file holds every structure and the verdicts of all pages, not the memory itself.\n"
-		"`open FILE` or `stepdump -S FILE` looks at it, on any machine.",
+	.help = "The file holds every structure and the verdicts of all pages, not the memory "
+		"itself. `open FILE` or `stepdump -S FILE` looks at it, on any machine.",
 	.examples = (const struct cmd_example[]){
 		{ "snap save %D/a.snap", "", "attach %P; step 2" },
 		{ 0 } },
@@ -79,8 +79,8 @@ const struct cmd_entry cmd_open = {
 	.args = { 1, 1, comp_file },
 	.usage = "FILE",
 	.summary = "look at a saved snapshot, read-only",
-	.help = "`show` and `why` then tell about the file; what runs or changes something is refused\n"
-		"until `close`.  An attached target stays as it is meanwhile.",
+	.help = "`show` and `why` then tell about the file; what runs or changes something is "
+		"refused until `close`.  An attached target stays as it is meanwhile.",
 	.examples = (const struct cmd_example[]){
 		{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" },
 		{ 0 } },

@@ -104,7 +104,7 @@ static struct err *parse_register(struct shell *sh, const char *name, size_t len
 struct err *arg_addr(struct shell *sh, const char *text, uint64_t *ret)
 {
 	size_t len = strcspn(text, "+-");
-	uint64_t base, off = 0;
+	uint64_t base = 0, off = 0;
 
 	if (text[len] && !parse_hex(text + len + 1, text + strlen(text), &off))
 		return err_new(ERR_USAGE, "\"%s\" is not an address", text);

@@ -55,9 +55,10 @@ const struct cmd_entry cmd_attach = {
 	.args = { 1, 1, comp_pid },
 	.usage = "PID",
 	.summary = "freeze a process and collect its mappings",
-	.help = "All threads of the process stop; nothing in it is changed: the parasite goes in with\n"
-		"the first `step`.  `detach`, `quit`, the end of the input and signals let it go on as\n"
-		"if nothing had been.  Tab completes pids, own processes first; a name works too.",
+	.help = "All threads of the process stop; nothing in it is changed: the parasite goes "
+		"in with the first `step`.  `detach`, `quit`, the end of the input and "
+		"signals let it go on as if nothing had been.  Tab completes pids, own "
+		"processes first; a name works too.",
 	.examples = (const struct cmd_example[]){
 		{ "attach %P", "the process with that pid", "" },
 		{ 0 } },
@@ -80,8 +81,9 @@ const struct cmd_entry cmd_run = {
 	.args = { 1, ARGS_MANY, comp_file },
 	.usage = "PROGRAM [ARG]...",
 	.summary = "start a program and attach to it",
-	.help = "The program gets a session of its own and /dev/null as standard input, is looked up in\n"
-		"PATH, and is attached as soon as it runs.  It stays alive when stepdump ends.",
+	.help = "The program gets a session of its own and /dev/null as standard input, is "
+		"looked up in PATH, and is attached as soon as it runs.  It stays alive when "
+		"stepdump ends.",
 	.examples = (const struct cmd_example[]){
 		{ "run sleep 1000", "a target to play with", NULL },
 		{ 0 } },
@@ -107,9 +109,9 @@ const struct cmd_entry cmd_detach = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "put the target back as it was and let it go",
-	.help = "A dump that is under way is aborted, the parasite removed, registers, protections and\n"
-		"signals are as before; a target that ran runs on, a stopped one stays stopped\n"
-		"(`set leave-stopped on` stops it in any case).",
+	.help = "A dump that is under way is aborted, the parasite removed, registers, "
+		"protections and signals are as before; a target that ran runs on, a stopped "
+		"one stays stopped (`set leave-stopped on` stops it in any case).",
 	.examples = (const struct cmd_example[]){
 		{ "detach", "", "attach %P; step" },
 		{ 0 } },
@@ -161,8 +163,8 @@ const struct cmd_entry cmd_rescue = {
 	.args = { 1, 1, comp_pid },
 	.usage = "PID",
 	.summary = "remove what a killed dumper left in a process",
-	.help = "Looks for the mapping of a parasite and for a journal of borrowed registers, puts both\n"
-		"right and says what it found.  The process must not be attached.",
+	.help = "Looks for the mapping of a parasite and for a journal of borrowed registers, "
+		"puts both right and says what it found.  The process must not be attached.",
 	.examples = (const struct cmd_example[]){
 		{ "rescue %P", "", "" },
 		{ 0 } },

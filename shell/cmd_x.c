@@ -145,9 +145,10 @@ const struct cmd_entry cmd_x = {
 	.args = { 0, 2, comp_x },
 	.usage = "[/N[b|h|w|g]] ADDR [target|pipe|image]",
 	.summary = "bytes of the target, of a pipe or of the staged image",
-	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g), 64 bytes if not said.  Enter, or x alone,\n"
-		"goes on where it stopped.  With `pipe` and `image` the same address is looked up in what\n"
-		"was drained or staged, so the three can be compared.  ADDR as for `why`.",
+	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g), 64 bytes if not said.  Enter, or "
+		"x alone, goes on where it stopped.  With `pipe` and `image` the same address "
+		"is looked up in what was drained or staged, so the three can be compared.  "
+		"ADDR as for `why`.",
 	.examples = (const struct cmd_example[]){
 		{ "x $sp", "64 bytes at the stack pointer", "attach %P" },
 		{ "x/8g $sp", "8 words of 8 bytes", "attach %P" },

@@ -130,7 +130,7 @@ static struct err *apply_options(struct shell *sh, const struct argv_options *o)
 	sh->readonly = o->readonly;
 	sh->relative = o->relative;
 	sh->settings.json = o->json;
-	sh->settings.ascii = o->ascii;
+	sh->settings.ascii |= o->ascii;
 	if (o->color)
 		return opt_parse(&sh->settings, opt_find_in(setting_descs, "color"), o->color);
 	if (sh->batch)

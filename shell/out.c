@@ -116,33 +116,26 @@ static struct err *open_dest(const struct shell *sh, const struct line *line, st
 	return NULL;
 }
 
-struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *ret)
+struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *o)
 {
-	struct out o = { 0 };
-	struct err *e = open_dest(sh, line, &o);
+	*o = (struct out){ 0 };
+	struct err *e = open_dest(sh, line, o);
 
 	if (e) {
-		free(o.what);
+		free(o->what);
 		return e;
 	}
-	o.tty = o.dest == stdout && isatty(STDOUT_FILENO);
-	o.width = width_for(o.tty);
-	if (o.dest == stdout ? settings_color(&sh->settings, STDOUT_FILENO)
-			     : sh->settings.color == COLOR_ALWAYS)
-		o.theme = settings_theme(&sh->settings);
-	o.page = o.tty && sh->interactive && sh->settings.pager && !streams && !sh->depth;
+	bool plain = o->dest == stdout;
+	o->tty = plain && isatty(STDOUT_FILENO);
+	o->width = width_for(o->tty);
+	if (plain ? settings_color(&sh->settings, STDOUT_FILENO) : sh->settings.color == COLOR_ALWAYS)
+		o->theme = settings_theme(&sh->settings);
+	o->page = o->tty && sh->interactive && sh->settings.pager && !streams && !sh->depth;
 	if (sh->settings.json)
-		o.json = json_object_new_object();
-	if (sh->settings.json || o.page)
-		o.f = open_memstream(&o.buf, &o.len);
-	else
-		o.f = o.dest;
-	if (!o.f) {
-		free(o.what);
-		return err_nomem();
-	}
-	*ret = o;
-	return NULL;
+		o->json = json_object_new_object();
+	/* The stream keeps the addresses of buf and len: `o` must stay where it is. */
+	o->f = o->json || o->page ? open_memstream(&o->buf, &o->len) : o->dest;
+	return o->f ? NULL : err_nomem();
 }
 
 /* Rows that `text` takes on a terminal; bytes stand for columns, near enough to decide. */
@@ -245,6 +238,26 @@ void out_printf(struct out *o, const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(o->f, fmt, ap);
 	va_end(ap);
+}
+
+void out_prose(struct out *o, const char *text)
+{
+	size_t width = o->width < 80 ? o->width : 80, col = 0;
+
+	for (size_t n; *text; text += n) {
+		size_t blanks = strspn(text, " ");
+
+		n = blanks + strcspn(text + blanks, " ");
+		if (col && col + n >= width) {
+			fputc('\n', o->f);
+			text += blanks;
+			n -= blanks;
+			col = 0;
+		}
+		fwrite(text, 1, n, o->f);
+		col += n;
+	}
+	fputc('\n', o->f);
 }
 
 void out_grid(struct out *o, const struct grid *g)

@@ -33,14 +33,16 @@ struct out {
 	json_object *json; /* members of the result; NULL: text mode */
 };
 
-/* Opens what `line` asks for.  streams: nothing is held back for a pager. */
-struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *ret);
+/* Opens what `line` asks for.  streams: nothing is held back for a pager.  *o must not move. */
+struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *o);
 /* Delivers and closes.  A reader that goes away early is no error. */
 struct err *out_close(const struct shell *sh, struct out *o);
 /* Delivers one line of JSON: {"command": ..., "ok": ..., members of o->json, "text": [...]}. */
 void out_json_done(struct out *o, const char *command, json_object *error);
 
 void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Prose, broken between words at the width of the output (80 at the most). */
+void out_prose(struct out *o, const char *text);
 void out_grid(struct out *o, const struct grid *g);
 /* Adds the members of a message to the JSON result; nothing in text mode. */
 void out_message(struct out *o, const ProtobufCMessage *m);

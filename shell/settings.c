@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "shell/settings.h"
 
+#include <langinfo.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,7 +59,12 @@ const struct opt_desc setting_descs[] = {
 
 void settings_init(struct settings *s)
 {
-	*s = (struct settings){ .color = COLOR_AUTO, .pager = true, .repeat = true };
+	*s = (struct settings){
+		.color = COLOR_AUTO,
+		.pager = true,
+		.repeat = true,
+		.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0,
+	};
 }
 
 bool settings_color(const struct settings *s, int fd)
