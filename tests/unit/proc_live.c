@@ -93,13 +93,12 @@ static void *map(int prot, int flags, int fd, off_t off)
 	return mmap(NULL, LEN, prot, flags, fd, off);
 }
 
-/* With a gap on both sides, so that it merges with nothing. */
+/* Between two pages without rights, so that it merges with nothing. */
 static void *alone(int prot, int flags)
 {
 	char *p = mmap(NULL, LEN + 2 * PAGE_SIZE_4K, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	munmap(p, LEN + 2 * PAGE_SIZE_4K);
-	return mmap(p + PAGE_SIZE_4K, LEN, prot, flags | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	return mmap(p + PAGE_SIZE_4K, LEN, prot, flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
 static void *anon(void)
