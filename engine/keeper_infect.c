@@ -262,7 +262,7 @@ static struct err *prepare_ctl(struct held *h)
 
 static void drop_ctl(struct held *h)
 {
-	int *const fds[] = { &h->rpc, &h->channel, &h->log };
+	int *const fds[] = { &h->rpc, &h->log };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
 		if (*fds[i] >= 0)
@@ -360,18 +360,14 @@ static struct err *open_channel(struct held *h, int *sock_ret)
 		return err_sys(errno, "cannot make a channel to the parasite");
 	for (int i = 0; i < 2; i++)
 		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	int dup_fd = fcntl(sv[1], F_DUPFD_CLOEXEC, 0);
-	bool ok = dup_fd >= 0 && !compel_rpc_call(PARASITE_CMD_SERVE, h->ctl) &&
+	bool ok = !compel_rpc_call(PARASITE_CMD_SERVE, h->ctl) &&
 		  !compel_util_send_fd(h->ctl, sv[0]);
 	close(sv[0]);
 	if (!ok) {
 		close(sv[1]);
-		if (dup_fd >= 0)
-			close(dup_fd);
 		return err_pid(err_new(ERR_SYS, "cannot open a channel to the parasite of %d: %s",
 				       h->pid, infecting.log), h->pid);
 	}
-	h->channel = dup_fd;
 	*sock_ret = sv[1];
 	return NULL;
 }
@@ -482,9 +478,13 @@ static struct err *end_daemon(struct held *h)
 {
 	struct user_regs_struct regs;
 
-	shutdown(h->channel, SHUT_RDWR);
+	if (compel_rpc_call(PARASITE_CMD_DONE, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
 	TRY(wait_rpc(h));
 	if (compel_rpc_sync(PARASITE_CMD_SERVE, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
+	TRY(wait_rpc(h));
+	if (compel_rpc_sync(PARASITE_CMD_DONE, h->ctl))
 		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
 	TRY(held_stop_leader(h, CALL_TIMEOUT_NS));
 	if (compel_rpc_call(CMD_FINI, h->ctl))

@@ -52,7 +52,6 @@ struct held {
 	struct parasite_ctl *ctl;
 	void *compel_regs;
 	int rpc;                 /* compel's own socket */
-	int channel;             /* a dup of the parasite's channel: to shut it */
 	int log;                 /* what compel's code in the target logs to */
 	int *fds_before;         /* the target's descriptors before infection */
 	size_t nr_fds_before;

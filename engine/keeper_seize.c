@@ -146,7 +146,7 @@ struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **r
 	if (!h)
 		return err_nomem();
 	h->pid = pid;
-	h->rpc = h->channel = h->log = -1;
+	h->rpc = h->log = -1;
 	struct err *e = NULL;
 	if (!kproc_stat(pid, &stat))
 		e = held_gone_err(h);

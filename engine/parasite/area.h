@@ -11,6 +11,9 @@
 
 #include "engine/parasite/proto.h"
 
+/* On compel's socket, after PARASITE_CMD_SERVE: stop serving.  Each of the two gets its answer. */
+#define PARASITE_CMD_DONE 65u
+
 struct parasite_area {
 	uint32_t cap;     /* entries that fit */
 	uint32_t nr;      /* entries used; put-back ones have len 0 */

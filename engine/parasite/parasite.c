@@ -85,11 +85,30 @@ static void do_mprotect(const struct parasite_msg *m, struct parasite_reply *r)
 	r->at = m->nr;
 }
 
+/* Waits for a message.  false: the keeper wants us to stop serving, or is gone. */
+static bool wait_message(int sock)
+{
+	struct pollfd p[2] = {
+		{ .fd = sock, .events = POLLIN },
+		{ .fd = parasite_get_rpc_sock(), .events = POLLIN },
+	};
+	int n;
+
+	do
+		n = sys_ppoll(p, 2, NULL, NULL, sizeof(uint64_t));
+	while (n == -EINTR);
+	return n > 0 && !p[1].revents;
+}
+
 static void do_dump_pages(int sock, const struct parasite_msg *m, struct parasite_reply *r)
 {
 	const struct parasite_iov *iov = (const void *)(m + 1);
 	int pipe_fd = -1;
 
+	if (!wait_message(sock)) {
+		r->err = -ECANCELED;
+		return;
+	}
 	r->err = __recv_fds(sock, &pipe_fd, 1, NULL, 0, 0);
 	if (r->err)
 		return;
@@ -162,31 +181,20 @@ static bool serve_one(int sock)
 		r.err = -ENOSYS;
 	}
 reply:
-	if (sys_sendto(sock, &r, sizeof(r), MSG_NOSIGNAL, NULL, 0) != sizeof(r))
+	if (sys_sendto(sock, &r, sizeof(r), MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) != sizeof(r))
 		return false;
 	return go_on;
 }
 
 static int serve(void)
 {
-	int rpc = parasite_get_rpc_sock(), sock = -1;
-	int err = __recv_fds(rpc, &sock, 1, NULL, 0, 0);
+	int sock = -1;
+	int err = __recv_fds(parasite_get_rpc_sock(), &sock, 1, NULL, 0, 0);
 
 	if (err)
 		return err;
-	for (;;) {
-		struct pollfd p[2] = {
-			{ .fd = sock, .events = POLLIN },
-			{ .fd = rpc, .events = POLLIN },
-		};
-		int n = sys_ppoll(p, 2, NULL, NULL, sizeof(uint64_t));
-
-		if (n == -EINTR)
-			continue;
-		/* The keeper speaks to us while we serve only by going away. */
-		if (n < 0 || p[1].revents || !serve_one(sock))
-			break;
-	}
+	while (wait_message(sock) && serve_one(sock))
+		;
 	put_back_all();
 	sys_close(sock);
 	return 0;
@@ -194,6 +202,8 @@ static int serve(void)
 
 int parasite_daemon_cmd(int cmd, void *args)
 {
+	if (cmd == PARASITE_CMD_DONE)
+		return 0;
 	if (cmd != PARASITE_CMD_SERVE)
 		return -EINVAL;
 	area = args;
