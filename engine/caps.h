@@ -30,7 +30,7 @@ struct caps {
 	bool cap_sys_resource, cap_sys_admin, cap_sys_ptrace, cap_checkpoint_restore;
 
 	uint64_t pipe_max_size;   /* bytes: fs.pipe-max-size */
-	uint32_t pipe_pages;      /* pages that a pipe holds when asked for CAPS_PIPE_PAGES_WANTED */
+	uint32_t pipe_pages;      /* that a pipe holds when asked for CAPS_PIPE_PAGES_WANTED */
 	int pipe_errno;           /* why it is fewer; 0: it is not */
 	bool vmsplice;
 	uint32_t seccomp;         /* our own: 0 none, 1 strict, 2 filter */
@@ -51,7 +51,7 @@ struct cap_line {
 	const char *name;         /* static */
 	bool available;
 	char value[64];           /* "256 pages (EPERM)"; "" if there is nothing to add */
-	const char *consequence;  /* static: what follows for a dump, one sentence without full stop */
+	const char *consequence;  /* static: what follows for a dump, without full stop */
 };
 
 #define CAP_LINES_MAX 20u

@@ -54,8 +54,7 @@ static void describe_pages(const struct caps *c, struct lines *l)
 	add(l, "uffd-wp-async", c->uffd_wp_async,
 	    "dirty pages can be tracked by userfaultfd write-protection",
 	    "dirty pages cannot be tracked by userfaultfd", "%s", uffd);
-	add(l, "pfn", c->pfn_visible,
-	    "zero pages are recognised in pagemap entries and left out",
+	add(l, "pfn", c->pfn_visible, "zero pages are recognised in pagemap entries and left out",
 	    "a lookup that reads pagemap takes zero pages for data", "%s", pfns);
 	add(l, "thp", c->thp[0], "huge pages are dumped as 512 small ones",
 	    "no transparent huge pages", "%s", c->thp);
@@ -64,7 +63,8 @@ static void describe_pages(const struct caps *c, struct lines *l)
 static void describe_pipes(const struct caps *c, struct lines *l)
 {
 	const char *with = "a page pipe grows as far as CRIU asks";
-	const char *without = "page pipes stay small: more of them, each one a request to the parasite";
+	const char *without =
+		"page pipes stay small: more of them, each one a request to the parasite";
 
 	if (c->pipe_errno)
 		add(l, "pipe-size", false, with, without, "%u of %u pages (%s)", c->pipe_pages,
@@ -72,7 +72,8 @@ static void describe_pipes(const struct caps *c, struct lines *l)
 	else
 		add(l, "pipe-size", true, with, without, "%u pages", c->pipe_pages);
 	add(l, "vmsplice", c->vmsplice, "pages of stepdump's own memory can be put into pipes",
-	    "a filter on stepdump forbids vmsplice: shared memory cannot take the page pipe", "%s", "");
+	    "a filter on stepdump forbids vmsplice: shared memory cannot take the page pipe", "%s",
+	    "");
 }
 
 static void describe_rights(const struct caps *c, struct lines *l)

@@ -94,8 +94,9 @@ struct err *pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
 		if (n < 0 && errno == ENOTTY)
 			return err_new(ERR_UNSUPPORTED, "this kernel has no PAGEMAP_SCAN");
 		if (n < 0)
-			return err_vaddr(err_sys(errno, "PAGEMAP_SCAN of %" PRIx64 "-%" PRIx64, at,
-						 end), at);
+			return err_vaddr(
+				err_sys(errno, "PAGEMAP_SCAN of %" PRIx64 "-%" PRIx64, at, end),
+				at);
 		nr = append_regions(out, nr, n);
 	}
 	*nr_ret = nr;
@@ -143,10 +144,14 @@ struct err *pagemap_read(int pagemap_fd, uint64_t start, size_t nr_pages, uint64
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_vaddr(err_sys(errno, "reading pagemap at %" PRIx64, start), start);
+			return err_vaddr(err_sys(errno, "reading pagemap at %" PRIx64, start),
+					 start);
 		if (!n)
-			return err_vaddr(err_new(ERR_TARGET, "pagemap has no entries at %" PRIx64
-						 ": the process is gone, or did exec", start), start);
+			return err_vaddr(err_new(ERR_TARGET,
+						 "pagemap has no entries at %" PRIx64
+						 ": the process is gone, or did exec",
+						 start),
+					 start);
 		to += n;
 		off += n;
 		left -= n;
@@ -172,7 +177,8 @@ static bool scan_accepts(int fd, const volatile char *page, uint64_t category)
 static struct err *probe_zero_page(int fd, struct pagemap_probe *p)
 {
 	uint64_t entry;
-	volatile char *page = mmap(NULL, PAGE_SIZE_4K, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *page =
+		mmap(NULL, PAGE_SIZE_4K, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return err_sys(errno, "mapping a page");
@@ -195,8 +201,8 @@ static struct err *probe_huge_zero_page(int fd, struct pagemap_probe *p)
 {
 	const size_t len = 2 * HUGE_PAGE_SIZE;
 	uint64_t entry[2];
-	char *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			 -1, 0);
+	char *map = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (map == MAP_FAILED)
 		return err_sys(errno, "mapping %zu bytes", len);

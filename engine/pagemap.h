@@ -36,7 +36,8 @@
 #define PM_SCAN_CHECK_WPASYNC 0x2u
 
 /* Bits of an entry of /proc/PID/pagemap. */
-#define PM_PFN_MASK ((1ull << 55) - 1) /* 0 without CAP_SYS_ADMIN; swap type and offset if PM_SWAP */
+/* 0 without CAP_SYS_ADMIN; type and offset of the swap entry if PM_SWAP. */
+#define PM_PFN_MASK ((1ull << 55) - 1)
 #define PM_SOFT_DIRTY (1ull << 55)
 #define PM_MMAP_EXCLUSIVE (1ull << 56)
 #define PM_UFFD_WP (1ull << 57)
@@ -87,8 +88,8 @@ struct pagemap_probe {
 	bool scan_guard, scan_soft_dirty; /* it knows these categories */
 	bool pfn_visible;
 	uint64_t zero_pfn;     /* valid if pfn_visible */
-	/* First of 512; 0: no huge zero page seen.  It stays the same while our process lives, which
-	 * has a reference to it from then on. */
+	/* First of 512; 0: no huge zero page seen.  It stays the same while our process lives,
+	 * which has a reference to it from then on. */
 	uint64_t huge_zero_pfn;
 };
 

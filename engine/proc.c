@@ -171,8 +171,9 @@ struct err *proc_read_auxv(pid_t pid, struct proc_auxv *ret)
 	TRY(proc_read_file(pid, "auxv", &text, &len));
 	if (len % (2 * sizeof(uint64_t))) {
 		free(text);
-		return err_pid(err_new(ERR_FORMAT, "/proc/%d/auxv has %zu bytes, not pairs of words",
-				       pid, len), pid);
+		return err_pid(err_new(ERR_FORMAT,
+				       "/proc/%d/auxv has %zu bytes, not pairs of words", pid, len),
+			       pid);
 	}
 	/* malloc'ed, hence aligned for words */
 	ret->words = (uint64_t *)(void *)text;
@@ -314,14 +315,14 @@ struct err *proc_read_fds(pid_t pid, struct proc_fds *ret)
 
 /* ---- text files with a parser (proc_text.c) ----------------------------------- */
 
-#define READ_AND_PARSE(pid, file, parse, ret)                                              \
-	do {                                                                               \
-		char *text_;                                                               \
-		size_t len_;                                                               \
-		TRY(proc_read_file(pid, file, &text_, &len_));                             \
-		struct err *e_ = parse(text_, len_, ret);                                  \
-		free(text_);                                                               \
-		return err_pid(err_wrap(e_, "/proc/%d/%s", pid, file), pid);               \
+#define READ_AND_PARSE(pid, file, parse, ret)                                                      \
+	do {                                                                                       \
+		char *text_;                                                                       \
+		size_t len_;                                                                       \
+		TRY(proc_read_file(pid, file, &text_, &len_));                                     \
+		struct err *e_ = parse(text_, len_, ret);                                          \
+		free(text_);                                                                       \
+		return err_pid(err_wrap(e_, "/proc/%d/%s", pid, file), pid);                       \
 	} while (0)
 
 struct err *proc_read_stat(pid_t pid, struct proc_stat *ret)

@@ -6,13 +6,17 @@
 #include <sys/types.h>
 
 #include "engine/err.h"
+#include "engine/proc.h"
 
 /* Opens /proc/PID/`file`, close-on-exec.  The caller closes *fd_ret. */
 struct err *proc_open(pid_t pid, const char *file, int flags, int *fd_ret);
-/* What follows from `sys_errno` when /proc/PID/`file` could not be read: ERR_TARGET if the process is
- * gone or not ours to look at. */
+/* What follows from `sys_errno` when /proc/PID/`file` could not be read: ERR_TARGET if the process
+ * is gone or not ours to look at. */
 struct err *proc_err(int sys_errno, pid_t pid, const char *file);
 /* Target of the symbolic link /proc/PID/`file`, of any length.  Caller frees. */
 struct err *proc_read_link(pid_t pid, const char *file, char **ret);
+
+/* Sets status, unsupp, shmid and fdflags, and completes flags; all else of *v has been parsed. */
+void vma_classify(struct vma *v, const char *name, const struct smaps_env *env);
 
 #endif

@@ -147,14 +147,18 @@ static bool take_status_line(const char *key, const char *value, struct proc_sta
 		const char *key;
 		uint64_t *mask;
 	} masks[] = {
-		{ "SigPnd", &s->sig_pnd }, { "ShdPnd", &s->shd_pnd },
-		{ "SigBlk", &s->sig_blk }, { "CapEff", &s->cap_eff },
+		{ "SigPnd", &s->sig_pnd },
+		{ "ShdPnd", &s->shd_pnd },
+		{ "SigBlk", &s->sig_blk },
+		{ "CapEff", &s->cap_eff },
 	};
 	const struct {
 		const char *key;
 		pid_t *pid;
 	} pids[] = {
-		{ "Tgid", &s->tgid }, { "PPid", &s->ppid }, { "TracerPid", &s->tracer_pid },
+		{ "Tgid", &s->tgid },
+		{ "PPid", &s->ppid },
+		{ "TracerPid", &s->tracer_pid },
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
@@ -239,14 +243,22 @@ static struct err *parse_limits_text(const char *text, struct proc_limits *ret)
 		const char *name;
 		int resource;
 	} rows[] = {
-		{ "Max cpu time", RLIMIT_CPU },		 { "Max file size", RLIMIT_FSIZE },
-		{ "Max data size", RLIMIT_DATA },	 { "Max stack size", RLIMIT_STACK },
-		{ "Max core file size", RLIMIT_CORE },	 { "Max resident set", RLIMIT_RSS },
-		{ "Max processes", RLIMIT_NPROC },	 { "Max open files", RLIMIT_NOFILE },
-		{ "Max locked memory", RLIMIT_MEMLOCK }, { "Max address space", RLIMIT_AS },
-		{ "Max file locks", RLIMIT_LOCKS },	 { "Max pending signals", RLIMIT_SIGPENDING },
-		{ "Max msgqueue size", RLIMIT_MSGQUEUE }, { "Max nice priority", RLIMIT_NICE },
-		{ "Max realtime priority", RLIMIT_RTPRIO }, { "Max realtime timeout", RLIMIT_RTTIME },
+		{ "Max cpu time", RLIMIT_CPU },
+		{ "Max file size", RLIMIT_FSIZE },
+		{ "Max data size", RLIMIT_DATA },
+		{ "Max stack size", RLIMIT_STACK },
+		{ "Max core file size", RLIMIT_CORE },
+		{ "Max resident set", RLIMIT_RSS },
+		{ "Max processes", RLIMIT_NPROC },
+		{ "Max open files", RLIMIT_NOFILE },
+		{ "Max locked memory", RLIMIT_MEMLOCK },
+		{ "Max address space", RLIMIT_AS },
+		{ "Max file locks", RLIMIT_LOCKS },
+		{ "Max pending signals", RLIMIT_SIGPENDING },
+		{ "Max msgqueue size", RLIMIT_MSGQUEUE },
+		{ "Max nice priority", RLIMIT_NICE },
+		{ "Max realtime priority", RLIMIT_RTPRIO },
+		{ "Max realtime timeout", RLIMIT_RTTIME },
 	};
 	struct proc_limits limits;
 

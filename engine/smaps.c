@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* /proc/PID/smaps -> struct vma_list: a line reader, a parser of one VMA, and CRIU's classes. */
+/* /proc/PID/smaps -> struct vma_list: a line reader and a parser of one VMA. */
 #include "engine/proc.h"
 
 #include <errno.h>
@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "engine/proc_priv.h"
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
@@ -23,8 +24,8 @@
 /* ---- lines --------------------------------------------------------------- */
 
 struct lines {
-	int fd;           /* -1: all text is in memory */
-	char *buf;        /* fd >= 0 only; owned */
+	int fd; /* -1: all text is in memory */
+	char *buf; /* fd >= 0 only; owned */
 	const char *text;
 	size_t pos, len;
 	bool eof;
@@ -148,8 +149,8 @@ static bool parse_header(const char *line, size_t len, struct vma *v, struct cur
 	*v = (struct vma){ .hugepage_kb = 4 };
 	if (!take_number(&c, 16, &v->start) || !take_char(&c, '-') ||
 	    !take_number(&c, 16, &v->end) || !take_char(&c, ' ') ||
-	    !take_perm(&c, 'r', PROT_READ, &v->prot) ||
-	    !take_perm(&c, 'w', PROT_WRITE, &v->prot) || !take_perm(&c, 'x', PROT_EXEC, &v->prot))
+	    !take_perm(&c, 'r', PROT_READ, &v->prot) || !take_perm(&c, 'w', PROT_WRITE, &v->prot) ||
+	    !take_perm(&c, 'x', PROT_EXEC, &v->prot))
 		return false;
 	if (take_char(&c, 's'))
 		v->flags = MAP_SHARED;
@@ -275,176 +276,6 @@ static bool parse_attribute(const char *line, size_t len, struct vma *v)
 	}
 }
 
-/* ---- classes --------------------------------------------------------------- */
-
-static bool has_prefix(const char *s, const char *prefix)
-{
-	return !strncmp(s, prefix, strlen(prefix));
-}
-
-static void refuse(struct vma *v, const char *reason)
-{
-	v->status |= VMA_UNSUPP;
-	if (!v->unsupp)
-		v->unsupp = reason;
-}
-
-static void classify_anon(struct vma *v, const char *name)
-{
-	v->flags |= MAP_ANONYMOUS;
-	v->status = VMA_AREA_REGULAR | VMA_ANON_PRIVATE;
-	if (v->vmf & VMF_DROPPABLE)
-		v->flags &= ~MAP_PRIVATE;
-	if (!strcmp(name, "[vsyscall]")) {
-		v->status = VMA_AREA_VSYSCALL | VMA_ANON_PRIVATE;
-	} else if (!strcmp(name, "[vdso]")) {
-		v->status |= VMA_AREA_VDSO;
-	} else if (!strcmp(name, "[vvar]") || !strcmp(name, "[vvar_vclock]")) {
-		v->status |= VMA_AREA_VVAR;
-	} else if (!strcmp(name, "[heap]")) {
-		v->status |= VMA_AREA_HEAP;
-	} else if (has_prefix(name, "[uprobes")) {
-		v->status = VMA_AREA_UPROBES;
-		refuse(v, "a uprobe was hit here: restart the program without the probe");
-	}
-	if (v->vmf & VMF_SHADOWSTACK) {
-		v->status |= VMA_AREA_SHSTK;
-		refuse(v, "shadow stack: code borrowed for the parasite could not return safely");
-	}
-}
-
-static void classify_file_mapping(struct vma *v)
-{
-	v->status = VMA_AREA_REGULAR |
-		    (v->flags & MAP_SHARED ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
-}
-
-static void classify_shared_anon(struct vma *v)
-{
-	v->status = VMA_AREA_REGULAR | VMA_ANON_SHARED;
-	v->flags |= MAP_ANONYMOUS;
-	v->shmid = v->ino;
-}
-
-/* Objects of the kernel's own tmpfs and hugetlbfs; they have names, but no place in a tree. */
-static void classify_shmem(struct vma *v, const char *name)
-{
-	bool shared = v->flags & MAP_SHARED;
-
-	if (shared && has_prefix(name, "/SYSV")) {
-		classify_shared_anon(v);
-		v->status |= VMA_AREA_SYSVIPC;
-	} else if (shared && (has_prefix(name, "/dev/zero") || has_prefix(name, "[anon_shmem:"))) {
-		classify_shared_anon(v);
-	} else {
-		classify_file_mapping(v);
-		v->status |= VMA_AREA_MEMFD;
-	}
-}
-
-static bool classify_hugetlb(struct vma *v, const char *name)
-{
-	if (has_prefix(name, "/anon_hugepage")) {
-		if (v->flags & MAP_SHARED)
-			classify_shared_anon(v);
-		else
-			classify_anon(v, name);
-		return true;
-	}
-	if (has_prefix(name, "/SYSV") || has_prefix(name, "/memfd:")) {
-		classify_shmem(v, name);
-		return true;
-	}
-	return false; /* a file on a mounted hugetlbfs */
-}
-
-/* Kernel objects that have no path: "anon_inode:[io_uring]", "socket:[7]". */
-static void classify_pathless(struct vma *v, const char *name)
-{
-	static const struct {
-		const char *prefix, *reason;
-	} reasons[] = {
-		{ "anon_inode:[io_uring]", "rings of io_uring: their other half is in the kernel" },
-		{ "anon_inode:[perf_event]", "ring buffer of a perf event" },
-		{ "anon_inode:kvm", "state of a virtual machine (KVM)" },
-		{ "anon_inode:bpf", "memory of a BPF map" },
-		{ "", "memory of a kernel object that is not a file" },
-	};
-
-	if (has_prefix(name, "socket:[")) {
-		v->status = VMA_AREA_REGULAR | VMA_AREA_SOCKET;
-		v->shmid = v->ino;
-		return;
-	}
-	v->status = VMA_AREA_REGULAR;
-	for (size_t i = 0; !v->unsupp; i++)
-		if (has_prefix(name, reasons[i].prefix))
-			refuse(v, reasons[i].reason);
-}
-
-static void classify_path(struct vma *v, const char *name, const struct vma_file *f)
-{
-	if (has_prefix(name, "/[aio]") && (!f->known || !(f->mode & S_IFMT))) {
-		v->status = VMA_AREA_AIORING;
-		return;
-	}
-	/* The kernel locks these and keeps them out of core files; an ordinary file of that
-	 * name would not have both. */
-	if (has_prefix(name, "/secretmem") && (v->vmf & VMF_LOCKED) &&
-	    (v->madv & (1ull << MADV_DONTDUMP))) {
-		v->status = VMA_AREA_REGULAR;
-		refuse(v, "memfd_secret memory: nobody but the process itself can read it");
-		return;
-	}
-	classify_file_mapping(v);
-	if (!f->known || S_ISREG(f->mode) ||
-	    (S_ISCHR(f->mode) && f->rdev == makedev(1, 5))) /* /dev/zero: as good as a file */
-		return;
-	v->status &= ~(VMA_FILE_PRIVATE | VMA_FILE_SHARED);
-	refuse(v, S_ISCHR(f->mode) || S_ISBLK(f->mode) ? "memory of a device" :
-							 "mapping of something that is not a file");
-}
-
-static void classify(struct vma *v, const char *name, const struct smaps_env *env)
-{
-	struct vma_file f = { 0 };
-	bool has_file = v->dev || v->ino;
-	bool on_shmem = has_file && v->dev == env->shmem_dev;
-
-	if (has_file && env->file)
-		env->file(env->arg, v, &f);
-	if (f.known) {
-		v->dev = f.dev;
-		v->ino = f.ino;
-	}
-	if ((v->vmf & VMF_HUGETLB) && v->hugepage_kb)
-		v->flags |= (uint32_t)(__builtin_ctz(v->hugepage_kb) + 10) << 26;
-
-	if (!has_file)
-		classify_anon(v, name);
-	else if (on_shmem)
-		classify_shmem(v, name);
-	else if ((v->vmf & VMF_HUGETLB) && classify_hugetlb(v, name))
-		;
-	else if (name[0] != '/')
-		classify_pathless(v, name);
-	else
-		classify_path(v, name, &f);
-
-	if (f.has_fdflags && (v->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED | VMA_AREA_AIORING))) {
-		v->has_fdflags = true;
-		v->fdflags = f.fdflags;
-	}
-	/* Nobody can splice these.  A shared regular file (a PCI resource in sysfs) need not be
-	 * read, and of vvar no page is taken. */
-	if ((v->vmf & (VMF_IO | VMF_PFNMAP)) && !(v->status & VMA_AREA_VVAR) &&
-	    !((v->status & VMA_FILE_SHARED) && f.known))
-		refuse(v, "memory of a device (VM_IO or VM_PFNMAP)");
-	if ((v->vmf & VMF_SEALED) && !(v->prot & PROT_READ) && vma_is_private(v) &&
-	    !vma_never_dumped(v))
-		refuse(v, "sealed by mseal() without PROT_READ: it cannot be made readable");
-}
-
 /* ---- all of it ------------------------------------------------------------- */
 
 struct parser {
@@ -452,7 +283,7 @@ struct parser {
 	struct vma_list list;
 	struct vma cur;
 	bool has_cur;
-	char *name;     /* of cur; LINE_CAP + 1 bytes */
+	char *name; /* of cur; LINE_CAP + 1 bytes */
 };
 
 static struct err *finish_vma(struct parser *p)
@@ -464,10 +295,12 @@ static struct err *finish_vma(struct parser *p)
 		return NULL;
 	p->has_cur = false;
 	if (last && v->start < last->end)
-		return err_vaddr(err_new(ERR_FORMAT, "mapping %" PRIx64 " is not above the one before it",
-					 v->start), v->start);
+		return err_vaddr(err_new(ERR_FORMAT,
+					 "mapping %" PRIx64 " is not above the one before it",
+					 v->start),
+				 v->start);
 	v->name = p->name;
-	classify(v, p->name, p->env);
+	vma_classify(v, p->name, p->env);
 	/* CRIU 4.2 keeps the pages of the virtual clocks as the tail of vvar. */
 	if (last && last->end == v->start && (v->status & VMA_AREA_VVAR) &&
 	    (last->status & VMA_AREA_VVAR) && !strcmp(p->name, "[vvar_vclock]")) {
@@ -494,7 +327,8 @@ static struct err *take_line(struct parser *p, const char *line, size_t len)
 	}
 	TRY(finish_vma(p));
 	if (!parse_header(line, len, &p->cur, &name))
-		return err_new(ERR_FORMAT, "smaps: bad line '%.*s'", len < 60 ? (int)len : 60, line);
+		return err_new(ERR_FORMAT, "smaps: bad line '%.*s'", len < 60 ? (int)len : 60,
+			       line);
 	len = name.end - name.p;
 	if (len > LINE_CAP)
 		return err_new(ERR_FORMAT, "a name of more than %u bytes", LINE_CAP);
@@ -562,8 +396,8 @@ static struct err *find_dev(struct lines *l, uint64_t start, uint64_t *ret)
 
 		TRY(lines_next(l, &line, &len));
 		if (!line)
-			return err_new(ERR_CHECK, "own mapping %" PRIx64 " is not in /proc/self/maps",
-				       start);
+			return err_new(ERR_CHECK,
+				       "own mapping %" PRIx64 " is not in /proc/self/maps", start);
 		if (!parse_header(line, len, &v, &name) || v.start != start)
 			continue;
 		*ret = v.dev;

@@ -66,7 +66,8 @@ static const char *kind_of_unsupp(const struct vma *v)
 		return "uprobes";
 	if (v->status & VMA_AREA_SHSTK)
 		return "shadow stack";
-	if (!(v->status & (VMA_ANON_PRIVATE | VMA_FILE_PRIVATE)) || (v->vmf & (VMF_IO | VMF_PFNMAP)))
+	if (!(v->status & (VMA_ANON_PRIVATE | VMA_FILE_PRIVATE)) ||
+	    (v->vmf & (VMF_IO | VMF_PFNMAP)))
 		return "device";
 	return NULL;
 }
@@ -77,17 +78,19 @@ const char *vma_kind(const struct vma *v)
 		uint32_t status;
 		const char *kind;
 	} by_status[] = {
-		{ VMA_AREA_GUARD, "guard" },	{ VMA_AREA_VSYSCALL, "vsyscall" },
-		{ VMA_AREA_VDSO, "vdso" },	{ VMA_AREA_VVAR, "vvar" },
-		{ VMA_AREA_AIORING, "aio" },	{ VMA_AREA_SOCKET, "socket" },
-		{ VMA_AREA_SYSVIPC, "sysv" },	{ VMA_AREA_HEAP, "heap" },
+		{ VMA_AREA_GUARD, "guard" },  { VMA_AREA_VSYSCALL, "vsyscall" },
+		{ VMA_AREA_VDSO, "vdso" },    { VMA_AREA_VVAR, "vvar" },
+		{ VMA_AREA_AIORING, "aio" },  { VMA_AREA_SOCKET, "socket" },
+		{ VMA_AREA_SYSVIPC, "sysv" }, { VMA_AREA_HEAP, "heap" },
 	};
 	static const struct {
 		uint32_t status;
 		const char *kind;
 	} by_backing[] = {
-		{ VMA_AREA_MEMFD, "memfd" },	{ VMA_ANON_SHARED, "shm" },
-		{ VMA_FILE_SHARED, "file" },	{ VMA_FILE_PRIVATE, "file cow" },
+		{ VMA_AREA_MEMFD, "memfd" },
+		{ VMA_ANON_SHARED, "shm" },
+		{ VMA_FILE_SHARED, "file" },
+		{ VMA_FILE_PRIVATE, "file cow" },
 	};
 
 	if (v->status & VMA_UNSUPP) {
@@ -129,15 +132,24 @@ static size_t names_of(uint64_t bits, const struct bit_name *table, size_t nr, c
 size_t vma_status_names(uint32_t status, const char *out[32])
 {
 	static const struct bit_name table[] = {
-		{ VMA_AREA_REGULAR, "REGULAR" },   { VMA_AREA_STACK, "STACK" },
-		{ VMA_AREA_VSYSCALL, "VSYSCALL" }, { VMA_AREA_VDSO, "VDSO" },
-		{ VMA_AREA_HEAP, "HEAP" },	   { VMA_FILE_PRIVATE, "FILE_PRIVATE" },
-		{ VMA_FILE_SHARED, "FILE_SHARED" }, { VMA_ANON_SHARED, "ANON_SHARED" },
-		{ VMA_ANON_PRIVATE, "ANON_PRIVATE" }, { VMA_AREA_SYSVIPC, "SYSVIPC" },
-		{ VMA_AREA_SOCKET, "SOCKET" },	   { VMA_AREA_VVAR, "VVAR" },
-		{ VMA_AREA_AIORING, "AIORING" },   { VMA_AREA_MEMFD, "MEMFD" },
-		{ VMA_AREA_SHSTK, "SHSTK" },	   { VMA_AREA_GUARD, "GUARD" },
-		{ VMA_AREA_UPROBES, "UPROBES" },   { VMA_UNSUPP, "UNSUPP" },
+		{ VMA_AREA_REGULAR, "REGULAR" },
+		{ VMA_AREA_STACK, "STACK" },
+		{ VMA_AREA_VSYSCALL, "VSYSCALL" },
+		{ VMA_AREA_VDSO, "VDSO" },
+		{ VMA_AREA_HEAP, "HEAP" },
+		{ VMA_FILE_PRIVATE, "FILE_PRIVATE" },
+		{ VMA_FILE_SHARED, "FILE_SHARED" },
+		{ VMA_ANON_SHARED, "ANON_SHARED" },
+		{ VMA_ANON_PRIVATE, "ANON_PRIVATE" },
+		{ VMA_AREA_SYSVIPC, "SYSVIPC" },
+		{ VMA_AREA_SOCKET, "SOCKET" },
+		{ VMA_AREA_VVAR, "VVAR" },
+		{ VMA_AREA_AIORING, "AIORING" },
+		{ VMA_AREA_MEMFD, "MEMFD" },
+		{ VMA_AREA_SHSTK, "SHSTK" },
+		{ VMA_AREA_GUARD, "GUARD" },
+		{ VMA_AREA_UPROBES, "UPROBES" },
+		{ VMA_UNSUPP, "UNSUPP" },
 	};
 
 	return names_of(status, table, sizeof(table) / sizeof(table[0]), out);
@@ -146,7 +158,7 @@ size_t vma_status_names(uint32_t status, const char *out[32])
 size_t vma_flag_names(uint32_t flags, const char *out[32])
 {
 	static const struct bit_name table[] = {
-		{ MAP_SHARED, "MAP_SHARED" },	    { MAP_PRIVATE, "MAP_PRIVATE" },
+		{ MAP_SHARED, "MAP_SHARED" },       { MAP_PRIVATE, "MAP_PRIVATE" },
 		{ MAP_DROPPABLE, "MAP_DROPPABLE" }, { MAP_ANONYMOUS, "MAP_ANONYMOUS" },
 		{ MAP_GROWSDOWN, "MAP_GROWSDOWN" }, { MAP_LOCKED, "MAP_LOCKED" },
 		{ MAP_NORESERVE, "MAP_NORESERVE" }, { MAP_HUGETLB, "MAP_HUGETLB" },

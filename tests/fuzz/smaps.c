@@ -23,8 +23,12 @@ static void some_file(void *arg, const struct vma *v, struct vma_file *ret)
 	static const mode_t modes[] = { S_IFREG, S_IFCHR, S_IFBLK, S_IFSOCK, 0 };
 
 	*ret = (struct vma_file){
-		.known = v->ino & 1, .dev = v->dev, .ino = v->ino,
-		.mode = modes[v->ino % 5], .rdev = v->dev, .has_fdflags = v->ino & 2,
+		.known = v->ino & 1,
+		.dev = v->dev,
+		.ino = v->ino,
+		.mode = modes[v->ino % 5],
+		.rdev = v->dev,
+		.has_fdflags = v->ino & 2,
 	};
 }
 
@@ -47,7 +51,8 @@ static void check_list(const struct vma_list *l)
 		require(!i || l->v[i - 1].end <= v->start, "address order");
 		require(!((v->start | v->end) % PAGE_SIZE_4K), "page alignment");
 		require(v->name != NULL, "a name");
-		require(!(v->status & VMA_UNSUPP) == !v->unsupp, "a reason for UNSUPP, and only then");
+		require(!(v->status & VMA_UNSUPP) == !v->unsupp,
+			"a reason for UNSUPP, and only then");
 		require(v->status != 0, "a status");
 		require(vma_kind(v) != NULL, "a kind");
 		require(vma_list_find(l, v->start) == (ssize_t)i, "found by its start");
@@ -130,9 +135,32 @@ static uint32_t random_below(uint32_t n)
 static void one_mutation(const struct text *t)
 {
 	static const char *const words[] = {
-		"\n", " ", "-", ":", "7f", "0", "ffffffffffffffff", "[vvar_vclock]", "[vvar]", "/[aio]",
-		"/SYSV", "/memfd:", "/dev/zero", "VmFlags: ", "Rss: ", "ht ", "dp ", "ss ", "sl ",
-		"anon_inode:", "00:01", "KernelPageSize: ", "(", ")", "unlimited", "/anon_hugepage",
+		"\n",
+		" ",
+		"-",
+		":",
+		"7f",
+		"0",
+		"ffffffffffffffff",
+		"[vvar_vclock]",
+		"[vvar]",
+		"/[aio]",
+		"/SYSV",
+		"/memfd:",
+		"/dev/zero",
+		"VmFlags: ",
+		"Rss: ",
+		"ht ",
+		"dp ",
+		"ss ",
+		"sl ",
+		"anon_inode:",
+		"00:01",
+		"KernelPageSize: ",
+		"(",
+		")",
+		"unlimited",
+		"/anon_hugepage",
 	};
 	size_t size = t->size ? 1 + random_below(t->size) : 0;
 	uint8_t *copy = malloc(size ? size : 1);
@@ -157,7 +185,10 @@ static void one_mutation(const struct text *t)
 int main(int argc, char **argv)
 {
 	static const char *const own[] = {
-		"/proc/self/smaps", "/proc/self/stat", "/proc/self/status", "/proc/self/limits",
+		"/proc/self/smaps",
+		"/proc/self/stat",
+		"/proc/self/status",
+		"/proc/self/limits",
 	};
 	unsigned long count = 0;
 	unsigned seed = getpid();

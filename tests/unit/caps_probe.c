@@ -86,7 +86,9 @@ static void consistent(void **state)
 /* CONFIG_MEM_SOFT_DIRTY as the kernel was built is the witness, where it tells. */
 static void soft_dirty_as_configured(void **state)
 {
-	FILE *f = popen("zcat /proc/config.gz 2>/dev/null || cat /boot/config-$(uname -r) 2>/dev/null", "r");
+	FILE *f = popen(
+		"zcat /proc/config.gz 2>/dev/null || cat /boot/config-$(uname -r) 2>/dev/null",
+		"r");
 	bool any = false, configured = false;
 	char line[512];
 
@@ -176,8 +178,11 @@ static const struct cap_line *line_named(const struct cap_line *l, size_t n, con
 static void described(void **state)
 {
 	struct cap_line l[CAP_LINES_MAX], few[3];
-	struct caps c = { .pipe_pages = 256, .pipe_errno = EPERM, .pipe_max_size = 1048576,
-			  .pfn_visible = true, .zero_pfn = 0xabc };
+	struct caps c = { .pipe_pages = 256,
+			  .pipe_errno = EPERM,
+			  .pipe_max_size = 1048576,
+			  .pfn_visible = true,
+			  .zero_pfn = 0xabc };
 	size_t n = caps_describe(&c, l, CAP_LINES_MAX);
 
 	assert_in_range(n, 10, CAP_LINES_MAX - 1);
@@ -222,14 +227,10 @@ static void unprivileged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(capabilities),
-		cmocka_unit_test(pipes),
-		cmocka_unit_test(consistent),
-		cmocka_unit_test(soft_dirty_as_configured),
-		cmocka_unit_test(no_trace),
-		cmocka_unit_test(repeatable),
-		cmocka_unit_test(quick),
-		cmocka_unit_test(described),
+		cmocka_unit_test(capabilities), cmocka_unit_test(pipes),
+		cmocka_unit_test(consistent),   cmocka_unit_test(soft_dirty_as_configured),
+		cmocka_unit_test(no_trace),     cmocka_unit_test(repeatable),
+		cmocka_unit_test(quick),        cmocka_unit_test(described),
 		cmocka_unit_test(unprivileged),
 	};
 

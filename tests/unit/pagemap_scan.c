@@ -19,7 +19,8 @@
 #define PAGES 8192u
 #define MADV_GUARD_INSTALL_NR 102
 
-static const struct pagemap_scan_query taken = { /* CRIU's own query */
+static const struct pagemap_scan_query taken = {
+	/* CRIU's own query */
 	.category_inverted = PAGE_IS_PFNZERO | PAGE_IS_FILE,
 	.category_mask = PAGE_IS_PFNZERO | PAGE_IS_FILE,
 	.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
@@ -37,8 +38,8 @@ static int set_up(void **state)
 
 	if (pagemap_probe(&probe) || pagemap_open(getpid(), &fd))
 		return -1;
-	area = mmap(NULL, PAGES * PAGE_SIZE_4K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		    0);
+	area = mmap(NULL, PAGES * PAGE_SIZE_4K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
 	if (area == MAP_FAILED || madvise(area, PAGES * PAGE_SIZE_4K, MADV_NOHUGEPAGE))
 		return -1;
 	/* first every second page: far more regions than one ioctl takes; then at random */
@@ -95,7 +96,8 @@ static void every_capacity(void **state)
 			uint64_t from = at;
 			size_t nr;
 
-			assert_null(pagemap_scan(fd, at, page_addr(PAGES), &taken, r, caps[c], &nr, &at));
+			assert_null(pagemap_scan(fd, at, page_addr(PAGES), &taken, r, caps[c], &nr,
+						 &at));
 			assert_true(nr <= caps[c]);
 			assert_true(at > from);
 			if (nr < caps[c])
@@ -140,8 +142,8 @@ static struct err *give_up(void *arg, uint64_t start, uint64_t end)
 static void guard_regions(void **state)
 {
 	const size_t pages = 4096;
-	char *g = mmap(NULL, pages * PAGE_SIZE_4K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		       -1, 0);
+	char *g = mmap(NULL, pages * PAGE_SIZE_4K, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct guards *found = calloc(1, sizeof(*found));
 	uint64_t base = (uintptr_t)g, entry;
 	int calls = 0;
@@ -155,8 +157,10 @@ static void guard_regions(void **state)
 	/* 1024 single pages, then a region of 2000 pages, which several page tables hold */
 	for (size_t i = 0; i < 1024; i++)
 		assert_int_equal(madvise(g + (2 * i + (i > 0)) * PAGE_SIZE_4K, PAGE_SIZE_4K,
-					 MADV_GUARD_INSTALL_NR), 0);
-	assert_int_equal(madvise(g + 2090 * PAGE_SIZE_4K, 2000 * PAGE_SIZE_4K, MADV_GUARD_INSTALL_NR), 0);
+					 MADV_GUARD_INSTALL_NR),
+				 0);
+	assert_int_equal(
+		madvise(g + 2090 * PAGE_SIZE_4K, 2000 * PAGE_SIZE_4K, MADV_GUARD_INSTALL_NR), 0);
 
 	assert_null(pagemap_scan_guards(fd, base, base + pages * PAGE_SIZE_4K, add_guard, found));
 	assert_int_equal(found->nr, 1025);
@@ -183,8 +187,8 @@ static void guard_regions(void **state)
 static void zero_pages(void **state)
 {
 	uint64_t entry;
-	volatile char *p = mmap(NULL, PAGE_SIZE_4K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				-1, 0);
+	volatile char *p = mmap(NULL, PAGE_SIZE_4K, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (!probe.pfn_visible) {
 		print_message("skipped: page frame numbers are hidden\n");
@@ -202,7 +206,8 @@ static void zero_pages(void **state)
 static void huge_zero_page(void **state)
 {
 	const size_t huge = 2 << 20;
-	char *map = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map =
+		mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t at = ((uintptr_t)map + huge - 1) & ~(huge - 1), entry[512];
 
 	if (!probe.huge_zero_pfn) {
@@ -256,7 +261,8 @@ static void gone(void **state)
 
 static void unknown_category(void **state)
 {
-	const struct pagemap_scan_query q = { .category_mask = 1ull << 60, .return_mask = 1ull << 60 };
+	const struct pagemap_scan_query q = { .category_mask = 1ull << 60,
+					      .return_mask = 1ull << 60 };
 	struct page_region r;
 	uint64_t walk_end;
 	size_t nr;
@@ -272,12 +278,9 @@ static void unknown_category(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_capacity),
-		cmocka_unit_test(entries_agree),
-		cmocka_unit_test(guard_regions),
-		cmocka_unit_test(zero_pages),
-		cmocka_unit_test(huge_zero_page),
-		cmocka_unit_test(gone),
+		cmocka_unit_test(every_capacity),   cmocka_unit_test(entries_agree),
+		cmocka_unit_test(guard_regions),    cmocka_unit_test(zero_pages),
+		cmocka_unit_test(huge_zero_page),   cmocka_unit_test(gone),
 		cmocka_unit_test(unknown_category),
 	};
 

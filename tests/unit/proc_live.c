@@ -28,9 +28,29 @@
 #define TMP_NAME "/tmp/stepdump (a\nb)"
 
 enum kind {
-	ANON, ANON_RO, SHARED_ANON, MEMFD_SHARED, MEMFD_PRIVATE, SYSV, DEV_ZERO, FILE_SHARED_RW,
-	FILE_SHARED_RO, FILE_PRIVATE_RO, AIO, SECRET, DROPPABLE, LOCKED, NORESERVE, GROWSDOWN,
-	MADVISED, NO_THP, HUGETLB, SEALED, IO_URING, GUARDED, NR_KINDS
+	ANON,
+	ANON_RO,
+	SHARED_ANON,
+	MEMFD_SHARED,
+	MEMFD_PRIVATE,
+	SYSV,
+	DEV_ZERO,
+	FILE_SHARED_RW,
+	FILE_SHARED_RO,
+	FILE_PRIVATE_RO,
+	AIO,
+	SECRET,
+	DROPPABLE,
+	LOCKED,
+	NORESERVE,
+	GROWSDOWN,
+	MADVISED,
+	NO_THP,
+	HUGETLB,
+	SEALED,
+	IO_URING,
+	GUARDED,
+	NR_KINDS
 };
 
 /* status, flags, madv, prot, fdflags (-1: absent): criu-formats 2.3. */
@@ -66,8 +86,8 @@ static const struct {
 };
 
 struct shared {
-	uint64_t addr[NR_KINDS];      /* 0: this kernel does not have it */
-	uint64_t ino[NR_KINDS];       /* of the object, where it can be known */
+	uint64_t addr[NR_KINDS]; /* 0: this kernel does not have it */
+	uint64_t ino[NR_KINDS]; /* of the object, where it can be known */
 	uint64_t stack, brk_page;
 	int fd;
 	pid_t thread;
@@ -130,8 +150,8 @@ static void map_files_and_objects(void)
 	put(FILE_SHARED_RW, map(RW, MAP_SHARED, rw, 0));
 	put(FILE_SHARED_RO, map(PROT_READ, MAP_SHARED, ro, LEN));
 	put(FILE_PRIVATE_RO, map(RW, MAP_PRIVATE, ro, 2 * LEN));
-	shared->ino[FILE_SHARED_RW] = shared->ino[FILE_SHARED_RO] =
-		shared->ino[FILE_PRIVATE_RO] = inode_of(rw);
+	shared->ino[FILE_SHARED_RW] = shared->ino[FILE_SHARED_RO] = shared->ino[FILE_PRIVATE_RO] =
+		inode_of(rw);
 	unlink(TMP_NAME);
 }
 
@@ -264,7 +284,8 @@ static void every_kind(void **state)
 
 	for (int k = 0; k < NR_KINDS; k++) {
 		if (!shared->addr[k]) {
-			print_message("skipped: this kernel gives no mapping '%s'\n", expected[k].name);
+			print_message("skipped: this kernel gives no mapping '%s'\n",
+				      expected[k].name);
 			continue;
 		}
 		const struct vma *v = vma_at(&l, shared->addr[k]);
@@ -570,7 +591,9 @@ static void unprivileged_sees_the_same(void **state)
 
 static void malformed_text(void **state)
 {
-	static const char *const bad_stat[] = { "", "1", "1 (x", "1 (x)", "1 (x) S", "1 (x) S 1 2 3" };
+	static const char *const bad_stat[] = {
+		"", "1", "1 (x", "1 (x)", "1 (x) S", "1 (x) S 1 2 3"
+	};
 	struct proc_stat st;
 	struct proc_status status;
 	struct proc_limits lim;
@@ -596,16 +619,11 @@ static void malformed_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_kind),
-		cmocka_unit_test(guards),
-		cmocka_unit_test(agrees_with_maps),
-		cmocka_unit_test(map_link_is_the_true_path),
-		cmocka_unit_test(stat_and_status),
-		cmocka_unit_test(auxv_exe_cmdline),
-		cmocka_unit_test(threads_fds_limits),
-		cmocka_unit_test(nobody_there),
-		cmocka_unit_test(somebody_elses),
-		cmocka_unit_test(unprivileged_sees_the_same),
+		cmocka_unit_test(every_kind),         cmocka_unit_test(guards),
+		cmocka_unit_test(agrees_with_maps),   cmocka_unit_test(map_link_is_the_true_path),
+		cmocka_unit_test(stat_and_status),    cmocka_unit_test(auxv_exe_cmdline),
+		cmocka_unit_test(threads_fds_limits), cmocka_unit_test(nobody_there),
+		cmocka_unit_test(somebody_elses),     cmocka_unit_test(unprivileged_sees_the_same),
 		cmocka_unit_test(malformed_text),
 	};
 

@@ -44,31 +44,43 @@ static const struct row rows[] = {
 	{ "rw-p 00000000 00:00 0 ", "rd wr mr mw me ac", 4, 0x201, 0x22, 0, 0, "anon" },
 	{ "rw-p 00000000 00:00 0      [anon:a b]", "rd wr mr mw me", 4, 0x201, 0x22, 0, 0, "anon" },
 	{ "rw-p 00000000 00:00 0      [heap]", "rd wr mr mw me ac", 4, 0x221, 0x22, 0, 0, "heap" },
-	{ "rw-p 00000000 00:00 0      [stack]", "rd wr mr mw me gd", 4, 0x201, 0x122, 0, 0, "stack" },
-	{ "r--p 00001000 fe:00 247134 /usr/bin/a b", "rd mr mw me", 4, 0x41, 0x2, 0, 0, "file cow" },
-	{ "rw-s 00000000 fe:00 7      /x\\012y (deleted)", "rd wr sh mr mw", 4, 0x81, 0x1, 0, 0, "file" },
-	{ "rw-s 00000000 00:01 1046   /memfd:hi (deleted)", "rd wr sh", 4, 0x4081, 0x1, 0, 0, "memfd" },
-	{ "rw-p 00000000 00:01 1046   /memfd:hi (deleted)", "rd wr", 4, 0x4041, 0x2, 0, 0, "memfd" },
-	{ "rw-s 00000000 00:01 1048   /dev/zero (deleted)", "rd wr sh", 4, 0x101, 0x21, 1048, 0, "shm" },
+	{ "rw-p 00000000 00:00 0      [stack]", "rd wr mr mw me gd", 4, 0x201, 0x122, 0, 0,
+	  "stack" },
+	{ "r--p 00001000 fe:00 247134 /usr/bin/a b", "rd mr mw me", 4, 0x41, 0x2, 0, 0,
+	  "file cow" },
+	{ "rw-s 00000000 fe:00 7      /x\\012y (deleted)", "rd wr sh mr mw", 4, 0x81, 0x1, 0, 0,
+	  "file" },
+	{ "rw-s 00000000 00:01 1046   /memfd:hi (deleted)", "rd wr sh", 4, 0x4081, 0x1, 0, 0,
+	  "memfd" },
+	{ "rw-p 00000000 00:01 1046   /memfd:hi (deleted)", "rd wr", 4, 0x4041, 0x2, 0, 0,
+	  "memfd" },
+	{ "rw-s 00000000 00:01 1048   /dev/zero (deleted)", "rd wr sh", 4, 0x101, 0x21, 1048, 0,
+	  "shm" },
 	{ "rw-s 00000000 00:01 1049   [anon_shmem:x]", "rd wr sh", 4, 0x101, 0x21, 1049, 0, "shm" },
-	{ "rw-s 00000000 00:01 0      /SYSV00000000 (deleted)", "rd wr sh", 4, 0x501, 0x21, 0, 0, "sysv" },
-	{ "rw-s 00000000 00:01 9      /SYSVdeadbeef (deleted)", "rd wr sh", 4, 0x501, 0x21, 9, 0, "sysv" },
-	{ "rw-s 00000000 00:0f 9      /SYSVdeadbeef (deleted)", "rd wr sh ht", 2048, 0x501, 0x54040021, 9, 0,
+	{ "rw-s 00000000 00:01 0      /SYSV00000000 (deleted)", "rd wr sh", 4, 0x501, 0x21, 0, 0,
 	  "sysv" },
+	{ "rw-s 00000000 00:01 9      /SYSVdeadbeef (deleted)", "rd wr sh", 4, 0x501, 0x21, 9, 0,
+	  "sysv" },
+	{ "rw-s 00000000 00:0f 9      /SYSVdeadbeef (deleted)", "rd wr sh ht", 2048, 0x501,
+	  0x54040021, 9, 0, "sysv" },
 	{ "r-xp 00000000 00:00 0      [vdso]", "rd ex mr mw me de", 4, 0x209, 0x22, 0, 0, "vdso" },
-	{ "r--p 00000000 00:00 0      [vvar]", "rd mr pf io de dd", 4, 0x1201, 0x22, 0, 0x10000, "vvar" },
-	{ "r--p 00000000 00:00 0      [vvar_vclock]", "rd mr pf io de dd", 4, 0x1201, 0x22, 0, 0x10000,
+	{ "r--p 00000000 00:00 0      [vvar]", "rd mr pf io de dd", 4, 0x1201, 0x22, 0, 0x10000,
 	  "vvar" },
+	{ "r--p 00000000 00:00 0      [vvar_vclock]", "rd mr pf io de dd", 4, 0x1201, 0x22, 0,
+	  0x10000, "vvar" },
 	{ "--xp 00000000 00:00 0      [vsyscall]", "ex", 4, 0x204, 0x22, 0, 0, "vsyscall" },
-	{ "rw-s 00000000 00:13 26817  /[aio] (deleted)", "rd wr sh mr mw ms de", 4, 0x2000, 0x1, 0, 0, "aio" },
-	{ "rw-p 00000000 00:00 0 ", "rd wr nr wf dd dp", 4, 0x201, 0x4028, 0, 0x50000, "droppable" },
-	{ "rw-p 00000000 00:0f 5      /anon_hugepage (deleted)", "rd wr ht", 2048, 0x201, 0x54040022, 0, 0,
+	{ "rw-s 00000000 00:13 26817  /[aio] (deleted)", "rd wr sh mr mw ms de", 4, 0x2000, 0x1, 0,
+	  0, "aio" },
+	{ "rw-p 00000000 00:00 0 ", "rd wr nr wf dd dp", 4, 0x201, 0x4028, 0, 0x50000,
+	  "droppable" },
+	{ "rw-p 00000000 00:0f 5      /anon_hugepage (deleted)", "rd wr ht", 2048, 0x201,
+	  0x54040022, 0, 0, "hugetlb" },
+	{ "rw-s 00000000 00:0f 5      /anon_hugepage (deleted)", "rd wr sh ht", 1048576, 0x101,
+	  0x78040021, 5, 0, "hugetlb" },
+	{ "rw-s 00000000 00:0f 6      /memfd:h (deleted)", "rd wr sh ht", 2048, 0x4081, 0x54040001,
+	  0, 0, "hugetlb" },
+	{ "rw-s 00000000 00:0f 6      /mnt/huge/x", "rd wr sh ht", 2048, 0x81, 0x54040001, 0, 0,
 	  "hugetlb" },
-	{ "rw-s 00000000 00:0f 5      /anon_hugepage (deleted)", "rd wr sh ht", 1048576, 0x101, 0x78040021, 5,
-	  0, "hugetlb" },
-	{ "rw-s 00000000 00:0f 6      /memfd:h (deleted)", "rd wr sh ht", 2048, 0x4081, 0x54040001, 0, 0,
-	  "hugetlb" },
-	{ "rw-s 00000000 00:0f 6      /mnt/huge/x", "rd wr sh ht", 2048, 0x81, 0x54040001, 0, 0, "hugetlb" },
 	{ "rw-s 00000000 00:09 77     socket:[77]", "rd wr sh", 4, 0x801, 0x1, 77, 0, "socket" },
 	{ "rw-p 00000000 00:00 0 ", "rd wr sr dc dd", 4, 0x201, 0x22, 0, 0x10404, "anon" },
 	{ "rw-p 00000000 00:00 0 ", "rd wr mg wf", 4, 0x201, 0x22, 0, 0x41000, "anon" },
@@ -77,7 +89,8 @@ static const struct row rows[] = {
 	{ "r--p 00000000 00:00 0 ", "rd sl", 4, 0x201, 0x22, 0, 0, "anon" },
 	/* a file of somebody who wants to be taken for something else */
 	{ "rw-p 00000000 fe:00 5      /memfd:x", "rd wr", 4, 0x41, 0x2, 0, 0, "file cow" },
-	{ "rw-s 00000000 fe:00 5      /dev/zero (deleted)", "rd wr sh", 4, 0x81, 0x1, 0, 0, "file" },
+	{ "rw-s 00000000 fe:00 5      /dev/zero (deleted)", "rd wr sh", 4, 0x81, 0x1, 0, 0,
+	  "file" },
 	{ "rw-p 00000000 fe:00 5      /secretmem", "rd wr", 4, 0x41, 0x2, 0, 0, "file cow" },
 };
 
@@ -85,7 +98,8 @@ static void one_text(const struct row *r, char *buf, size_t len)
 {
 	snprintf(buf, len,
 		 "7f0000000000-7f0000002000 %s\nSize: 8 kB\nKernelPageSize: %u kB\nRss:  12 kB\n"
-		 "Swap:   4 kB\nTHPeligible:    0\nVmFlags: %s \n", r->header, r->page_kb, r->vmflags);
+		 "Swap:   4 kB\nTHPeligible:    0\nVmFlags: %s \n",
+		 r->header, r->page_kb, r->vmflags);
 }
 
 static void every_kind(void **state)
@@ -157,8 +171,13 @@ static void fake_file(void *arg, const struct vma *v, struct vma_file *ret)
 {
 	assert_non_null(v->name);
 	*ret = (struct vma_file){
-		.known = true, .dev = makedev(1, 2), .ino = 99, .mode = file_mode,
-		.rdev = file_rdev, .has_fdflags = true, .fdflags = O_RDWR,
+		.known = true,
+		.dev = makedev(1, 2),
+		.ino = 99,
+		.mode = file_mode,
+		.rdev = file_rdev,
+		.has_fdflags = true,
+		.fdflags = O_RDWR,
 	};
 }
 
@@ -208,7 +227,8 @@ static void vvar_is_merged(void **state)
 				  "7f0000004000-7f0000006000 r--p 00000000 00:00 0 [vvar_vclock]\n"
 				  "VmFlags: rd mr pf io de dd \n"
 				  "7f0000006000-7f0000008000 r-xp 00000000 00:00 0 [vdso]\n"
-				  "VmFlags: rd ex mr mw me de \n", &no_files);
+				  "VmFlags: rd ex mr mw me de \n",
+				  &no_files);
 
 	assert_int_equal(l.nr, 2);
 	assert_int_equal(l.v[0].start, 0x7f0000000000);
@@ -379,7 +399,8 @@ static void parasite_is_known(void **state)
 {
 	struct vma_list l = parse("1000-3000 rwxs 0 00:01 9 /memfd:CRIUMFD (deleted)\n"
 				  "3000-4000 rwxs 0 00:01 8 /memfd:other (deleted)\n"
-				  "4000-5000 rwxs 0 fe:00 8 /memfd:CRIUMFD\n", &no_files);
+				  "4000-5000 rwxs 0 fe:00 8 /memfd:CRIUMFD\n",
+				  &no_files);
 
 	assert_true(vma_is_parasite(&l.v[0]));
 	assert_false(vma_is_parasite(&l.v[1]));

@@ -21,7 +21,7 @@ static void predicates(void **state)
 	} rows[] = {
 		{ 0x201, 0x22, 0, true, false, true, false, false },
 		{ 0x221, 0x22, 0, true, false, true, false, false },
-		{ 0x201, 0x2022, 0, true, false, false, false, false },          /* locked */
+		{ 0x201, 0x2022, 0, true, false, false, false, false }, /* locked */
 		{ 0x201, 0x40022, VMF_HUGETLB, true, false, false, false, false },
 		{ 0x201, 0x4028, VMF_DROPPABLE, true, false, false, false, true },
 		{ 0x41, 0x2, 0, true, false, false, false, false },
@@ -30,17 +30,20 @@ static void predicates(void **state)
 		{ 0x4041, 0x2, 0, true, true, false, false, false },
 		{ 0x101, 0x21, 0, false, true, false, false, false },
 		{ 0x501, 0x21, 0, false, true, false, false, false },
-		{ 0x209, 0x22, 0, true, false, false, true, false },             /* vdso */
-		{ 0x1201, 0x22, 0, true, false, false, false, true },            /* vvar */
-		{ 0x204, 0x22, 0, false, false, false, false, true },            /* vsyscall */
-		{ 0x2000, 0x1, 0, true, false, false, true, false },             /* aio */
-		{ 0x801, 0x1, 0, false, false, false, false, false },            /* socket */
-		{ 0x10000, 0, 0, false, false, false, false, false },            /* guard */
+		{ 0x209, 0x22, 0, true, false, false, true, false }, /* vdso */
+		{ 0x1201, 0x22, 0, true, false, false, false, true }, /* vvar */
+		{ 0x204, 0x22, 0, false, false, false, false, true }, /* vsyscall */
+		{ 0x2000, 0x1, 0, true, false, false, true, false }, /* aio */
+		{ 0x801, 0x1, 0, false, false, false, false, false }, /* socket */
+		{ 0x10000, 0, 0, false, false, false, false, false }, /* guard */
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct vma v = { .start = 0x1000, .end = 0x2000, .status = rows[i].status,
-				 .flags = rows[i].flags, .vmf = rows[i].vmf };
+		struct vma v = { .start = 0x1000,
+				 .end = 0x2000,
+				 .status = rows[i].status,
+				 .flags = rows[i].flags,
+				 .vmf = rows[i].vmf };
 
 		print_message("status %x flags %x\n", v.status, v.flags);
 		assert_int_equal(vma_is_private(&v), rows[i].private);
@@ -50,7 +53,9 @@ static void predicates(void **state)
 		assert_int_equal(vma_never_dumped(&v), rows[i].never);
 	}
 
-	struct vma above = { .start = 0xffffffffff600000, .end = 0xffffffffff601000, .status = 0x201 };
+	struct vma above = { .start = 0xffffffffff600000,
+			     .end = 0xffffffffff601000,
+			     .status = 0x201 };
 	assert_false(vma_is_private(&above));
 }
 
