@@ -271,6 +271,8 @@ static void check_task(struct verify *v, const char *mm_file, uint64_t pid)
 			    any_pagemap(v) ? "" : ", and none at all: on a page server?");
 	if (mm)
 		criu__mm_entry__free_unpacked(mm, NULL);
+	else
+		v->mm_unread = true;
 }
 
 static void check_task_pagemap(struct verify *v, const char *file, uint64_t pid)
@@ -312,7 +314,7 @@ static void check_object_pagemap(struct verify *v, const char *file, uint64_t sh
 			known = true;
 			verify_pagemap_object(v, file, &pi, &v->object[i]);
 		}
-	if (!known && !v->pre_dump)
+	if (!known && !v->pre_dump && !v->mm_unread)
 		verify_find(v, false, file, NO_ENTRY, NULL, "nothing in this set maps shared object %"
 			    PRIu64, shmid);
 	pagemap_image_deinit(&pi);
@@ -384,7 +386,8 @@ static void check_set(struct verify *v)
 	check_files_of_kind(v, 1u << IMG_SHMEM_PAGEMAP, check_object_pagemap);
 	if (!v->pre_dump)
 		check_objects_have_pagemaps(v);
-	check_orphan_pages(v);
+	if (!v->pagemap_unread)
+		check_orphan_pages(v);
 }
 
 struct err *verify_dirfd(int dirfd, struct verify_report *ret)

@@ -157,8 +157,10 @@ bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *re
 {
 	struct pagemap_image pi;
 
-	if (verify_absorb(v, file, pagemap_image_read(v->dirfd, file, &pi)))
+	if (verify_absorb(v, file, pagemap_image_read(v->dirfd, file, &pi))) {
+		v->pagemap_unread = true;
 		return false;
+	}
 	v->r->files++;
 	v->r->pagemaps++;
 	v->r->entries += pi.nr;

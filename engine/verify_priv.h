@@ -32,6 +32,8 @@ struct verify {
 	char **name;        /* all files, sorted */
 	size_t nr_names, cap_names;
 	bool pre_dump;
+	bool mm_unread;     /* so it is not known which objects are mapped */
+	bool pagemap_unread;/* so it is not known which pages files are used */
 	bool no_files;      /* files.img is missing or broken: said once */
 
 	struct known_file *file; /* sorted by id */

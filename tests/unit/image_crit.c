@@ -445,7 +445,7 @@ static void the_rest_says_what_is_true(void **state)
 
 static void crit_x(void **state)
 {
-	char want[64];
+	char want[4200];
 
 	need_crit();
 	char *ps = run("crit x %s ps", dir);
@@ -455,9 +455,9 @@ static void crit_x(void **state)
 	free(ps);
 
 	char *mems = run("crit x %s mems", dir);
-	assert_non_null(strstr(mems, ti.exe));
+	snprintf(want, sizeof(want), "\t%-36s    %s\n", "exe", ti.exe);
+	assert_non_null(strstr(mems, want));
 	assert_non_null(strstr(mems, "[vdso]"));
-	assert_null(strstr(mems, "exe                                     unknown"));
 	size_t lines = 0;
 	for (const char *p = mems; (p = strchr(p, '\n')); p++)
 		lines++;

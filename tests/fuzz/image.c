@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Image files from strangers: nothing in them may crash us, hang us, or make us take more
+ * memory than the bounds in engine/image.c.  First byte: which kind of image; the rest: the file.
+ * With libFuzzer:
+ *   clang -fsanitize=fuzzer,address -DHAVE_LIBFUZZER ...
+ * Without, it has a main():  image [-n COUNT] [-s SEED] [DIR]  tries COUNT random images, half of
+ * them mutations of those in DIR (named for pid 1), if it is given.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/flatdir.h"
+#include "engine/image.h"
+#include "engine/pagemap_image.h"
+#include "engine/verify.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char set_path[] = "/dev/shm/stepdump-fuzz.XXXXXX";
+
+static void remove_set_dir(void)
+{
+	int fd = open(set_path, O_RDONLY | O_DIRECTORY);
+
+	err_free(flatdir_clear(fd, set_path));
+	close(fd);
+	rmdir(set_path);
+}
+
+/* A directory with a set of which every input replaces one file; made once. */
+static int set_dir(void)
+{
+	static int fd = -1;
+
+	if (fd < 0) {
+		if (!mkdtemp(set_path) || (fd = open(set_path, O_RDONLY | O_DIRECTORY)) < 0)
+			abort();
+		atexit(remove_set_dir);
+	}
+	return fd;
+}
+
+static void put(int dirfd, const char *name, const uint8_t *data, size_t size)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	close(fd);
+}
+
+static void read_all(int dirfd, const char *name, enum image_kind kind)
+{
+	struct image_reader *r;
+	ProtobufCMessage *m;
+	struct err *e = image_open(dirfd, name, kind, &r);
+
+	if (e) {
+		err_free(e);
+		return;
+	}
+	while (!(e = image_next(r, &m)) && m) {
+		/* What parses can be written again. */
+		if (protobuf_c_message_check(m) && protobuf_c_message_get_packed_size(m) > UINT32_MAX)
+			abort();
+		protobuf_c_message_free_unpacked(m, NULL);
+	}
+	err_free(e);
+	image_close(r);
+}
+
+static void read_pagemap(int dirfd, const char *name)
+{
+	struct pagemap_image pi;
+	struct err *e = pagemap_image_read(dirfd, name, &pi);
+
+	if (e) {
+		err_free(e);
+		return;
+	}
+	uint64_t present = 0;
+	for (size_t i = 0; i < pi.nr; i++) {
+		if (pagemap_entry_end(&pi.e[i]) < pi.e[i].vaddr || pi.e[i].pages_off != present << 12)
+			abort();
+		if (pi.e[i].flags & PE_PRESENT)
+			present += pi.e[i].nr_pages;
+	}
+	if (present != pi.nr_present)
+		abort();
+	e = pagemap_image_check(&pi, name);
+	for (size_t i = 0; i < pi.nr && !e; i++)
+		if (pagemap_image_find(&pi, pi.e[i].vaddr) != (ssize_t)i)
+			abort();
+	err_free(e);
+	pagemap_image_deinit(&pi);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct verify_report report;
+	char name[IMAGE_NAME_MAX];
+	int dirfd = set_dir();
+
+	if (!size)
+		return 0;
+	enum image_kind kind = (enum image_kind)(data[0] % IMG_NR);
+	image_name(kind, 1, name);
+	put(dirfd, name, data + 1, size - 1);
+	read_all(dirfd, name, kind);
+	if (kind == IMG_PAGEMAP || kind == IMG_SHMEM_PAGEMAP)
+		read_pagemap(dirfd, name);
+	/* Together with whatever earlier inputs left for the other files. */
+	struct err *e = verify_dirfd(dirfd, &report);
+	if (!e != !report.nr_fatal)
+		abort();
+	err_free(e);
+	verify_report_deinit(&report);
+	return 0;
+}
+
+#ifndef HAVE_LIBFUZZER
+
+static uint64_t rng;
+
+static uint32_t rnd(uint32_t n)
+{
+	rng ^= rng << 13;
+	rng ^= rng >> 7;
+	rng ^= rng << 17;
+	return (uint32_t)(rng >> 11) % n;
+}
+
+/* A random but well-framed image: magics, then entries of random fields. */
+static size_t make(uint8_t *out, size_t cap)
+{
+	const struct image_desc *d = image_desc((enum image_kind)rnd(IMG_NR));
+	size_t n = 0;
+	uint32_t head = d->framing == FRAMING_SERVICE ? 0x55105940 : 0x54564319;
+
+	out[n++] = (uint8_t)d->kind;
+	if (d->framing != FRAMING_INVENTORY) {
+		memcpy(out + n, &head, 4);
+		n += 4;
+	}
+	memcpy(out + n, &d->magic, 4);
+	n += 4;
+	for (uint32_t entries = rnd(6); entries && n + 80 < cap; entries--) {
+		uint32_t fields = rnd(14);
+		size_t at = n;
+
+		n += 4;
+		for (uint32_t f = 1; f <= fields && n + 16 < cap; f++) {
+			out[n++] = (uint8_t)(f << 3 & 0x78) | (rnd(8) ? 0 : 2);
+			for (uint32_t bytes = rnd(9); bytes; bytes--)
+				out[n++] = (uint8_t)(0x80 | rnd(128));
+			out[n++] = (uint8_t)rnd(128);
+		}
+		uint32_t len = (uint32_t)(n - at - 4);
+		memcpy(out + at, &len, 4);
+	}
+	return n;
+}
+
+static size_t mutate(uint8_t *data, size_t n, size_t cap)
+{
+	for (uint32_t times = rnd(4); times && n > 1; times--) {
+		size_t at = 1 + rnd((uint32_t)n - 1);
+
+		switch (rnd(4)) {
+		case 0:
+			data[at] ^= (uint8_t)(1u << rnd(8));
+			break;
+		case 1:
+			data[at] = rnd(2) ? 0xff : 0;
+			break;
+		case 2:
+			n = at + 1;
+			break;
+		default:
+			if (n < cap) {
+				memmove(data + at + 1, data + at, n - at);
+				n++;
+			}
+		}
+	}
+	return n;
+}
+
+/* Files of a real set, if there is one: name -> kind byte + contents. */
+static size_t load(const char *dir, uint8_t *out, size_t cap)
+{
+	char name[IMAGE_NAME_MAX];
+	enum image_kind kind = (enum image_kind)rnd(IMG_NR);
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY);
+	int fd = dirfd < 0 ? -1 : openat(dirfd, image_name(kind, 1, name), O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, out + 1, cap - 1);
+
+	if (dirfd >= 0)
+		close(dirfd);
+	if (fd >= 0)
+		close(fd);
+	out[0] = (uint8_t)kind;
+	return n < 0 ? 0 : (size_t)n + 1;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long rounds = 20000;
+	uint64_t seed = (uint64_t)getpid() * 2654435761u + 1;
+	const char *corpus;
+	static uint8_t data[65536];
+
+	for (int opt; (opt = getopt(argc, argv, "n:s:")) != -1;) {
+		if (opt == 'n')
+			rounds = strtoul(optarg, NULL, 10);
+		else if (opt == 's')
+			seed = strtoull(optarg, NULL, 10);
+		else
+			return 2;
+	}
+	corpus = argv[optind];
+	rng = seed ? seed : 1;
+	printf("image: %lu rounds, seed %" PRIu64 "\n", rounds, seed);
+	fflush(stdout);
+	for (unsigned long i = 0; i < rounds; i++) {
+		size_t n = corpus && rnd(2) ? load(corpus, data, sizeof(data)) : 0;
+
+		if (!n)
+			n = make(data, sizeof(data));
+		LLVMFuzzerTestOneInput(data, mutate(data, n, sizeof(data)));
+	}
+	return 0;
+}
+#endif

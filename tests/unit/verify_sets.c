@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A small good set, and everything that can be wrong with one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/image.h"
+#include "engine/pagemap_image.h"
+#include "engine/verify.h"
+#include "engine/vma.h"
+#include "proto/files.pb-c.h"
+#include "proto/inventory.pb-c.h"
+#include "proto/mm.pb-c.h"
+#include "proto/pagemap.pb-c.h"
+#include "proto/pstree.pb-c.h"
+#include "proto/stats.pb-c.h"
+
+#define PID 42
+#define END ((struct pagemap_entry){ .nr_pages = UINT64_MAX })
+
+static char dir[64];
+static int dfd;
+
+static void ok(struct err *e)
+{
+	if (e)
+		print_error("unexpected: %s\n", e->msg);
+	assert_null(e);
+}
+
+/* ---- a good set ------------------------------------------------------------- */
+
+static void pages(int d, uint32_t id, uint64_t nr)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "pages-%u.img", id);
+	int fd = openat(d, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)nr * 4096), 0);
+	close(fd);
+}
+
+/* Not by pagemap_writer, which refuses what we want to write. */
+static void pagemap_at(int d, const char *name, uint32_t pages_id, const struct pagemap_entry *e)
+{
+	Criu__PagemapHead head = CRIU__PAGEMAP_HEAD__INIT;
+	struct image_writer *w;
+	uint64_t present = 0;
+
+	ok(image_create(d, name, IMG_PAGEMAP, &w));
+	head.pages_id = pages_id;
+	ok(image_write(w, &head.base));
+	for (; e->nr_pages != UINT64_MAX; e++) {
+		Criu__PagemapEntry m = CRIU__PAGEMAP_ENTRY__INIT;
+
+		m.vaddr = e->vaddr;
+		m.compat_nr_pages = (uint32_t)e->nr_pages;
+		m.has_flags = true;
+		m.flags = e->flags;
+		ok(image_write(w, &m.base));
+		if (e->flags & PE_PRESENT)
+			present += e->nr_pages;
+	}
+	ok(image_finish(w));
+	pages(d, pages_id, present);
+}
+
+#define PAGEMAP(...) \
+	pagemap_at(dfd, "pagemap-42.img", 1, (struct pagemap_entry[]){ __VA_ARGS__, END })
+
+static Criu__VmaEntry vma_entry(uint64_t start, uint64_t end, uint32_t status, uint64_t shmid)
+{
+	Criu__VmaEntry v = CRIU__VMA_ENTRY__INIT;
+
+	v.start = start;
+	v.end = end;
+	v.status = status;
+	v.shmid = shmid;
+	v.fd = -1;
+	return v;
+}
+
+enum { V_EXE, V_ANON, V_ANON2, V_SHM, V_MEMFD, V_VSYSCALL, V_GUARD, V_NR };
+
+static void mm(void (*change)(Criu__VmaEntry *v, Criu__MmEntry *m))
+{
+	Criu__MmEntry m = CRIU__MM_ENTRY__INIT;
+	Criu__VmaEntry v[V_NR] = {
+		[V_EXE] = vma_entry(0x10000, 0x12000, VMA_AREA_REGULAR | VMA_FILE_PRIVATE, 1),
+		[V_ANON] = vma_entry(0x20000, 0x28000, VMA_AREA_REGULAR | VMA_ANON_PRIVATE, 0),
+		[V_ANON2] = vma_entry(0x28000, 0x2a000, VMA_AREA_REGULAR | VMA_ANON_PRIVATE, 0),
+		[V_SHM] = vma_entry(0x30000, 0x34000, VMA_AREA_REGULAR | VMA_ANON_SHARED, 77),
+		[V_MEMFD] = vma_entry(0x40000, 0x42000,
+				      VMA_AREA_REGULAR | VMA_FILE_SHARED | VMA_AREA_MEMFD, 2),
+		[V_VSYSCALL] = vma_entry(0xffffffffff600000, 0xffffffffff601000,
+					 VMA_AREA_VSYSCALL | VMA_ANON_PRIVATE, 0),
+		[V_GUARD] = vma_entry(0x21000, 0x22000, VMA_AREA_GUARD, 0),
+	};
+	Criu__VmaEntry *p[V_NR];
+
+	m.exe_file_id = 1;
+	m.n_vmas = V_NR;
+	m.vmas = p;
+	if (change)
+		change(v, &m);
+	for (int i = 0; i < V_NR; i++)
+		p[i] = &v[i];
+	ok(image_write_one(dfd, IMG_MM, PID, &m.base));
+}
+
+static void files(uint32_t exe_id, bool memfd)
+{
+	Criu__FownEntry fown = CRIU__FOWN_ENTRY__INIT;
+	Criu__RegFileEntry reg = CRIU__REG_FILE_ENTRY__INIT;
+	Criu__MemfdFileEntry mf = CRIU__MEMFD_FILE_ENTRY__INIT;
+	Criu__FileEntry f = CRIU__FILE_ENTRY__INIT, g = CRIU__FILE_ENTRY__INIT;
+	struct image_writer *w;
+
+	ok(image_create(dfd, "files.img", IMG_FILES, &w));
+	f.type = CRIU__FD_TYPES__REG;
+	f.id = exe_id;
+	f.reg = &reg;
+	reg.id = exe_id;
+	reg.fown = &fown;
+	reg.name = (char *)"/bin/true";
+	ok(image_write(w, &f.base));
+	g.type = CRIU__FD_TYPES__MEMFD;
+	g.id = 2;
+	g.memfd = &mf;
+	mf.id = 2;
+	mf.fown = &fown;
+	mf.inode_id = 1;
+	if (memfd)
+		ok(image_write(w, &g.base));
+	ok(image_finish(w));
+}
+
+static void memfd(uint64_t inode_id, uint64_t size)
+{
+	Criu__MemfdInodeEntry m = CRIU__MEMFD_INODE_ENTRY__INIT;
+
+	m.name = (char *)"x";
+	m.shmid = 88;
+	m.size = size;
+	m.inode_id = inode_id;
+	ok(image_write_one(dfd, IMG_MEMFD, 0, &m.base));
+}
+
+static void inventory_at(int d, uint32_t version)
+{
+	Criu__InventoryEntry m = CRIU__INVENTORY_ENTRY__INIT;
+
+	m.img_version = version;
+	m.has_fdinfo_per_id = m.fdinfo_per_id = true;
+	m.has_dump_uptime = true;
+	m.dump_uptime = 1;
+	ok(image_write_one(d, IMG_INVENTORY, 0, &m.base));
+}
+
+static void good_set(void)
+{
+	Criu__PstreeEntry p = CRIU__PSTREE_ENTRY__INIT;
+	Criu__DumpStatsEntry ds = CRIU__DUMP_STATS_ENTRY__INIT;
+	Criu__StatsEntry st = CRIU__STATS_ENTRY__INIT;
+
+	inventory_at(dfd, 2);
+	p.pid = PID;
+	ok(image_write_one(dfd, IMG_PSTREE, 0, &p.base));
+	files(1, true);
+	memfd(1, 8192);
+	mm(NULL);
+	/* The second entry spans two VMAs that touch. */
+	PAGEMAP({ .vaddr = 0x11000, .nr_pages = 1, .flags = PE_PRESENT },
+		{ .vaddr = 0x27000, .nr_pages = 3, .flags = PE_PRESENT | PE_LAZY });
+	pagemap_at(dfd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){
+		{ .vaddr = 0x3000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	pagemap_at(dfd, "pagemap-shmem-88.img", 3, (struct pagemap_entry[]){ END });
+	st.dump = &ds;
+	ok(image_write_one(dfd, IMG_STATS_DUMP, 0, &st.base));
+}
+
+static int setup(void **state)
+{
+	strcpy(dir, "/tmp/stepdump-verify.XXXXXX");
+	if (!mkdtemp(dir) || (dfd = open(dir, O_RDONLY | O_DIRECTORY)) < 0)
+		return -1;
+	good_set();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char cmd[128];
+
+	close(dfd);
+	snprintf(cmd, sizeof(cmd), "rm -rf -- '%s'", dir);
+	return system(cmd);
+}
+
+/* ---- what is expected --------------------------------------------------------- */
+
+/* Exactly one finding: this one. */
+static void expect(bool fatal, const char *file, int64_t entry, uint64_t vaddr, const char *text)
+{
+	struct verify_report r;
+	struct err *e = verify_dir(dir, &r);
+	bool good = r.nr == 1 && r.v[0].fatal == fatal && !strcmp(r.v[0].file, file) &&
+		    r.v[0].entry == entry && r.v[0].vaddr == vaddr && strstr(r.v[0].text, text);
+
+	for (size_t i = 0; i < r.nr && !good; i++)
+		print_error("found: %s entry %" PRId64 " at %" PRIx64 ": %s\n", r.v[i].file, r.v[i].entry,
+			    r.v[i].vaddr, r.v[i].text);
+	assert_true(good);
+	assert_int_equal(r.nr_fatal, fatal);
+	assert_int_equal(r.nr_notes, !fatal);
+	if (fatal) {
+		assert_non_null(e);
+		assert_int_equal(e->code, ERR_CHECK);
+		assert_non_null(strstr(e->msg, file));
+		assert_non_null(strstr(e->msg, text));
+	} else {
+		assert_null(e);
+	}
+	err_free(e);
+	verify_report_deinit(&r);
+}
+
+#define FATAL(...) expect(true, __VA_ARGS__)
+#define WHOLE -1, 0
+
+static void good(void **state)
+{
+	struct verify_report r;
+
+	ok(verify_dir(dir, &r));
+	assert_int_equal(r.nr, 0);
+	assert_int_equal(r.pagemaps, 3);
+	assert_int_equal(r.entries, 3);
+	assert_int_equal(r.pages_present, 5);
+	assert_int_equal(r.pages_in_parent, 0);
+	verify_report_deinit(&r);
+}
+
+static void entries_in_themselves(void **state)
+{
+	static const struct {
+		struct pagemap_entry second;
+		const char *text;
+	} bad[] = {
+		{ { .vaddr = 0x21000, .nr_pages = 1, .flags = PE_PRESENT }, "overlaps" },
+		{ { .vaddr = 0x11000, .nr_pages = 1, .flags = PE_PRESENT }, "ascending" },
+		{ { .vaddr = 0x22800, .nr_pages = 1, .flags = PE_PRESENT }, "aligned" },
+		{ { .vaddr = 0x22000, .nr_pages = 0, .flags = PE_PRESENT }, "no pages" },
+		{ { .vaddr = 0x22000, .nr_pages = 1, .flags = 0 }, "no flags" },
+		{ { .vaddr = 0x22000, .nr_pages = 1, .flags = 0x14 }, "unknown flags" },
+		{ { .vaddr = 0x22000, .nr_pages = 1, .flags = PE_PRESENT | PE_PARENT }, "both" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		PAGEMAP({ .vaddr = 0x20000, .nr_pages = 2, .flags = PE_PRESENT }, bad[i].second);
+		FATAL("pagemap-42.img", 1, bad[i].second.vaddr, bad[i].text);
+	}
+}
+
+static void pages_file(void **state)
+{
+	pages(dfd, 1, 3);
+	FATAL("pagemap-42.img", WHOLE, "pages-1.img has 12288 bytes, the entries make it 16384");
+	pages(dfd, 1, 5);
+	FATAL("pagemap-42.img", WHOLE, "pages-1.img has 20480 bytes");
+	unlinkat(dfd, "pages-1.img", 0);
+	FATAL("pagemap-42.img", WHOLE, "cannot be read");
+	pages(dfd, 1, 4);
+	pages(dfd, 9, 1);
+	expect(false, "pages-9.img", WHOLE, "no pagemap refers to it");
+}
+
+static void pages_ids_are_unique(void **state)
+{
+	pagemap_at(dfd, "pagemap-shmem-77.img", 1, (struct pagemap_entry[]){
+		{ .vaddr = 0, .nr_pages = 4, .flags = PE_PRESENT }, END });
+	unlinkat(dfd, "pages-2.img", 0);
+	FATAL("pagemap-shmem-77.img", WHOLE, "pages-1.img belongs to pagemap-42.img already");
+}
+
+static void pages_are_in_private_vmas(void **state)
+{
+	pagemap_at(dfd, "pagemap-42.img", 1, (struct pagemap_entry[]){ END });
+	FATAL("pagemap-42.img", WHOLE, "no entry");
+	PAGEMAP({ .vaddr = 0x29000, .nr_pages = 2, .flags = PE_PRESENT });
+	FATAL("pagemap-42.img", 0, 0x2a000, "in no private VMA");
+	PAGEMAP({ .vaddr = 0x20000, .nr_pages = 1, .flags = PE_PRESENT },
+		{ .vaddr = 0x30000, .nr_pages = 1, .flags = PE_PRESENT });
+	FATAL("pagemap-42.img", 1, 0x30000, "in no private VMA");
+	PAGEMAP({ .vaddr = 0xffffffffff600000, .nr_pages = 1, .flags = PE_PRESENT });
+	FATAL("pagemap-42.img", 0, 0xffffffffff600000, "in no private VMA");
+}
+
+/* ---- parents ---------------------------------------------------------------------- */
+
+static int parent_dir(const char *name, int of)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	mkdir(path, 0755);
+	assert_int_equal(symlinkat(path, of, "parent"), 0);
+	int fd = open(path, O_RDONLY | O_DIRECTORY);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void parents(void **state)
+{
+	struct verify_report r;
+
+	PAGEMAP({ .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT },
+		{ .vaddr = 0x24000, .nr_pages = 1, .flags = PE_PRESENT });
+	FATAL("pagemap-42.img", WHOLE, "parent cannot be opened");
+
+	int p1 = parent_dir("p1", dfd);
+	FATAL("parent/pagemap-42.img", WHOLE, "open pagemap-42.img");
+
+	/* Covered by two entries of which one has a hole itself. */
+	pagemap_at(p1, "pagemap-42.img", 1, (struct pagemap_entry[]){
+		{ .vaddr = 0x1f000, .nr_pages = 2, .flags = PE_PRESENT },
+		{ .vaddr = 0x21000, .nr_pages = 8, .flags = PE_PARENT }, END });
+	FATAL("parent/pagemap-42.img", WHOLE, "parent cannot be opened");
+	int p2 = parent_dir("p2", p1);
+	pagemap_at(p2, "pagemap-42.img", 1, (struct pagemap_entry[]){
+		{ .vaddr = 0x20000, .nr_pages = 16, .flags = PE_PRESENT }, END });
+	ok(verify_dir(dir, &r));
+	assert_int_equal(r.nr, 0);
+	assert_int_equal(r.pages_in_parent, 4);
+	verify_report_deinit(&r);
+
+	/* One page less in each generation. */
+	pagemap_at(p2, "pagemap-42.img", 1, (struct pagemap_entry[]){
+		{ .vaddr = 0x20000, .nr_pages = 8, .flags = PE_PRESENT }, END });
+	FATAL("parent/pagemap-42.img", 1, 0x28000, "parent does not have the page");
+	pagemap_at(p1, "pagemap-42.img", 1, (struct pagemap_entry[]){
+		{ .vaddr = 0x20000, .nr_pages = 2, .flags = PE_PRESENT },
+		{ .vaddr = 0x23000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	FATAL("pagemap-42.img", 0, 0x22000, "parent does not have the page");
+
+	/* The parent's own data is cut: a restore would spin. */
+	pagemap_at(p1, "pagemap-42.img", 1, (struct pagemap_entry[]){
+		{ .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PRESENT }, END });
+	pages(p1, 1, 3);
+	FATAL("parent/pagemap-42.img", WHOLE, "12288 bytes");
+
+	/* A chain that bites its tail ends. */
+	pagemap_at(p2, "pagemap-42.img", 1, (struct pagemap_entry[]){
+		{ .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT }, END });
+	pagemap_at(p1, "pagemap-42.img", 1, (struct pagemap_entry[]){
+		{ .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT }, END });
+	assert_int_equal(symlinkat("../p1", p2, "parent"), 0);
+	FATAL("parent (1000 generations back)/pagemap-42.img", WHOLE, "chain does not end");
+	close(p1);
+	close(p2);
+}
+
+/* ---- VMAs, files, objects ------------------------------------------------------------ */
+
+static void overlap(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	v[V_ANON2].start = 0x27000;
+}
+
+static void guard_first(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	Criu__VmaEntry guard = v[V_GUARD];
+
+	v[V_GUARD] = v[V_VSYSCALL];
+	v[V_VSYSCALL] = guard;
+}
+
+static void unsupported(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	v[V_VSYSCALL].status |= VMA_UNSUPP;
+}
+
+static void empty_vma(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	v[V_EXE].end = v[V_EXE].start;
+}
+
+static void no_such_file(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	v[V_EXE].shmid = 5;
+}
+
+static void no_memfd(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	v[V_MEMFD].shmid = 1;
+}
+
+static void no_exe(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	m->exe_file_id = 2;
+}
+
+static void lonely_ring(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	static Criu__AioRingEntry a = CRIU__AIO_RING_ENTRY__INIT;
+	static Criu__AioRingEntry *p = &a;
+
+	a.id = 0x50000;
+	m->n_aios = 1;
+	m->aios = &p;
+}
+
+static void larger_object(Criu__VmaEntry *v, Criu__MmEntry *m)
+{
+	v[V_SHM].shmid = 78;
+}
+
+static void vmas(void **state)
+{
+	/* So that a broken VMA is no second finding. */
+	PAGEMAP({ .vaddr = 0x20000, .nr_pages = 1, .flags = PE_PRESENT });
+	mm(overlap);
+	FATAL("mm-42.img", V_ANON2, 0x27000, "overlaps the VMA before");
+	mm(guard_first);
+	FATAL("mm-42.img", V_GUARD, 0xffffffffff600000, "guard regions must come after");
+	mm(unsupported);
+	FATAL("mm-42.img", V_VSYSCALL, 0xffffffffff600000, "cannot be dumped");
+	mm(empty_vma);
+	FATAL("mm-42.img", V_EXE, 0x10000, "empty range");
+	mm(no_such_file);
+	FATAL("mm-42.img", V_EXE, 0x10000, "file id 5 is not in files.img");
+	mm(no_memfd);
+	FATAL("mm-42.img", V_MEMFD, 0x40000, "file 1 is no memfd");
+	mm(no_exe);
+	FATAL("mm-42.img", WHOLE, "executable (file id 2)");
+	mm(lonely_ring);
+	FATAL("mm-42.img", -1, 0x50000, "AIO ring without a VMA");
+	mm(NULL);
+	memfd(3, 8192);
+	FATAL("mm-42.img", V_MEMFD, 0x40000, "memfd inode 1 of file 2 is not in memfd.img");
+	memfd(1, 8192);
+	files(2, true);
+	struct verify_report r;
+	struct err *e = verify_dir(dir, &r);
+	assert_non_null(e);
+	assert_string_equal(r.v[0].text, "file id 2 is there twice");
+	err_free(e);
+	verify_report_deinit(&r);
+}
+
+static void objects(void **state)
+{
+	unlinkat(dfd, "pagemap-shmem-88.img", 0);
+	unlinkat(dfd, "pages-3.img", 0);
+	FATAL("pagemap-shmem-88.img", WHOLE, "missing: contents of memfd 88");
+	pagemap_at(dfd, "pagemap-shmem-88.img", 3, (struct pagemap_entry[]){
+		{ .vaddr = 0x2000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	FATAL("pagemap-shmem-88.img", 0, 0x2000, "beyond the end of the object (8192 bytes)");
+	pagemap_at(dfd, "pagemap-shmem-88.img", 3, (struct pagemap_entry[]){
+		{ .vaddr = 0x1000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+
+	/* Shared memory is as large as its mappings: pages behind them are only useless. */
+	pagemap_at(dfd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){
+		{ .vaddr = 0x3000, .nr_pages = 2, .flags = PE_PRESENT }, END });
+	FATAL("pagemap-shmem-77.img", 0, 0x3000, "beyond the end of the object (16384 bytes)");
+	pagemap_at(dfd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){
+		{ .vaddr = 0x3000, .nr_pages = 1, .flags = PE_PRESENT },
+		{ .vaddr = 0x4000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	expect(false, "pagemap-shmem-77.img", 1, 0x4000, "beyond the end");
+
+	pagemap_at(dfd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){ END });
+	pagemap_at(dfd, "pagemap-shmem-78.img", 4, (struct pagemap_entry[]){ END });
+	expect(false, "pagemap-shmem-78.img", WHOLE, "nothing in this set maps shared object 78");
+	mm(larger_object);
+	expect(false, "pagemap-shmem-77.img", WHOLE, "nothing in this set maps shared object 77");
+	unlinkat(dfd, "pagemap-shmem-77.img", 0);
+	unlinkat(dfd, "pages-2.img", 0);
+	unlinkat(dfd, "pagemap-shmem-78.img", 0);
+	unlinkat(dfd, "pages-4.img", 0);
+	FATAL("pagemap-shmem-78.img", WHOLE, "missing: contents of shared memory 78");
+}
+
+/* ---- whole files ------------------------------------------------------------------------ */
+
+static void spoil(const char *name)
+{
+	int fd = openat(dfd, name, O_WRONLY);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(ftruncate(fd, st.st_size - 1), 0);
+	close(fd);
+}
+
+static void torn_files(void **state)
+{
+	static const char *const names[] = { "inventory.img", "pstree.img", "stats-dump", "mm-42.img",
+					     "pagemap-42.img" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		spoil(names[i]);
+		FATAL(names[i], WHOLE, "the file ends inside the entry");
+		good_set();
+	}
+}
+
+static void missing_files(void **state)
+{
+	unlinkat(dfd, "inventory.img", 0);
+	FATAL("inventory.img", WHOLE, "ENOENT");
+	good_set();
+	unlinkat(dfd, "files.img", 0);
+	FATAL("files.img", WHOLE, "missing");
+	good_set();
+	unlinkat(dfd, "mm-42.img", 0);
+	struct verify_report r;
+	struct err *e = verify_dir(dir, &r);
+	assert_non_null(e);
+	assert_non_null(strstr(e->msg, "process 42 has no image"));
+	err_free(e);
+	verify_report_deinit(&r);
+	good_set();
+	unlinkat(dfd, "pagemap-42.img", 0);
+	unlinkat(dfd, "pages-1.img", 0);
+	FATAL("mm-42.img", WHOLE, "there is no pagemap-42.img");
+}
+
+static void a_pre_dump_needs_less(void **state)
+{
+	static const char *const gone[] = { "mm-42.img", "pstree.img", "files.img", "memfd.img" };
+	struct verify_report r;
+
+	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
+		assert_int_equal(unlinkat(dfd, gone[i], 0), 0);
+	inventory_at(dfd, 0);
+	ok(verify_dir(dir, &r));
+	assert_int_equal(r.nr, 0);
+	assert_int_equal(r.pages_present, 5);
+	verify_report_deinit(&r);
+	pages(dfd, 1, 1);
+	FATAL("pagemap-42.img", WHOLE, "4096 bytes");
+}
+
+static void no_directory(void **state)
+{
+	struct verify_report r;
+	struct err *e = verify_dir("/nonexistent/x", &r);
+
+	assert_non_null(e);
+	assert_int_equal(e->code, ERR_SYS);
+	assert_int_equal(e->sys_errno, ENOENT);
+	err_free(e);
+	verify_report_deinit(&r);
+}
+
+/* Thousands of findings are counted, not kept. */
+static void findings_are_bounded(void **state)
+{
+	struct pagemap_entry *e = calloc(5001, sizeof(*e));
+	struct verify_report r;
+
+	for (uint64_t i = 0; i < 5000; i++)
+		e[i] = (struct pagemap_entry){ .vaddr = i << 12, .nr_pages = 1, .flags = 0 };
+	e[5000] = END;
+	pagemap_at(dfd, "pagemap-42.img", 1, e);
+	free(e);
+	struct err *er = verify_dir(dir, &r);
+	assert_non_null(er);
+	err_free(er);
+	assert_int_equal(r.nr_fatal, 5000);
+	assert_int_equal(r.nr, VERIFY_FINDINGS_MAX);
+	verify_report_deinit(&r);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(good, setup, teardown),
+		cmocka_unit_test_setup_teardown(entries_in_themselves, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages_ids_are_unique, setup, teardown),
+		cmocka_unit_test_setup_teardown(pages_are_in_private_vmas, setup, teardown),
+		cmocka_unit_test_setup_teardown(parents, setup, teardown),
+		cmocka_unit_test_setup_teardown(vmas, setup, teardown),
+		cmocka_unit_test_setup_teardown(objects, setup, teardown),
+		cmocka_unit_test_setup_teardown(torn_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(missing_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_pre_dump_needs_less, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_directory, setup, teardown),
+		cmocka_unit_test_setup_teardown(findings_are_bounded, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
