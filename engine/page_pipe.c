@@ -146,8 +146,8 @@ static struct err *ppb_add(struct page_pipe_buf *ppb, uint64_t addr, uint64_t nr
 	return NULL;
 }
 
-struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
-				unsigned flags, uint64_t *added_ret)
+static struct err *add_run(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages, unsigned flags,
+			   uint64_t *added_ret)
 {
 	uint64_t added = 0;
 	struct page_pipe_buf *ppb = pp->nr_ppbs ? &pp->ppb[pp->nr_ppbs - 1] : NULL;
@@ -174,6 +174,37 @@ struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr
 	}
 	*added_ret = added;
 	return NULL;
+}
+
+struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
+				unsigned flags, uint64_t *added_ret)
+{
+	unsigned nr_ppbs = pp->nr_ppbs, nr_segs = 0, pages_in = 0;
+	size_t last_len = 0;
+
+	if (nr_ppbs) {
+		const struct page_pipe_buf *ppb = &pp->ppb[nr_ppbs - 1];
+
+		nr_segs = ppb->nr_segs;
+		pages_in = ppb->pages_in;
+		last_len = ppb->iov[nr_segs - 1].iov_len;
+	}
+
+	struct err *e = add_run(pp, addr, nr_pages, flags, added_ret);
+
+	if (!e)
+		return NULL;
+	/* The caller will come again with the whole run: none of it may be planned. */
+	pp->bufs_made -= pp->nr_ppbs - nr_ppbs;
+	pp->nr_ppbs = nr_ppbs;
+	if (nr_ppbs) {
+		struct page_pipe_buf *ppb = &pp->ppb[nr_ppbs - 1];
+
+		ppb->nr_segs = nr_segs;
+		ppb->pages_in = pages_in;
+		ppb->iov[nr_segs - 1].iov_len = last_len;
+	}
+	return e;
 }
 
 struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,

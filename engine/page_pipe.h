@@ -82,7 +82,8 @@ void page_pipe_deinit(struct page_pipe *pp);
  * page_pipe_add_pages - plan a run of pages.
  * *added_ret <= nr_pages is how many found room.  Fewer than asked means: the chunk is full
  * (CRIU's -EAGAIN); drain, transfer, page_pipe_reinit(), and go on with the rest.
- * Fails only if a pipe cannot be made (EMFILE, ENFILE) or memory is out.
+ * Fails only if a pipe cannot be made (EMFILE, ENFILE) or memory is out; then nothing of the run
+ * is planned.
  */
 struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
 				unsigned flags, uint64_t *added_ret);
