@@ -184,21 +184,18 @@ static char *memfd_name(const char *link)
 	return strndup(link, len);
 }
 
-static struct err *fill_memfd(struct memfd *m, const struct shmem_info *o, const struct vma *v)
+static struct err *read_memfd(struct memfd *m, const struct file *f, const struct vma *v, int fd)
 {
 	struct stat st;
 
-	if (o->shmid > UINT32_MAX)
-		return err_vaddr(err_new(ERR_UNSUPPORTED, "shared memory %s has inode %" PRIu64
-					 ", and images hold 32 bits of it", v->name, o->shmid), v->start);
-	if (fstat(o->fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return err_sys(errno, "stat shared memory %s", v->name);
-	int seals = fcntl(o->fd, F_GET_SEALS);
+	int seals = fcntl(fd, F_GET_SEALS);
 	if (seals < 0)
 		return err_sys(errno, "read the seals of %s", v->name);
 	*m = (struct memfd){
-		.dev = o->dev,
-		.ino = o->shmid,
+		.dev = f->dev,
+		.ino = f->ino,
 		.size = (uint64_t)st.st_size,
 		.uid = st.st_uid,
 		.gid = st.st_gid,
@@ -210,43 +207,40 @@ static struct err *fill_memfd(struct memfd *m, const struct shmem_info *o, const
 	return m->name ? NULL : err_nomem();
 }
 
-static struct err *add_memfds(struct file_table *ft, pid_t pid, const struct vma_list *vmas,
-			      struct shmem_list *objects)
+static struct err *add_memfd(struct file_table *ft, const struct file *f, pid_t pid,
+			     const struct vma *v)
 {
-	TRY(shmem_collect(objects, vmas));
-	for (size_t i = 0; i < objects->nr; i++) {
-		struct shmem_info *o = &objects->o[i];
-		const struct vma *v = &vmas->v[o->map[0].vma];
-		bool known = false;
+	struct shmem_map map = { .pid = pid, .start = v->start, .end = v->end };
+	struct shmem_info o = { .shmid = f->ino, .dev = f->dev, .name = v->name, .fd = -1,
+				.map = &map, .nr_maps = 1 };
 
-		for (size_t k = 0; k < ft->nr_memfds; k++)
-			known |= ft->memfds[k].ino == o->shmid && ft->memfds[k].dev == o->dev;
-		if (known || !(v->status & VMA_AREA_MEMFD))
-			continue;
-		struct memfd *p = reallocarray(ft->memfds, ft->nr_memfds + 1, sizeof(*p));
-		if (!p)
-			return err_nomem();
-		ft->memfds = p;
-		TRY(shmem_open(o, pid, vmas));
-		struct err *e = fill_memfd(&p[ft->nr_memfds], o, v);
-		close(o->fd);
-		o->fd = -1; /* one descriptor at a time, however many objects */
-		TRY(e);
+	if (f->ino > UINT32_MAX)
+		return err_vaddr(err_new(ERR_UNSUPPORTED, "shared memory %s has inode %" PRIu64
+					 ", and images hold 32 bits of it", v->name, f->ino), v->start);
+	struct memfd *p = reallocarray(ft->memfds, ft->nr_memfds + 1, sizeof(*p));
+	if (!p)
+		return err_nomem();
+	ft->memfds = p;
+	TRY(shmem_open(&o));
+	struct err *e = read_memfd(&p[ft->nr_memfds], f, v, o.fd);
+	close(o.fd);
+	if (!e)
 		ft->nr_memfds++;
-	}
-	return NULL;
+	return e;
 }
 
-static struct err *fill_memfd_file(const struct file_table *ft, struct file *f, const struct vma *v)
+/* The same object may have been opened with other fdflags before. */
+static struct err *fill_memfd(struct file_table *ft, struct file *f, pid_t pid, const struct vma *v)
 {
+	size_t i = 0;
+
+	while (i < ft->nr_memfds && (ft->memfds[i].ino != f->ino || ft->memfds[i].dev != f->dev))
+		i++;
+	if (i == ft->nr_memfds)
+		TRY(add_memfd(ft, f, pid, v));
 	f->is_memfd = true;
-	for (size_t i = 0; i < ft->nr_memfds; i++)
-		if (ft->memfds[i].ino == f->ino && ft->memfds[i].dev == f->dev) {
-			f->inode_id = (uint32_t)i + 1;
-			return NULL;
-		}
-	return err_vaddr(err_new(ERR_CHECK, "shared memory %s of VMA %" PRIx64 " was not found", v->name,
-				 v->start), v->start);
+	f->inode_id = (uint32_t)i + 1;
+	return NULL;
 }
 
 /* ---- one task ------------------------------------------------------------------ */
@@ -279,16 +273,15 @@ static struct err *add_vma(struct file_table *ft, pid_t pid, struct vma *v)
 
 	TRY(look_up(ft, v->dev, v->ino, v->has_fdflags ? v->fdflags : O_RDONLY, &f, &made));
 	if (made)
-		TRY(v->status & VMA_AREA_MEMFD ? fill_memfd_file(ft, f, v) : fill_regular(f, pid, v));
+		TRY(v->status & VMA_AREA_MEMFD ? fill_memfd(ft, f, pid, v) : fill_regular(f, pid, v));
 	v->shmid = f->id;
 	return NULL;
 }
 
 static struct err *add_task(struct file_table *ft, const struct task_info *ti, struct vma_list *vmas,
-			    struct shmem_list *objects, uint32_t *exe_id_ret)
+			    uint32_t *exe_id_ret)
 {
 	TRY(add_exe(ft, ti, exe_id_ret));
-	TRY(add_memfds(ft, ti->pid, vmas, objects));
 	for (size_t i = 0; i < vmas->nr; i++)
 		if (vmas->v[i].status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED))
 			TRY(add_vma(ft, ti->pid, &vmas->v[i]));
@@ -298,11 +291,7 @@ static struct err *add_task(struct file_table *ft, const struct task_info *ti, s
 struct err *file_table_add(struct file_table *ft, const struct task_info *ti, struct vma_list *vmas,
 			   uint32_t *exe_id_ret)
 {
-	struct shmem_list objects = { 0 };
-	struct err *e = add_task(ft, ti, vmas, &objects, exe_id_ret);
-
-	shmem_list_deinit(&objects);
-	return err_pid(e, ti->pid);
+	return err_pid(add_task(ft, ti, vmas, exe_id_ret), ti->pid);
 }
 
 /* ---- writing ---------------------------------------------------------------------- */

@@ -108,10 +108,11 @@ static void write_pages(void)
 
 static void write_objects(void)
 {
-	struct shmem_list l;
+	const struct target t = { .pid = child, .vmas = vmas };
+	struct shmem_list l = { 0 };
 	uint32_t id = 2;
 
-	ok(shmem_collect(&l, &vmas));
+	ok(shmem_collect(&l, 0, &t));
 	for (size_t i = 0; i < l.nr; i++) {
 		char name[IMAGE_NAME_MAX], page[4096];
 		struct pagemap_writer w;
@@ -119,7 +120,7 @@ static void write_objects(void)
 
 		snprintf(name, sizeof(name), "pages-%u.img", id);
 		int out = openat(dfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-		ok(shmem_open(&l.o[i], child, &vmas));
+		ok(shmem_open(&l.o[i]));
 		image_name(IMG_SHMEM_PAGEMAP, l.o[i].shmid, name);
 		ok(pagemap_writer_open(&w, dfd, name, id++));
 		for (;;) {
