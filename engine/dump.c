@@ -26,31 +26,49 @@ uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-void dump_init(struct dump *d, struct target *t, struct keeper *k, const struct opts *o,
-	       const struct caps *c)
+struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
+		      const struct opts *o, const struct caps *c)
 {
-	*d = (struct dump){
-		.t = t, .keeper = k, .opts = o, .caps = c, .phase = PH(READY), .item = -1,
-	};
-	d->pmc.pagemap_fd = -1;
+	*d = (struct dump){ .keeper = k, .opts = o, .caps = c, .phase = PH(READY) };
+	d->task = calloc(nr, sizeof(*d->task));
+	if (!d->task)
+		return err_nomem();
+	d->nr_tasks = nr;
+	for (size_t i = 0; i < nr; i++) {
+		d->task[i].t = &t[i];
+		d->task[i].pmc.pagemap_fd = -1;
+	}
+	return NULL;
 }
 
+static void task_free(struct task_dump *td)
+{
+	pmc_deinit(&td->pmc);
+	task_info_deinit(&td->ti);
+	free(td->readable);
+	free(td->by_vma);
+	*td = (struct task_dump){ .t = td->t, .pmc.pagemap_fd = -1 };
+}
+
+/* Everything but the array of tasks, which stays for the next run. */
 static void dump_free(struct dump *d)
 {
+	for (size_t i = 0; i < d->nr_tasks; i++)
+		task_free(&d->task[i]);
 	page_xfer_destroy(&d->xfer);
 	page_pipe_deinit(&d->pp);
-	pmc_deinit(&d->pmc);
 	shmem_list_deinit(&d->shmem);
-	task_info_deinit(&d->ti);
-	free(d->readable);
-	free(d->by_vma);
 	free(d->committed);
+	*d = (struct dump){ .task = d->task, .nr_tasks = d->nr_tasks, .keeper = d->keeper,
+			    .opts = d->opts, .caps = d->caps, .phase = PH(READY) };
 }
 
 struct err *dump_undo(struct dump *d)
 {
-	struct err *e = target_cure(d->t);
+	struct err *e = NULL;
 
+	for (size_t i = 0; i < d->nr_tasks; i++)
+		e = err_first(e, target_cure(d->task[i].t));
 	page_xfer_destroy(&d->xfer); /* closes its files, before they are removed */
 	if (d->staging) {
 		char *path = strdup(staging_path(d->staging));
@@ -62,43 +80,77 @@ struct err *dump_undo(struct dump *d)
 		free(path);
 	}
 	dump_free(d);
-	dump_init(d, d->t, d->keeper, d->opts, d->caps);
 	return e;
 }
 
 void dump_deinit(struct dump *d)
 {
 	dump_free(d);
+	free(d->task);
 	*d = (struct dump){ 0 };
 }
 
 size_t dump_next_vma(const struct dump *d, size_t i)
 {
-	const struct vma_list *l = &d->t->vmas;
+	const struct vma_list *l = &dump_task(d)->t->vmas;
 
 	while (i < l->nr && !vma_is_private(&l->v[i]))
 		i++;
 	return i;
 }
 
+bool dump_item_scanned(const struct dump *d)
+{
+	const struct shmem_info *o = dump_shmem(d);
+
+	return o ? d->vaddr == o->size : d->vma == dump_task(d)->t->vmas.nr;
+}
+
+void dump_begin_item(struct dump *d)
+{
+	const struct shmem_info *o = dump_shmem(d);
+
+	d->vma = 0;
+	d->vaddr = d->run_end = 0;
+	d->phase = PH(GENERATE_IOVS);
+	if (o) {
+		d->shpages_scanned += o->size / PAGE_SIZE_4K;
+		return;
+	}
+	d->vma = dump_next_vma(d, 0);
+	if (!dump_item_scanned(d)) {
+		d->vaddr = d->run_end = dump_task(d)->t->vmas.v[d->vma].start;
+		d->phase = PH(PMC_FILL);
+	}
+}
+
 struct err *dump_next_item(struct dump *d)
 {
 	TRY(page_xfer_close_object(&d->xfer));
 	page_pipe_reinit(&d->pp);
-	if (d->item >= 0)
-		d->shmem.o[d->item].done = true;
-	if ((size_t)(d->item + 1) == d->shmem.nr) {
+	if (dump_shmem(d))
+		dump_shmem(d)->done = true;
+	if (d->item + 1 == d->nr_tasks + d->shmem.nr) {
 		d->phase = PH(GATE);
 		return NULL;
 	}
 	d->item++;
+	if (d->item < d->nr_tasks) { /* the next task has to be infected first */
+		d->phase = PH(PREPARE);
+		d->unit = 0;
+		return NULL;
+	}
+	dump_begin_item(d);
+	return page_xfer_open_shmem(&d->xfer, dump_shmem(d)->shmid);
+}
 
-	struct shmem_info *o = &d->shmem.o[d->item];
+uint64_t dump_count(const struct dump *d, verdict_t v)
+{
+	uint64_t pages = 0;
 
-	d->vaddr = d->run_end = 0;
-	d->phase = PH(GENERATE_IOVS);
-	d->shpages_scanned += o->size / PAGE_SIZE_4K;
-	return page_xfer_open_shmem(&d->xfer, o->shmid);
+	for (size_t i = 0; i < d->nr_tasks; i++)
+		pages += d->task[i].total.pages[v];
+	return pages;
 }
 
 /*

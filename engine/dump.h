@@ -8,7 +8,7 @@
  * (nobody steps, no breakpoint could match inside the phase) a step may do several units of
  * its phase at once, with the same result.
  *
- * The dump works on items: first the task's private memory, then each shared-memory object.
+ * The dump works on items: the private memory of each task, then each shared-memory object.
  */
 #ifndef STEPDUMP_DUMP_H
 #define STEPDUMP_DUMP_H
@@ -41,6 +41,7 @@ struct unit {
 	unsigned chunk;      /* 1-based */
 	int64_t vma;         /* index; -1: not about one */
 	int ppb;             /* -1: not about one */
+	size_t task;         /* index; meaningless if shmem >= 0 */
 	int64_t shmem;       /* index; -1: about the task */
 	uint64_t start, end; /* addresses (task) or offsets (shmem); equal: none */
 	bool has_verdict;
@@ -57,8 +58,20 @@ struct dump_times { /* microseconds */
 	uint64_t scan, drain, memwrite, total;
 };
 
+/* One task of the tree and its part of the dump. */
+struct task_dump {
+	struct target *t;              /* borrowed */
+	struct task_info ti;           /* collected in prepare, completed by the parasite */
+	struct pmc pmc;
+	struct parasite_vma *readable; /* VMAs that got PROT_READ from us */
+	size_t nr_readable;
+	struct verdict_counts total;
+	struct verdict_counts *by_vma; /* one per VMA; owned */
+};
+
 struct dump {
-	struct target *t;           /* borrowed */
+	struct task_dump *task;     /* parents before children; owned */
+	size_t nr_tasks;
 	const struct opts *opts;    /* borrowed */
 	const struct caps *caps;    /* borrowed */
 	struct keeper *keeper;      /* borrowed */
@@ -66,8 +79,7 @@ struct dump {
 	phase_t phase;              /* of the next unit */
 	unsigned unit;              /* prepare, reset: index of the next unit */
 	unsigned chunk;             /* 1-based once generate-iovs began; 0 before */
-	unsigned items_done;
-	int64_t item;               /* -1: the task; else index into shmem */
+	size_t item;                /* tasks come first, then the shared-memory objects */
 
 	/* pmc-fill, generate-iovs */
 	size_t vma;                 /* being looked at */
@@ -75,35 +87,38 @@ struct dump {
 	uint64_t run_end;           /* end of the run that `vaddr` begins; == vaddr: not known */
 	verdict_t run_verdict;
 	bool run_lazy;
-	bool filled;                /* pmc holds `vaddr` */
 
 	/* drain, xfer */
 	unsigned ppb;               /* next one to drain, or to transfer */
 	unsigned hole;              /* next one to write */
 
-	struct pmc pmc;
 	struct page_pipe pp;
 	struct page_xfer xfer;
 	struct staging *staging;    /* NULL: xfer null, or not yet made */
 	struct shmem_list shmem;
 
-	struct parasite_vma *readable; /* VMAs that got PROT_READ from us */
-	size_t nr_readable;
-
-	struct task_info ti;           /* collected in prepare, completed by the parasite */
-
-	struct verdict_counts total;   /* of the task */
-	struct verdict_counts *by_vma; /* one per VMA; owned */
-	uint64_t pages_scanned;        /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
+	uint64_t pages_scanned;     /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
 	uint64_t shpages_scanned, shpages_written;
 	uint64_t pages_lazy;
-	uint64_t units[16];            /* done, by phase */
+	uint64_t units[16];         /* done, by phase */
 	struct dump_times times;
 	uint64_t dump_uptime_us;
 
-	char *committed;               /* directory, once published; owned */
-	const char *commit_to;         /* during reset; borrowed */
+	char *committed;            /* directory, once published; owned */
+	const char *commit_to;      /* during commit; borrowed */
 };
+
+/* The task that the pipeline is at; the last one while shared memory is dumped. */
+static inline struct task_dump *dump_task(const struct dump *d)
+{
+	return &d->task[d->item < d->nr_tasks ? d->item : d->nr_tasks - 1];
+}
+
+/* The shared-memory object that the pipeline is at, or NULL while it is at a task. */
+static inline struct shmem_info *dump_shmem(const struct dump *d)
+{
+	return d->item < d->nr_tasks ? NULL : &d->shmem.o[d->item - d->nr_tasks];
+}
 
 struct phase_ops {
 	phase_t phase;
@@ -126,16 +141,24 @@ extern const struct phase_ops ph_prepare, ph_pmc_fill, ph_generate_iovs, ph_drai
 const struct phase_ops *phase_ops(phase_t p);
 extern const struct phase_ops *const phase_table[6];
 
-void dump_init(struct dump *d, struct target *t, struct keeper *k, const struct opts *o,
-	       const struct caps *c);
+/* t[0..nr): parents before children; borrowed. */
+struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
+		      const struct opts *o, const struct caps *c);
 /* Drops pipes and staged files, restores protections (not infection).  After it: READY. */
 struct err *dump_undo(struct dump *d);
 void dump_deinit(struct dump *d);
 
-/* From generate-iovs: the first VMA (>= i) whose pages this dump looks at; nr if none. */
+/* The first VMA (>= i) of the current task whose pages this dump looks at; nr if none. */
 size_t dump_next_vma(const struct dump *d, size_t i);
-/* Goes on with the next item (shmem object), or to the gate. */
+/* Begins with the pages of the current item, whose pagemap is open. */
+void dump_begin_item(struct dump *d);
+/* Is all of the current item scanned? */
+bool dump_item_scanned(const struct dump *d);
+/* Goes on with the next item, or to the gate. */
 struct err *dump_next_item(struct dump *d);
+
+/* Pages of all tasks that got verdict v. */
+uint64_t dump_count(const struct dump *d, verdict_t v);
 
 /* The verdict on pages with these categories in VMA v: pure. */
 verdict_t page_verdict(const struct vma *v, uint64_t categories);

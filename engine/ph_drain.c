@@ -31,15 +31,16 @@ static struct err *page_at_fault(struct dump *d, const struct page_pipe_buf *ppb
 		bytes -= ppb->iov[i].iov_len;
 	}
 
-	ssize_t vi = vma_list_find(&d->t->vmas, addr);
-	const struct vma *v = vi >= 0 ? &d->t->vmas.v[vi] : NULL;
-	struct err *read_err = target_read(d->t, addr, byte, sizeof(byte), &got);
+	const struct target *t = dump_task(d)->t;
+	ssize_t vi = vma_list_find(&t->vmas, addr);
+	const struct vma *v = vi >= 0 ? &t->vmas.v[vi] : NULL;
+	struct err *read_err = target_read(t, addr, byte, sizeof(byte), &got);
 	struct err *e = err_new(ERR_SYS, "drain ppb %u: the page at %llx in VMA %zd (%s%s%s) did not "
 				"go into the pipe", d->ppb, (unsigned long long)addr, vi,
 				v ? vma_kind(v) : "none", v && *v->name ? " " : "", v ? v->name : "");
 
 	e->sys_errno = why;
-	err_free(pagemap_read(d->t->pagemap_fd, addr, 1, &raw));
+	err_free(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 	if (why == EAGAIN)
 		e = err_hint(e, "the pipe took fewer pages than its size says; `next` tries again");
 	else if (raw & PM_GUARD_REGION)
@@ -49,11 +50,11 @@ static struct err *page_at_fault(struct dump *d, const struct page_pipe_buf *ppb
 			     "or another marker; the target must unmap or rewrite it",
 			     err_errno_name(read_err->sys_errno));
 	else if (read_err)
-		e = err_hint(e, "reading it through /proc/%d/mem fails too (%s)", d->t->pid,
+		e = err_hint(e, "reading it through /proc/%d/mem fails too (%s)", t->pid,
 			     err_errno_name(read_err->sys_errno));
 	else
 		e = err_hint(e, "it can be read through /proc/%d/mem, so its protection is in the "
-			     "way: a protection key, or a mapping that changed", d->t->pid);
+			     "way: a protection key, or a mapping that changed", t->pid);
 	err_free(read_err);
 	return err_vaddr(e, addr);
 }
@@ -68,7 +69,7 @@ static unsigned batch_of(const struct page_pipe_buf *ppb, unsigned from)
 
 struct err *drain_send(struct dump *d, struct page_pipe_buf *ppb)
 {
-	return pc_dump_send(d->t->par.sock, ppb->iov + ppb->moved_iov,
+	return pc_dump_send(dump_task(d)->t->par.sock, ppb->iov + ppb->moved_iov,
 			    batch_of(ppb, ppb->moved_iov), ppb->p[1]);
 }
 
@@ -81,7 +82,7 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 		uint64_t bytes;
 		int why;
 
-		TRY(pc_dump_wait(d->t->par.sock, &bytes, &bad_iov, &why));
+		TRY(pc_dump_wait(dump_task(d)->t->par.sock, &bytes, &bad_iov, &why));
 		have += bytes;
 		if (why || bytes != ppb_pages(ppb, at, at + nr) * PAGE_SIZE_4K)
 			return err_first(page_at_fault(d, ppb, ppb->moved_iov, have, why),
@@ -89,7 +90,7 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 		at += nr;
 		if (at == ppb->nr_segs)
 			break;
-		TRY(pc_dump_send(d->t->par.sock, ppb->iov + at, batch_of(ppb, at), ppb->p[1]));
+		TRY(pc_dump_send(dump_task(d)->t->par.sock, ppb->iov + at, batch_of(ppb, at), ppb->p[1]));
 	}
 
 	uint64_t fact = page_pipe_in_pipe(ppb);
@@ -104,7 +105,7 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 
 static struct err *drain_shmem(struct dump *d, struct page_pipe_buf *ppb)
 {
-	const struct shmem_info *o = &d->shmem.o[d->item];
+	const struct shmem_info *o = dump_shmem(d);
 
 	for (unsigned i = ppb->moved_iov; i < ppb->nr_segs; i++) {
 		loff_t off = (loff_t)(uint64_t)ppb->iov[i].iov_base;
@@ -143,7 +144,6 @@ static void drain_next(struct dump *d, struct unit *u)
 {
 	unsigned i = next_planned(d, d->ppb);
 
-	u->shmem = d->item;
 	if (i == d->pp.nr_ppbs)
 		return;
 
@@ -161,7 +161,7 @@ static struct err *drain_step(struct dump *d, bool bulk)
 		struct page_pipe_buf *ppb = &d->pp.ppb[d->ppb];
 		uint64_t t0 = now_us();
 
-		if (d->item >= 0) {
+		if (dump_shmem(d)) {
 			TRY(drain_shmem(d, ppb));
 		} else {
 			TRY(drain_send(d, ppb));

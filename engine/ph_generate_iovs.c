@@ -13,10 +13,12 @@ static struct err *look_ahead(struct dump *d)
 {
 	if (d->run_end > d->vaddr)
 		return NULL;
-	if (d->item >= 0) {
+	const struct shmem_info *o = dump_shmem(d);
+
+	if (o) {
 		uint64_t start, end;
 
-		TRY(shmem_next_data(&d->shmem.o[d->item], d->vaddr, &start, &end));
+		TRY(shmem_next_data(o, d->vaddr, &start, &end));
 		if (start > d->vaddr) {
 			d->run_verdict = VD(ABSENT);
 			d->run_end = start;
@@ -28,13 +30,14 @@ static struct err *look_ahead(struct dump *d)
 		return NULL;
 	}
 
-	const struct vma *v = &d->t->vmas.v[d->vma];
+	struct task_dump *td = dump_task(d);
+	const struct vma *v = &td->t->vmas.v[d->vma];
 
 	if (vma_always_dumped(v) || vma_never_dumped(v)) {
 		d->run_verdict = page_verdict(v, 0);
 		d->run_end = v->end;
 	} else {
-		d->run_verdict = page_verdict(v, pmc_run(&d->pmc, d->vaddr, v->end, &d->run_end));
+		d->run_verdict = page_verdict(v, pmc_run(&td->pmc, d->vaddr, v->end, &d->run_end));
 	}
 	d->run_lazy = d->opts->lazy && verdict_is_data(d->run_verdict) && vma_can_be_lazy(v);
 	return NULL;
@@ -43,9 +46,10 @@ static struct err *look_ahead(struct dump *d)
 static void generate_next(struct dump *d, struct unit *u)
 {
 	u->start = u->end = d->vaddr;
-	u->shmem = d->item;
-	if (d->item < 0)
+	if (!dump_shmem(d) && !dump_item_scanned(d))
 		u->vma = (int64_t)d->vma;
+	if (dump_item_scanned(d)) /* an item without anything to look at */
+		return;
 	/* A failure shows when the unit is done. */
 	struct err *e = look_ahead(d);
 
@@ -59,18 +63,21 @@ static void generate_next(struct dump *d, struct unit *u)
 
 static void count(struct dump *d, uint64_t pages)
 {
-	if (d->item >= 0) {
+	struct shmem_info *o = dump_shmem(d);
+	struct task_dump *td = dump_task(d);
+
+	if (o) {
 		if (verdict_is_data(d->run_verdict)) {
 			d->shpages_written += pages;
-			d->shmem.o[d->item].pages_dumped += pages;
+			o->pages_dumped += pages;
 		}
 		return;
 	}
-	d->by_vma[d->vma].pages[d->run_verdict] += pages;
-	d->by_vma[d->vma].pages[VD(NOT_SCANNED)] -= pages;
-	d->total.pages[d->run_verdict] += pages;
-	d->total.pages[VD(NOT_SCANNED)] -= pages;
-	d->pages_scanned += d->pmc.scan ? 1 : pages;
+	td->by_vma[d->vma].pages[d->run_verdict] += pages;
+	td->by_vma[d->vma].pages[VD(NOT_SCANNED)] -= pages;
+	td->total.pages[d->run_verdict] += pages;
+	td->total.pages[VD(NOT_SCANNED)] -= pages;
+	d->pages_scanned += td->pmc.scan ? 1 : pages;
 }
 
 /* All of the item is looked at: what is planned must go out, however little it is. */
@@ -86,28 +93,29 @@ static struct err *item_scanned(struct dump *d)
 /* Where to go once d->vaddr has moved. */
 static struct err *advance(struct dump *d)
 {
-	if (d->item >= 0)
-		return d->vaddr == d->shmem.o[d->item].size ? item_scanned(d) : NULL;
+	if (dump_shmem(d))
+		return dump_item_scanned(d) ? item_scanned(d) : NULL;
 
-	const struct vma *v = &d->t->vmas.v[d->vma];
+	const struct task_dump *td = dump_task(d);
+	const struct vma *v = &td->t->vmas.v[d->vma];
 
 	if (d->vaddr < v->end) {
-		if (!vma_always_dumped(v) && !vma_never_dumped(v) && d->vaddr >= d->pmc.end)
+		if (!vma_always_dumped(v) && !vma_never_dumped(v) && d->vaddr >= td->pmc.end)
 			d->phase = PH(PMC_FILL); /* the fill ended before the VMA did */
 		return NULL;
 	}
 	d->vma = dump_next_vma(d, d->vma + 1);
-	if (d->vma == d->t->vmas.nr)
+	if (dump_item_scanned(d))
 		return item_scanned(d);
-	d->vaddr = d->run_end = d->t->vmas.v[d->vma].start;
+	d->vaddr = d->run_end = td->t->vmas.v[d->vma].start;
 	d->phase = PH(PMC_FILL);
 	return NULL;
 }
 
 static struct err *one_run(struct dump *d)
 {
-	if (d->item >= 0 && d->vaddr == d->shmem.o[d->item].size)
-		return item_scanned(d); /* an object of no size */
+	if (dump_item_scanned(d))
+		return item_scanned(d); /* there was nothing to look at */
 	TRY(look_ahead(d));
 
 	uint64_t pages = (d->run_end - d->vaddr) / PAGE_SIZE_4K, added = pages;
@@ -158,7 +166,7 @@ static void generate_summary(const struct dump *d, const struct unit *u, char *b
 	snprintf(buf, len, "%llu pages planned in %u ppb%s, %u hole%s%s", (unsigned long long)planned,
 		 d->pp.nr_ppbs, d->pp.nr_ppbs == 1 ? "" : "s", d->pp.nr_holes,
 		 d->pp.nr_holes == 1 ? "" : "s",
-		 d->phase == PH(DRAIN) && d->item < 0 && d->vma < d->t->vmas.nr ?
+		 d->phase == PH(DRAIN) && !dump_item_scanned(d) ?
 			 "; page-pipe full (-EAGAIN)" : "");
 }
 

@@ -9,18 +9,19 @@ static void pmc_fill_next(struct dump *d, struct unit *u)
 {
 	u->vma = (int64_t)d->vma;
 	u->start = d->vaddr;
-	u->end = d->t->vmas.v[d->vma].end;
+	u->end = dump_task(d)->t->vmas.v[d->vma].end;
 }
 
 static struct err *pmc_fill_step(struct dump *d, bool bulk)
 {
-	const struct vma *v = &d->t->vmas.v[d->vma];
+	struct task_dump *td = dump_task(d);
+	const struct vma *v = &td->t->vmas.v[d->vma];
 	uint64_t t0 = now_us();
 	bool hit;
 
 	/* Whatever the pagemap says of these, it decides nothing. */
 	if (!vma_always_dumped(v) && !vma_never_dumped(v)) {
-		struct err *e = pmc_get_map(&d->pmc, &d->t->vmas, d->vma, d->vaddr, &hit);
+		struct err *e = pmc_get_map(&td->pmc, &td->t->vmas, d->vma, d->vaddr, &hit);
 
 		if (e)
 			return err_vaddr(e, d->vaddr);
@@ -33,9 +34,10 @@ static struct err *pmc_fill_step(struct dump *d, bool bulk)
 
 static void pmc_fill_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
 {
-	const struct vma *v = &d->t->vmas.v[u->vma];
-	const struct pmc *p = &d->pmc;
-	int n = snprintf(buf, len, "VMA %lld of %zu %llx-%llx: ", (long long)u->vma, d->t->vmas.nr,
+	const struct task_dump *td = dump_task(d);
+	const struct vma *v = &td->t->vmas.v[u->vma];
+	const struct pmc *p = &td->pmc;
+	int n = snprintf(buf, len, "VMA %lld of %zu %llx-%llx: ", (long long)u->vma, td->t->vmas.nr,
 			 (unsigned long long)v->start, (unsigned long long)v->end);
 
 	if (n < 0 || (size_t)n >= len)

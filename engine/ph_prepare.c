@@ -19,54 +19,65 @@ static bool must_become_readable(const struct vma *v)
 }
 
 /* The sums that later views are checked against, and room for the counts. */
-static struct err *unit_collect(struct dump *d)
+static struct err *collect_task(struct task_dump *td)
 {
-	const struct vma_list *l = &d->t->vmas;
+	const struct vma_list *l = &td->t->vmas;
 
-	free(d->by_vma);
-	d->by_vma = calloc(l->nr ? l->nr : 1, sizeof(*d->by_vma));
-	if (!d->by_vma)
+	free(td->by_vma);
+	td->by_vma = calloc(l->nr ? l->nr : 1, sizeof(*td->by_vma));
+	if (!td->by_vma)
 		return err_nomem();
-	memset(&d->total, 0, sizeof(d->total));
+	memset(&td->total, 0, sizeof(td->total));
 	for (size_t i = 0; i < l->nr; i++) {
+		bool priv = vma_is_private(&l->v[i]);
 		uint64_t pages = vma_pages(&l->v[i]);
 
-		d->by_vma[i].pages[vma_is_private(&l->v[i]) ? VD(NOT_SCANNED) : VD(SHARED)] = pages;
-		if (vma_is_private(&l->v[i]))
-			d->total.pages[VD(NOT_SCANNED)] += pages;
+		td->by_vma[i].pages[priv ? VD(NOT_SCANNED) : VD(SHARED)] = pages;
+		if (priv)
+			td->total.pages[VD(NOT_SCANNED)] += pages;
 	}
+	task_info_deinit(&td->ti);
+	return task_info_collect(td->t->pid, &td->ti);
+}
+
+/* All tasks at once: shared objects are known by all their mappings. */
+static struct err *unit_collect(struct dump *d)
+{
 	shmem_list_deinit(&d->shmem);
-	TRY(shmem_collect(&d->shmem, l));
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		TRY(collect_task(&d->task[i]));
+		TRY(shmem_collect(&d->shmem, i, d->task[i].t));
+	}
 	for (size_t i = 0; i < d->shmem.nr; i++)
-		TRY(shmem_open(&d->shmem.o[i], d->t->pid, l));
-	task_info_deinit(&d->ti);
-	return task_info_collect(d->t->pid, &d->ti);
+		TRY(shmem_open(&d->shmem.o[i]));
+	return NULL;
 }
 
 static struct err *unit_infect(struct dump *d)
 {
+	struct task_dump *td = dump_task(d);
+	uint64_t dumpable, thp_disabled;
 	size_t unreadable = 0;
 
-	for (size_t i = 0; i < d->t->vmas.nr; i++)
-		unreadable += must_become_readable(&d->t->vmas.v[i]);
-	if (!d->t->infected)
-		TRY(target_infect(d->t, unreadable));
+	for (size_t i = 0; i < td->t->vmas.nr; i++)
+		unreadable += must_become_readable(&td->t->vmas.v[i]);
+	if (!td->t->infected)
+		TRY(target_infect(td->t, unreadable));
 
-	int sock = d->t->par.sock;
+	int sock = td->t->par.sock;
 
-	uint64_t dumpable, thp_disabled;
-
-	TRY(pc_call(sock, PC_BRK, &d->ti.brk));
+	TRY(pc_call(sock, PC_BRK, &td->ti.brk));
 	TRY(pc_call(sock, PC_DUMPABLE, &dumpable));
 	TRY(pc_call(sock, PC_THP_DISABLED, &thp_disabled));
-	d->ti.dumpable = (int)dumpable;
-	d->ti.thp_disabled = thp_disabled;
+	td->ti.dumpable = (int)dumpable;
+	td->ti.thp_disabled = thp_disabled;
 	return NULL;
 }
 
 static struct err *unit_readable(struct dump *d)
 {
-	const struct vma_list *l = &d->t->vmas;
+	struct task_dump *td = dump_task(d);
+	const struct vma_list *l = &td->t->vmas;
 	size_t nr = 0, at = 0;
 
 	for (size_t i = 0; i < l->nr; i++)
@@ -85,7 +96,7 @@ static struct err *unit_readable(struct dump *d)
 							 .len = l->v[i].end - l->v[i].start,
 							 .prot = l->v[i].prot };
 
-	struct err *e = pc_mprotect(d->t->par.sock, v, nr, PROT_READ, &at);
+	struct err *e = pc_mprotect(td->t->par.sock, v, nr, PROT_READ, &at);
 
 	if (e) {
 		/* The parasite remembers what it changed and puts it back when it ends. */
@@ -95,16 +106,18 @@ static struct err *unit_readable(struct dump *d)
 		free(v);
 		return e;
 	}
-	free(d->readable);
-	d->readable = v;
-	d->nr_readable = nr;
+	free(td->readable);
+	td->readable = v;
+	td->nr_readable = nr;
 	return NULL;
 }
 
 static struct err *unit_pmc(struct dump *d)
 {
-	pmc_deinit(&d->pmc);
-	return pmc_init(&d->pmc, d->t->pagemap_fd, d->caps, d->opts->pmc, d->opts->pmc_cache);
+	struct task_dump *td = dump_task(d);
+
+	pmc_deinit(&td->pmc);
+	return pmc_init(&td->pmc, td->t->pagemap_fd, d->caps, d->opts->pmc, d->opts->pmc_cache);
 }
 
 static struct err *unit_page_pipe(struct dump *d)
@@ -114,65 +127,80 @@ static struct err *unit_page_pipe(struct dump *d)
 	return NULL;
 }
 
-static struct err *unit_xfer(struct dump *d)
+static struct err *make_xfer(struct dump *d)
 {
 	page_xfer_destroy(&d->xfer);
-	if (d->opts->xfer == XFER_NULL) {
-		TRY(page_xfer_null(&d->xfer));
-	} else {
-		if (!d->staging) {
-			TRY(staging_create(d->commit_to ? d->commit_to : d->opts->dir, &d->staging));
-			TRY(keeper_litter_add(d->keeper, staging_path(d->staging)));
-		}
-		TRY(page_xfer_local(&d->xfer, staging_dirfd(d->staging)));
+	if (d->opts->xfer == XFER_NULL)
+		return page_xfer_null(&d->xfer);
+	if (!d->staging) {
+		TRY(staging_create(d->commit_to ? d->commit_to : d->opts->dir, &d->staging));
+		TRY(keeper_litter_add(d->keeper, staging_path(d->staging)));
 	}
-	return page_xfer_open_task(&d->xfer, d->ti.ns_pid);
+	return page_xfer_local(&d->xfer, staging_dirfd(d->staging));
+}
+
+static struct err *unit_xfer(struct dump *d)
+{
+	if (d->item == 0)
+		TRY(make_xfer(d));
+	return page_xfer_open_task(&d->xfer, dump_task(d)->ti.ns_pid);
 }
 
 static const struct {
 	const char *what;
+	bool once; /* for the whole dump, not for each task */
 	struct err *(*run)(struct dump *d);
 } units[] = {
-	{ "collect VMAs", unit_collect },
-	{ "infect", unit_infect },
-	{ "add PROT_READ", unit_readable },
-	{ "size the pmc", unit_pmc },
-	{ "create the page-pipe", unit_page_pipe },
-	{ "open the xfer", unit_xfer },
+	{ "collect VMAs", true, unit_collect },
+	{ "infect", false, unit_infect },
+	{ "add PROT_READ", false, unit_readable },
+	{ "size the pmc", false, unit_pmc },
+	{ "create the page-pipe", true, unit_page_pipe },
+	{ "open the xfer", false, unit_xfer },
 };
 
 #define NR_UNITS (sizeof(units) / sizeof(units[0]))
 
+static unsigned this_unit(const struct dump *d)
+{
+	unsigned i = d->unit;
+
+	while (units[i].once && d->item > 0)
+		i++;
+	return i;
+}
+
 static void prepare_next(struct dump *d, struct unit *u)
 {
-	u->what = units[d->unit].what;
+	u->what = units[this_unit(d)].what;
 }
 
 static struct err *prepare_step(struct dump *d, bool bulk)
 {
+	d->unit = this_unit(d);
 	TRY(units[d->unit].run(d));
 	if (++d->unit < NR_UNITS)
 		return NULL;
 	d->unit = 0;
-	d->chunk = 1;
-	d->item = -1;
-	d->vma = dump_next_vma(d, 0);
-	if (d->vma == d->t->vmas.nr)
-		return dump_next_item(d);
-	d->vaddr = d->run_end = d->t->vmas.v[d->vma].start;
-	d->phase = PH(PMC_FILL);
+	if (d->item == 0)
+		d->chunk = 1;
+	dump_begin_item(d);
 	return NULL;
 }
 
 static void prepare_summary(const struct dump *d, const struct unit *last, char *buf, size_t len)
 {
-	if (d->unit && d->phase == PH(PREPARE)) {
+	const struct task_dump *td = dump_task(d);
+
+	if (d->phase == PH(PREPARE)) {
 		snprintf(buf, len, "%s: done", last->what);
 		return;
 	}
-	snprintf(buf, len, "infected, %zu VMA%s made readable, pmc by %s, page-pipe of %u pipes, xfer to %s",
-		 d->nr_readable, d->nr_readable == 1 ? "" : "s", d->pmc.scan ? "PAGEMAP_SCAN" : "pread",
-		 NR_PIPES_PER_CHUNK, d->staging ? staging_path(d->staging) : "nowhere");
+	snprintf(buf, len,
+		 "%d infected, %zu VMA%s made readable, pmc by %s, page-pipe of %u pipes, xfer to %s",
+		 td->t->pid, td->nr_readable, td->nr_readable == 1 ? "" : "s",
+		 td->pmc.scan ? "PAGEMAP_SCAN" : "pread", NR_PIPES_PER_CHUNK,
+		 d->staging ? staging_path(d->staging) : "nowhere");
 }
 
 const struct phase_ops ph_prepare = {

@@ -39,12 +39,12 @@ static struct err *write_stats(struct dump *d, int dirfd)
 {
 	Criu__DumpStatsEntry st = CRIU__DUMP_STATS_ENTRY__INIT;
 
-	st.freezing_time = (uint32_t)d->t->task.freezing_us;
-	st.frozen_time = (uint32_t)(now_us() - d->t->t_frozen_us);
+	st.freezing_time = (uint32_t)d->task[0].t->task.freezing_us;
+	st.frozen_time = (uint32_t)(now_us() - d->task[0].t->t_frozen_us);
 	st.memdump_time = (uint32_t)(d->times.scan + d->times.drain + d->times.memwrite);
 	st.memwrite_time = (uint32_t)d->times.memwrite;
 	st.pages_scanned = d->pages_scanned;
-	st.pages_skipped_parent = d->total.pages[VD(HOLE)];
+	st.pages_skipped_parent = dump_count(d, VD(HOLE));
 	st.pages_written = d->xfer.pages - d->shpages_written;
 	st.has_page_pipes = st.has_page_pipe_bufs = true;
 	st.page_pipes = d->pp.pipes_made;
@@ -55,24 +55,43 @@ static struct err *write_stats(struct dump *d, int dirfd)
 	return img_stats_write(dirfd, &st);
 }
 
-static struct err *write_task(struct dump *d, int dirfd, struct file_table *ft)
+static struct err *write_task(struct dump *d, size_t i, int dirfd, uint32_t exe_id)
 {
-	const struct task_info *const tasks[] = { &d->ti };
-	const int root = -1;
+	const struct task_dump *td = &d->task[i];
 	struct guards gs = { 0 };
-	uint32_t exe_id;
+	struct err *e = NULL;
 
-	TRY(file_table_add(ft, &d->ti, &d->t->vmas, &exe_id));
-	TRY(img_files_write(ft, dirfd));
-	TRY(img_pstree_write(dirfd, tasks, &root, 1));
-	TRY(img_core_write(dirfd, &d->ti));
-	TRY(img_ids_write(dirfd, &d->ti, 1));
+	TRY(img_core_write(dirfd, &td->ti));
+	TRY(img_ids_write(dirfd, &td->ti, (uint32_t)i + 1));
 	if (d->caps->scan_guard)
-		TRY(pagemap_scan_guards(d->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, add_guard,
-					&gs));
-	struct err *e = img_mm_write(dirfd, &d->ti, &d->t->vmas, gs.g, gs.nr, exe_id);
-
+		e = pagemap_scan_guards(td->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, add_guard, &gs);
+	if (!e)
+		e = img_mm_write(dirfd, &td->ti, &td->t->vmas, gs.g, gs.nr, exe_id);
 	free(gs.g);
+	return e;
+}
+
+static struct err *write_tasks(struct dump *d, int dirfd, struct file_table *ft)
+{
+	const struct task_info **ti = calloc(d->nr_tasks, sizeof(*ti));
+	int *parent = calloc(d->nr_tasks, sizeof(*parent));
+	uint32_t *exe_id = calloc(d->nr_tasks, sizeof(*exe_id));
+	struct err *e = ti && parent && exe_id ? NULL : err_nomem();
+
+	for (size_t i = 0; i < d->nr_tasks && !e; i++) {
+		ti[i] = &d->task[i].ti;
+		parent[i] = d->task[i].t->parent;
+		e = file_table_add(ft, &d->task[i].ti, &d->task[i].t->vmas, &exe_id[i]);
+	}
+	if (!e)
+		e = img_files_write(ft, dirfd);
+	if (!e)
+		e = img_pstree_write(dirfd, ti, parent, d->nr_tasks);
+	for (size_t i = 0; i < d->nr_tasks && !e; i++)
+		e = write_task(d, i, dirfd, exe_id[i]);
+	free(ti);
+	free(parent);
+	free(exe_id);
 	return e;
 }
 
@@ -83,7 +102,7 @@ static struct err *unit_images(struct dump *d)
 
 	TRY(uptime_us(&d->dump_uptime_us));
 	TRY(file_table_create(&ft));
-	struct err *e = write_task(d, dirfd, ft);
+	struct err *e = write_tasks(d, dirfd, ft);
 
 	file_table_destroy(ft);
 	TRY(staging_advise(e, dirfd, 0));
@@ -125,17 +144,24 @@ static struct err *unit_publish(struct dump *d)
 
 static struct err *unit_protect(struct dump *d)
 {
-	size_t at;
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		struct task_dump *td = &d->task[i];
+		size_t at;
 
-	if (d->nr_readable)
-		TRY(pc_mprotect(d->t->par.sock, d->readable, d->nr_readable, 0, &at));
-	d->nr_readable = 0;
+		if (td->nr_readable)
+			TRY(pc_mprotect(td->t->par.sock, td->readable, td->nr_readable, 0, &at));
+		td->nr_readable = 0;
+	}
 	return NULL;
 }
 
 static struct err *unit_cure(struct dump *d)
 {
-	return target_cure(d->t);
+	struct err *e = NULL;
+
+	for (size_t i = 0; i < d->nr_tasks; i++)
+		e = err_first(e, target_cure(d->task[i].t));
+	return e;
 }
 
 static const struct {

@@ -32,7 +32,6 @@ static void xfer_next(struct dump *d, struct unit *u)
 {
 	const struct page_pipe_buf *ppb = current(d);
 
-	u->shmem = d->item;
 	if (hole_first(d, ppb)) {
 		u->start = d->pp.hole[d->hole].start;
 		u->end = u->start + d->pp.hole[d->hole].nr_pages * PAGE_SIZE_4K;
@@ -84,7 +83,7 @@ static struct err *chunk_done(struct dump *d)
 {
 	page_pipe_reinit(&d->pp);
 	d->ppb = d->hole = 0;
-	if (d->item >= 0 ? d->vaddr == d->shmem.o[d->item].size : d->vma == d->t->vmas.nr)
+	if (dump_item_scanned(d))
 		return dump_next_item(d);
 	d->chunk++;
 	d->phase = PH(GENERATE_IOVS);

@@ -267,6 +267,54 @@ struct err *proc_read_threads(pid_t pid, struct proc_threads *ret)
 	return NULL;
 }
 
+void proc_children_deinit(struct proc_children *c)
+{
+	free(c->pid);
+	*c = (struct proc_children){ 0 };
+}
+
+static struct err *add_children(struct proc_children *c, const char *text)
+{
+	char *end;
+
+	for (long pid; (pid = strtol(text, &end, 10)) > 0 && end != text; text = end) {
+		void *p = reallocarray(c->pid, c->nr + 1, sizeof(*c->pid));
+
+		if (!p)
+			return err_nomem();
+		c->pid = p;
+		c->pid[c->nr++] = (pid_t)pid;
+	}
+	return NULL;
+}
+
+struct err *proc_read_children(pid_t pid, struct proc_children *ret)
+{
+	struct proc_threads t;
+	struct proc_children c = { 0 };
+	struct err *e = NULL;
+
+	TRY(proc_read_threads(pid, &t));
+	for (size_t i = 0; i < t.nr && !e; i++) {
+		char file[48], *text;
+		size_t len;
+
+		snprintf(file, sizeof(file), "task/%d/children", t.tid[i]);
+		e = proc_read_file(pid, file, &text, &len);
+		if (!e) {
+			e = add_children(&c, text);
+			free(text);
+		}
+	}
+	proc_threads_deinit(&t);
+	if (e) {
+		proc_children_deinit(&c);
+		return e;
+	}
+	*ret = c;
+	return NULL;
+}
+
 void proc_fds_deinit(struct proc_fds *f)
 {
 	for (size_t i = 0; i < f->nr; i++)

@@ -128,6 +128,15 @@ struct proc_threads {
 void proc_threads_deinit(struct proc_threads *t);
 struct err *proc_read_threads(pid_t pid, struct proc_threads *ret);
 
+struct proc_children {
+	pid_t *pid;          /* in the order of the kernel's lists */
+	size_t nr;
+};
+
+void proc_children_deinit(struct proc_children *c);
+/* Children of all threads of `pid`, zombies included.  Complete while `pid` is frozen. */
+struct err *proc_read_children(pid_t pid, struct proc_children *ret);
+
 struct proc_fd {
 	int fd;
 	char *link;          /* "/path", "socket:[123]", "anon_inode:[eventfd]"; owned */

@@ -15,6 +15,10 @@ void session_next_unit(struct session *s, struct unit *u)
 	const struct phase_ops *ops = phase_ops(d->phase);
 
 	*u = (struct unit){ .phase = d->phase, .chunk = d->chunk, .vma = -1, .ppb = -1, .shmem = -1 };
+	if (d->item < d->nr_tasks)
+		u->task = d->item;
+	else
+		u->shmem = (int64_t)(d->item - d->nr_tasks);
 	if (ops)
 		ops->next(d, u);
 }
@@ -60,7 +64,7 @@ static struct err *gone_error(struct session *s, struct err *e)
 		return e;
 	err_free(e);
 	return err_hint(err_pid(err_new(ERR_TARGET, "target %d died while it was being dumped",
-					s->t.pid), s->t.pid),
+					s->t[0].pid), s->t[0].pid),
 			"nothing is published; `detach`, then attach what replaced it");
 }
 
@@ -122,7 +126,7 @@ static bool hit_breakpoint(struct run *r, const struct unit *u)
 	if (r->ignore_breaks || s->stopped_at == s->units_done + 1)
 		return false; /* we stand on it: go on from here */
 
-	struct brk *b = brk_match(&s->breaks, u, &s->last, &s->t.vmas);
+	struct brk *b = brk_match(&s->breaks, u, &s->last, &s->t[u->task].vmas);
 
 	if (!b)
 		return false;
@@ -216,7 +220,7 @@ static struct err *begin(struct session *s)
 {
 	struct dump *d = &s->d;
 
-	if (!s->attached)
+	if (!attached(s))
 		return err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
 	s->interrupted = 0;
 	if (session_target_gone(s))
@@ -296,7 +300,7 @@ struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **
 	struct err *e = NULL;
 
 	*stop_ret = NULL;
-	if (!s->attached || d->phase == PH(DONE))
+	if (!attached(s) || d->phase == PH(DONE))
 		return begin(s);
 	s->interrupted = 0;
 	if (!dir)
@@ -328,7 +332,7 @@ struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **
 
 static struct err *undo(struct session *s, const char *what, phase_t phase)
 {
-	if (!s->attached)
+	if (!attached(s))
 		return begin(s);
 
 	bool gone = session_target_gone(s);

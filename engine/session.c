@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/proc.h"
 #include "engine/session_priv.h"
 
 struct err *session_create(struct session **ret)
@@ -22,7 +23,6 @@ struct err *session_create(struct session **ret)
 	if (!s)
 		return err_nomem();
 	opts_init(&s->opts);
-	s->t.pagemap_fd = -1;
 	e = keeper_start(&s->keeper);
 	if (!e)
 		e = caps_probe(&s->caps);
@@ -42,7 +42,7 @@ struct err *session_destroy(struct session *s)
 
 	if (!s)
 		return NULL;
-	if (s->attached)
+	if (attached(s))
 		e = session_detach(s);
 	e = err_first(e, keeper_stop(s->keeper));
 	brk_list_deinit(&s->breaks);
@@ -93,40 +93,141 @@ struct err *session_keep_error(struct session *s, struct err *e)
 
 static struct err *need_no_target(const struct session *s)
 {
-	if (!s->attached)
+	if (!attached(s))
 		return NULL;
-	return err_hint(err_new(ERR_STATE, "attach: process %d is attached already", s->t.pid),
+	return err_hint(err_new(ERR_STATE, "attach: process %d is attached already", s->t[0].pid),
 			"`detach` first");
 }
 
 static struct err *need_target(const struct session *s)
 {
-	return s->attached ? NULL :
+	return attached(s) ? NULL :
 			     err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
 }
 
-struct err *session_attach(struct session *s, pid_t pid)
+static struct err *release_all(struct session *s)
+{
+	struct err *e = NULL;
+
+	/* Children first: a parent that runs might wait for them. */
+	for (size_t i = s->nr_tasks; i-- > 0;)
+		e = err_first(e, target_release(&s->t[i]));
+	free(s->t);
+	s->t = NULL;
+	s->nr_tasks = 0;
+	return e;
+}
+
+/* Freezes one more task. */
+static struct err *seize_one(struct session *s, pid_t pid, int parent)
 {
 	char *note = NULL;
+	void *p = reallocarray(s->t, s->nr_tasks + 1, sizeof(*s->t));
 
-	TRY(need_no_target(s));
-	s->t_attach_us = now_us();
-	struct err *e = target_attach(&s->t, s->keeper, pid, &note);
+	if (!p)
+		return err_nomem();
+	s->t = p;
 
-	if (e)
-		return session_keep_error(s, err_wrap(e, "attach %d", pid));
-	s->attached = true;
-	s->gone = false;
-	s->has_error = false;
-	s->last = (struct unit){ .phase = PH(READY) };
-	s->units_done = s->stopped_at = 0;
-	dump_init(&s->d, &s->t, s->keeper, &s->opts, &s->caps);
-	session_event(s, PH(READY), "attached %d: %zu threads, %zu VMAs, frozen in %.1f ms", pid,
-		      s->t.task.nr_threads, s->t.vmas.nr, (double)s->t.task.freezing_us / 1000);
+	struct target *t = &s->t[s->nr_tasks];
+
+	TRY(target_attach(t, s->keeper, pid, &note));
+	t->parent = parent;
+	s->nr_tasks++;
+	session_event(s, PH(READY), "froze %d %s: %zu threads, %zu VMAs, %.1f ms", pid, t->comm,
+		      t->task.nr_threads, t->vmas.nr, (double)t->task.freezing_us / 1000);
 	if (note)
 		session_event(s, PH(READY), "removed what an earlier dumper left: %s", note);
 	free(note);
 	return NULL;
+}
+
+static bool is_held(const struct session *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->nr_tasks; i++)
+		if (s->t[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* A frozen task makes no more children, so one look at each is enough.  A zombie has no memory
+ * and stays with its parent. */
+static struct err *seize_children(struct session *s, size_t parent)
+{
+	struct proc_children c;
+	struct err *e = NULL;
+
+	TRY(proc_read_children(s->t[parent].pid, &c));
+	for (size_t i = 0; i < c.nr && !e; i++) {
+		struct proc_stat st;
+
+		e = proc_read_stat(c.pid[i], &st);
+		if (e && e->code == ERR_TARGET) { /* reaped meanwhile */
+			err_free(e);
+			e = NULL;
+			continue;
+		}
+		if (e || is_held(s, c.pid[i]))
+			continue;
+		if (st.state == 'Z')
+			session_event(s, PH(READY), "child %d is a zombie: not dumped", c.pid[i]);
+		else
+			e = err_wrap(seize_one(s, c.pid[i], (int)parent), "child %d of %d", c.pid[i],
+				     s->t[parent].pid);
+	}
+	proc_children_deinit(&c);
+	return e;
+}
+
+static struct err *attach(struct session *s, pid_t pid, bool tree)
+{
+	struct err *e;
+
+	TRY(need_no_target(s));
+	s->t_attach_us = now_us();
+	s->gone = s->has_error = false;
+	s->selected = -1;
+	s->last = (struct unit){ .phase = PH(READY) };
+	s->units_done = s->stopped_at = 0;
+	e = seize_one(s, pid, -1);
+	for (size_t i = 0; tree && i < s->nr_tasks && !e; i++)
+		e = seize_children(s, i);
+	if (!e)
+		e = dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->opts, &s->caps);
+	if (e)
+		return session_keep_error(s, err_wrap(err_first(e, release_all(s)), "attach %d", pid));
+	return NULL;
+}
+
+struct err *session_attach(struct session *s, pid_t pid)
+{
+	return attach(s, pid, false);
+}
+
+struct err *session_attach_tree(struct session *s, pid_t pid)
+{
+	return attach(s, pid, true);
+}
+
+size_t session_nr_tasks(const struct session *s)
+{
+	return s->nr_tasks;
+}
+
+struct err *session_select_task(struct session *s, int64_t index)
+{
+	TRY(need_target(s));
+	if (index >= (int64_t)s->nr_tasks)
+		return err_hint(err_new(ERR_USAGE, "task %lld: there are %zu", (long long)index,
+					s->nr_tasks), "`show tasks` lists them");
+	s->selected = index;
+	return NULL;
+}
+
+size_t session_task(const struct session *s)
+{
+	if (s->selected >= 0)
+		return (size_t)s->selected;
+	return s->d.item < s->nr_tasks ? s->d.item : s->nr_tasks - 1;
 }
 
 /* In the child: becomes the program, or says why not. */
@@ -185,7 +286,7 @@ struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret
 	}
 	*pid_ret = pid;
 	TRY(session_attach(s, pid));
-	s->t.started_by_us = true;
+	s->t[0].started_by_us = true;
 	return NULL;
 }
 
@@ -195,14 +296,13 @@ struct err *session_detach(struct session *s)
 
 	bool gone = session_target_gone(s);
 
-	if (s->opts.leave_stopped && !gone)
-		kill(s->t.pid, SIGSTOP);
+	for (size_t i = 0; i < s->nr_tasks && s->opts.leave_stopped; i++)
+		kill(s->t[i].pid, SIGSTOP);
 
 	struct err *e = dump_undo(&s->d);
 
-	e = err_first(e, target_release(&s->t));
+	e = err_first(e, release_all(s));
 	dump_deinit(&s->d);
-	s->attached = false;
 	s->last = (struct unit){ .phase = PH(READY) };
 	if (gone) { /* nothing was left to put back */
 		err_free(e);
@@ -214,18 +314,16 @@ struct err *session_detach(struct session *s)
 struct err *session_kill(struct session *s)
 {
 	TRY(need_target(s));
-
-	pid_t pid = s->t.pid;
-
-	if (kill(pid, SIGKILL) && errno != ESRCH)
-		return err_sys(errno, "kill %d", pid);
+	for (size_t i = 0; i < s->nr_tasks; i++)
+		if (kill(s->t[i].pid, SIGKILL) && errno != ESRCH)
+			return err_sys(errno, "kill %d", s->t[i].pid);
 	s->gone = true;
 	return session_detach(s);
 }
 
 struct err *session_rescue(struct session *s, pid_t pid, char **report_ret)
 {
-	if (s->attached && s->t.pid == pid)
+	if (is_held(s, pid))
 		return err_hint(err_new(ERR_STATE, "rescue %d: it is attached right now", pid),
 				"`detach` puts it back");
 	return err_wrap(keeper_rescue(s->keeper, pid, true, report_ret), "rescue %d", pid);
@@ -235,31 +333,32 @@ struct err *session_rescue(struct session *s, pid_t pid, char **report_ret)
 
 bool session_has_target(const struct session *s)
 {
-	return s->attached;
+	return attached(s);
 }
 
 bool session_target_gone(struct session *s)
 {
-	if (s->attached && !s->gone && keeper_task_gone(s->keeper, s->t.pid)) {
-		s->gone = true;
-		session_event(s, s->d.phase, "target %d died", s->t.pid);
-	}
-	return s->attached && s->gone;
+	for (size_t i = 0; i < s->nr_tasks && !s->gone; i++)
+		if (keeper_task_gone(s->keeper, s->t[i].pid)) {
+			s->gone = true;
+			session_event(s, s->d.phase, "target %d died", s->t[i].pid);
+		}
+	return attached(s) && s->gone;
 }
 
 bool session_has_pipeline(const struct session *s)
 {
-	return s->attached && s->d.phase != PH(READY) && s->d.phase != PH(DONE);
+	return attached(s) && s->d.phase != PH(READY) && s->d.phase != PH(DONE);
 }
 
 bool session_past_gate(const struct session *s)
 {
-	return s->attached && s->d.committed;
+	return attached(s) && s->d.committed;
 }
 
 pid_t session_pid(const struct session *s)
 {
-	return s->attached ? s->t.pid : 0;
+	return attached(s) ? s->t[session_task(s)].pid : 0;
 }
 
 struct opts *session_opts(struct session *s)
@@ -271,7 +370,7 @@ void session_position(const struct session *s, char *buf, size_t len)
 {
 	const struct dump *d = &s->d;
 
-	if (!s->attached)
+	if (!attached(s))
 		snprintf(buf, len, "no target");
 	else if (s->gone)
 		snprintf(buf, len, "gone");
@@ -283,16 +382,22 @@ void session_position(const struct session *s, char *buf, size_t len)
 
 void session_state_clause(struct session *s, char *buf, size_t len)
 {
-	if (!s->attached)
+	bool infected = false;
+
+	if (!attached(s)) {
 		snprintf(buf, len, "no target is attached");
-	else if (session_target_gone(s))
-		snprintf(buf, len, "target %d is gone; nothing was published%s", s->t.pid,
-			 s->d.committed ? " after the last commit" : "");
-	else if (s->t.infected)
+		return;
+	}
+	for (size_t i = 0; i < s->nr_tasks; i++)
+		infected |= s->t[i].infected;
+	if (session_target_gone(s))
+		snprintf(buf, len, "target %d is gone%s", s->t[0].pid,
+			 s->d.committed ? "; what was committed stays" : "; nothing was published");
+	else if (infected)
 		snprintf(buf, len, "target %d is frozen, with the parasite in it; detach, abort and quit "
-			 "put it back", s->t.pid);
+			 "put it back", s->t[0].pid);
 	else
-		snprintf(buf, len, "target %d is frozen, otherwise as we found it", s->t.pid);
+		snprintf(buf, len, "target %d is frozen, otherwise as we found it", s->t[0].pid);
 }
 
 /* ---- breakpoints --------------------------------------------------------------------------- */

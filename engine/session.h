@@ -40,6 +40,11 @@ void session_interrupt(struct session *s);
  *         After failure the target runs on, untouched.
  */
 struct err *session_attach(struct session *s, pid_t pid);
+/* Same for `pid` and all its descendants, also those that appear meanwhile. */
+struct err *session_attach_tree(struct session *s, pid_t pid);
+size_t session_nr_tasks(const struct session *s);
+/* Which task `show`, `why` and the prompt speak of: an index; -1: the one the pipeline is at. */
+struct err *session_select_task(struct session *s, int64_t index);
 
 /* Starts argv[0..] (NULL-terminated, PATH searched) as a session of its own with /dev/null as
  * stdin, waits until it has exec'ed, and attaches.  It outlives us. */
@@ -61,7 +66,7 @@ bool session_has_target(const struct session *s);   /* attached, also if it died
 bool session_target_gone(struct session *s);        /* it died; polls the keeper */
 bool session_has_pipeline(const struct session *s); /* prepare has begun, not yet done/aborted */
 bool session_past_gate(const struct session *s);    /* committed */
-pid_t session_pid(const struct session *s);         /* 0: none */
+pid_t session_pid(const struct session *s);         /* of the selected task; 0: none */
 /* "ready", "pmc-fill", "drain 5/8", "gate", "done": for the prompt.  Writes at most `len` bytes. */
 void session_position(const struct session *s, char *buf, size_t len);
 /* One clause on what the target is now: "target 4242 frozen, its memory untouched".
@@ -130,7 +135,7 @@ struct err *session_delete_break(struct session *s, unsigned number);
 
 /* What a snapshot holds.  Everything is bounded: a process of 64 GiB gives a small one. */
 struct snap_request {
-	bool target, threads, vmas, pmc, page_pipe, shmem, xfer, parents, tracker;
+	bool target, tasks, threads, vmas, pmc, page_pipe, shmem, xfer, parents, tracker;
 	bool counters, checks, events, caps, settings, cursor, breakpoints, error;
 	bool vma_counts;       /* verdict counts per VMA */
 	bool pmc_regions;

@@ -23,9 +23,10 @@ struct session {
 	struct keeper *keeper;
 	struct caps caps;
 	struct opts opts;
-	bool attached;
-	bool gone;              /* the target died while we held it */
-	struct target t;
+	bool gone;              /* a task died while we held it */
+	struct target *t;       /* parents before children; NULL: not attached */
+	size_t nr_tasks;
+	int64_t selected;       /* task that `show` speaks of; -1: the one the pipeline is at */
 	struct dump d;          /* valid while attached */
 	struct unit last;       /* done last; phase READY: none */
 	uint64_t units_done;
@@ -49,6 +50,14 @@ struct session {
 		char *msg, *hint;
 	} error;
 };
+
+static inline bool attached(const struct session *s)
+{
+	return s->nr_tasks > 0;
+}
+
+/* Index of the task that `show` speaks of. */
+size_t session_task(const struct session *s);
 
 void session_event(struct session *s, phase_t phase, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

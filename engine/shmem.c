@@ -20,15 +20,20 @@ static const char *object_kind(const struct vma *v)
 	return v->status & VMA_AREA_MEMFD ? "memfd" : "anon";
 }
 
-static struct err *add_map(struct shmem_info *o, const struct vma *v, size_t idx)
+static struct err *add_map(struct shmem_info *o, size_t task, const struct target *t, size_t idx)
 {
+	const struct vma *v = &t->vmas.v[idx];
 	void *p = reallocarray(o->map, o->nr_maps + 1, sizeof(*o->map));
 
 	if (!p)
 		return err_nomem();
 	o->map = p;
 	o->map[o->nr_maps++] = (struct shmem_map){
+		.task = task,
+		.pid = t->pid,
 		.vma = idx,
+		.start = v->start,
+		.end = v->end,
 		.off_pages = v->pgoff / PAGE_SIZE_4K,
 		.nr_pages = vma_pages(v),
 	};
@@ -37,11 +42,10 @@ static struct err *add_map(struct shmem_info *o, const struct vma *v, size_t idx
 	return NULL;
 }
 
-struct err *shmem_collect(struct shmem_list *l, const struct vma_list *vmas)
+struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t)
 {
-	*l = (struct shmem_list){ 0 };
-	for (size_t i = 0; i < vmas->nr; i++) {
-		const struct vma *v = &vmas->v[i];
+	for (size_t i = 0; i < t->vmas.nr; i++) {
+		const struct vma *v = &t->vmas.v[i];
 		struct shmem_info *o = NULL;
 
 		if (!vma_is_shmem(v))
@@ -59,7 +63,7 @@ struct err *shmem_collect(struct shmem_list *l, const struct vma_list *vmas)
 			*o = (struct shmem_info){ .shmid = v->ino, .dev = v->dev, .fd = -1,
 						  .kind = object_kind(v), .name = v->name };
 		}
-		TRY(add_map(o, v, i));
+		TRY(add_map(o, task, t, i));
 	}
 	return NULL;
 }
@@ -98,22 +102,22 @@ static int open_by_fd(const struct shmem_info *o, pid_t pid)
 	return found;
 }
 
-struct err *shmem_open(struct shmem_info *o, pid_t pid, const struct vma_list *vmas)
+struct err *shmem_open(struct shmem_info *o)
 {
-	const struct vma *v = &vmas->v[o->map[0].vma];
+	const struct shmem_map *m = &o->map[0];
 	char path[96];
 	struct stat st;
 
 	if (o->fd >= 0)
 		return NULL;
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", pid,
-		 (unsigned long long)v->start, (unsigned long long)v->end);
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", m->pid,
+		 (unsigned long long)m->start, (unsigned long long)m->end);
 	o->fd = open(path, O_RDONLY | O_CLOEXEC);
 	o->how = "map_files";
 	if (o->fd < 0) {
 		int why = errno;
 
-		o->fd = open_by_fd(o, pid);
+		o->fd = open_by_fd(o, m->pid);
 		o->how = "fd";
 		if (o->fd < 0) {
 			struct err *e = err_sys(why, "open shared memory %s (shmid %llu) through %s",

@@ -16,10 +16,14 @@
 #include <sys/types.h>
 
 #include "engine/err.h"
-#include "engine/vma.h"
+#include "engine/target.h"
 
 struct shmem_map {
-	size_t vma;         /* index in the target's list */
+	size_t task;        /* index in the tree */
+	pid_t pid;
+	size_t vma;         /* index in that task's list */
+	uint64_t start;     /* of that VMA */
+	uint64_t end;
 	uint64_t off_pages; /* first page of the object that it maps */
 	uint64_t nr_pages;
 };
@@ -43,12 +47,12 @@ struct shmem_list {
 	size_t nr;
 };
 
-/* Finds all objects that the VMAs show, in the order in which they appear. */
-struct err *shmem_collect(struct shmem_list *l, const struct vma_list *vmas);
+/* Adds the objects that task number `task` maps, in the order in which they appear. */
+struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t);
 void shmem_list_deinit(struct shmem_list *l);
 
-/* Opens the object through task `pid`.  ERR_REFUSED with what is missing if it cannot be done. */
-struct err *shmem_open(struct shmem_info *o, pid_t pid, const struct vma_list *vmas);
+/* Opens the object through a task that maps it.  ERR_REFUSED with what is missing. */
+struct err *shmem_open(struct shmem_info *o);
 
 /* The first run of data at or after byte `from`; *start_ret == *end_ret: none.  Whole pages. */
 struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t *start_ret,

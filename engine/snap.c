@@ -78,41 +78,44 @@ static void snap_target(struct session *s, Stepdump__Snapshot *snap)
 
 	stepdump__target__init(t);
 	snap->target = t;
-	if (!s->attached) {
+	if (!attached(s)) {
 		t->state = STEPDUMP__TARGET_STATE__NO_TARGET;
 		return;
 	}
+	const struct task_dump *td = &s->d.task[session_task(s)];
+	const struct target *in = td->t;
+
 	t->state = session_target_gone(s) ? STEPDUMP__TARGET_STATE__GONE :
-		   s->t.infected	  ? STEPDUMP__TARGET_STATE__INFECTED :
+		   in->infected	  ? STEPDUMP__TARGET_STATE__INFECTED :
 					    STEPDUMP__TARGET_STATE__FROZEN;
-	SET(t, pid, (uint32_t)s->t.pid);
-	t->comm = snap_strdup(s->t.comm);
-	if (s->t.cmdline)
-		t->cmdline = snap_strdup(s->t.cmdline);
-	SET(t, start_time_ticks, s->t.task.start_time_ticks);
-	t->was = snap_strdup(s->t.task.was_stopped ? "stopped" : "running");
-	SET(t, frozen_us, now_us() - s->t.t_frozen_us);
-	SET(t, nr_vmas, (uint32_t)s->t.vmas.nr);
-	SET(t, nr_threads, (uint32_t)s->t.task.nr_threads);
-	SET(t, nr_private_pages, s->t.vmas.nr_priv_pages);
-	SET(t, started_by_us, s->t.started_by_us);
-	SET(t, nr_vmas_made_readable, (uint32_t)s->d.nr_readable);
+	SET(t, pid, (uint32_t)in->pid);
+	t->comm = snap_strdup(in->comm);
+	if (in->cmdline)
+		t->cmdline = snap_strdup(in->cmdline);
+	SET(t, start_time_ticks, in->task.start_time_ticks);
+	t->was = snap_strdup(in->task.was_stopped ? "stopped" : "running");
+	SET(t, frozen_us, now_us() - in->t_frozen_us);
+	SET(t, nr_vmas, (uint32_t)in->vmas.nr);
+	SET(t, nr_threads, (uint32_t)in->task.nr_threads);
+	SET(t, nr_private_pages, in->vmas.nr_priv_pages);
+	SET(t, started_by_us, in->started_by_us);
+	SET(t, nr_vmas_made_readable, (uint32_t)td->nr_readable);
 
 	uint64_t rss = 0, swap = 0;
 
-	for (size_t i = 0; i < s->t.vmas.nr; i++) {
-		rss += s->t.vmas.v[i].rss_bytes;
-		swap += s->t.vmas.v[i].swap_bytes;
+	for (size_t i = 0; i < in->vmas.nr; i++) {
+		rss += in->vmas.v[i].rss_bytes;
+		swap += in->vmas.v[i].swap_bytes;
 	}
 	SET(t, rss_bytes, rss);
 	SET(t, swap_bytes, swap);
-	if (s->t.infected) {
-		SET(t, parasite_start, s->t.par.map_start);
-		SET(t, parasite_end, s->t.par.map_end);
+	if (in->infected) {
+		SET(t, parasite_start, in->par.map_start);
+		SET(t, parasite_end, in->par.map_end);
 	}
 
 	struct proc_status st;
-	struct err *e = proc_read_status(s->t.pid, &st);
+	struct err *e = proc_read_status(in->pid, &st);
 
 	if (!e) {
 		SET(t, ppid, (uint32_t)st.ppid);
@@ -121,10 +124,37 @@ static void snap_target(struct session *s, Stepdump__Snapshot *snap)
 	err_free(e);
 }
 
+static void snap_tasks(struct session *s, Stepdump__Snapshot *snap)
+{
+	for (size_t i = 0; i < s->nr_tasks; i++) {
+		const struct target *in = &s->t[i];
+		Stepdump__Task *o = snap_push(&snap->tasks, &snap->n_tasks, sizeof(*o));
+		uint64_t dumped = 0;
+
+		stepdump__task__init(o);
+		o->index = (uint32_t)i;
+		o->pid = (uint32_t)in->pid;
+		SET(o, ppid, in->parent >= 0 ? (uint32_t)s->t[in->parent].pid : 0);
+		o->comm = snap_strdup(in->comm);
+		SET(o, nr_threads, (uint32_t)in->task.nr_threads);
+		SET(o, nr_vmas, (uint32_t)in->vmas.nr);
+		SET(o, nr_private_pages, in->vmas.nr_priv_pages);
+		for (unsigned v = 0; v < NR_VERDICTS; v++)
+			if (verdict_is_data((verdict_t)v))
+				dumped += s->d.task[i].total.pages[v];
+		SET(o, pages_dumped, dumped);
+		SET(o, infected, in->infected);
+		SET(o, selected, i == session_task(s));
+		SET(o, current, s->d.item == i && session_has_pipeline(s));
+	}
+}
+
 static void snap_threads(struct session *s, Stepdump__Snapshot *snap)
 {
-	for (size_t i = 0; i < s->t.task.nr_threads; i++) {
-		const struct keeper_thread *kt = &s->t.task.threads[i];
+	const struct target *in = &s->t[session_task(s)];
+
+	for (size_t i = 0; i < in->task.nr_threads; i++) {
+		const struct keeper_thread *kt = &in->task.threads[i];
 		Stepdump__Thread *t = snap_push(&snap->threads, &snap->n_threads, sizeof(*t));
 
 		stepdump__thread__init(t);
@@ -134,7 +164,7 @@ static void snap_threads(struct session *s, Stepdump__Snapshot *snap)
 		SET(t, ip, kt->ip);
 		SET(t, sp, kt->sp);
 		SET(t, leader, i == 0);
-		SET(t, has_parasite, i == 0 && s->t.infected);
+		SET(t, has_parasite, i == 0 && in->infected);
 		SET(t, sig_pending, kt->sig_pending);
 		SET(t, sig_blocked, kt->sig_blocked);
 	}
@@ -153,17 +183,18 @@ static void snap_counts(const struct verdict_counts *c, Stepdump__VerdictCount *
 	}
 }
 
-static bool was_made_readable(const struct dump *d, const struct vma *v)
+static bool was_made_readable(const struct task_dump *td, const struct vma *v)
 {
-	for (size_t i = 0; i < d->nr_readable; i++)
-		if (d->readable[i].start == v->start)
+	for (size_t i = 0; i < td->nr_readable; i++)
+		if (td->readable[i].start == v->start)
 			return true;
 	return false;
 }
 
 static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapshot *snap)
 {
-	const struct vma *v = &s->t.vmas.v[i];
+	const struct task_dump *td = &s->d.task[session_task(s)];
+	const struct vma *v = &td->t->vmas.v[i];
 	Stepdump__Vma *o = snap_push(&snap->vmas, &snap->n_vmas, sizeof(*o));
 	const char *names[64];
 	char prot[5];
@@ -188,17 +219,17 @@ static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapsho
 	SET(o, rss_bytes, v->rss_bytes);
 	SET(o, swap_bytes, v->swap_bytes);
 	SET(o, is_private, vma_is_private(v));
-	SET(o, made_readable, was_made_readable(&s->d, v));
+	SET(o, made_readable, was_made_readable(td, v));
 	SET(o, shared, (v->vmf & VMF_SHARED) != 0);
 	if (v->unsupp)
 		o->unsupp = snap_strdup(v->unsupp);
-	if (counts && s->d.by_vma)
-		snap_counts(&s->d.by_vma[i], &o->counts, &o->n_counts);
+	if (counts && td->by_vma)
+		snap_counts(&td->by_vma[i], &o->counts, &o->n_counts);
 }
 
 static void snap_vmas(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
 {
-	size_t end = s->t.vmas.nr;
+	size_t end = s->t[session_task(s)].vmas.nr;
 
 	if (req->vma_nr && req->vma_first + (size_t)req->vma_nr < end)
 		end = req->vma_first + (size_t)req->vma_nr;
@@ -226,6 +257,8 @@ static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool n
 	}
 	if (u->has_verdict)
 		SET(o, verdict, u->verdict);
+	if (s->nr_tasks > 1 && u->shmem < 0)
+		SET(o, pid, (uint32_t)s->t[u->task].pid);
 	if (u->shmem >= 0)
 		SET(o, shmid, s->d.shmem.o[u->shmem].shmid);
 	if (u->pe_flags)
@@ -235,7 +268,7 @@ static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool n
 
 	if (next)
 		unit_in_words(u, text, sizeof(text));
-	else if (ops && s->attached)
+	else if (ops && attached(s))
 		ops->summary(&s->d, u, text, sizeof(text));
 	o->text = snap_strdup(text);
 	return o;
@@ -303,17 +336,17 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 	struct unit next;
 
 	stepdump__cursor__init(c);
-	c->phase = s->attached ? d->phase : PH(READY);
-	if (!s->attached)
+	c->phase = attached(s) ? d->phase : PH(READY);
+	if (!attached(s))
 		return c;
 	session_next_unit(s, &next);
 	SET(c, chunk, d->chunk);
 	c->next = snap_unit(s, &next, true);
 	if (s->last.phase != PH(READY))
 		c->last = snap_unit(s, &s->last, false);
-	c->item = d->item >= 0 ?
-			  snap_printf("shmem %llu", (unsigned long long)d->shmem.o[d->item].shmid) :
-			  snap_printf("task %d", s->t.pid);
+	c->item = dump_shmem(d) ?
+			  snap_printf("shmem %llu", (unsigned long long)dump_shmem(d)->shmid) :
+			  snap_printf("task %d", dump_task(d)->t->pid);
 	SET(c, scan_vaddr, d->vaddr);
 	for (size_t i = 0; i < 6; i++) {
 		const struct phase_ops *ops = phase_table[i];
@@ -340,17 +373,17 @@ Stepdump__Counters *snap_counters(struct session *s)
 	Stepdump__Counters *c = snap_alloc(sizeof(*c));
 
 	stepdump__counters__init(c);
-	if (!s->attached)
+	if (!attached(s))
 		return c;
-	SET(c, freezing_us, s->t.task.freezing_us);
-	SET(c, frozen_us, now_us() - s->t.t_frozen_us);
+	SET(c, freezing_us, s->t[0].task.freezing_us);
+	SET(c, frozen_us, now_us() - s->t[0].t_frozen_us);
 	SET(c, memdump_us, d->times.scan + d->times.drain + d->times.memwrite);
 	SET(c, memwrite_us, d->times.memwrite);
 	SET(c, scan_us, d->times.scan);
 	SET(c, drain_us, d->times.drain);
 	SET(c, total_us, d->times.total);
 	SET(c, pages_scanned, d->pages_scanned);
-	SET(c, pages_skipped_parent, d->total.pages[VD(HOLE)]);
+	SET(c, pages_skipped_parent, dump_count(d, VD(HOLE)));
 	SET(c, pages_written, d->xfer.pages - d->shpages_written);
 	SET(c, pages_lazy, d->pages_lazy);
 	SET(c, page_pipes, d->pp.pipes_made);
@@ -358,8 +391,17 @@ Stepdump__Counters *snap_counters(struct session *s)
 	SET(c, shpages_scanned, d->shpages_scanned);
 	SET(c, shpages_skipped_parent, 0);
 	SET(c, shpages_written, d->shpages_written);
-	snap_counts(&d->total, &c->verdicts, &c->n_verdicts);
-	SET(c, pages_total, s->t.vmas.nr_priv_pages);
+
+	struct verdict_counts sum = { 0 };
+	uint64_t pages = 0;
+
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		pages += s->t[i].vmas.nr_priv_pages;
+		for (unsigned v = 0; v < NR_VERDICTS; v++)
+			sum.pages[v] += d->task[i].total.pages[v];
+	}
+	snap_counts(&sum, &c->verdicts, &c->n_verdicts);
+	SET(c, pages_total, pages);
 	return c;
 }
 
@@ -495,7 +537,7 @@ struct snap_request snap_request_none(void)
 struct snap_request snap_request_all(void)
 {
 	return (struct snap_request){
-		.target = true, .threads = true, .vmas = true, .pmc = true, .page_pipe = true,
+		.target = true, .tasks = true, .threads = true, .vmas = true, .pmc = true, .page_pipe = true,
 		.shmem = true, .xfer = true, .parents = true, .tracker = true, .counters = true,
 		.checks = true, .events = true, .caps = true, .settings = true, .cursor = true,
 		.breakpoints = true, .error = true, .vma_counts = true, .iovs_of_ppb = -1,
@@ -527,7 +569,9 @@ struct err *snap_take(struct session *s, const struct snap_request *req, Stepdum
 		snap->cursor = snap_cursor(s);
 	if (req->counters)
 		snap->counters = snap_counters(s);
-	if (s->attached) {
+	if (attached(s)) {
+		if (req->tasks)
+			snap_tasks(s, snap);
 		if (req->threads)
 			snap_threads(s, snap);
 		if (req->vmas)

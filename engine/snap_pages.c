@@ -16,9 +16,13 @@
 
 #define PEEK_MAX (1u << 20)
 
-/* Has generate-iovs been past this address? */
-static bool is_scanned(const struct dump *d, uint64_t addr)
+/* Has generate-iovs been past this address of task number `task`? */
+static bool is_scanned(const struct dump *d, size_t task, uint64_t addr)
 {
+	if (task < d->item)
+		return true;
+	if (task > d->item)
+		return false;
 	switch (d->phase) {
 	case PH(READY):
 	case PH(PREPARE):
@@ -28,7 +32,7 @@ static bool is_scanned(const struct dump *d, uint64_t addr)
 	case PH(DONE):
 		return true;
 	default:
-		return d->item >= 0 || d->vma == d->t->vmas.nr || addr < d->vaddr;
+		return dump_item_scanned(d) || addr < d->vaddr;
 	}
 }
 
@@ -36,6 +40,8 @@ static bool is_scanned(const struct dump *d, uint64_t addr)
 
 struct runs {
 	struct session *s;
+	size_t task;
+	const struct vma_list *vmas;
 	struct pmc pmc;         /* of its own: the pipeline's window must not move */
 	uint64_t start, end;
 	uint32_t max;
@@ -46,10 +52,10 @@ static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64
 {
 	const struct dump *d = &r->s->d;
 	verdict_t verdict = page_verdict(v, cats);
-	bool known = is_scanned(d, start);
+	bool known = is_scanned(d, r->task, start);
 
 	/* A run that the cursor cuts is two. */
-	if (known && !is_scanned(d, end - PAGE_SIZE_4K)) {
+	if (known && !is_scanned(d, r->task, end - PAGE_SIZE_4K)) {
 		push_run(r, v, start, d->vaddr, cats);
 		push_run(r, v, d->vaddr, end, cats);
 		return;
@@ -68,7 +74,7 @@ static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64
 
 static struct err *runs_of_vma(struct runs *r, size_t idx)
 {
-	const struct vma *v = &r->s->t.vmas.v[idx];
+	const struct vma *v = &r->vmas->v[idx];
 	uint64_t at = v->start > r->start ? v->start : r->start;
 	uint64_t end = v->end < r->end ? v->end : r->end, run_end;
 
@@ -80,7 +86,7 @@ static struct err *runs_of_vma(struct runs *r, size_t idx)
 		bool hit;
 
 		if (!pmc_covers(&r->pmc, at, at + PAGE_SIZE_4K))
-			TRY(pmc_get_map(&r->pmc, &r->s->t.vmas, idx, at, &hit));
+			TRY(pmc_get_map(&r->pmc, r->vmas, idx, at, &hit));
 		uint64_t cats = pmc_run(&r->pmc, at, end, &run_end);
 
 		push_run(r, v, at, run_end, cats);
@@ -92,14 +98,15 @@ static struct err *runs_of_vma(struct runs *r, size_t idx)
 static struct err *snap_runs(struct session *s, const struct snap_request *req,
 			     Stepdump__Snapshot *snap)
 {
-	struct runs r = { .s = s, .start = req->runs_start, .end = req->runs_end, .snap = snap,
+	const struct target *t = &s->t[session_task(s)];
+	struct runs r = { .s = s, .task = session_task(s), .vmas = &t->vmas, .start = req->runs_start, .end = req->runs_end, .snap = snap,
 			  .max = req->runs_max ? req->runs_max : 65536 };
 	struct err *e;
 
-	TRY(pmc_init(&r.pmc, s->t.pagemap_fd, &s->caps, s->opts.pmc, s->opts.pmc_cache));
+	TRY(pmc_init(&r.pmc, t->pagemap_fd, &s->caps, s->opts.pmc, s->opts.pmc_cache));
 	e = NULL;
-	for (size_t i = 0; i < s->t.vmas.nr && !e && snap->n_runs < r.max; i++)
-		if (s->t.vmas.v[i].end > r.start && s->t.vmas.v[i].start < r.end)
+	for (size_t i = 0; i < t->vmas.nr && !e && snap->n_runs < r.max; i++)
+		if (t->vmas.v[i].end > r.start && t->vmas.v[i].start < r.end)
 			e = runs_of_vma(&r, i);
 	pmc_deinit(&r.pmc);
 	return e;
@@ -118,7 +125,7 @@ static bool find_in_image(struct session *s, uint64_t addr, uint32_t *pages_id, 
 
 	if (fd < 0)
 		return false;
-	snprintf(name, sizeof(name), "pagemap-%d.img", s->d.ti.ns_pid);
+	snprintf(name, sizeof(name), "pagemap-%d.img", s->d.task[session_task(s)].ti.ns_pid);
 	struct err *e = pagemap_image_read(fd, name, &pi);
 
 	close(fd);
@@ -144,9 +151,9 @@ static char *held_by(struct session *s, uint64_t addr, verdict_t v)
 	uint64_t off;
 	uint32_t id;
 
-	if (!verdict_is_data(v) || !is_scanned(d, addr))
+	if (!verdict_is_data(v) || !is_scanned(d, session_task(s), addr))
 		return NULL;
-	if (d->item < 0 && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
+	if (d->item == session_task(s) && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
 	    iov >= d->pp.ppb[ppb].moved_iov)
 		return snap_printf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
 				   (unsigned long long)off,
@@ -191,7 +198,7 @@ static void fact(Stepdump__Why *w, char *text)
 
 static void why_shared(struct session *s, size_t vi, uint64_t addr, Stepdump__Why *w)
 {
-	const struct vma *v = &s->t.vmas.v[vi];
+	const struct vma *v = &s->t[session_task(s)].vmas.v[vi];
 	uint64_t off = v->pgoff + (addr - v->start), start, end;
 
 	for (size_t i = 0; i < s->d.shmem.nr; i++) {
@@ -217,7 +224,8 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	addr &= ~(PAGE_SIZE_4K - 1);
 
 	Stepdump__Why *w = snap_push(&snap->whys, &snap->n_whys, sizeof(*w));
-	ssize_t vi = vma_list_find(&s->t.vmas, addr);
+	const struct target *t = &s->t[session_task(s)];
+	ssize_t vi = vma_list_find(&t->vmas, addr);
 
 	stepdump__why__init(w);
 	w->vaddr = addr;
@@ -227,7 +235,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		return NULL;
 	}
 
-	const struct vma *v = &s->t.vmas.v[vi];
+	const struct vma *v = &t->vmas.v[vi];
 	uint64_t raw = 0, cats = 0, run_end;
 	bool hit;
 	char prot[5];
@@ -240,13 +248,13 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		struct pmc pmc;
 		struct err *e;
 
-		TRY(pmc_init(&pmc, s->t.pagemap_fd, &s->caps, s->opts.pmc, false));
-		e = pmc_get_map(&pmc, &s->t.vmas, (size_t)vi, addr, &hit);
+		TRY(pmc_init(&pmc, t->pagemap_fd, &s->caps, s->opts.pmc, false));
+		e = pmc_get_map(&pmc, &t->vmas, (size_t)vi, addr, &hit);
 		if (!e)
 			cats = pmc_run(&pmc, addr, addr + PAGE_SIZE_4K, &run_end);
 		pmc_deinit(&pmc);
 		TRY(e);
-		TRY(pagemap_read(s->t.pagemap_fd, addr, 1, &raw));
+		TRY(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 		SET(w, pagemap_raw, raw);
 		fact(w, snap_printf("pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
 				    "soft-dirty %d (raw %016llx)",
@@ -261,7 +269,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	else
 		w->held_by = held_by(s, addr, w->verdict);
 	w->sentence = snap_printf("%llx: %s%s%s%s", (unsigned long long)addr,
-				  is_scanned(&s->d, addr) ? "" : "will be ", in_words[w->verdict],
+				  is_scanned(&s->d, session_task(s), addr) ? "" : "will be ", in_words[w->verdict],
 				  w->held_by ? "; held by " : "", w->held_by ? w->held_by : "");
 	return NULL;
 }
@@ -276,7 +284,7 @@ static struct err *peek_pipe(struct session *s, uint64_t addr, uint8_t *page)
 	uint64_t off;
 	int p[2];
 
-	if (d->item >= 0 || !page_pipe_find(&d->pp, addr, &ppb, &iov, &off) ||
+	if (d->item != session_task(s) || !page_pipe_find(&d->pp, addr, &ppb, &iov, &off) ||
 	    d->pp.ppb[ppb].state != PPB_DRAINED || iov < d->pp.ppb[ppb].moved_iov)
 		return err_hint(err_new(ERR_STATE, "%llx is in no pipe now", (unsigned long long)addr),
 				"`why %llx` says where it is", (unsigned long long)addr);
@@ -332,7 +340,7 @@ static struct err *peek_page(struct session *s, const char *source, uint64_t add
 		return peek_pipe(s, addr, page);
 	if (!strcmp(source, "image"))
 		return peek_image(s, addr, page);
-	TRY(target_read(&s->t, addr, page, PAGE_SIZE_4K, &got));
+	TRY(target_read(&s->t[session_task(s)], addr, page, PAGE_SIZE_4K, &got));
 	return got == PAGE_SIZE_4K ? NULL : err_sys(EIO, "read the target's memory at %llx",
 						    (unsigned long long)addr);
 }

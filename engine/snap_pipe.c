@@ -50,7 +50,7 @@ static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
 
 static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
 {
-	struct pmc *p = &s->d.pmc;
+	struct pmc *p = &s->d.task[session_task(s)].pmc;
 	Stepdump__Pmc *o = snap_alloc(sizeof(*o));
 
 	stepdump__pmc__init(o);
@@ -91,7 +91,9 @@ static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t
 		v->nr_pages = (uint32_t)(b->iov[i].iov_len / PAGE_SIZE_4K);
 		SET(v, pipe_off_pages, off);
 		off += v->nr_pages;
-		ssize_t vma = s->d.item < 0 ? vma_list_find(&s->t.vmas, v->start) : -1;
+		ssize_t vma = dump_shmem(&s->d) ?
+				      -1 :
+				      vma_list_find(&dump_task(&s->d)->t->vmas, v->start);
 
 		if (vma >= 0)
 			SET(v, vma_index, (uint32_t)vma);
@@ -215,12 +217,12 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 		if (in->how)
 			o->how_read = snap_strdup(in->how);
 		for (size_t k = 0; k < in->nr_maps; k++) {
-			const struct vma *v = &s->t.vmas.v[in->map[k].vma];
+			const struct vma *v = &s->t[in->map[k].task].vmas.v[in->map[k].vma];
 			Stepdump__PstateContribution *c = snap_push(&o->maps, &o->n_maps, sizeof(*c));
 			char prot[5];
 
 			stepdump__pstate_contribution__init(c);
-			SET(c, pid, (uint32_t)s->t.pid);
+			SET(c, pid, (uint32_t)in->map[k].pid);
 			SET(c, vma_index, (uint32_t)in->map[k].vma);
 			SET(c, off_pages, in->map[k].off_pages);
 			SET(c, nr_pages, in->map[k].nr_pages);
@@ -302,13 +304,16 @@ static void check(Stepdump__Snapshot *snap, const char *name, bool ok, char *det
 
 static void check_sum(struct session *s, Stepdump__Snapshot *snap)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, all = 0;
 
-	for (unsigned v = 0; v < NR_VERDICTS; v++)
-		sum += s->d.total.pages[v];
-	check(snap, "sum", sum == s->t.vmas.nr_priv_pages,
+	for (size_t i = 0; i < s->nr_tasks; i++) {
+		all += s->t[i].vmas.nr_priv_pages;
+		for (unsigned v = 0; v < NR_VERDICTS; v++)
+			sum += s->d.task[i].total.pages[v];
+	}
+	check(snap, "sum", sum == all,
 	      snap_printf("%llu of %llu private pages accounted for", (unsigned long long)sum,
-			  (unsigned long long)s->t.vmas.nr_priv_pages));
+			  (unsigned long long)all));
 }
 
 static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
@@ -342,7 +347,7 @@ static void check_out(struct session *s, Stepdump__Snapshot *snap)
 
 	for (unsigned v = 0; v < NR_VERDICTS; v++)
 		if (verdict_is_data((verdict_t)v))
-			selected += d->total.pages[v];
+			selected += dump_count(d, (verdict_t)v);
 	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
 		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
 	check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
@@ -360,7 +365,7 @@ void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__
 		snap_shmem(s, snap);
 	if (req->xfer)
 		snap_xfer(s, snap);
-	if (req->checks && s->d.by_vma) {
+	if (req->checks && s->d.task[0].by_vma) {
 		check_sum(s, snap);
 		check_pipes(s, snap);
 		check_out(s, snap);

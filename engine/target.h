@@ -25,6 +25,7 @@ struct target {
 	uint64_t t_frozen_us;     /* CLOCK_MONOTONIC at the end of the freeze */
 	char *comm, *cmdline;     /* owned */
 	bool started_by_us;
+	int parent;               /* index of its parent in the tree; -1: the root */
 };
 
 /*
