@@ -35,11 +35,15 @@ void paint_title(struct paint *p, const char *pane)
 {
 	const Stepdump__Target *t = p->s->target;
 	unsigned col = 1;
-	char *right = NULL;
+	const char *summary = pane_find(pane)->summary;
+	char *right;
 
 	for (const char *c = pane; *c; c++)
 		grid_putc(p->g, p->row, col++, TONE_TITLE, (char32_t)toupper((unsigned char)*c));
-	col = grid_puts(p->g, p->row, col + 2, TONE_DIM, pane_find(pane)->summary);
+	col += 2;
+	if (col < p->g->cols)
+		paint_cut(p, col, p->g->cols - col, TONE_DIM, false, summary);
+	col += grid_text_width(summary);
 
 	if (t && t->has_pid && asprintf(&right, "%s %s", txt_pid(p, t->pid).s, t->comm ?: "") > 0) {
 		unsigned width = grid_text_width(right);
@@ -68,8 +72,27 @@ void paint_line(struct paint *p, enum tone tone, const char *fmt, ...)
 	va_start(ap, fmt);
 	char *text = vformat(fmt, ap);
 	va_end(ap);
-	grid_puts(p->g, p->row++, 1, tone, text);
+	paint_prose(p, 1, tone, text);
 	free(text);
+}
+
+void paint_cut(struct paint *p, unsigned col, unsigned width, enum tone tone, bool right,
+	       const char *text)
+{
+	unsigned full = grid_text_width(text);
+
+	if (full <= width) {
+		grid_puts(p->g, p->row, right ? col + width - full : col, tone, text);
+		return;
+	}
+
+	char *cut = strndup(text, grid_text_fit(text, width ? width - 1 : 0));
+
+	if (!cut)
+		abort();
+	col = grid_puts(p->g, p->row, col, tone, cut);
+	grid_putc(p->g, p->row, col, TONE_DIM, p->o->ascii ? U'~' : U'…');
+	free(cut);
 }
 
 void paint_prose(struct paint *p, unsigned col, enum tone tone, const char *text)
@@ -209,7 +232,7 @@ void share_columns(const uint64_t *parts, unsigned nr, unsigned width, unsigned 
 		return;
 	for (unsigned i = 0; i < nr; i++) {
 		columns[i] = (unsigned)((unsigned __int128)parts[i] * width / whole);
-		if (parts[i] && !columns[i] && used < width)
+		if (parts[i] && !columns[i])
 			columns[i] = 1;
 		used += columns[i];
 	}

@@ -22,12 +22,15 @@ struct paint paint_begin(const Stepdump__Snapshot *s, const struct pane_opts *o,
 void paint_title(struct paint *p, const char *pane);
 void paint_rule(struct paint *p);
 void paint_blank(struct paint *p);
-/* " TEXT": one row, clipped. */
+/* " TEXT", flowing: a line cut in the middle of a number would be a wrong number. */
 void paint_line(struct paint *p, enum tone tone, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* " label         text": the text flows over as many rows as it needs, aligned. */
 void paint_field(struct paint *p, const char *label, enum tone tone, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Text in `width` columns at (p->row, col); what does not fit ends in '~'. */
+void paint_cut(struct paint *p, unsigned col, unsigned width, enum tone tone, bool right,
+	       const char *text);
 /* Prose from column `col` on, broken between words. */
 void paint_prose(struct paint *p, unsigned col, enum tone tone, const char *text);
 

@@ -222,7 +222,7 @@ static void paint_map(struct paint *p, struct map_ctx *m)
 		table_row(t, v, at_vma(p->s, v));
 		table_cell(t, TONE_ADDR, "%s", txt_addr(p, v->start).s);
 		table_cell(t, TONE_NORMAL, "%s", txt_pages(span_pages(v->start, v->end)).s);
-		table_cell(t, TONE_NORMAL, "%s%s", v->prot, v->shared ? "s" : "");
+		table_cell(t, TONE_NORMAL, "%s", v->prot);
 		table_cell(t, TONE_KEY, "%s", v->kind);
 	}
 	paint_line(p, TONE_NORMAL, "%zu VMAs, one row each, in address order   1 cell = %s",

@@ -248,9 +248,12 @@ void pane_parents(const Stepdump__Snapshot *s, const struct pane_opts *o, struct
 	if (!s->n_parents)
 		return;
 	if (drawn_range(s, &start, &end)) {
-		unsigned width = g->cols > STRIP_COL + 40 ? g->cols - STRIP_COL - 30 : 16;
+		unsigned width = g->cols > STRIP_COL + 9 ? g->cols - STRIP_COL - 1 : 8;
 		struct strip frame, st;
 
+		/* Remarks stand to the right, unless there is hardly room for the strip itself. */
+		if (width >= 60 && span_pages(start, end) > width - 29)
+			width -= 29;
 		if (width > STRIP_MAX)
 			width = STRIP_MAX;
 		strip_init(&frame, start / PAGE_BYTES, span_pages(start, end),

@@ -300,13 +300,16 @@ static void paint_log(struct paint *p)
 
 	for (size_t i = 0; i < s->n_events && i < max; i++) {
 		const Stepdump__Event *e = s->events[s->n_events - 1 - i];
-		char *text = text_shown(p, e->text);
+		char *text = text_shown(p, e->text), *line;
 
 		grid_puts(p->g, p->row, 1, TONE_DIM, i ? "" : "LOG  (newest)");
-		grid_printf(p->g, p->row, 17, TONE_NORMAL, "%s %s: %s", txt_when(p, e->t_us).s,
-			    txt_enum(&stepdump__phase__descriptor, e->phase).s, text);
+		if (asprintf(&line, "%s %s: %s", txt_when(p, e->t_us).s,
+			     txt_enum(&stepdump__phase__descriptor, e->phase).s, text) < 0)
+			abort();
+		paint_cut(p, 17, p->g->cols > 17 ? p->g->cols - 17 : 0, TONE_NORMAL, false, line);
 		p->row++;
 		free(text);
+		free(line);
 	}
 }
 

@@ -106,7 +106,8 @@ void pane_pmc(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gri
 			    txt_addr(&p, c->end).s, txt_pages(span_pages(c->start, c->end)).s);
 	else
 		paint_field(&p, "window", TONE_NORMAL, "- (empty)");
-	paint_field(&p, "covers", TONE_NORMAL, "%s VMAs", txt_opt(c->has_nr_vmas, c->nr_vmas).s);
+	paint_field(&p, "covers", TONE_NORMAL, "%s VMA%s", txt_opt(c->has_nr_vmas, c->nr_vmas).s,
+		    c->nr_vmas == 1 ? "" : "s");
 	paint_field(&p, "look-ups", TONE_NORMAL, "%s hits, %s misses; last: %s",
 		    txt_opt(c->has_hits, c->hits).s, txt_opt(c->has_misses, c->misses).s,
 		    str_or_dash(c->last));

@@ -39,21 +39,24 @@ static uint64_t pages_in_pipe(const Stepdump__Ppb *b)
 	return b->state == STEPDUMP__PPB_STATE__DRAINED ? b->pages_in : 0;
 }
 
+static uint64_t pages_sent(const Stepdump__Ppb *b)
+{
+	if (b->has_pages_sent)
+		return b->pages_sent;
+	return b->state == STEPDUMP__PPB_STATE__SENT ? b->pages_in : 0;
+}
+
 void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Ppb *b,
 	       uint64_t scale_pages)
 {
-	uint64_t fact = pages_in_pipe(b);
+	uint64_t sent = pages_sent(b), fact = add_sat(sent, pages_in_pipe(b));
 
-	if (b->state == STEPDUMP__PPB_STATE__SENT) {
-		paint_bar(p, col, width, TONE_DIM, b->has_pages_sent ? b->pages_sent : b->pages_in,
-			  scale_pages, U'~');
-		return;
-	}
-	/* The fact lies over the plan: what shows of the plan is what is missing. */
+	/* Sent lies over the fact, the fact over the plan: what shows of the plan is missing. */
 	paint_bar(p, col, width, b->state == STEPDUMP__PPB_STATE__FAILED ? TONE_BAD : TONE_UNSCANNED,
 		  b->pages_in, scale_pages, glyph_plan(p));
 	paint_bar(p, col, width, b->lazy ? TONE_LAZY : TONE_DUMP, fact, scale_pages,
 		  b->lazy ? U'L' : glyph_full(p));
+	paint_bar(p, col, width, TONE_DIM, sent, scale_pages, U'~');
 }
 
 void pipe_legend(struct paint *p)
@@ -91,7 +94,7 @@ static void draw_pipe_cell(struct paint *p, unsigned col, unsigned width, const 
 
 static enum tone ppb_state(const Stepdump__Ppb *b, struct txt *text)
 {
-	uint64_t fact = pages_in_pipe(b);
+	uint64_t fact = add_sat(pages_in_pipe(b), pages_sent(b));
 
 	if (b->state != STEPDUMP__PPB_STATE__DRAINED) {
 		*text = txt_enum(&stepdump__ppb_state__descriptor, b->state);
@@ -120,27 +123,29 @@ static bool same_answer(const Stepdump__Ppb *a, const Stepdump__Ppb *b)
 	       !strcmp(a->pipe_refused ?: "", b->pipe_refused ?: "");
 }
 
-/* "pipes 0-7: asked 819 pages, kernel gave 1024": one line for neighbours with one answer. */
+/* "pipe 0-7: asked for 819 pages, the kernel gave 1024" */
+static void paint_pipe_size(struct paint *p, const Stepdump__Ppb *first, const Stepdump__Ppb *last)
+{
+	char numbers[32];
+
+	if (!first->has_pipe_asked)
+		return;
+	if (first == last)
+		snprintf(numbers, sizeof(numbers), "%u", first->index);
+	else
+		snprintf(numbers, sizeof(numbers), "%u-%u", first->index, last->index);
+	paint_line(p, first->pipe_refused ? TONE_WARN : TONE_DIM,
+		   "pipe %s: asked for %u pages, the kernel gave %u%s%s", numbers, first->pipe_asked,
+		   first->pipe_size, first->pipe_refused ? ": " : "", first->pipe_refused ?: "");
+}
+
+/* One line for neighbours that got the same answer. */
 static void paint_pipe_sizes(struct paint *p, const Stepdump__PagePipe *pp)
 {
 	for (size_t i = 0, next; i < pp->n_ppbs; i = next) {
-		const Stepdump__Ppb *b = pp->ppbs[i];
-		char *line, last[16] = "";
-		int n;
-
-		for (next = i + 1; next < pp->n_ppbs && same_answer(b, pp->ppbs[next]);)
+		for (next = i + 1; next < pp->n_ppbs && same_answer(pp->ppbs[i], pp->ppbs[next]);)
 			next++;
-		if (!b->has_pipe_asked)
-			continue;
-		if (next - i > 1)
-			snprintf(last, sizeof(last), "-%u", pp->ppbs[next - 1]->index);
-		n = asprintf(&line, "pipe %u%s: asked for %u pages, the kernel gave %u%s%s", b->index,
-			     last, b->pipe_asked, b->pipe_size, b->pipe_refused ? ": " : "",
-			     b->pipe_refused ?: "");
-		if (n < 0)
-			abort();
-		paint_prose(p, 1, b->pipe_refused ? TONE_WARN : TONE_DIM, line);
-		free(line);
+		paint_pipe_size(p, pp->ppbs[i], pp->ppbs[next - 1]);
 	}
 }
 
@@ -212,7 +217,7 @@ static void paint_iov_table(struct paint *p, const Stepdump__PagePipe *pp, int64
 		{ "pages", .right = true },
 		{ "size", .right = true, .drop = 4 },
 		{ "pipe page", .right = true, .drop = 6 },
-		{ "VMA", .drop = 1, .min = 10 },
+		{ "VMA", .drop = 1, .min = 16 },
 		{ "", .drop = 7, .min = 8, .grow = 32, .draw = draw_pages_bar, .ctx = &longest },
 	};
 	struct table *t = TABLE_NEW(columns);
@@ -247,20 +252,17 @@ static void paint_iov_table(struct paint *p, const Stepdump__PagePipe *pp, int64
 
 static void paint_pipe_summary(struct paint *p, const Stepdump__PagePipe *pp)
 {
-	const char *max = "";
-	char of[32];
+	char max[32] = "";
 
-	if (pp->has_max_pipes && pp->max_pipes) {
-		snprintf(of, sizeof(of), " of %u", pp->max_pipes);
-		max = of;
-	}
-	paint_line(p, TONE_NORMAL, "%s%s pipes   planned %s pages %s   in pipes %s pages %s%s",
+	if (pp->has_max_pipes && pp->max_pipes)
+		snprintf(max, sizeof(max), " of %u", pp->max_pipes);
+	paint_line(p, TONE_NORMAL, "%s%s pipes%s   planned %s pages %s   in pipes %s pages %s",
 		   txt_opt(pp->has_nr_pipes, pp->nr_pipes).s, max,
+		   pp->chunk_mode ? ", chunk mode" : "",
 		   txt_opt(pp->has_pages_planned, pp->pages_planned).s,
 		   pp->has_pages_planned ? txt_pages(pp->pages_planned).s : "",
 		   txt_opt(pp->has_pages_in_pipes, pp->pages_in_pipes).s,
-		   pp->has_pages_in_pipes ? txt_pages(pp->pages_in_pipes).s : "",
-		   pp->chunk_mode ? "   chunk mode" : "");
+		   pp->has_pages_in_pipes ? txt_pages(pp->pages_in_pipes).s : "");
 }
 
 static const Stepdump__PagePipe *page_pipe(struct paint *p)
@@ -302,9 +304,7 @@ void pane_ppb(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gri
 		paint_pipe_sizes(&p, pp);
 		return;
 	}
-	if (one->has_pipe_asked)
-		paint_prose(&p, 1, one->pipe_refused ? TONE_WARN : TONE_DIM,
-			    one->pipe_refused ?: "the kernel gave what was asked for, or more");
+	paint_pipe_size(&p, one, one);
 	paint_blank(&p);
 	paint_line(&p, TONE_TITLE, "iovs of ppb %u, in the order of the pipe", one->index);
 	paint_iov_table(&p, pp, one->index);

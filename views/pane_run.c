@@ -49,9 +49,9 @@ static void paint_phase_table(struct paint *p, bool full)
 		{ "state", .drop = 5 },
 		{ "units", .drop = 4, .right = true },
 		{ "one unit", .drop = 1, .min = 18, .prose = true },
-		{ "effect on the target", .drop = full ? 2 : 6, .min = 14, .prose = true },
+		{ "effect on target", .drop = full ? 2 : 6, .min = 14, .prose = true },
 		{ "undo", .drop = 3 },
-		{ "mirrors in CRIU", .drop = full ? 2 : 7, .min = 18, .prose = true },
+		{ "mirrors in CRIU", .drop = full ? 2 : 7, .min = 22, .prose = true },
 	};
 	const Stepdump__Cursor *c = p->s->cursor;
 	struct table *t = TABLE_NEW(columns);
@@ -111,6 +111,8 @@ void pane_phases(const Stepdump__Snapshot *s, const struct pane_opts *o, struct 
 
 	paint_title(&p, "phases");
 	paint_phase_table(&p, true);
+	if (!s->cursor || !s->cursor->n_phases)
+		return;
 	paint_prose(&p, 1, TONE_DIM,
 		    "pmc-fill, generate-iovs, drain and xfer repeat for each chunk. "
 		    "Names of phases are breakpoint names too.");

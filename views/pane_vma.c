@@ -33,7 +33,7 @@ void pane_target(const Stepdump__Snapshot *s, const struct pane_opts *o, struct 
 	paint_field(&p, "state", t->state == STEPDUMP__TARGET_STATE__GONE ? TONE_BAD : TONE_NORMAL,
 		    "%s%s", txt_enum(&stepdump__target_state__descriptor, t->state).s,
 		    t->started_by_us ? ", started by stepdump" : "");
-	paint_field(&p, "before us it was", TONE_NORMAL, "%s", str_or_dash(t->was));
+	paint_field(&p, "before us", TONE_NORMAL, "%s", str_or_dash(t->was));
 	if (t->has_frozen_us)
 		paint_field(&p, "frozen for", TONE_NORMAL, "%s", txt_took(&p, t->frozen_us).s);
 	paint_field(&p, "threads", TONE_NORMAL, "%s", txt_opt(t->has_nr_threads, t->nr_threads).s);
@@ -101,13 +101,15 @@ void pane_threads(const Stepdump__Snapshot *s, const struct pane_opts *o, struct
 static void draw_counts(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
 {
 	const Stepdump__Vma *v = item;
-	uint64_t parts[32] = { 0 };
-	unsigned columns[32], at = col;
+	uint64_t parts[STEPDUMP__VERDICT__SHARED + 1];
+	unsigned columns[STEPDUMP__VERDICT__SHARED + 1], at = col;
+	uint32_t *verdicts = ctx;
 
 	if (!v)
 		return;
 	for (int k = 0; k <= STEPDUMP__VERDICT__SHARED; k++)
 		parts[k] = count_of(v->counts, v->n_counts, (Stepdump__Verdict)k);
+	*verdicts |= verdicts_of(v->counts, v->n_counts);
 	share_columns(parts, STEPDUMP__VERDICT__SHARED + 1, width, columns);
 	/* NOT_SCANNED is 0 and belongs at the end: what is still to come. */
 	for (int k = 1; k <= STEPDUMP__VERDICT__SHARED + 1; k++) {
@@ -130,6 +132,7 @@ static enum tone vma_note(const Stepdump__Vma *v, const char **text)
 
 static void paint_vma_table(struct paint *p)
 {
+	uint32_t verdicts = 0; /* that were drawn */
 	const struct column columns[] = {
 		{ "VMA", .right = true },
 		{ "start", .right = true },
@@ -139,12 +142,12 @@ static void paint_vma_table(struct paint *p)
 		{ "kind", .drop = 1 },
 		{ "resident", .right = true, .drop = 3 },
 		{ "swap", .right = true, .drop = 7 },
-		{ "pages by verdict", .drop = 5, .min = 16, .grow = 24, .draw = draw_counts },
+		{ "pages by verdict", .drop = 5, .min = 16, .grow = 24, .draw = draw_counts,
+		  .ctx = &verdicts },
 		{ "note", .drop = 4, .min = 6 },
 		{ "name", .drop = 2, .min = 10 },
 	};
 	struct table *t = TABLE_NEW(columns);
-	uint32_t verdicts = 0;
 
 	for (size_t i = 0; i < p->s->n_vmas; i++) {
 		const Stepdump__Vma *v = p->s->vmas[i];
@@ -156,13 +159,12 @@ static void paint_vma_table(struct paint *p)
 		table_cell(t, TONE_ADDR, "%s", txt_addr(p, v->start).s);
 		table_cell(t, TONE_ADDR, "%s", txt_addr(p, v->end).s);
 		table_cell(t, TONE_NORMAL, "%s", txt_pages(span_pages(v->start, v->end)).s);
-		table_cell(t, TONE_NORMAL, "%s%s", v->prot, v->shared ? "s" : "");
+		table_cell(t, TONE_NORMAL, "%s", v->prot);
 		table_cell(t, TONE_KEY, "%s", v->kind);
 		table_cell(t, TONE_NORMAL, "%s", txt_opt_size(v->has_rss_bytes, v->rss_bytes).s);
 		table_cell(t, TONE_NORMAL, "%s", txt_opt_size(v->has_swap_bytes, v->swap_bytes).s);
 		table_cell(t, tone, "%s", note);
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(v->name));
-		verdicts |= verdicts_of(v->counts, v->n_counts);
 	}
 	table_end(t, p, "none: no target is attached");
 	paint_verdict_legend(p, verdicts, NULL, 0);

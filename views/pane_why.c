@@ -49,24 +49,24 @@ void pane_why(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gri
 
 static void paint_peek(struct paint *p, const Stepdump__Peek *k)
 {
-	/* address, two blanks, three columns for each byte, a blank, a column for each byte */
-	unsigned per_row = 16;
+	unsigned width = grid_text_width(txt_addr(p, k->vaddr + k->data.len).s), per_row = 16;
 
-	while (per_row > 4 && 18 + per_row * 4 + 2 > p->g->cols)
+	/* address, three columns for each byte, a blank, a column for each byte */
+	while (per_row > 4 && 3 + width + per_row * 4 + 1 > p->g->cols)
 		per_row /= 2;
 	paint_line(p, TONE_NORMAL, "%zu bytes of the %s", k->data.len, str_or_dash(k->source));
 	for (size_t at = 0; at < k->data.len; at += per_row) {
 		struct txt addr = txt_addr(p, k->vaddr + at);
-		unsigned width = grid_text_width(addr.s), col = 18;
+		unsigned col = 3 + width;
 
-		grid_puts(p->g, p->row, width < 16 ? 16 - width : 0, TONE_ADDR, addr.s);
+		paint_cut(p, 1, width, TONE_ADDR, true, addr.s);
 		for (unsigned i = 0; i < per_row && at + i < k->data.len; i++) {
 			uint8_t byte = k->data.data[at + i];
 			bool print = byte >= 0x20 && byte <= 0x7e;
 
 			grid_printf(p->g, p->row, col + i * 3, byte ? TONE_NORMAL : TONE_DIM, "%02x",
 				    byte);
-			grid_putc(p->g, p->row, col + per_row * 3 + 1 + i,
+			grid_putc(p->g, p->row, col + per_row * 3 + i + 1,
 				  print ? TONE_NORMAL : TONE_DIM, print ? byte : U'.');
 		}
 		p->row++;

@@ -164,9 +164,14 @@ static void lay_out(struct table *t, unsigned room)
 		int i = least_important(t);
 
 		if (i < 0)
-			return; /* the grid clips what is left */
+			break;
 		t->gone[i] = true;
 	}
+	/* Far too narrow: whole columns go from the right, half a number would be a wrong one. */
+	for (unsigned i = t->nr - 1; i && total_width(t) > room; i--)
+		t->gone[i] = true;
+	if (total_width(t) > room)
+		return;
 
 	unsigned left = room - total_width(t);
 
@@ -191,25 +196,6 @@ static void lay_out(struct table *t, unsigned room)
 	}
 }
 
-static void draw_text(struct paint *p, unsigned col, const struct column *c, unsigned width,
-		      enum tone tone, const char *text)
-{
-	unsigned full = grid_text_width(text);
-
-	if (full <= width) {
-		grid_puts(p->g, p->row, c->right ? col + width - full : col, tone, text);
-		return;
-	}
-
-	char *cut = strndup(text, grid_text_fit(text, width ? width - 1 : 0));
-
-	if (!cut)
-		abort();
-	col = grid_puts(p->g, p->row, col, tone, cut);
-	grid_putc(p->g, p->row, col, TONE_DIM, p->o->ascii ? U'~' : U'…');
-	free(cut);
-}
-
 static void draw_head(struct table *t, struct paint *p)
 {
 	unsigned col = FIRST_COL;
@@ -224,7 +210,7 @@ static void draw_head(struct table *t, struct paint *p)
 
 		if (t->gone[i])
 			continue;
-		draw_text(p, col, c, t->width[i], TONE_HEAD, c->head);
+		paint_cut(p, col, t->width[i], TONE_HEAD, c->right, c->head);
 		if (c->draw)
 			c->draw(p, col, t->width[i], NULL, c->ctx);
 		col += t->width[i] + GAP;
@@ -280,7 +266,7 @@ static void draw_row(struct table *t, struct paint *p, const struct row *r)
 
 			height = h > height ? h : height;
 		} else {
-			draw_text(p, col, c, t->width[i], cell->tone, text);
+			paint_cut(p, col, t->width[i], cell->tone, c->right, text);
 		}
 		col += t->width[i] + GAP;
 	}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Properties of all panes over random snapshots: pure functions, inside the width, ASCII when
+ * asked, figures that sum to the whole.  SEED=N repeats a run.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "views/paint.h"
+#include "views/panes.h"
+
+static uint64_t state;
+
+static uint64_t next_random(void) /* splitmix64 */
+{
+	uint64_t z = state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+/* Small, page-like and extreme numbers all matter. */
+static uint64_t random_number(void)
+{
+	switch (next_random() % 6) {
+	case 0:
+		return 0;
+	case 1:
+		return next_random() % 8;
+	case 2:
+		return 0x7f0000000000 + next_random() % 64 * 4096;
+	case 3:
+		return next_random();
+	case 4:
+		return UINT64_MAX - next_random() % 3;
+	default:
+		return next_random() % 100000;
+	}
+}
+
+static char *random_string(void)
+{
+	static const char *const words[] = { "", "a", "PRESENT", "/usr/lib/x86_64-linux-gnu/libc.so.6",
+					     "7f0000001000", "\xc3\xa4\xe6\xbc\xa2", "\t\033[2J\xff",
+					     "a sentence of several words that has to be broken somewhere" };
+
+	return strdup(words[next_random() % 8]);
+}
+
+static void fill_message(ProtobufCMessage *m, unsigned depth);
+
+static void fill_value(const ProtobufCFieldDescriptor *f, void *v, unsigned depth)
+{
+	switch (f->type) {
+	case PROTOBUF_C_TYPE_STRING:
+		*(char **)v = random_string();
+		break;
+	case PROTOBUF_C_TYPE_BYTES: {
+		ProtobufCBinaryData *b = v;
+
+		b->len = next_random() % 100;
+		b->data = calloc(1, b->len + 1);
+		break;
+	}
+	case PROTOBUF_C_TYPE_MESSAGE: {
+		ProtobufCMessage *m = malloc(((const ProtobufCMessageDescriptor *)f->descriptor)
+						     ->sizeof_message);
+
+		protobuf_c_message_init(f->descriptor, m);
+		fill_message(m, depth + 1);
+		*(ProtobufCMessage **)v = m;
+		break;
+	}
+	case PROTOBUF_C_TYPE_ENUM:
+		*(int *)v = (int)(next_random() % 13); /* beyond all enums too */
+		break;
+	case PROTOBUF_C_TYPE_BOOL:
+		*(protobuf_c_boolean *)v = next_random() & 1;
+		break;
+	case PROTOBUF_C_TYPE_DOUBLE:
+		*(double *)v = (double)random_number();
+		break;
+	case PROTOBUF_C_TYPE_UINT64:
+		*(uint64_t *)v = random_number();
+		break;
+	case PROTOBUF_C_TYPE_INT32:
+	case PROTOBUF_C_TYPE_UINT32:
+		*(uint32_t *)v = (uint32_t)random_number();
+		break;
+	default:
+		fail_msg("snapshot.proto has a type that this test does not fill: %d", f->type);
+	}
+}
+
+static void fill_message(ProtobufCMessage *m, unsigned depth)
+{
+	for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+		char *base = (char *)m;
+
+		if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+			size_t nr = next_random() % (depth ? 4 : 6);
+
+			*(size_t *)(base + f->quantifier_offset) = nr;
+			*(void **)(base + f->offset) = calloc(nr + 1, sizeof(void *));
+			for (size_t k = 0; k < nr; k++)
+				fill_value(f, *(char **)(base + f->offset) + k * sizeof(void *), depth);
+			continue;
+		}
+		if (f->label == PROTOBUF_C_LABEL_OPTIONAL && next_random() % 3 == 0)
+			continue;
+		if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type != PROTOBUF_C_TYPE_STRING &&
+		    f->type != PROTOBUF_C_TYPE_MESSAGE)
+			*(protobuf_c_boolean *)(base + f->quantifier_offset) = 1;
+		fill_value(f, base + f->offset, depth);
+	}
+}
+
+static Stepdump__Snapshot *random_snapshot(void)
+{
+	Stepdump__Snapshot *s = malloc(sizeof(*s));
+
+	stepdump__snapshot__init(s);
+	fill_message(&s->base, 0);
+	return s;
+}
+
+static char *draw(const struct pane *p, const Stepdump__Snapshot *s, const struct pane_opts *o,
+		  unsigned cols)
+{
+	struct grid g;
+
+	grid_init(&g, cols, 0);
+	g.max_rows = 2000; /* random peeks and zooms are long */
+	/* Panes append: what stands there already must stay. */
+	grid_puts(&g, 0, 0, TONE_NORMAL, "first");
+	p->render(s, o, &g);
+	assert_int_equal(g.cols, cols);
+	assert_true(g.rows > 1);
+
+	char *text = grid_to_text(&g);
+
+	assert_int_equal(strncmp(text, "first", cols < 5 ? cols : 5), 0);
+	grid_deinit(&g);
+	return text;
+}
+
+static void assert_fits(const char *text, unsigned cols, bool ascii)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		char *line = strndup(text, len);
+
+		assert_true(grid_text_width(line) <= cols);
+		for (size_t i = 0; i < len; i++) {
+			assert_true((unsigned char)line[i] >= ' ');
+			if (ascii)
+				assert_true(line[i] <= '~');
+		}
+		free(line);
+		text += len + 1;
+	}
+}
+
+static void panes_are_pure_and_fit(void **unused)
+{
+	for (unsigned round = 0; round < 150; round++) {
+		Stepdump__Snapshot *s = random_snapshot();
+
+		for (const struct pane *p = panes; p->name; p++) {
+			const struct pane_opts o = {
+				.ascii = next_random() & 1,
+				.relative = next_random() & 1,
+				.verbose = next_random() & 1,
+				.index = next_random() % 2 ? -1 : (int64_t)(random_number() >> 1),
+			};
+			unsigned cols = next_random() % 4 ? 60 + next_random() % 191
+							  : 1 + next_random() % 59;
+			char *first = draw(p, s, &o, cols), *second = draw(p, s, &o, cols);
+
+			assert_fits(first, cols, o.ascii);
+			assert_string_equal(first, second);
+			free(first);
+			free(second);
+		}
+		stepdump__snapshot__free_unpacked(s, NULL);
+	}
+}
+
+static uint64_t figure(const char *text, const char *label)
+{
+	for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL)
+		if (strcspn(line, "\n") > 60 && !strncmp(line + 50, label, strlen(label)))
+			return strtoull(line + 50 + strlen(label), NULL, 10);
+	fail_msg("no figure \"%s\" in\n%s", label, text);
+	return 0;
+}
+
+/* PAGES of the pipeline: the figures shown sum to the sum shown, and the bar to its width. */
+static void figures_sum_to_the_whole(void **unused)
+{
+	for (unsigned round = 0; round < 2000; round++) {
+		Stepdump__Snapshot s = STEPDUMP__SNAPSHOT__INIT;
+		Stepdump__Target target = STEPDUMP__TARGET__INIT;
+		Stepdump__Counters c = STEPDUMP__COUNTERS__INIT;
+		Stepdump__VerdictCount vc[11], *list[11];
+		const struct pane_opts o = { .ascii = true, .index = -1 };
+		uint64_t total = 0;
+
+		target.state = STEPDUMP__TARGET_STATE__FROZEN;
+		s.target = &target;
+		s.counters = &c;
+		for (int i = 0; i < 11; i++) {
+			stepdump__verdict_count__init(&vc[i]);
+			vc[i].verdict = (Stepdump__Verdict)i;
+			vc[i].pages = next_random() % 3 ? next_random() >> (24 + next_random() % 40) : 0;
+			total += vc[i].pages;
+			list[i] = &vc[i];
+		}
+		/* With the unscanned pages given, or left to be worked out from the total. */
+		bool given = next_random() & 1;
+
+		c.verdicts = list + !given;
+		c.n_verdicts = 11 - !given;
+		c.has_pages_total = true;
+		c.pages_total = total;
+
+		char *text = draw(pane_find("pipeline"), &s, &o, 80);
+		uint64_t sum = figure(text, "to pipe ") + figure(text, "holes ") +
+			       figure(text, "skipped ") + figure(text, "to scan ");
+
+		assert_true(sum == total);
+		assert_true(figure(text, "= sum ") == total);
+		assert_null(strstr(text, "BAD"));
+		if (total) {
+			const char *bar = strstr(text, "\n [");
+
+			assert_non_null(bar);
+			assert_int_equal(strspn(bar + 3, "#=._"), strcspn(bar + 3, "]"));
+			assert_int_equal(strcspn(bar + 3, "]"), 43);
+		}
+		free(text);
+
+		/* A page too many or too few must show. */
+		if (given) {
+			vc[4].pages++;
+			text = draw(pane_find("pipeline"), &s, &o, 80);
+			assert_non_null(strstr(text, "BAD sum"));
+			free(text);
+		}
+	}
+}
+
+static void columns_share_exactly(void **unused)
+{
+	for (unsigned round = 0; round < 20000; round++) {
+		uint64_t parts[11], whole = 0;
+		unsigned columns[11], nr = 1 + next_random() % 11, width = next_random() % 260;
+		unsigned sum = 0, nonzero = 0;
+
+		for (unsigned i = 0; i < nr; i++) {
+			parts[i] = random_number();
+			whole |= parts[i];
+			nonzero += parts[i] != 0;
+		}
+		share_columns(parts, nr, width, columns);
+		for (unsigned i = 0; i < nr; i++) {
+			sum += columns[i];
+			if (!parts[i])
+				assert_int_equal(columns[i], 0);
+			else if (width >= nonzero)
+				assert_true(columns[i] >= 1);
+		}
+		assert_int_equal(sum, whole ? width : 0);
+	}
+}
+
+static void names_are_found(void **unused)
+{
+	unsigned nr = 0;
+
+	for (const struct pane *p = panes; p->name; p++, nr++) {
+		assert_ptr_equal(pane_find(p->name), p);
+		assert_true(strlen(p->summary) <= 60);
+		assert_non_null(p->render);
+		assert_true(p->needs & SNAP_TARGET);
+	}
+	assert_int_equal(nr, 26);
+	assert_ptr_equal(pane_find("br"), pane_find("breakpoints"));
+	assert_null(pane_find("p"));
+	assert_null(pane_find(""));
+	assert_null(pane_find("ppbs"));
+}
+
+/* The glyphs of screens.md; each verdict has another one. */
+static void glyphs_differ(void **unused)
+{
+	char seen[16] = "";
+
+	for (int v = 0; v <= STEPDUMP__VERDICT__SHARED; v++) {
+		char glyph = verdict_glyph((Stepdump__Verdict)v, false);
+
+		assert_null(strchr(seen, glyph));
+		seen[v] = glyph;
+		seen[v + 1] = '\0';
+		assert_true(verdict_tone((Stepdump__Verdict)v, false) < NR_TONES);
+	}
+	assert_string_equal(seen, "_#s!=zf.gxS");
+	assert_int_equal(verdict_glyph(STEPDUMP__VERDICT__DUMP, true), 'L');
+	assert_int_equal(verdict_glyph((Stepdump__Verdict)99, false), '?');
+	assert_int_equal(verdict_glyph((Stepdump__Verdict)-1, true), '?');
+}
+
+static void sizes_read_well(void **unused)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} cases[] = {
+		{ 0, "0" },	     { 23, "23B" },	  { 1024, "1K" },
+		{ 1536, "1.5K" },    { 65536, "64K" },	  { 1258291, "1.2M" },
+		{ 50331648, "48.0M" }, { 1ull << 40, "1.0T" }, { UINT64_MAX, "16.0E" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(txt_size(cases[i].bytes).s, cases[i].text);
+}
+
+int main(void)
+{
+	const char *seed = getenv("SEED");
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_found),
+		cmocka_unit_test(glyphs_differ),
+		cmocka_unit_test(sizes_read_well),
+		cmocka_unit_test(columns_share_exactly),
+		cmocka_unit_test(figures_sum_to_the_whole),
+		cmocka_unit_test(panes_are_pure_and_fit),
+	};
+
+	state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
+	printf("SEED=%lu\n", state);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
