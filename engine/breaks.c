@@ -74,7 +74,8 @@ static struct err *parse_conds(struct brk *b, char **word, size_t nr, const char
 		b->cond[b->nr_conds++].value = (int64_t)value;
 		if (i + 3 == nr)
 			return NULL;
-		if (strcmp(word[i + 3], "&&") && strcmp(word[i + 3], "and"))
+		if (strcmp(word[i + 3], "&&") && strcmp(word[i + 3], "and") &&
+		    strcmp(word[i + 3], "if"))
 			return grammar(where);
 	}
 }
@@ -93,9 +94,9 @@ static struct err *parse(struct brk *b, char **word, size_t nr, const char *wher
 		b->kind = BRK_CHUNK;
 		return NULL;
 	}
-	/* An index is short and decimal; an address is not. */
+	/* An index is short and decimal; an address is not, or says that it is hexadecimal. */
 	if (!strcmp(word[0], "vma") && nr == 2 &&
-	    parse_number(word[1], strlen(word[1]) > 6 ? 16 : 10, &b->value)) {
+	    parse_number(word[1], strlen(word[1]) > 6 || word[1][1] == 'x' ? 16 : 10, &b->value)) {
 		b->kind = BRK_VMA;
 		return NULL;
 	}
