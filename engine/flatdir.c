@@ -133,7 +133,8 @@ static struct err *copy_link(const struct copy_arg *a, int from, const char *nam
 	return NULL;
 }
 
-static struct err *copy_bytes(const struct copy_arg *a, const char *name, int in, int out, off_t size)
+static struct err *copy_bytes(const struct copy_arg *a, const char *name, int in, int out,
+			      off_t size)
 {
 	off_t off = 0;
 
@@ -145,8 +146,8 @@ static struct err *copy_bytes(const struct copy_arg *a, const char *name, int in
 		if (n < 0)
 			return err_sys(errno, "copy %s to %s", name, a->to_path);
 		if (!n)
-			return err_new(ERR_CHECK, "copy %s to %s: it became shorter meanwhile", name,
-				       a->to_path);
+			return err_new(ERR_CHECK, "copy %s to %s: it became shorter meanwhile",
+				       name, a->to_path);
 	}
 	return NULL;
 }

@@ -26,27 +26,27 @@
 static const struct image_desc descs[IMG_NR] = {
 	[IMG_INVENTORY] = { IMG_INVENTORY, "INVENTORY", 0x58313116, FRAMING_INVENTORY,
 			    "inventory.img", NULL, NULL, &criu__inventory_entry__descriptor },
-	[IMG_PSTREE] = { IMG_PSTREE, "PSTREE", 0x50273030, FRAMING_COMMON,
-			 "pstree.img", NULL, NULL, &criu__pstree_entry__descriptor },
-	[IMG_CORE] = { IMG_CORE, "CORE", 0x55053847, FRAMING_COMMON,
-		       "core-", ".img", NULL, &criu__core_entry__descriptor },
-	[IMG_IDS] = { IMG_IDS, "IDS", 0x54432030, FRAMING_COMMON,
-		      "ids-", ".img", NULL, &criu__task_kobj_ids_entry__descriptor },
-	[IMG_MM] = { IMG_MM, "MM", 0x57492820, FRAMING_COMMON,
-		     "mm-", ".img", NULL, &criu__mm_entry__descriptor },
+	[IMG_PSTREE] = { IMG_PSTREE, "PSTREE", 0x50273030, FRAMING_COMMON, "pstree.img", NULL, NULL,
+			 &criu__pstree_entry__descriptor },
+	[IMG_CORE] = { IMG_CORE, "CORE", 0x55053847, FRAMING_COMMON, "core-", ".img", NULL,
+		       &criu__core_entry__descriptor },
+	[IMG_IDS] = { IMG_IDS, "IDS", 0x54432030, FRAMING_COMMON, "ids-", ".img", NULL,
+		      &criu__task_kobj_ids_entry__descriptor },
+	[IMG_MM] = { IMG_MM, "MM", 0x57492820, FRAMING_COMMON, "mm-", ".img", NULL,
+		     &criu__mm_entry__descriptor },
 	[IMG_PAGEMAP] = { IMG_PAGEMAP, "PAGEMAP", 0x56084025, FRAMING_COMMON, "pagemap-", ".img",
 			  &criu__pagemap_head__descriptor, &criu__pagemap_entry__descriptor },
 	[IMG_SHMEM_PAGEMAP] = { IMG_SHMEM_PAGEMAP, "PAGEMAP", 0x56084025, FRAMING_COMMON,
 				"pagemap-shmem-", ".img", &criu__pagemap_head__descriptor,
 				&criu__pagemap_entry__descriptor },
-	[IMG_FILES] = { IMG_FILES, "FILES", 0x56303138, FRAMING_COMMON,
-			"files.img", NULL, NULL, &criu__file_entry__descriptor },
-	[IMG_REG_FILES] = { IMG_REG_FILES, "REG_FILES", 0x50363636, FRAMING_COMMON,
-			    "reg-files.img", NULL, NULL, &criu__reg_file_entry__descriptor },
-	[IMG_MEMFD] = { IMG_MEMFD, "MEMFD_INODE", 0x48453499, FRAMING_COMMON,
-			"memfd.img", NULL, NULL, &criu__memfd_inode_entry__descriptor },
-	[IMG_STATS_DUMP] = { IMG_STATS_DUMP, "STATS", 0x57093306, FRAMING_SERVICE,
-			     "stats-dump", NULL, NULL, &criu__stats_entry__descriptor },
+	[IMG_FILES] = { IMG_FILES, "FILES", 0x56303138, FRAMING_COMMON, "files.img", NULL, NULL,
+			&criu__file_entry__descriptor },
+	[IMG_REG_FILES] = { IMG_REG_FILES, "REG_FILES", 0x50363636, FRAMING_COMMON, "reg-files.img",
+			    NULL, NULL, &criu__reg_file_entry__descriptor },
+	[IMG_MEMFD] = { IMG_MEMFD, "MEMFD_INODE", 0x48453499, FRAMING_COMMON, "memfd.img", NULL,
+			NULL, &criu__memfd_inode_entry__descriptor },
+	[IMG_STATS_DUMP] = { IMG_STATS_DUMP, "STATS", 0x57093306, FRAMING_SERVICE, "stats-dump",
+			     NULL, NULL, &criu__stats_entry__descriptor },
 	[IMG_STATS_RESTORE] = { IMG_STATS_RESTORE, "STATS", 0x57093306, FRAMING_SERVICE,
 				"stats-restore", NULL, NULL, &criu__stats_entry__descriptor },
 };
@@ -105,7 +105,7 @@ struct image_writer {
 	ProtobufCBuffer base; /* first: packing appends straight to the file buffer */
 	const struct image_desc *desc;
 	int fd;
-	int write_errno;      /* sticky: append callbacks cannot fail */
+	int write_errno; /* sticky: append callbacks cannot fail */
 	char name[IMAGE_NAME_MAX];
 	size_t used;
 	uint8_t buf[BUFFER_SIZE];
@@ -153,7 +153,8 @@ static void append_u32(struct image_writer *w, uint32_t v)
 	append(&w->base, sizeof(v), (const uint8_t *)&v);
 }
 
-struct err *image_create(int dirfd, const char *name, enum image_kind kind, struct image_writer **ret)
+struct err *image_create(int dirfd, const char *name, enum image_kind kind,
+			 struct image_writer **ret)
 {
 	struct image_writer *w = malloc(sizeof(*w));
 
@@ -227,13 +228,13 @@ struct image_reader {
 	const struct image_desc *desc;
 	int fd;
 	char name[IMAGE_NAME_MAX];
-	uint64_t size;         /* of the file, when opened */
-	uint64_t pos;          /* next byte that the caller of take() gets */
+	uint64_t size; /* of the file, when opened */
+	uint64_t pos; /* next byte that the caller of take() gets */
 	uint64_t entry_offset;
-	size_t nr_entries;     /* read so far */
-	uint8_t *payload;      /* of the current message; grows */
+	size_t nr_entries; /* read so far */
+	uint8_t *payload; /* of the current message; grows */
 	size_t payload_cap;
-	size_t start, end;     /* unread part of buf */
+	size_t start, end; /* unread part of buf */
 	uint8_t buf[BUFFER_SIZE];
 };
 
@@ -251,7 +252,8 @@ static struct err *take(struct image_reader *r, void *dst, size_t len)
 			if (n < 0)
 				return err_sys(errno, "read %s", r->name);
 			if (!n)
-				return err_new(ERR_FORMAT, "read %s: it became shorter meanwhile", r->name);
+				return err_new(ERR_FORMAT, "read %s: it became shorter meanwhile",
+					       r->name);
 			r->start = 0;
 			r->end = (size_t)n;
 		}
@@ -344,7 +346,8 @@ static void unpack_free(void *budget, void *p)
 	free(p);
 }
 
-static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *d, size_t len, const uint8_t *data)
+static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *d, size_t len,
+				const uint8_t *data)
 {
 	size_t left = UNPACK_MAX;
 	ProtobufCAllocator a = { unpack_alloc, unpack_free, &left };
@@ -443,7 +446,8 @@ static struct err *read_one(struct image_reader *r, ProtobufCMessage **ret)
 	return NULL;
 }
 
-struct err *image_read_one(int dirfd, const char *name, enum image_kind kind, ProtobufCMessage **ret)
+struct err *image_read_one(int dirfd, const char *name, enum image_kind kind,
+			   ProtobufCMessage **ret)
 {
 	struct image_reader *r;
 

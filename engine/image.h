@@ -72,7 +72,8 @@ struct image_writer;
  * the magics.  Output is buffered: errors may show up in a later call.
  * `dirfd` is only used during the call.
  */
-struct err *image_create(int dirfd, const char *name, enum image_kind kind, struct image_writer **ret);
+struct err *image_create(int dirfd, const char *name, enum image_kind kind,
+			 struct image_writer **ret);
 /* Appends one message: the head message if the kind has one and this is the first. */
 struct err *image_write(struct image_writer *w, const ProtobufCMessage *m);
 /* Flushes, closes, frees `w`, also on failure.  Durability is the business of staging_publish(). */
@@ -81,7 +82,8 @@ struct err *image_finish(struct image_writer *w);
 void image_abandon(struct image_writer *w);
 
 /* create, one message, finish. */
-struct err *image_write_one(int dirfd, enum image_kind kind, uint64_t id, const ProtobufCMessage *m);
+struct err *image_write_one(int dirfd, enum image_kind kind, uint64_t id,
+			    const ProtobufCMessage *m);
 
 /* ---- reading ------------------------------------------------------------- */
 
@@ -92,7 +94,8 @@ struct image_reader;
  * Fails: ERR_SYS (ENOENT: for CRIU an absent image is one without entries; the caller
  * decides), ERR_FORMAT for what is not a regular file of that kind.
  */
-struct err *image_open(int dirfd, const char *name, enum image_kind kind, struct image_reader **ret);
+struct err *image_open(int dirfd, const char *name, enum image_kind kind,
+		       struct image_reader **ret);
 /*
  * image_next - read the next message.
  * *ret (caller: protobuf_c_message_free_unpacked(.., NULL)) is NULL at the end of the list, which
@@ -107,6 +110,7 @@ uint64_t image_entry_offset(const struct image_reader *r);
 void image_close(struct image_reader *r);
 
 /* open, exactly one message, close.  ERR_FORMAT if there is none or more than one. */
-struct err *image_read_one(int dirfd, const char *name, enum image_kind kind, ProtobufCMessage **ret);
+struct err *image_read_one(int dirfd, const char *name, enum image_kind kind,
+			   ProtobufCMessage **ret);
 
 #endif

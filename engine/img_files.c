@@ -23,14 +23,14 @@
 /* A mapped file as opened: what files.img has one entry of. */
 struct file {
 	uint64_t dev, ino;
-	uint32_t flags;    /* O_RDONLY, O_WRONLY, O_RDWR */
+	uint32_t flags; /* O_RDONLY, O_WRONLY, O_RDWR */
 	bool is_memfd;
-	uint32_t id;       /* in files.img */
+	uint32_t id; /* in files.img */
 	uint32_t inode_id; /* memfd: in memfd.img */
 	char *name;
 	bool has_size;
 	uint64_t size;
-	uint32_t mode;     /* valid with has_size */
+	uint32_t mode; /* valid with has_size */
 };
 
 struct memfd {
@@ -42,8 +42,8 @@ struct memfd {
 };
 
 struct file_table {
-	void *by_key;         /* tsearch() tree of struct file, owned by `files` */
-	struct file **files;  /* [i] has id i + 1 */
+	void *by_key; /* tsearch() tree of struct file, owned by `files` */
+	struct file **files; /* [i] has id i + 1 */
 	size_t nr, cap;
 	struct memfd *memfds; /* [i] has inode_id i + 1 */
 	size_t nr_memfds;
@@ -201,7 +201,8 @@ static struct err *read_memfd(struct memfd *m, const struct file *f, const struc
 		.gid = st.st_gid,
 		.seals = (uint32_t)seals,
 		.is_hugetlb = v->flags & MAP_HUGETLB,
-		.hugetlb_flag = MFD_HUGETLB | (v->flags & ((uint32_t)MAP_HUGE_MASK << MAP_HUGE_SHIFT)),
+		.hugetlb_flag =
+			MFD_HUGETLB | (v->flags & ((uint32_t)MAP_HUGE_MASK << MAP_HUGE_SHIFT)),
 		.name = memfd_name(v->name),
 	};
 	return m->name ? NULL : err_nomem();
@@ -211,12 +212,16 @@ static struct err *add_memfd(struct file_table *ft, const struct file *f, pid_t 
 			     const struct vma *v)
 {
 	struct shmem_map map = { .pid = pid, .start = v->start, .end = v->end };
-	struct shmem_info o = { .shmid = f->ino, .dev = f->dev, .name = v->name, .fd = -1,
-				.map = &map, .nr_maps = 1 };
+	struct shmem_info o = {
+		.shmid = f->ino, .dev = f->dev, .name = v->name, .fd = -1, .map = &map, .nr_maps = 1
+	};
 
 	if (f->ino > UINT32_MAX)
-		return err_vaddr(err_new(ERR_UNSUPPORTED, "shared memory %s has inode %" PRIu64
-					 ", and images hold 32 bits of it", v->name, f->ino), v->start);
+		return err_vaddr(err_new(ERR_UNSUPPORTED,
+					 "shared memory %s has inode %" PRIu64
+					 ", and images hold 32 bits of it",
+					 v->name, f->ino),
+				 v->start);
 	struct memfd *p = reallocarray(ft->memfds, ft->nr_memfds + 1, sizeof(*p));
 	if (!p)
 		return err_nomem();
@@ -273,13 +278,14 @@ static struct err *add_vma(struct file_table *ft, pid_t pid, struct vma *v)
 
 	TRY(look_up(ft, v->dev, v->ino, v->has_fdflags ? v->fdflags : O_RDONLY, &f, &made));
 	if (made)
-		TRY(v->status & VMA_AREA_MEMFD ? fill_memfd(ft, f, pid, v) : fill_regular(f, pid, v));
+		TRY(v->status & VMA_AREA_MEMFD ? fill_memfd(ft, f, pid, v) :
+						 fill_regular(f, pid, v));
 	v->shmid = f->id;
 	return NULL;
 }
 
-static struct err *add_task(struct file_table *ft, const struct task_info *ti, struct vma_list *vmas,
-			    uint32_t *exe_id_ret)
+static struct err *add_task(struct file_table *ft, const struct task_info *ti,
+			    struct vma_list *vmas, uint32_t *exe_id_ret)
 {
 	TRY(add_exe(ft, ti, exe_id_ret));
 	for (size_t i = 0; i < vmas->nr; i++)

@@ -26,8 +26,11 @@ struct mm_parts {
 static struct err *fill_vma(Criu__VmaEntry *m, const struct vma *v)
 {
 	if (v->status & VMA_UNSUPP)
-		return err_vaddr(err_new(ERR_CHECK, "VMA %" PRIx64 "-%" PRIx64 " (%s) must not be in "
-					 "an image", v->start, v->end, vma_kind(v)), v->start);
+		return err_vaddr(err_new(ERR_CHECK,
+					 "VMA %" PRIx64 "-%" PRIx64 " (%s) must not be in "
+					 "an image",
+					 v->start, v->end, vma_kind(v)),
+				 v->start);
 	criu__vma_entry__init(m);
 	m->start = v->start;
 	m->end = v->end;
@@ -183,7 +186,8 @@ static void fill_root_ids(Criu__TaskKobjIdsEntry *m)
 }
 
 /* The dumper's number if the task lives in the same namespace, else one of its own. */
-static uint32_t ns_id(const struct task_info *ti, const uint64_t self[NS_NR], int kind, uint32_t seq)
+static uint32_t ns_id(const struct task_info *ti, const uint64_t self[NS_NR], int kind,
+		      uint32_t seq)
 {
 	uint32_t own = (uint32_t)kind + 1;
 
@@ -211,7 +215,8 @@ struct err *img_ids_write(int dirfd, const struct task_info *ti, uint32_t seq)
 
 /* ---- pstree.img, inventory.img, stats-dump -------------------------------- */
 
-static struct err *write_pstree_entry(struct image_writer *w, const struct task_info *ti, pid_t ppid)
+static struct err *write_pstree_entry(struct image_writer *w, const struct task_info *ti,
+				      pid_t ppid)
 {
 	Criu__PstreeEntry m = CRIU__PSTREE_ENTRY__INIT;
 

@@ -56,8 +56,10 @@ struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_
 	if (!fault && vaddr > UINT64_MAX - (nr_pages << 12))
 		fault = "leaves the address space";
 	if (fault)
-		return err_vaddr(err_new(ERR_CHECK, "pagemap entry %zu, %" PRIx64 " +%" PRIu64
-					 " pages, flags %x: %s", w->nr, vaddr, nr_pages, flags, fault),
+		return err_vaddr(err_new(ERR_CHECK,
+					 "pagemap entry %zu, %" PRIx64 " +%" PRIu64
+					 " pages, flags %x: %s",
+					 w->nr, vaddr, nr_pages, flags, fault),
 				 vaddr);
 
 	Criu__PagemapEntry m = CRIU__PAGEMAP_ENTRY__INIT;
@@ -110,9 +112,10 @@ static struct err *append(struct pagemap_image *pi, const char *name, size_t *ca
 	uint64_t pages_max = UINT64_MAX >> 12;
 
 	if (e.nr_pages > pages_max || e.vaddr > UINT64_MAX - (e.nr_pages << 12))
-		return err_vaddr(err_new(ERR_FORMAT, "read %s: entry %zu: %" PRIx64 " +%" PRIu64
-					 " pages leaves the address space", name, pi->nr, e.vaddr,
-					 e.nr_pages),
+		return err_vaddr(err_new(ERR_FORMAT,
+					 "read %s: entry %zu: %" PRIx64 " +%" PRIu64
+					 " pages leaves the address space",
+					 name, pi->nr, e.vaddr, e.nr_pages),
 				 e.vaddr);
 	if ((e.flags & PE_PRESENT) && e.nr_pages > pages_max - pi->nr_present)
 		return err_new(ERR_FORMAT, "read %s: entry %zu: more pages than a file can hold",

@@ -15,11 +15,11 @@
 #include "engine/flatdir.h"
 
 struct staging {
-	char *path;      /* absolute */
-	const char *name;/* last component of it */
-	int parent_fd;   /* O_PATH, the directory that holds it */
+	char *path; /* absolute */
+	const char *name; /* last component of it */
+	int parent_fd; /* O_PATH, the directory that holds it */
 	int dirfd;
-	bool moved;      /* nothing at `path` any more: renamed away, or removed */
+	bool moved; /* nothing at `path` any more: renamed away, or removed */
 	char *published; /* NULL: not yet */
 	void (*on_copy)(void *arg, const char *path, bool exists);
 	void *on_copy_arg;
@@ -37,10 +37,14 @@ static struct err *advise_space(struct err *e, int dirfd, uint64_t need)
 		return err_hint(e, "make room, or choose a directory on another file system");
 	uint64_t avail = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	if (avail >= need) /* a quota, or somebody else made room meanwhile */
-		return err_hint(e, "%.1f MiB are free now and %.1f MiB needed: look at quotas, or "
-				"choose another file system", avail / MIB, need / MIB);
-	return err_hint(e, "%.1f MiB are missing (%.1f needed, %.1f free): make room, or choose a "
-			"directory on another file system", (need - avail) / MIB, need / MIB, avail / MIB);
+		return err_hint(e,
+				"%.1f MiB are free now and %.1f MiB needed: look at quotas, or "
+				"choose another file system",
+				avail / MIB, need / MIB);
+	return err_hint(e,
+			"%.1f MiB are missing (%.1f needed, %.1f free): make room, or choose a "
+			"directory on another file system",
+			(need - avail) / MIB, need / MIB, avail / MIB);
 }
 
 struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
@@ -77,11 +81,11 @@ struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
 
 /* A name that may or may not exist yet, in a directory that does. */
 struct place {
-	char *path;      /* absolute: parent + "/" + name */
-	char *parent;    /* absolute, without symlinks */
+	char *path; /* absolute: parent + "/" + name */
+	char *parent; /* absolute, without symlinks */
 	const char *name;
-	int parent_fd;   /* O_PATH */
-	bool exists;     /* as an empty directory, with `st` */
+	int parent_fd; /* O_PATH */
+	bool exists; /* as an empty directory, with `st` */
 	struct stat st;
 };
 
@@ -242,7 +246,8 @@ static struct err *make_anywhere(struct staging **ret)
 	if (!e)
 		return NULL;
 	char *dir = realpath(tmp && *tmp ? tmp : "/tmp", NULL);
-	struct err *e2 = dir ? make(dir, "", ret) : err_sys(errno, "find %s", tmp && *tmp ? tmp : "/tmp");
+	struct err *e2 =
+		dir ? make(dir, "", ret) : err_sys(errno, "find %s", tmp && *tmp ? tmp : "/tmp");
 	free(dir);
 	if (!e2) {
 		err_free(e);

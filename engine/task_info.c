@@ -75,7 +75,8 @@ static struct err *collect_mm(struct task_info *ti, const struct proc_stat *stat
 	/* The kernel hides addresses as 0 or 1 from who may not trace the task. */
 	if (stat->start_code <= 1 || !stat->start_stack)
 		return err_hint(err_new(ERR_TARGET, "read the memory layout of %d: hidden from us",
-					ti->pid), "it takes the right to trace the task");
+					ti->pid),
+				"it takes the right to trace the task");
 	ti->start_code = stat->start_code;
 	ti->end_code = stat->end_code;
 	ti->start_data = stat->start_data;

@@ -32,7 +32,7 @@ struct task_info {
 	uint64_t *auxv;                /* type, value, ...; owned */
 	size_t nr_auxv;
 	char *exe;                     /* owned */
-	uint64_t ns[NS_NR];            /* inode of /proc/PID/ns/X; 0: not readable, or no such kind */
+	uint64_t ns[NS_NR];            /* inode of /proc/PID/ns/X; 0: not to be had */
 
 	/* For the caller to fill in: only code inside the target, and who froze it, can tell. */
 	bool was_stopped;              /* in group stop before it was frozen */

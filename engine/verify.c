@@ -36,9 +36,9 @@ bool verify_grow(struct verify *v, void *array, size_t nr, size_t *cap, size_t s
 
 static struct err *finding_error(const struct verify_finding *f)
 {
-	struct err *e = f->entry == NO_ENTRY ?
-		err_new(ERR_CHECK, "%s: %s", f->file, f->text) :
-		err_new(ERR_CHECK, "%s: entry %" PRId64 ": %s", f->file, f->entry, f->text);
+	struct err *e = f->entry == NO_ENTRY ? err_new(ERR_CHECK, "%s: %s", f->file, f->text) :
+					       err_new(ERR_CHECK, "%s: entry %" PRId64 ": %s",
+						       f->file, f->entry, f->text);
 
 	return f->has_vaddr ? err_vaddr(e, f->vaddr) : e;
 }
@@ -136,8 +136,7 @@ static int compare_names(const void *a, const void *b)
 
 bool verify_has(const struct verify *v, const char *name)
 {
-	return v->nr_names &&
-	       bsearch(&name, v->name, v->nr_names, sizeof(*v->name), compare_names);
+	return v->nr_names && bsearch(&name, v->name, v->nr_names, sizeof(*v->name), compare_names);
 }
 
 /* ---- one file for the whole set ---------------------------------------------- */
@@ -146,15 +145,16 @@ static void check_inventory(struct verify *v)
 {
 	ProtobufCMessage *m;
 
-	if (verify_absorb(v, "inventory.img", image_read_one(v->dirfd, "inventory.img", IMG_INVENTORY, &m)))
+	if (verify_absorb(v, "inventory.img",
+			  image_read_one(v->dirfd, "inventory.img", IMG_INVENTORY, &m)))
 		return;
 	v->r->files++;
 	const Criu__InventoryEntry *inv = (Criu__InventoryEntry *)m;
 	/* 0 is a pre-dump; 1 is a set of very old times, with other framing. */
 	v->pre_dump = inv->img_version == 0;
 	if (inv->img_version != 0 && inv->img_version != 2)
-		verify_find(v, true, "inventory.img", NO_ENTRY, NULL, "image version %u, expected 2",
-			    inv->img_version);
+		verify_find(v, true, "inventory.img", NO_ENTRY, NULL,
+			    "image version %u, expected 2", inv->img_version);
 	if (!v->pre_dump && !(inv->has_fdinfo_per_id && inv->fdinfo_per_id))
 		verify_find(v, true, "inventory.img", NO_ENTRY, NULL, "fdinfo_per_id is not set");
 	if (!inv->has_dump_uptime)
@@ -191,7 +191,8 @@ static void note_file(struct verify *v, const char *file, int64_t entry, const P
 	if (!verify_grow(v, &v->file, v->nr_files, &v->cap_files, sizeof(*v->file)))
 		return;
 	if (f->type == CRIU__FD_TYPES__REG && !f->reg)
-		verify_find(v, true, file, entry, NULL, "file %u is regular, but has no path", f->id);
+		verify_find(v, true, file, entry, NULL, "file %u is regular, but has no path",
+			    f->id);
 	v->file[v->nr_files++] = (struct known_file){
 		.id = f->id,
 		.is_reg = f->reg != NULL,
@@ -220,8 +221,8 @@ static void check_files(struct verify *v)
 		qsort(v->file, v->nr_files, sizeof(*v->file), compare_files);
 	for (size_t i = 1; i < v->nr_files; i++)
 		if (v->file[i].id == v->file[i - 1].id)
-			verify_find(v, true, "files.img", NO_ENTRY, NULL, "file id %u is there twice",
-				    v->file[i].id);
+			verify_find(v, true, "files.img", NO_ENTRY, NULL,
+				    "file id %u is there twice", v->file[i].id);
 }
 
 static void note_memfd(struct verify *v, const char *file, int64_t entry, const ProtobufCMessage *m)
@@ -231,12 +232,16 @@ static void note_memfd(struct verify *v, const char *file, int64_t entry, const 
 	if (!verify_grow(v, &v->object, v->nr_objects, &v->cap_objects, sizeof(*v->object)))
 		return;
 	v->object[v->nr_objects++] = (struct known_object){
-		.shmid = f->shmid, .size = f->size, .is_memfd = true, .size_known = true,
+		.shmid = f->shmid,
+		.size = f->size,
+		.is_memfd = true,
+		.size_known = true,
 		.inode_id = f->inode_id,
 	};
 }
 
-static void check_process(struct verify *v, const char *file, int64_t entry, const ProtobufCMessage *m)
+static void check_process(struct verify *v, const char *file, int64_t entry,
+			  const ProtobufCMessage *m)
 {
 	const Criu__PstreeEntry *p = (const Criu__PstreeEntry *)m;
 	char mm[IMAGE_NAME_MAX], core[IMAGE_NAME_MAX];
@@ -266,8 +271,7 @@ static void check_task(struct verify *v, const char *mm_file, uint64_t pid)
 	/* The pagemap itself is looked at by check_pagemap(), also when there is no mm. */
 	image_name(IMG_PAGEMAP, pid, name);
 	if (!verify_has(v, name))
-		verify_find(v, any_pagemap(v), mm_file, NO_ENTRY, NULL,
-			    "there is no %s%s", name,
+		verify_find(v, any_pagemap(v), mm_file, NO_ENTRY, NULL, "there is no %s%s", name,
 			    any_pagemap(v) ? "" : ", and none at all: on a page server?");
 	if (mm)
 		criu__mm_entry__free_unpacked(mm, NULL);
@@ -285,7 +289,8 @@ static void check_task_pagemap(struct verify *v, const char *file, uint64_t pid)
 		return;
 	image_name(IMG_MM, pid, mm_file);
 	if (!v->pre_dump && !pi.nr)
-		verify_find(v, true, file, NO_ENTRY, NULL, "it has no entry: CRIU 4.2 crashes on that");
+		verify_find(v, true, file, NO_ENTRY, NULL,
+			    "it has no entry: CRIU 4.2 crashes on that");
 	if (!v->pre_dump && !verify_has(v, mm_file))
 		verify_find(v, true, file, NO_ENTRY, NULL, "there is no %s", mm_file);
 	if (verify_has(v, mm_file)) {
@@ -315,8 +320,8 @@ static void check_object_pagemap(struct verify *v, const char *file, uint64_t sh
 			verify_pagemap_object(v, file, &pi, &v->object[i]);
 		}
 	if (!known && !v->pre_dump && !v->mm_unread)
-		verify_find(v, false, file, NO_ENTRY, NULL, "nothing in this set maps shared object %"
-			    PRIu64, shmid);
+		verify_find(v, false, file, NO_ENTRY, NULL,
+			    "nothing in this set maps shared object %" PRIu64, shmid);
 	pagemap_image_deinit(&pi);
 }
 
@@ -327,8 +332,10 @@ static void check_objects_have_pagemaps(struct verify *v)
 	for (size_t i = 0; i < v->nr_objects; i++) {
 		image_name(IMG_SHMEM_PAGEMAP, v->object[i].shmid, name);
 		if (!verify_has(v, name) && any_pagemap(v))
-			verify_find(v, true, name, NO_ENTRY, NULL, "missing: contents of %s %" PRIu64,
-				    v->object[i].is_memfd ? "memfd" : "shared memory", v->object[i].shmid);
+			verify_find(v, true, name, NO_ENTRY, NULL,
+				    "missing: contents of %s %" PRIu64,
+				    v->object[i].is_memfd ? "memfd" : "shared memory",
+				    v->object[i].shmid);
 	}
 }
 
@@ -344,7 +351,8 @@ static void check_orphan_pages(struct verify *v)
 		for (size_t k = 0; k < v->nr_pages; k++)
 			used |= v->pages[k].pages_id == id;
 		if (!used)
-			verify_find(v, false, v->name[i], NO_ENTRY, NULL, "no pagemap refers to it");
+			verify_find(v, false, v->name[i], NO_ENTRY, NULL,
+				    "no pagemap refers to it");
 	}
 }
 
@@ -379,8 +387,9 @@ static void check_set(struct verify *v)
 	}
 	if (verify_has(v, "memfd.img"))
 		each_entry(v, "memfd.img", IMG_MEMFD, note_memfd);
-	check_files_of_kind(v, 1u << IMG_CORE | 1u << IMG_IDS | 1u << IMG_STATS_DUMP |
-			    1u << IMG_STATS_RESTORE, NULL);
+	check_files_of_kind(
+		v, 1u << IMG_CORE | 1u << IMG_IDS | 1u << IMG_STATS_DUMP | 1u << IMG_STATS_RESTORE,
+		NULL);
 	check_files_of_kind(v, 1u << IMG_MM, check_task);
 	check_files_of_kind(v, 1u << IMG_PAGEMAP, check_task_pagemap);
 	check_files_of_kind(v, 1u << IMG_SHMEM_PAGEMAP, check_object_pagemap);

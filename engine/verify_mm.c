@@ -42,11 +42,12 @@ static void check_file_id(struct verify *v, const char *mm, int64_t i, const Cri
 		verify_find(v, true, mm, i, &e->start, "file id %" PRIu64 " is not in files.img",
 			    e->shmid);
 	else if ((e->status & VMA_AREA_MEMFD) && !f->is_memfd)
-		verify_find(v, true, mm, i, &e->start, "memfd VMA, but file %" PRIu64 " is no memfd",
-			    e->shmid);
+		verify_find(v, true, mm, i, &e->start,
+			    "memfd VMA, but file %" PRIu64 " is no memfd", e->shmid);
 	else if (f->is_memfd && !memfd_inode_known(v, f->inode_id))
-		verify_find(v, true, mm, i, &e->start, "memfd inode %u of file %" PRIu64
-			    " is not in memfd.img", f->inode_id, e->shmid);
+		verify_find(v, true, mm, i, &e->start,
+			    "memfd inode %u of file %" PRIu64 " is not in memfd.img", f->inode_id,
+			    e->shmid);
 }
 
 static void add_object(struct verify *v, const Criu__VmaEntry *e)
@@ -66,7 +67,9 @@ static void add_object(struct verify *v, const Criu__VmaEntry *e)
 	}
 	if (verify_grow(v, &v->object, v->nr_objects, &v->cap_objects, sizeof(*v->object)))
 		v->object[v->nr_objects++] = (struct known_object){
-			.shmid = e->shmid, .size = size, .size_known = size_known,
+			.shmid = e->shmid,
+			.size = size,
+			.size_known = size_known,
 		};
 }
 
@@ -93,7 +96,8 @@ static void check_aios(struct verify *v, const char *mm, const Criu__MmEntry *m)
 		bool found = false;
 
 		for (size_t k = 0; k < m->n_vmas && !found; k++)
-			found = (m->vmas[k]->status & VMA_AREA_AIORING) && m->vmas[k]->start == a->id &&
+			found = (m->vmas[k]->status & VMA_AREA_AIORING) &&
+				m->vmas[k]->start == a->id &&
 				m->vmas[k]->end - a->id == a->ring_len;
 		if (!found)
 			verify_find(v, true, mm, NO_ENTRY, &a->id, "AIO ring without a VMA");

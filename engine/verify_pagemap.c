@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Mirrors the checks that CRIU spreads over criu/pagemap.c, criu/page-xfer.c check_pagehole_in_parent()
- * and criu/mem.c restore_priv_vma_content(). */
+/*
+ * Mirrors the checks that CRIU spreads over criu/pagemap.c, criu/page-xfer.c
+ * check_pagehole_in_parent() and criu/mem.c restore_priv_vma_content().
+ */
 #include "engine/verify_priv.h"
 
 #include <errno.h>
@@ -27,8 +29,9 @@ static bool check_entries(struct verify *v, const char *file, const struct pagem
 		if (!fault)
 			continue;
 		good = false;
-		verify_find(v, true, file, (int64_t)i, &pi->e[i].vaddr, "%s (flags %x, %" PRIu64
-			    " pages)", fault, pi->e[i].flags, pi->e[i].nr_pages);
+		verify_find(v, true, file, (int64_t)i, &pi->e[i].vaddr,
+			    "%s (flags %x, %" PRIu64 " pages)", fault, pi->e[i].flags,
+			    pi->e[i].nr_pages);
 	}
 	return good;
 }
@@ -44,13 +47,15 @@ static void check_pages_file(struct verify *v, int dirfd, const char *file,
 	if (fstatat(dirfd, name, &st, 0) < 0) {
 		/* An image that is not there is one without pages. */
 		if (errno != ENOENT || want)
-			verify_find(v, true, file, NO_ENTRY, NULL, "its %s cannot be read: %s", name,
-				    strerror(errno));
+			verify_find(v, true, file, NO_ENTRY, NULL, "its %s cannot be read: %s",
+				    name, strerror(errno));
 	} else if (!S_ISREG(st.st_mode)) {
 		verify_find(v, true, file, NO_ENTRY, NULL, "its %s is not a regular file", name);
 	} else if ((uint64_t)st.st_size != want) {
-		verify_find(v, true, file, NO_ENTRY, NULL, "its %s has %" PRIu64 " bytes, the entries "
-			    "make it %" PRIu64, name, (uint64_t)st.st_size, want);
+		verify_find(v, true, file, NO_ENTRY, NULL,
+			    "its %s has %" PRIu64 " bytes, the entries "
+			    "make it %" PRIu64,
+			    name, (uint64_t)st.st_size, want);
 	}
 }
 
@@ -58,8 +63,9 @@ static void check_pages_id(struct verify *v, const char *file, uint32_t pages_id
 {
 	for (size_t i = 0; i < v->nr_pages; i++)
 		if (v->pages[i].pages_id == pages_id) {
-			verify_find(v, true, file, NO_ENTRY, NULL, "pages-%u.img belongs to %s already",
-				    pages_id, v->pages[i].file);
+			verify_find(v, true, file, NO_ENTRY, NULL,
+				    "pages-%u.img belongs to %s already", pages_id,
+				    v->pages[i].file);
 			return;
 		}
 	if (verify_grow(v, &v->pages, v->nr_pages, &v->cap_pages, sizeof(*v->pages))) {
@@ -120,7 +126,8 @@ static void check_parents(struct verify *v, const char *file, const struct pagem
 		int fd = openat(dirfd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd < 0 || ++generation > GENERATIONS_MAX) {
-			verify_find(v, true, label, NO_ENTRY, NULL, "it has holes, but its parent %s: %s",
+			verify_find(v, true, label, NO_ENTRY, NULL,
+				    "it has holes, but its parent %s: %s",
 				    fd < 0 ? "cannot be opened" : "chain does not end",
 				    strerror(fd < 0 ? errno : ELOOP));
 			if (fd >= 0)
@@ -133,7 +140,8 @@ static void check_parents(struct verify *v, const char *file, const struct pagem
 		if (generation == 1)
 			snprintf(up, sizeof(up), "parent/%s", file);
 		else
-			snprintf(up, sizeof(up), "parent (%u generations back)/%s", generation, file);
+			snprintf(up, sizeof(up), "parent (%u generations back)/%s", generation,
+				 file);
 		if (verify_absorb(v, up, pagemap_image_read(dirfd, file, &parent)))
 			break;
 		bool good = check_entries(v, up, &parent);
@@ -198,7 +206,8 @@ void verify_pagemap_vmas(struct verify *v, const char *file, const struct pagema
 
 		/* An entry may span adjacent VMAs. */
 		while (at < pagemap_entry_end(&pi->e[i])) {
-			while (k < mm->n_vmas && (mm->vmas[k]->end <= at || !is_private(mm->vmas[k])))
+			while (k < mm->n_vmas &&
+			       (mm->vmas[k]->end <= at || !is_private(mm->vmas[k])))
 				k++;
 			if (k == mm->n_vmas || mm->vmas[k]->start > at) {
 				verify_find(v, true, file, (int64_t)i, &at,

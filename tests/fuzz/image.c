@@ -67,7 +67,8 @@ static void read_all(int dirfd, const char *name, enum image_kind kind)
 	}
 	while (!(e = image_next(r, &m)) && m) {
 		/* What parses can be written again. */
-		if (protobuf_c_message_check(m) && protobuf_c_message_get_packed_size(m) > UINT32_MAX)
+		if (protobuf_c_message_check(m) &&
+		    protobuf_c_message_get_packed_size(m) > UINT32_MAX)
 			abort();
 		protobuf_c_message_free_unpacked(m, NULL);
 	}
@@ -86,7 +87,8 @@ static void read_pagemap(int dirfd, const char *name)
 	}
 	uint64_t present = 0;
 	for (size_t i = 0; i < pi.nr; i++) {
-		if (pagemap_entry_end(&pi.e[i]) < pi.e[i].vaddr || pi.e[i].pages_off != present << 12)
+		if (pagemap_entry_end(&pi.e[i]) < pi.e[i].vaddr ||
+		    pi.e[i].pages_off != present << 12)
 			abort();
 		if (pi.e[i].flags & PE_PRESENT)
 			present += pi.e[i].nr_pages;

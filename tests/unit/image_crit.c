@@ -72,7 +72,8 @@ static void be_the_child(int out)
 	m[4096] = 'm';
 	a[0] = 'a';
 	syscall(SYS_io_setup, 126, &aio);
-	struct facts f = { (uint64_t)sbrk(0), (uint64_t)m, (uint64_t)a, (uint64_t)d, aio, (uint64_t)m };
+	struct facts f = { (uint64_t)sbrk(0), (uint64_t)m, (uint64_t)a,
+			   (uint64_t)d,       aio,         (uint64_t)m };
 	if (write(out, &f, sizeof(f)) != sizeof(f))
 		_exit(1);
 	for (;;)
@@ -204,7 +205,8 @@ static int setup(void **state)
 	ssize_t n = read(p[0], &facts, sizeof(facts));
 	close(p[0]);
 	/* Not a race: the child only waits from here on; it must be stopped when it is read. */
-	if (n != sizeof(facts) || kill(child, SIGSTOP) || waitpid(child, &status, WUNTRACED) != child)
+	if (n != sizeof(facts) || kill(child, SIGSTOP) ||
+	    waitpid(child, &status, WUNTRACED) != child)
 		return -1;
 	write_set();
 	return 0;
@@ -285,8 +287,8 @@ static uint64_t num(json_object *o, const char *name)
 
 static void every_image_decodes(void **state)
 {
-	static const char *const magics[] = { "INVENTORY", "PSTREE", "CORE", "IDS", "MM", "PAGEMAP",
-					      "FILES", "MEMFD_INODE", "STATS" };
+	static const char *const magics[] = { "INVENTORY", "PSTREE", "CORE",        "IDS",  "MM",
+					      "PAGEMAP",   "FILES",  "MEMFD_INODE", "STATS" };
 	char *names = run("ls %s", dir), *save;
 	size_t seen = 0;
 
@@ -325,8 +327,9 @@ static void mm_equals_maps(void **state)
 		uint64_t start, end, off;
 		char perm[5];
 
-		assert_int_equal(sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64, &start, &end, perm,
-					&off), 4);
+		assert_int_equal(sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64, &start, &end,
+					perm, &off),
+				 4);
 		if (strstr(line, "[vvar_vclock]")) { /* CRIU makes it one with [vvar] */
 			assert_int_equal(num(json_object_array_get_idx(list, i - 1), "end"), end);
 			continue;
@@ -335,8 +338,8 @@ static void mm_equals_maps(void **state)
 		assert_int_equal(num(v, "start"), start);
 		if (!strstr(line, "[vvar]"))
 			assert_int_equal(num(v, "end"), end);
-		assert_int_equal(num(v, "prot"), (perm[0] == 'r') | (perm[1] == 'w') << 1 |
-				 (perm[2] == 'x') << 2);
+		assert_int_equal(num(v, "prot"),
+				 (perm[0] == 'r') | (perm[1] == 'w') << 1 | (perm[2] == 'x') << 2);
 		if (strchr(line, '/'))
 			assert_int_equal(num(v, "pgoff"), off);
 		assert_int_equal(json_object_get_int64(field(v, "fd")), -1);
@@ -387,7 +390,8 @@ static void files_are_what_is_mapped(void **state)
 			exe = true;
 			assert_int_equal(num(reg, "size"), st.st_size);
 		}
-		deleted |= !strncmp(name, "/tmp/stepdump-deleted.", 22) && strstr(name, " (deleted)");
+		deleted |=
+			!strncmp(name, "/tmp/stepdump-deleted.", 22) && strstr(name, " (deleted)");
 	}
 	assert_true(exe);
 	assert_true(deleted);
@@ -397,7 +401,8 @@ static void files_are_what_is_mapped(void **state)
 	list = decode("memfd.img", &root);
 	json_object *m = NULL;
 	for (size_t i = 0; i < json_object_array_length(list); i++)
-		if (!strcmp(json_object_get_string(field(json_object_array_get_idx(list, i), "name")),
+		if (!strcmp(json_object_get_string(
+				    field(json_object_array_get_idx(list, i), "name")),
 			    "crit memfd"))
 			m = json_object_array_get_idx(list, i);
 	assert_non_null(m);
@@ -485,11 +490,10 @@ static void our_own_check(void **state)
 /* The other way round: crit writes, we read; and what we wrote survives crit byte by byte. */
 static void crit_encodes(void **state)
 {
-	static const char json[] =
-		"{\"magic\":\"PAGEMAP\",\"entries\":[{\"pages_id\":7},"
-		"{\"vaddr\":4096,\"nr_pages\":3},"
-		"{\"vaddr\":65536,\"nr_pages\":2,\"in_parent\":true},"
-		"{\"vaddr\":131072,\"nr_pages\":1,\"flags\":6}]}";
+	static const char json[] = "{\"magic\":\"PAGEMAP\",\"entries\":[{\"pages_id\":7},"
+				   "{\"vaddr\":4096,\"nr_pages\":3},"
+				   "{\"vaddr\":65536,\"nr_pages\":2,\"in_parent\":true},"
+				   "{\"vaddr\":131072,\"nr_pages\":1,\"flags\":6}]}";
 	struct pagemap_image pi;
 	char path[128];
 

@@ -78,15 +78,16 @@ static size_t get(const char *name, uint8_t *buf, size_t cap)
 
 /* pagemap of `sleep 1000`, written by CRIU 4.2 */
 static const uint8_t criu42[] = {
-	0x19, 0x43, 0x56, 0x54, 0x25, 0x40, 0x08, 0x56, 0x02, 0, 0, 0, 0x08, 0x01,
-	0x0e, 0, 0, 0, 0x08, 0x80, 0xc0, 0xbf, 0xa5, 0x9c, 0xb3, 0x15, 0x10, 0x00, 0x20, 0x04, 0x28, 0x01,
-	0x0e, 0, 0, 0, 0x08, 0x80, 0xa0, 0xc1, 0xa5, 0x9c, 0xb3, 0x15, 0x10, 0x00, 0x20, 0x04, 0x28, 0x02,
-	0x0e, 0, 0, 0, 0x08, 0x80, 0xc0, 0x84, 0xee, 0x9d, 0xb3, 0x15, 0x10, 0x00, 0x20, 0x06, 0x28, 0x04,
+	0x19, 0x43, 0x56, 0x54, 0x25, 0x40, 0x08, 0x56, 0x02, 0,    0,    0,    0x08, 0x01,
+	0x0e, 0,    0,    0,    0x08, 0x80, 0xc0, 0xbf, 0xa5, 0x9c, 0xb3, 0x15, 0x10, 0x00,
+	0x20, 0x04, 0x28, 0x01, 0x0e, 0,    0,    0,    0x08, 0x80, 0xa0, 0xc1, 0xa5, 0x9c,
+	0xb3, 0x15, 0x10, 0x00, 0x20, 0x04, 0x28, 0x02, 0x0e, 0,    0,    0,    0x08, 0x80,
+	0xc0, 0x84, 0xee, 0x9d, 0xb3, 0x15, 0x10, 0x00, 0x20, 0x06, 0x28, 0x04,
 };
 /* the same kind of file by CRIU 3.17.1 */
 static const uint8_t criu317[] = {
-	0x19, 0x43, 0x56, 0x54, 0x25, 0x40, 0x08, 0x56, 0x02, 0, 0, 0, 0x08, 0x03,
-	0x0c, 0, 0, 0, 0x08, 0x80, 0xa0, 0xa0, 0xfa, 0xe3, 0xc3, 0x15, 0x10, 0x01, 0x20, 0x04,
+	0x19, 0x43, 0x56, 0x54, 0x25, 0x40, 0x08, 0x56, 0x02, 0,    0,    0,    0x08, 0x03, 0x0c,
+	0,    0,    0,    0x08, 0x80, 0xa0, 0xa0, 0xfa, 0xe3, 0xc3, 0x15, 0x10, 0x01, 0x20, 0x04,
 };
 
 static void reads_criu_4_2(void **state)
@@ -185,13 +186,26 @@ static void normalises(void **state)
 		uint64_t nr, expect_nr;
 	} t[] = {
 		{ .compat = 3, .expect_nr = 3, .expect_flags = PE_PRESENT },
-		{ .compat = 3, .has_in_parent = true, .in_parent = true, .expect_nr = 3,
+		{ .compat = 3,
+		  .has_in_parent = true,
+		  .in_parent = true,
+		  .expect_nr = 3,
 		  .expect_flags = PE_PARENT },
 		{ .compat = 3, .has_in_parent = true, .expect_nr = 3, .expect_flags = PE_PRESENT },
-		{ .compat = 3, .has_nr = true, .nr = 5, .has_flags = true, .flags = PE_LAZY,
-		  .expect_nr = 5, .expect_flags = PE_LAZY },
-		{ .compat = 0, .has_nr = true, .nr = 1ull << 33, .has_flags = true, .flags = 1,
-		  .expect_nr = 1ull << 33, .expect_flags = PE_PARENT },
+		{ .compat = 3,
+		  .has_nr = true,
+		  .nr = 5,
+		  .has_flags = true,
+		  .flags = PE_LAZY,
+		  .expect_nr = 5,
+		  .expect_flags = PE_LAZY },
+		{ .compat = 0,
+		  .has_nr = true,
+		  .nr = 1ull << 33,
+		  .has_flags = true,
+		  .flags = 1,
+		  .expect_nr = 1ull << 33,
+		  .expect_flags = PE_PARENT },
 		{ .compat = 3, .has_flags = true, .flags = 0, .expect_nr = 3, .expect_flags = 0 },
 	};
 	Criu__PagemapHead head = CRIU__PAGEMAP_HEAD__INIT;
@@ -230,7 +244,9 @@ static void normalises(void **state)
 static void ranges_that_wrap_are_refused(void **state)
 {
 	static const uint64_t bad[][2] = {
-		{ 0xfffffffffffff000, 2 }, { 0, UINT64_MAX }, { 0x1000, 1ull << 52 },
+		{ 0xfffffffffffff000, 2 },
+		{ 0, UINT64_MAX },
+		{ 0x1000, 1ull << 52 },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -246,7 +262,8 @@ static void ranges_that_wrap_are_refused(void **state)
 		m.nr_pages = bad[i][1];
 		ok(image_write(w, &m.base));
 		ok(image_finish(w));
-		fails(pagemap_image_read(dfd, "pagemap-1.img", &pi), ERR_FORMAT, "leaves the address space");
+		fails(pagemap_image_read(dfd, "pagemap-1.img", &pi), ERR_FORMAT,
+		      "leaves the address space");
 	}
 }
 
@@ -307,14 +324,15 @@ static void magics_are_checked(void **state)
 	assert_int_equal(mkfifoat(dfd, "fifo.img", 0600), 0);
 	fails(image_open(dfd, "fifo.img", IMG_MM, &r), ERR_FORMAT, "not a regular file");
 	put("inventory.img", criu42, sizeof(criu42));
-	fails(image_read_one(dfd, "inventory.img", IMG_INVENTORY, &m), ERR_FORMAT, "expected 58313116");
+	fails(image_read_one(dfd, "inventory.img", IMG_INVENTORY, &m), ERR_FORMAT,
+	      "expected 58313116");
 }
 
 /* A pre-dump's inventory by CRIU 4.2, with a field that we do not know. */
 static void reads_criu_inventory(void **state)
 {
-	static const uint8_t inv[] = { 0x16, 0x31, 0x31, 0x58, 0x0c, 0, 0, 0, 0x08, 0x00, 0x40, 0x90,
-				       0xaa, 0xae, 0xbc, 0x04, 0x48, 0x01, 0x62, 0x00 };
+	static const uint8_t inv[] = { 0x16, 0x31, 0x31, 0x58, 0x0c, 0,    0,    0,    0x08, 0x00,
+				       0x40, 0x90, 0xaa, 0xae, 0xbc, 0x04, 0x48, 0x01, 0x62, 0x00 };
 	uint8_t two[sizeof(inv) + 4];
 	ProtobufCMessage *m;
 
@@ -335,15 +353,22 @@ static void reads_criu_inventory(void **state)
 
 static void names_and_kinds(void **state)
 {
-	static const char *const none[] = { "pagemap-.img", "pagemap-1.img.bak", "pagemap-01.img",
-					    "pagemap-shmem-.img", "pages-1.img", "mm--1.img", "stats-dump.img",
-					    "pagemap-99999999999999999999999.img", "", "parent" };
+	static const char *const none[] = { "pagemap-.img",
+					    "pagemap-1.img.bak",
+					    "pagemap-01.img",
+					    "pagemap-shmem-.img",
+					    "pages-1.img",
+					    "mm--1.img",
+					    "stats-dump.img",
+					    "pagemap-99999999999999999999999.img",
+					    "",
+					    "parent" };
 	char buf[IMAGE_NAME_MAX];
 	uint64_t id;
 
 	for (int k = 0; k < IMG_NR; k++) {
-		const struct image_desc *d =
-			image_desc_by_name(image_name((enum image_kind)k, 18446744073709551615ull, buf), &id);
+		const struct image_desc *d = image_desc_by_name(
+			image_name((enum image_kind)k, 18446744073709551615ull, buf), &id);
 
 		assert_non_null(d);
 		assert_int_equal(d->kind, k);

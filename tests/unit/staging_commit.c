@@ -303,12 +303,12 @@ static void in_namespace(void (*fn)(void))
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-#define CHECK(cond)                                                              \
-	do {                                                                     \
-		if (!(cond)) {                                                   \
-			fprintf(stderr, "%s:%d: %s\n", __func__, __LINE__, #cond); \
-			_exit(1);                                                \
-		}                                                                \
+#define CHECK(cond)                                                                                \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __func__, __LINE__, #cond);                 \
+			_exit(1);                                                                  \
+		}                                                                                  \
 	} while (0)
 
 static int copies_there, copies_gone;
@@ -324,7 +324,8 @@ static bool is(struct err *e, int sys_errno, const char *hint)
 	bool good = e && e->sys_errno == sys_errno && e->hint && strstr(e->hint, hint);
 
 	if (!good)
-		fprintf(stderr, "got %s, hint %s\n", e ? e->msg : "success", e && e->hint ? e->hint : "-");
+		fprintf(stderr, "got %s, hint %s\n", e ? e->msg : "success",
+			e && e->hint ? e->hint : "-");
 	err_free(e);
 	return good;
 }

@@ -77,7 +77,7 @@ static void pagemap_at(int d, const char *name, uint32_t pages_id, const struct 
 	pages(d, pages_id, present);
 }
 
-#define PAGEMAP(...) \
+#define PAGEMAP(...)                                                                               \
 	pagemap_at(dfd, "pagemap-42.img", 1, (struct pagemap_entry[]){ __VA_ARGS__, END })
 
 static Criu__VmaEntry vma_entry(uint64_t start, uint64_t end, uint32_t status, uint64_t shmid)
@@ -184,8 +184,9 @@ static void good_set(void)
 	/* The second entry spans two VMAs that touch. */
 	PAGEMAP({ .vaddr = 0x11000, .nr_pages = 1, .flags = PE_PRESENT },
 		{ .vaddr = 0x27000, .nr_pages = 3, .flags = PE_PRESENT | PE_LAZY });
-	pagemap_at(dfd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){
-		{ .vaddr = 0x3000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	pagemap_at(dfd, "pagemap-shmem-77.img", 2,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x3000, .nr_pages = 1, .flags = PE_PRESENT }, END });
 	pagemap_at(dfd, "pagemap-shmem-88.img", 3, (struct pagemap_entry[]){ END });
 	st.dump = &ds;
 	ok(image_write_one(dfd, IMG_STATS_DUMP, 0, &st.base));
@@ -220,8 +221,8 @@ static void expect(bool fatal, const char *file, int64_t entry, uint64_t vaddr, 
 		    r.v[0].entry == entry && r.v[0].vaddr == vaddr && strstr(r.v[0].text, text);
 
 	for (size_t i = 0; i < r.nr && !good; i++)
-		print_error("found: %s entry %" PRId64 " at %" PRIx64 ": %s\n", r.v[i].file, r.v[i].entry,
-			    r.v[i].vaddr, r.v[i].text);
+		print_error("found: %s entry %" PRId64 " at %" PRIx64 ": %s\n", r.v[i].file,
+			    r.v[i].entry, r.v[i].vaddr, r.v[i].text);
 	assert_true(good);
 	assert_int_equal(r.nr_fatal, fatal);
 	assert_int_equal(r.nr_notes, !fatal);
@@ -289,8 +290,9 @@ static void pages_file(void **state)
 
 static void pages_ids_are_unique(void **state)
 {
-	pagemap_at(dfd, "pagemap-shmem-77.img", 1, (struct pagemap_entry[]){
-		{ .vaddr = 0, .nr_pages = 4, .flags = PE_PRESENT }, END });
+	pagemap_at(dfd, "pagemap-shmem-77.img", 1,
+		   (struct pagemap_entry[]){ { .vaddr = 0, .nr_pages = 4, .flags = PE_PRESENT },
+					     END });
 	unlinkat(dfd, "pages-2.img", 0);
 	FATAL("pagemap-shmem-77.img", WHOLE, "pages-1.img belongs to pagemap-42.img already");
 }
@@ -334,38 +336,47 @@ static void parents(void **state)
 	FATAL("parent/pagemap-42.img", WHOLE, "open pagemap-42.img");
 
 	/* Covered by two entries of which one has a hole itself. */
-	pagemap_at(p1, "pagemap-42.img", 1, (struct pagemap_entry[]){
-		{ .vaddr = 0x1f000, .nr_pages = 2, .flags = PE_PRESENT },
-		{ .vaddr = 0x21000, .nr_pages = 8, .flags = PE_PARENT }, END });
+	pagemap_at(
+		p1, "pagemap-42.img", 1,
+		(struct pagemap_entry[]){ { .vaddr = 0x1f000, .nr_pages = 2, .flags = PE_PRESENT },
+					  { .vaddr = 0x21000, .nr_pages = 8, .flags = PE_PARENT },
+					  END });
 	FATAL("parent/pagemap-42.img", WHOLE, "parent cannot be opened");
 	int p2 = parent_dir("p2", p1);
-	pagemap_at(p2, "pagemap-42.img", 1, (struct pagemap_entry[]){
-		{ .vaddr = 0x20000, .nr_pages = 16, .flags = PE_PRESENT }, END });
+	pagemap_at(p2, "pagemap-42.img", 1,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x20000, .nr_pages = 16, .flags = PE_PRESENT }, END });
 	ok(verify_dir(dir, &r));
 	assert_int_equal(r.nr, 0);
 	assert_int_equal(r.pages_in_parent, 4);
 	verify_report_deinit(&r);
 
 	/* One page less in each generation. */
-	pagemap_at(p2, "pagemap-42.img", 1, (struct pagemap_entry[]){
-		{ .vaddr = 0x20000, .nr_pages = 8, .flags = PE_PRESENT }, END });
+	pagemap_at(p2, "pagemap-42.img", 1,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x20000, .nr_pages = 8, .flags = PE_PRESENT }, END });
 	FATAL("parent/pagemap-42.img", 1, 0x28000, "parent does not have the page");
-	pagemap_at(p1, "pagemap-42.img", 1, (struct pagemap_entry[]){
-		{ .vaddr = 0x20000, .nr_pages = 2, .flags = PE_PRESENT },
-		{ .vaddr = 0x23000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	pagemap_at(
+		p1, "pagemap-42.img", 1,
+		(struct pagemap_entry[]){ { .vaddr = 0x20000, .nr_pages = 2, .flags = PE_PRESENT },
+					  { .vaddr = 0x23000, .nr_pages = 1, .flags = PE_PRESENT },
+					  END });
 	FATAL("pagemap-42.img", 0, 0x22000, "parent does not have the page");
 
 	/* The parent's own data is cut: a restore would spin. */
-	pagemap_at(p1, "pagemap-42.img", 1, (struct pagemap_entry[]){
-		{ .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PRESENT }, END });
+	pagemap_at(p1, "pagemap-42.img", 1,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PRESENT }, END });
 	pages(p1, 1, 3);
 	FATAL("parent/pagemap-42.img", WHOLE, "12288 bytes");
 
 	/* A chain that bites its tail ends. */
-	pagemap_at(p2, "pagemap-42.img", 1, (struct pagemap_entry[]){
-		{ .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT }, END });
-	pagemap_at(p1, "pagemap-42.img", 1, (struct pagemap_entry[]){
-		{ .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT }, END });
+	pagemap_at(p2, "pagemap-42.img", 1,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT }, END });
+	pagemap_at(p1, "pagemap-42.img", 1,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT }, END });
 	assert_int_equal(symlinkat("../p1", p2, "parent"), 0);
 	FATAL("parent (1000 generations back)/pagemap-42.img", WHOLE, "chain does not end");
 	close(p1);
@@ -465,19 +476,24 @@ static void objects(void **state)
 	unlinkat(dfd, "pagemap-shmem-88.img", 0);
 	unlinkat(dfd, "pages-3.img", 0);
 	FATAL("pagemap-shmem-88.img", WHOLE, "missing: contents of memfd 88");
-	pagemap_at(dfd, "pagemap-shmem-88.img", 3, (struct pagemap_entry[]){
-		{ .vaddr = 0x2000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	pagemap_at(dfd, "pagemap-shmem-88.img", 3,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x2000, .nr_pages = 1, .flags = PE_PRESENT }, END });
 	FATAL("pagemap-shmem-88.img", 0, 0x2000, "beyond the end of the object (8192 bytes)");
-	pagemap_at(dfd, "pagemap-shmem-88.img", 3, (struct pagemap_entry[]){
-		{ .vaddr = 0x1000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	pagemap_at(dfd, "pagemap-shmem-88.img", 3,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x1000, .nr_pages = 1, .flags = PE_PRESENT }, END });
 
 	/* Shared memory is as large as its mappings: pages behind them are only useless. */
-	pagemap_at(dfd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){
-		{ .vaddr = 0x3000, .nr_pages = 2, .flags = PE_PRESENT }, END });
+	pagemap_at(dfd, "pagemap-shmem-77.img", 2,
+		   (struct pagemap_entry[]){
+			   { .vaddr = 0x3000, .nr_pages = 2, .flags = PE_PRESENT }, END });
 	FATAL("pagemap-shmem-77.img", 0, 0x3000, "beyond the end of the object (16384 bytes)");
-	pagemap_at(dfd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){
-		{ .vaddr = 0x3000, .nr_pages = 1, .flags = PE_PRESENT },
-		{ .vaddr = 0x4000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	pagemap_at(
+		dfd, "pagemap-shmem-77.img", 2,
+		(struct pagemap_entry[]){ { .vaddr = 0x3000, .nr_pages = 1, .flags = PE_PRESENT },
+					  { .vaddr = 0x4000, .nr_pages = 1, .flags = PE_PRESENT },
+					  END });
 	expect(false, "pagemap-shmem-77.img", 1, 0x4000, "beyond the end");
 
 	pagemap_at(dfd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){ END });
@@ -507,8 +523,8 @@ static void spoil(const char *name)
 
 static void torn_files(void **state)
 {
-	static const char *const names[] = { "inventory.img", "pstree.img", "stats-dump", "mm-42.img",
-					     "pagemap-42.img" };
+	static const char *const names[] = { "inventory.img", "pstree.img", "stats-dump",
+					     "mm-42.img", "pagemap-42.img" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		spoil(names[i]);
