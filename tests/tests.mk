@@ -20,10 +20,10 @@ test-programs: $(BIN) $(UNIT) $(TARGETS)
 test-unit test-live test-transcript test-screen test-vm test-fuzz: test-%: test-programs ## one kind of tests
 	$(Q)B=$(B) STEPDUMP=$(BIN) tests/run '$*/*'
 
-# Panes: the program that draws one, and the fuzz entry point as a plain program.
-SCREEN := $(B)/tests/screen/render $(B)/tests/fuzz/snapshot
-$(SCREEN): $(B)/%: %.c $(LIB)
+# The program that draws a pane, and the fuzz entry points as plain programs.
+DRIVERS := $(patsubst %.c,$(B)/%,tests/screen/render.c $(wildcard tests/fuzz/*.c))
+$(DRIVERS): $(B)/%: %.c $(LIB)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-test-programs: $(SCREEN)
+test-programs: $(DRIVERS)

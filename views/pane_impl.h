@@ -34,6 +34,7 @@ DECLARE_PANE(breakpoints);
 DECLARE_PANE(error);
 DECLARE_PANE(threads);
 DECLARE_PANE(target);
+DECLARE_PANE(tasks);
 DECLARE_PANE(why);
 DECLARE_PANE(peek);
 

@@ -59,6 +59,47 @@ void pane_target(const Stepdump__Snapshot *s, const struct pane_opts *o, struct 
 			    txt_pid(&p, t->ppid).s, t->uid);
 }
 
+void pane_tasks(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+{
+	struct paint p = paint_begin(s, o, g);
+	const struct column columns[] = {
+		{ "task", .right = true },
+		{ "pid", .right = true },
+		{ "parent", .right = true, .drop = 2 },
+		{ "name", .min = 8 },
+		{ "threads", .right = true, .drop = 3 },
+		{ "VMAs", .right = true, .drop = 5 },
+		{ "private", .right = true, .drop = 1 },
+		{ "pages dumped", .right = true, .drop = 1 },
+		{ "state", .drop = 4 },
+	};
+	struct table *t = TABLE_NEW(columns);
+
+	paint_title(&p, "tasks");
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		const Stepdump__Task *k = s->tasks[i];
+
+		table_row(t, k, k->current);
+		table_cell(t, TONE_DIM, "%u", k->index);
+		table_cell(t, TONE_KEY, "%s", txt_pid(&p, k->pid).s);
+		table_cell(t, TONE_NORMAL, "%s",
+			   k->has_ppid && k->ppid ? txt_pid(&p, k->ppid).s : "-");
+		table_cell(t, TONE_NORMAL, "%s", str_or_dash(k->comm));
+		table_cell(t, TONE_NORMAL, "%s", txt_opt(k->has_nr_threads, k->nr_threads).s);
+		table_cell(t, TONE_NORMAL, "%s", txt_opt(k->has_nr_vmas, k->nr_vmas).s);
+		table_cell(t, TONE_NORMAL, "%s",
+			   k->has_nr_private_pages ? txt_pages(k->nr_private_pages).s : "-");
+		table_cell(t, TONE_NORMAL, "%s", txt_opt(k->has_pages_dumped, k->pages_dumped).s);
+		table_cell(t, k->selected ? TONE_CURSOR : TONE_NORMAL, "%s%s",
+			   !k->has_infected ? "-" : k->infected ? "infected" : "frozen",
+			   k->selected ? ", selected" : "");
+	}
+	table_end(t, &p, "none: no target is attached");
+	if (s->n_tasks)
+		paint_line(&p, TONE_DIM, "> the pipeline is here; `show` and `why` speak of the selected "
+					 "one");
+}
+
 void pane_threads(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
 {
 	struct paint p = paint_begin(s, o, g);

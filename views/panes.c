@@ -21,6 +21,7 @@ const struct pane panes[] = {
 	PANE(cursor, NULL, "where the engine is, and what it does next", SNAP_CURSOR | NAMES),
 	PANE(phases, NULL, "the phases, what one unit of each is", SNAP_CURSOR),
 	PANE(target, NULL, "the process that is dumped", 0),
+	PANE(tasks, NULL, "the tree of processes that is dumped", SNAP_TASKS),
 	PANE(threads, NULL, "its threads, as found at attach", SNAP_THREADS | NAMES),
 	PANE(vmas, "[N]", "its mappings, classified as CRIU does",
 	     SNAP_VMAS | SNAP_VMA_COUNTS | SNAP_CURSOR),

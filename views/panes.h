@@ -53,6 +53,7 @@ struct pane {
 #define SNAP_PEEK 0x200000u
 #define SNAP_VMA_COUNTS 0x400000u
 #define SNAP_PMC_REGIONS 0x800000u
+#define SNAP_TASKS 0x1000000u
 
 /* In the order of `help show`; ends with name == NULL. */
 extern const struct pane panes[];

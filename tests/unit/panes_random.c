@@ -293,7 +293,7 @@ static void names_are_found(void **unused)
 		assert_non_null(p->render);
 		assert_true(p->needs & SNAP_TARGET);
 	}
-	assert_int_equal(nr, 26);
+	assert_int_equal(nr, 27);
 	assert_ptr_equal(pane_find("br"), pane_find("breakpoints"));
 	assert_null(pane_find("p"));
 	assert_null(pane_find(""));
