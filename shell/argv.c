@@ -71,8 +71,9 @@ static struct err *apply(struct argv_options *o, const char *name, const char *v
 		const char *name;
 		enum argv_mode mode;
 	} modes[] = {
-		{ "version", MODE_VERSION },   { "help", MODE_HELP },         { "man", MODE_MAN },
-		{ "markdown", MODE_MARKDOWN }, { "examples", MODE_EXAMPLES }, { "complete", MODE_COMPLETE },
+		{ "version", MODE_VERSION },   { "help", MODE_HELP },
+		{ "man", MODE_MAN },           { "markdown", MODE_MARKDOWN },
+		{ "examples", MODE_EXAMPLES }, { "complete", MODE_COMPLETE },
 	};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
@@ -122,7 +123,8 @@ static struct err *parse(int argc, char **argv, struct argv_options *o)
 			return usage(err_new(ERR_USAGE, "option \"%s\" takes no value", argv[i]));
 		if (d->arg && !value) {
 			if (++i == argc)
-				return usage(err_new(ERR_USAGE, "option \"%s\" needs a value", argv[i - 1]));
+				return usage(err_new(ERR_USAGE, "option \"%s\" needs a value",
+						     argv[i - 1]));
 			value = argv[i];
 		}
 		TRY(apply(o, d->name, value));

@@ -37,7 +37,7 @@ struct argv_options {
 
 struct argv_desc {
 	const char *name; /* without dashes; "p", "ex", "batch" */
-	const char *arg;  /* "PID", or NULL */
+	const char *arg; /* "PID", or NULL */
 	const char *what; /* NULL: not shown */
 };
 

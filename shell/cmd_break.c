@@ -17,8 +17,8 @@ static struct err *set_break(struct shell *sh, const struct args *a, struct out 
 	if (!e) {
 		out_member(o, "number", json_object_new_int((int)number));
 		out_member(o, "where", json_object_new_string(where));
-		out_printf(o, "%s %u: %s\n", temporary ? "temporary breakpoint" : "breakpoint", number,
-			   where);
+		out_printf(o, "%s %u: %s\n", temporary ? "temporary breakpoint" : "breakpoint",
+			   number, where);
 	}
 	free(where);
 	return e;
@@ -38,14 +38,16 @@ const struct cmd_entry cmd_break = {
 	.summary = "stop before the unit that matches",
 	.help = "`help breakpoints` lists what WHERE can be.  Breakpoints can be set before "
 		"attach and stay over restart, abort and detach.",
-	.examples = (const struct cmd_example[]){
-		{ "break drain", "before each pipe buffer", "" },
-		{ "break drain if ppb == 5", "before one of them", "" },
-		{ "break verdict hole", "before a run of pages that the parent has", "" },
-		{ "break $sp", "when the page under the stack pointer is scanned", "attach %P" },
-		{ "break vma 3", "", "attach %P" },
-		{ "break fail", "before a failure is reported", "" },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){
+			{ "break drain", "before each pipe buffer", "" },
+			{ "break drain if ppb == 5", "before one of them", "" },
+			{ "break verdict hole", "before a run of pages that the parent has", "" },
+			{ "break $sp", "when the page under the stack pointer is scanned",
+			  "attach %P" },
+			{ "break vma 3", "", "attach %P" },
+			{ "break fail", "before a failure is reported", "" },
+			{ 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE,
 	.exec = break_exec,
 };
@@ -63,9 +65,7 @@ const struct cmd_entry cmd_tbreak = {
 	.usage = "WHERE",
 	.summary = "same, once",
 	.help = "The breakpoint is gone when it has been hit.",
-	.examples = (const struct cmd_example[]){
-		{ "tbreak xfer", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "tbreak xfer", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE,
 	.exec = tbreak_exec,
 };
@@ -94,10 +94,9 @@ const struct cmd_entry cmd_delete = {
 	.usage = "[N]...",
 	.summary = "remove breakpoints, or all of them",
 	.help = "`show breakpoints` lists the numbers.",
-	.examples = (const struct cmd_example[]){
-		{ "delete 1", "", "break drain" },
-		{ "delete", "all", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "delete 1", "", "break drain" },
+						  { "delete", "all", "" },
+						  { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE,
 	.exec = delete_exec,
 };

@@ -30,10 +30,11 @@ const struct cmd_entry cmd_commit = {
 		"then resets dirty tracking. DIR must not exist, or be empty; without it, "
 		"`set dir` counts.  Should it fail, there is nothing at DIR and the dump can "
 		"be looked at, retried, restarted or aborted.",
-	.examples = (const struct cmd_example[]){
-		{ "commit %D/dump", "the whole dump in one go", "attach %P" },
-		{ "commit", "to the directory of `set dir`", "attach %P; set dir %D/dump2" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "commit %D/dump", "the whole dump in one go",
+						    "attach %P" },
+						  { "commit", "to the directory of `set dir`",
+						    "attach %P; set dir %D/dump2" },
+						  { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = commit_exec,
 };
@@ -54,9 +55,7 @@ const struct cmd_entry cmd_restart = {
 	.summary = "go back to before prepare",
 	.help = "Pipes and staged files are dropped and protections restored; the target "
 		"stays attached and frozen, breakpoints and settings stay.",
-	.examples = (const struct cmd_example[]){
-		{ "restart", "", "attach %P; step 2" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "restart", "", "attach %P; step 2" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_PIPELINE,
 	.exec = restart_exec,
 };
@@ -77,9 +76,7 @@ const struct cmd_entry cmd_abort = {
 	.summary = "give the dump up and remove the parasite",
 	.help = "As `restart`, and the target is cured.  It stays attached: `detach` lets it "
 		"run.",
-	.examples = (const struct cmd_example[]){
-		{ "abort", "", "attach %P; step 2" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "abort", "", "attach %P; step 2" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_PIPELINE,
 	.exec = abort_exec,
 };

@@ -120,11 +120,10 @@ const struct cmd_entry cmd_help = {
 	.usage = "[COMMAND|TOPIC]",
 	.summary = "this list, or all about one command or topic",
 	.help = "`apropos WORD` searches names, summaries and texts.",
-	.examples = (const struct cmd_example[]){
-		{ "help", "", "" },
-		{ "help break", "", "" },
-		{ "help phases", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "help", "", "" },
+						  { "help break", "", "" },
+						  { "help phases", "", "" },
+						  { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = help_exec,
 };
@@ -179,9 +178,7 @@ const struct cmd_entry cmd_apropos = {
 	.usage = "WORD",
 	.summary = "search commands, topics, panes and settings",
 	.help = "Case does not matter.",
-	.examples = (const struct cmd_example[]){
-		{ "apropos hole", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "apropos hole", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = apropos_exec,
 };
@@ -202,9 +199,7 @@ const struct cmd_entry cmd_version = {
 	.usage = "",
 	.summary = "which stepdump this is",
 	.help = "`show caps` tells what it can do on this machine.",
-	.examples = (const struct cmd_example[]){
-		{ "version", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "version", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = version_exec,
 };

@@ -39,7 +39,8 @@ static struct err *wait_for(pid_t pid, const char *command)
 			return NULL;
 	}
 	if (WIFSIGNALED(status))
-		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command, WTERMSIG(status));
+		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command,
+			       WTERMSIG(status));
 	if (WEXITSTATUS(status))
 		return err_new(ERR_SYS, "\"%s\" ended with exit status %d", command,
 			       WEXITSTATUS(status));
@@ -89,10 +90,9 @@ const struct cmd_entry cmd_shell = {
 	.usage = "[COMMAND]",
 	.summary = "run a command of the system; alone: a shell",
 	.help = "The rest of the line goes to sh as it stands.  `!COMMAND` is the same.",
-	.examples = (const struct cmd_example[]){
-		{ "!ls -l | head -3", "", "" },
-		{ "shell true", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "!ls -l | head -3", "", "" },
+						  { "shell true", "", "" },
+						  { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_RAW | CMD_STREAMS,
 	.exec = shell_cmd_exec,
 };
@@ -118,9 +118,7 @@ const struct cmd_entry cmd_pwd = {
 	.usage = "",
 	.summary = "the working directory",
 	.help = "File names of all commands are relative to it.",
-	.examples = (const struct cmd_example[]){
-		{ "pwd", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "pwd", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = pwd_exec,
 };
@@ -143,9 +141,7 @@ const struct cmd_entry cmd_cd = {
 	.usage = "[DIR]",
 	.summary = "change the working directory",
 	.help = "Without DIR: to your home.  What has been staged stays where it is.",
-	.examples = (const struct cmd_example[]){
-		{ "cd /tmp", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "cd /tmp", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = cd_exec,
 };

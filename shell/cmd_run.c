@@ -53,10 +53,9 @@ const struct cmd_entry cmd_step = {
 	.summary = "run to the next change of phase, N times",
 	.help = "The first step begins the dump: prepare puts the parasite into the target. "
 		"`help phases` tells what the phases are.",
-	.examples = (const struct cmd_example[]){
-		{ "step", "to the next phase", "attach %P" },
-		{ "step 3", "three phases on", "attach %P" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "step", "to the next phase", "attach %P" },
+						  { "step 3", "three phases on", "attach %P" },
+						  { 0 } },
 	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = step_exec,
 };
@@ -76,10 +75,9 @@ const struct cmd_entry cmd_next = {
 	.help = "A unit is what can be looked at: one VMA looked up, one run of pages judged, "
 		"one pipe buffer drained, one pagemap entry written.  After a failure it "
 		"tries the same unit again.",
-	.examples = (const struct cmd_example[]){
-		{ "next", "one unit", "attach %P" },
-		{ "next 20", "twenty", "attach %P" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "next", "one unit", "attach %P" },
+						  { "next 20", "twenty", "attach %P" },
+						  { 0 } },
 	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = next_exec,
 };
@@ -101,9 +99,7 @@ const struct cmd_entry cmd_finish = {
 	.summary = "run to the end of the chunk",
 	.help = "A chunk is what fits into the 8 pipes at once: scanned, drained and "
 		"transferred.",
-	.examples = (const struct cmd_example[]){
-		{ "finish", "", "attach %P; step" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "finish", "", "attach %P; step" }, { 0 } },
 	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = finish_exec,
 };
@@ -128,12 +124,14 @@ const struct cmd_entry cmd_until = {
 	.usage = "WHERE",
 	.summary = "run to a place, or to the gate if it never comes",
 	.help = "WHERE is what `break` takes; `help breakpoints` lists it.",
-	.examples = (const struct cmd_example[]){
-		{ "until drain", "the first pipe buffer is about to be filled", "attach %P" },
-		{ "until drain if ppb == 0", "", "attach %P" },
-		{ "until verdict zero", "the first run of zero pages", "attach %P" },
-		{ "until $sp", "the page under the stack pointer", "attach %P" },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){
+			{ "until drain", "the first pipe buffer is about to be filled",
+			  "attach %P" },
+			{ "until drain if ppb == 0", "", "attach %P" },
+			{ "until verdict zero", "the first run of zero pages", "attach %P" },
+			{ "until $sp", "the page under the stack pointer", "attach %P" },
+			{ 0 } },
 	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = until_exec,
 };
@@ -155,9 +153,7 @@ const struct cmd_entry cmd_continue = {
 	.summary = "run to a breakpoint, or to the commit gate",
 	.help = "At the gate all is staged and nothing published; `commit DIR` passes it. ^C "
 		"stops before the next unit.",
-	.examples = (const struct cmd_example[]){
-		{ "continue", "", "attach %P" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "continue", "", "attach %P" }, { 0 } },
 	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = continue_exec,
 };

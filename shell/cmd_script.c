@@ -29,9 +29,7 @@ const struct cmd_entry cmd_source = {
 	.help = "One command a line; # begins a comment; the first error ends it.  Empty "
 		"lines repeat nothing.  $XDG_CONFIG_HOME/stepdump/rc is run at the start of "
 		"each session at a prompt.",
-	.examples = (const struct cmd_example[]){
-		{ "source walk.stepdump", "", NULL },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "source walk.stepdump", "", NULL }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_STREAMS,
 	.exec = source_exec,
 };
@@ -70,9 +68,7 @@ const struct cmd_entry cmd_history = {
 	.help = "Kept in $XDG_STATE_HOME/stepdump/history, readable by you alone, duplicates "
 		"dropped. A line that begins with a blank is not kept.  ^R searches it at the "
 		"prompt.",
-	.examples = (const struct cmd_example[]){
-		{ "history 10", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "history 10", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = history_exec,
 };
@@ -143,10 +139,9 @@ const struct cmd_entry cmd_alias = {
 	.help = "What follows the name when it is used is put behind the command.  Quote what "
 		"holds | or quotes.  NAME= removes.  Built-in names and their short forms "
 		"cannot be replaced.",
-	.examples = (const struct cmd_example[]){
-		{ "alias nn=next 10", "", "" },
-		{ "alias holes='show iovs | grep hole'", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "alias nn=next 10", "", "" },
+						  { "alias holes='show iovs | grep hole'", "", "" },
+						  { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = alias_exec,
 };
@@ -171,9 +166,7 @@ const struct cmd_entry cmd_echo = {
 	.usage = "[TEXT]...",
 	.summary = "print text, for scripts",
 	.help = "With a line end.",
-	.examples = (const struct cmd_example[]){
-		{ "echo half way", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "echo half way", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = echo_exec,
 };
@@ -195,9 +188,7 @@ const struct cmd_entry cmd_quit = {
 	.summary = "leave; the target is put back and let go",
 	.help = "As ^D.  Never asks; a dump that was not committed is dropped, and a line "
 		"says so.",
-	.examples = (const struct cmd_example[]){
-		{ "quit", "", "attach %P; step" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "quit", "", "attach %P; step" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = quit_exec,
 };

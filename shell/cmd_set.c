@@ -70,7 +70,8 @@ static struct err *set_exec(struct shell *sh, const struct args *a, struct out *
 	if (!d && !s)
 		return unknown(a->argv[0]);
 	if (a->argc == 1)
-		return d ? show_one(session_opts(sh->session), d, o) : show_one(&sh->settings, s, o);
+		return d ? show_one(session_opts(sh->session), d, o) :
+			   show_one(&sh->settings, s, o);
 	if (!strcmp(a->argv[1], "=")) /* gdb's spelling */
 		from = 2;
 	if (a->argc != from + 1)
@@ -78,8 +79,9 @@ static struct err *set_exec(struct shell *sh, const struct args *a, struct out *
 	if (!d)
 		return opt_parse(&sh->settings, s, a->argv[from]);
 	if (d->before_prepare && session_has_pipeline(sh->session))
-		return err_hint(err_new(ERR_STATE, "%s cannot change while a dump is under way", d->name),
-				"`restart` goes back to before prepare");
+		return err_hint(
+			err_new(ERR_STATE, "%s cannot change while a dump is under way", d->name),
+			"`restart` goes back to before prepare");
 	return opts_set(session_opts(sh->session), d, a->argv[from]);
 }
 
@@ -91,12 +93,13 @@ const struct cmd_entry cmd_set = {
 	.summary = "change a setting; alone: list all with their values",
 	.help = "Settings of the dump hold from the next prepare on; those of the shell at "
 		"once.",
-	.examples = (const struct cmd_example[]){
-		{ "set", "all of them", "" },
-		{ "set xfer null", "rehearse: the pages go nowhere", "" },
-		{ "set pmc pread", "read pagemap the old way", "" },
-		{ "set dir %D/dump", "where commit puts the images", "" },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){
+			{ "set", "all of them", "" },
+			{ "set xfer null", "rehearse: the pages go nowhere", "" },
+			{ "set pmc pread", "read pagemap the old way", "" },
+			{ "set dir %D/dump", "where commit puts the images", "" },
+			{ 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = set_exec,
 };

@@ -44,8 +44,8 @@ static struct err *unknown_pane(const char *name)
 			near = p->name;
 	}
 	fclose(f);
-	struct err *e = nr ? err_new(ERR_USAGE, "ambiguous name \"%s\": %s", name, list)
-			   : err_new(ERR_USAGE, "there is nothing called \"%s\" to show", name);
+	struct err *e = nr ? err_new(ERR_USAGE, "ambiguous name \"%s\": %s", name, list) :
+			     err_new(ERR_USAGE, "there is nothing called \"%s\" to show", name);
 	free(list);
 	if (near)
 		return err_hint(e, "did you mean \"%s\"?", near);
@@ -123,7 +123,9 @@ static struct err *render(struct shell *sh, const struct pane *p, const struct s
 static struct pane_opts pane_opts(const struct shell *sh)
 {
 	return (struct pane_opts){
-		.ascii = sh->settings.ascii, .relative = sh->relative, .index = -1,
+		.ascii = sh->settings.ascii,
+		.relative = sh->relative,
+		.index = -1,
 	};
 }
 
@@ -176,7 +178,8 @@ static char *show_repeat(const struct shell *sh, const struct args *a)
 		struct err *e = arg_uint(a->argv[1], "number", 1u << 30, &n);
 
 		if (!e)
-			return asprintf(&line, "show %s %" PRIu64, p->name, n + 1) < 0 ? NULL : line;
+			return asprintf(&line, "show %s %" PRIu64, p->name, n + 1) < 0 ? NULL :
+											 line;
 		err_free(e);
 	}
 	joined = args_join(a, 0);
@@ -197,15 +200,17 @@ const struct cmd_entry cmd_show = {
 		"pipe buffers by number.  -v shows everything of what is otherwise summed up.  "
 		"Enter goes on with the next number.  Works on a snapshot opened with `open` "
 		"as on the live target.",
-	.examples = (const struct cmd_example[]){
-		{ "show", "what can be shown", "" },
-		{ "show pipeline", "the whole dump at a glance", "attach %P; step 2" },
-		{ "show vmas", "the mappings", "attach %P" },
-		{ "show vmas $sp", "the stack, all that is known of it", "attach %P" },
-		{ "show ppb 0", "the first pipe buffer, planned and real", "attach %P; until xfer" },
-		{ "show iovs | wc -l", "", "attach %P; until drain" },
-		{ "show caps > %D/caps.txt", "what this kernel allows, into a file", "" },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){
+			{ "show", "what can be shown", "" },
+			{ "show pipeline", "the whole dump at a glance", "attach %P; step 2" },
+			{ "show vmas", "the mappings", "attach %P" },
+			{ "show vmas $sp", "the stack, all that is known of it", "attach %P" },
+			{ "show ppb 0", "the first pipe buffer, planned and real",
+			  "attach %P; until xfer" },
+			{ "show iovs | wc -l", "", "attach %P; until drain" },
+			{ "show caps > %D/caps.txt", "what this kernel allows, into a file", "" },
+			{ 0 } },
 	.repeat = show_repeat,
 	.exec = show_exec,
 };
@@ -232,7 +237,8 @@ static struct err *why_exec(struct shell *sh, const struct args *a, struct out *
 	for (unsigned i = 0; !e && i < a->argc; i++) {
 		e = arg_addr(sh, a->argv[i], &addrs[i]);
 		if (!e && sh->opened && !snapshot_has_why(sh->opened, addrs[i]))
-			e = err_hint(err_new(ERR_STATE, "the saved snapshot does not say why %" PRIx64,
+			e = err_hint(err_new(ERR_STATE,
+					     "the saved snapshot does not say why %" PRIx64,
 					     addrs[i]),
 				     "its verdict is in `show pages`");
 	}
@@ -255,10 +261,10 @@ const struct cmd_entry cmd_why = {
 	.help = "ADDR is hex, with or without 0x, or $ip or $sp of the first thread, with +N "
 		"or -N (hex). Works at any time after attach: what has not been scanned is "
 		"judged on the spot.",
-	.examples = (const struct cmd_example[]){
-		{ "why $sp", "the page under the stack pointer", "attach %P" },
-		{ "why $sp $ip", "several", "attach %P" },
-		{ "why 7f3a41c0c000", "", NULL },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "why $sp", "the page under the stack pointer",
+						    "attach %P" },
+						  { "why $sp $ip", "several", "attach %P" },
+						  { "why 7f3a41c0c000", "", NULL },
+						  { 0 } },
 	.exec = why_exec,
 };

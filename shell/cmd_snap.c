@@ -31,9 +31,9 @@ const struct cmd_entry cmd_snap = {
 	.summary = "save what is known of the session",
 	.help = "The file holds every structure and the verdicts of all pages, not the memory "
 		"itself. `open FILE` or `stepdump -S FILE` looks at it, on any machine.",
-	.examples = (const struct cmd_example[]){
-		{ "snap save %D/a.snap", "", "attach %P; step 2" },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){ { "snap save %D/a.snap", "", "attach %P; step 2" },
+					      { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = snap_exec,
 };
@@ -81,9 +81,9 @@ const struct cmd_entry cmd_open = {
 	.summary = "look at a saved snapshot, read-only",
 	.help = "`show` and `why` then tell about the file; what runs or changes something is "
 		"refused until `close`.  An attached target stays as it is meanwhile.",
-	.examples = (const struct cmd_example[]){
-		{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){
+			{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = open_exec,
 };
@@ -105,9 +105,9 @@ const struct cmd_entry cmd_close = {
 	.usage = "",
 	.summary = "go back from a saved snapshot to the live session",
 	.help = "See `open`.",
-	.examples = (const struct cmd_example[]){
-		{ "close", "", "attach %P; snap save %D/c.snap; open %D/c.snap" },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){
+			{ "close", "", "attach %P; snap save %D/c.snap; open %D/c.snap" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = close_exec,
 };

@@ -9,25 +9,20 @@
 #include "shell/cmds.h"
 
 const struct cmd_entry *const cmd_table[] = {
-	&cmd_attach, &cmd_run,    &cmd_detach, &cmd_kill,     &cmd_rescue,
-	&cmd_step,   &cmd_next,   &cmd_finish, &cmd_until,    &cmd_continue,
-	&cmd_break,  &cmd_tbreak, &cmd_delete,
-	&cmd_commit, &cmd_restart, &cmd_abort,
-	&cmd_show,   &cmd_why,    &cmd_x,      &cmd_snap,     &cmd_open,  &cmd_close,
-	&cmd_set,    &cmd_help,   &cmd_apropos, &cmd_source,  &cmd_history, &cmd_alias,
-	&cmd_echo,   &cmd_shell,  &cmd_pwd,    &cmd_cd,       &cmd_version, &cmd_quit,
-	NULL,
+	&cmd_attach,  &cmd_run,    &cmd_detach,  &cmd_kill,     &cmd_rescue, &cmd_step,
+	&cmd_next,    &cmd_finish, &cmd_until,   &cmd_continue, &cmd_break,  &cmd_tbreak,
+	&cmd_delete,  &cmd_commit, &cmd_restart, &cmd_abort,    &cmd_show,   &cmd_why,
+	&cmd_x,       &cmd_snap,   &cmd_open,    &cmd_close,    &cmd_set,    &cmd_help,
+	&cmd_apropos, &cmd_source, &cmd_history, &cmd_alias,    &cmd_echo,   &cmd_shell,
+	&cmd_pwd,     &cmd_cd,     &cmd_version, &cmd_quit,     NULL,
 };
 
 const char *cmd_group_name(enum cmd_group g)
 {
 	static const char *const names[NR_GROUPS] = {
-		[GROUP_TARGET] = "Target",
-		[GROUP_RUN] = "Running the pipeline",
-		[GROUP_BREAK] = "Breakpoints",
-		[GROUP_COMMIT] = "Commit or not",
-		[GROUP_LOOK] = "Looking",
-		[GROUP_SHELL] = "The shell",
+		[GROUP_TARGET] = "Target",     [GROUP_RUN] = "Running the pipeline",
+		[GROUP_BREAK] = "Breakpoints", [GROUP_COMMIT] = "Commit or not",
+		[GROUP_LOOK] = "Looking",      [GROUP_SHELL] = "The shell",
 	};
 
 	return names[g];
@@ -35,8 +30,9 @@ const char *cmd_group_name(enum cmd_group g)
 
 struct err *cmd_usage(const struct cmd_entry *c)
 {
-	return err_hint(err_new(ERR_USAGE, "usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage),
-			"`help %s` tells more", c->name);
+	return err_hint(
+		err_new(ERR_USAGE, "usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage),
+		"`help %s` tells more", c->name);
 }
 
 char *args_join(const struct args *a, unsigned from)

@@ -59,9 +59,8 @@ const struct cmd_entry cmd_attach = {
 		"in with the first `step`.  `detach`, `quit`, the end of the input and "
 		"signals let it go on as if nothing had been.  Tab completes pids, own "
 		"processes first; a name works too.",
-	.examples = (const struct cmd_example[]){
-		{ "attach %P", "the process with that pid", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "attach %P", "the process with that pid", "" },
+						  { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE,
 	.exec = attach_exec,
 };
@@ -84,9 +83,9 @@ const struct cmd_entry cmd_run = {
 	.help = "The program gets a session of its own and /dev/null as standard input, is "
 		"looked up in PATH, and is attached as soon as it runs.  It stays alive when "
 		"stepdump ends.",
-	.examples = (const struct cmd_example[]){
-		{ "run sleep 1000", "a target to play with", NULL },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){ { "run sleep 1000", "a target to play with", NULL },
+					      { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_MUTATES,
 	.exec = run_exec,
 };
@@ -112,9 +111,7 @@ const struct cmd_entry cmd_detach = {
 	.help = "A dump that is under way is aborted, the parasite removed, registers, "
 		"protections and signals are as before; a target that ran runs on, a stopped "
 		"one stays stopped (`set leave-stopped on` stops it in any case).",
-	.examples = (const struct cmd_example[]){
-		{ "detach", "", "attach %P; step" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "detach", "", "attach %P; step" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
 	.exec = detach_exec,
 };
@@ -165,9 +162,7 @@ const struct cmd_entry cmd_rescue = {
 	.summary = "remove what a killed dumper left in a process",
 	.help = "Looks for the mapping of a parasite and for a journal of borrowed registers, "
 		"puts both right and says what it found.  The process must not be attached.",
-	.examples = (const struct cmd_example[]){
-		{ "rescue %P", "", "" },
-		{ 0 } },
+	.examples = (const struct cmd_example[]){ { "rescue %P", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_MUTATES,
 	.exec = rescue_exec,
 };

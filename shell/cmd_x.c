@@ -79,7 +79,8 @@ static void print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n, 
 	out_printf(o, "\n");
 }
 
-static struct err *dump(struct shell *sh, const struct x_state *x, struct out *o, uint64_t *next_ret)
+static struct err *dump(struct shell *sh, const struct x_state *x, struct out *o,
+			uint64_t *next_ret)
 {
 	struct snap_request req = shell_snap_request(SNAP_PEEK);
 	Stepdump__Snapshot *s;
@@ -149,11 +150,13 @@ const struct cmd_entry cmd_x = {
 		"x alone, goes on where it stopped.  With `pipe` and `image` the same address "
 		"is looked up in what was drained or staged, so the three can be compared.  "
 		"ADDR as for `why`.",
-	.examples = (const struct cmd_example[]){
-		{ "x $sp", "64 bytes at the stack pointer", "attach %P" },
-		{ "x/8g $sp", "8 words of 8 bytes", "attach %P" },
-		{ "x/16b $sp image", "the same bytes in the staged image", "attach %P; continue" },
-		{ 0 } },
+	.examples =
+		(const struct cmd_example[]){
+			{ "x $sp", "64 bytes at the stack pointer", "attach %P" },
+			{ "x/8g $sp", "8 words of 8 bytes", "attach %P" },
+			{ "x/16b $sp image", "the same bytes in the staged image",
+			  "attach %P; continue" },
+			{ 0 } },
 	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MOD,
 	.repeat = x_repeat,
 	.exec = x_exec,

@@ -350,7 +350,8 @@ void comp_pid(struct shell *sh, const struct cword *w, struct complist *l)
 
 /* ---- a whole line -------------------------------------------------------------- */
 
-static void complete_words(struct shell *sh, const char *line, struct line *words, struct complist *l)
+static void complete_words(struct shell *sh, const char *line, struct line *words,
+			   struct complist *l)
 {
 	struct cword w = { .text = words->argv[words->argc - 1] };
 	struct resolved r;

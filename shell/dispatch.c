@@ -48,16 +48,18 @@ static struct err *resolve(const struct cmd_entry *const *table, const struct al
 		r->word_len = line_command_len(r->text);
 		if (!r->word_len) {
 			r->cmd = NULL;
-			return *r->text == '|' || *r->text == '>'
-				       ? err_new(ERR_USAGE, "no command before %c", *r->text)
-				       : NULL;
+			return *r->text == '|' || *r->text == '>' ?
+				       err_new(ERR_USAGE, "no command before %c", *r->text) :
+				       NULL;
 		}
 		TRY(lookup_with_mod(table, aliases, r, &alias));
 		if (r->cmd)
 			return NULL;
 		if (hops == MAX_ALIAS_HOPS)
-			return err_new(ERR_USAGE, "alias \"%s\" goes round in a circle", alias->name);
-		if (asprintf(&text, "%s%s", line_skip_blanks(alias->text), r->text + r->word_len) < 0)
+			return err_new(ERR_USAGE, "alias \"%s\" goes round in a circle",
+				       alias->name);
+		if (asprintf(&text, "%s%s", line_skip_blanks(alias->text), r->text + r->word_len) <
+		    0)
 			return err_nomem();
 		free(r->text);
 		r->text = text;
@@ -107,12 +109,14 @@ static struct err *check_flags(struct shell *sh, const struct cmd_entry *c)
 	unsigned live = CMD_LIVE | CMD_NEEDS_TARGET | CMD_NEEDS_PIPELINE | CMD_MUTATES;
 
 	if (sh->opened && c->flags & live)
-		return err_hint(err_new(ERR_STATE, "%s: a saved snapshot is open, it can only be looked at",
+		return err_hint(err_new(ERR_STATE,
+					"%s: a saved snapshot is open, it can only be looked at",
 					c->name),
 				"`close` goes back to the live session");
 	if (sh->readonly && c->flags & CMD_MUTATES)
-		return err_hint(err_new(ERR_STATE, "%s: stepdump was started with --readonly", c->name),
-				"attach, show, why and x work");
+		return err_hint(
+			err_new(ERR_STATE, "%s: stepdump was started with --readonly", c->name),
+			"attach, show, why and x work");
 	if (c->flags & (CMD_NEEDS_TARGET | CMD_NEEDS_PIPELINE) && !session_has_target(sh->session))
 		return err_hint(err_new(ERR_STATE, "%s: no target is attached", c->name),
 				"`attach PID` or `run PROGRAM`");
@@ -139,7 +143,7 @@ static json_object *error_to_json(struct shell *sh, const struct err *e)
 	m.phase = (char *)e->phase;
 	m.hint = e->hint;
 	json_object *o = pb_to_json(&m.base);
-	if (sh->session && e->code != ERR_USAGE)
+	if (e->code != ERR_USAGE && session_has_target(sh->session))
 		session_state_clause(sh->session, state, sizeof(state));
 	if (o && *state)
 		json_object_object_add(o, "state", json_object_new_string(state));

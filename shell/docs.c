@@ -38,14 +38,16 @@ void docs_usage(FILE *f)
 	for (const struct argv_desc *d = argv_descs; d->name; d++) {
 		if (!d->what)
 			continue;
-		snprintf(name, sizeof(name), "%s%s %s", argv_dashes(d), d->name, d->arg ? d->arg : "");
+		snprintf(name, sizeof(name), "%s%s %s", argv_dashes(d), d->name,
+			 d->arg ? d->arg : "");
 		fprintf(f, "  %-16s %s\n", name, d->what);
 	}
 	fprintf(f, "\n");
 	for (size_t i = 0; i < NR_EXAMPLES; i++)
 		fprintf(f, "  %-50s # %s\n", examples[i].line, examples[i].what);
-	fprintf(f, "\nExit status: 0 fine, 1 a command failed, 2 usage, 3 target gone or refused, 4 not\n"
-		   "supported here, 5 the target could not be restored, 128+N after signal N.\n");
+	fprintf(f,
+		"\nExit status: 0 fine, 1 a command failed, 2 usage, 3 target gone or refused, 4 not\n"
+		"supported here, 5 the target could not be restored, 128+N after signal N.\n");
 }
 
 /* Text for roff: a backslash, a leading dot or quote, and each minus sign are special. */
@@ -143,16 +145,18 @@ void docs_man(FILE *f)
 		roff(f, *s);
 		fprintf(f, "\n");
 	}
-	fprintf(f, ".SH DESCRIPTION\n"
-		   "A debugger for checkpoints: it freezes a process and runs CRIU's memory dump over it one\n"
-		   "step at a time.  Between two steps every structure can be looked at.  Nothing is published\n"
-		   "and nothing in the process is changed for good before \\fBcommit\\fR; whatever way stepdump\n"
-		   "ends, the process goes on as before.\n");
+	fprintf(f,
+		".SH DESCRIPTION\n"
+		"A debugger for checkpoints: it freezes a process and runs CRIU's memory dump over it one\n"
+		"step at a time.  Between two steps every structure can be looked at.  Nothing is published\n"
+		"and nothing in the process is changed for good before \\fBcommit\\fR; whatever way stepdump\n"
+		"ends, the process goes on as before.\n");
 	man_options(f);
 	man_commands(f);
 	man_tables(f);
 	fprintf(f, ".SH ENVIRONMENT\n");
-	man_rows(f, "STEPDUMP_PAGER, PAGER", NULL, "shows what is longer than the screen; else less -FRX");
+	man_rows(f, "STEPDUMP_PAGER, PAGER", NULL,
+		 "shows what is longer than the screen; else less -FRX");
 	man_rows(f, "NO_COLOR", NULL, "if not empty: no colour");
 	man_rows(f, "COLUMNS", NULL, "width of output that goes into a file or a pipe");
 	fprintf(f, ".SH FILES\n");

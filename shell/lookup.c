@@ -124,6 +124,8 @@ static const char *near_miss(const struct cmd_entry *const *table, const char *w
 	for (; *table; table++) {
 		unsigned d = edit_distance(word, (*table)->name);
 
+		if (d >= strlen(word)) /* nothing of it would be left */
+			continue;
 		/* Equal distance: the alphabet decides, so that the order of the table does not. */
 		if (d < best || (name && d == best && strcmp((*table)->name, name) < 0)) {
 			best = d;
@@ -138,8 +140,8 @@ static struct err *unknown(const struct cmd_entry *const *table, const char *wor
 	struct err *e = err_new(ERR_USAGE, "unknown command \"%s\"", word);
 	const char *near = near_miss(table, word);
 
-	return near ? err_hint(e, "did you mean \"%s\"?", near)
-		    : err_hint(e, "`help` lists the commands");
+	return near ? err_hint(e, "did you mean \"%s\"?", near) :
+		      err_hint(e, "`help` lists the commands");
 }
 
 static int by_name(const void *a, const void *b)
@@ -148,7 +150,7 @@ static int by_name(const void *a, const void *b)
 }
 
 struct candidates {
-	const struct cmd_entry *cmd;     /* the last one found */
+	const struct cmd_entry *cmd; /* the last one found */
 	const struct user_alias *alias;
 	const char *names[256];
 	size_t nr;
@@ -177,8 +179,9 @@ static struct err *ambiguous(struct candidates *c, const char *word)
 	return e;
 }
 
-static struct err *lookup_word(const struct cmd_entry *const *table, const struct alias_list *aliases,
-			       const char *word, const struct cmd_entry **cmd_ret,
+static struct err *lookup_word(const struct cmd_entry *const *table,
+			       const struct alias_list *aliases, const char *word,
+			       const struct cmd_entry **cmd_ret,
 			       const struct user_alias **alias_ret)
 {
 	size_t len = strlen(word);

@@ -90,8 +90,8 @@ static bool run_script(struct shell *sh, const struct argv_options *o, int *stat
 	for (size_t i = 0; i < o->nr_script; i++) {
 		const struct script_item *item = &o->script[i];
 
-		if (!(item->file ? run_word(sh, "source", item->text, status)
-				 : run_line(sh, item->text, status)))
+		if (!(item->file ? run_word(sh, "source", item->text, status) :
+				   run_line(sh, item->text, status)))
 			return false;
 	}
 	return true;

@@ -86,7 +86,8 @@ static struct err *close_pipe(FILE *f, pid_t child, const char *command)
 			return NULL;
 	}
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE && WTERMSIG(status) != SIGINT)
-		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command, WTERMSIG(status));
+		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command,
+			       WTERMSIG(status));
 	/* 1 is how grep and diff say "no". */
 	if (WIFEXITED(status) && WEXITSTATUS(status) > 1)
 		return err_new(ERR_SYS, "\"%s\" ended with exit status %d", command,
@@ -128,7 +129,8 @@ struct err *out_open(const struct shell *sh, const struct line *line, bool strea
 	bool plain = o->dest == stdout;
 	o->tty = plain && isatty(STDOUT_FILENO);
 	o->width = width_for(o->tty);
-	if (plain ? settings_color(&sh->settings, STDOUT_FILENO) : sh->settings.color == COLOR_ALWAYS)
+	if (plain ? settings_color(&sh->settings, STDOUT_FILENO) :
+		    sh->settings.color == COLOR_ALWAYS)
 		o->theme = settings_theme(&sh->settings);
 	o->page = o->tty && sh->interactive && sh->settings.pager && !streams && !sh->depth;
 	if (sh->settings.json)
@@ -136,6 +138,13 @@ struct err *out_open(const struct shell *sh, const struct line *line, bool strea
 	/* The stream keeps the addresses of buf and len: `o` must stay where it is. */
 	o->f = o->json || o->page ? open_memstream(&o->buf, &o->len) : o->dest;
 	return o->f ? NULL : err_nomem();
+}
+
+/* `r` is what a stdio function returned. */
+static void note_failure(struct out *o, int r)
+{
+	if (r < 0 && !o->failed)
+		o->failed = errno;
 }
 
 /* Rows that `text` takes on a terminal; bytes stand for columns, near enough to decide. */
@@ -152,7 +161,7 @@ static size_t rows_of(const char *text, size_t len, unsigned cols)
 	return rows;
 }
 
-static struct err *show_paged(const struct out *o)
+static struct err *show_paged(struct out *o)
 {
 	const char *pager = getenv("STEPDUMP_PAGER");
 	unsigned rows, cols;
@@ -165,7 +174,8 @@ static struct err *show_paged(const struct out *o)
 		pager = PAGER_DEFAULT;
 	term_size(&rows, &cols);
 	if (rows_of(o->buf, o->len, cols) < rows || !strcmp(pager, "cat")) {
-		fwrite(o->buf, 1, o->len, stdout);
+		if (fwrite(o->buf, 1, o->len, stdout) < o->len)
+			note_failure(o, -1);
 		return NULL;
 	}
 	TRY(open_pipe(pager, &f, &child));
@@ -183,14 +193,11 @@ struct err *out_close(const struct shell *sh, struct out *o)
 		e = show_paged(o);
 	if (o->child) {
 		e = err_first(e, close_pipe(o->dest, o->child, o->what));
-	} else if (o->owned) {
-		bool bad = ferror(o->dest);
-
-		errno = EIO;
-		if (fclose(o->dest) || bad)
-			e = err_first(e, err_sys(errno, "cannot write \"%s\"", o->what));
-	} else if (fflush(o->dest) && errno != EPIPE) {
-		e = err_first(e, err_sys(errno, "cannot write the output"));
+	} else {
+		note_failure(o, o->owned ? fclose(o->dest) : fflush(o->dest));
+		if (o->failed && o->failed != EPIPE)
+			e = err_first(e, err_sys(o->failed, "cannot write %s",
+						 o->what ? o->what : "the output"));
 	}
 	clearerr(stdout); /* a reader that left must not fail the next command as well */
 	json_object_put(o->json);
@@ -226,8 +233,9 @@ void out_json_done(struct out *o, const char *command, json_object *error)
 		json_object_object_add(line, name, json_object_get(value));
 	if (o->len && !json_object_object_length(o->json))
 		json_object_object_add(line, "text", text_lines(o->buf));
-	fprintf(o->dest, "%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN |
-								JSON_C_TO_STRING_NOSLASHESCAPE));
+	const char *text = json_object_to_json_string_ext(
+		line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	note_failure(o, fprintf(o->dest, "%s\n", text));
 	json_object_put(line);
 }
 
@@ -236,7 +244,7 @@ void out_printf(struct out *o, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vfprintf(o->f, fmt, ap);
+	note_failure(o, vfprintf(o->f, fmt, ap));
 	va_end(ap);
 }
 
@@ -249,15 +257,15 @@ void out_prose(struct out *o, const char *text)
 
 		n = blanks + strcspn(text + blanks, " ");
 		if (col && col + n >= width) {
-			fputc('\n', o->f);
+			out_printf(o, "\n");
 			text += blanks;
 			n -= blanks;
 			col = 0;
 		}
-		fwrite(text, 1, n, o->f);
+		out_printf(o, "%.*s", (int)n, text);
 		col += n;
 	}
-	fputc('\n', o->f);
+	out_printf(o, "\n");
 }
 
 void out_grid(struct out *o, const struct grid *g)
@@ -265,7 +273,7 @@ void out_grid(struct out *o, const struct grid *g)
 	char *text = o->theme && !o->json ? grid_to_ansi(g, o->theme) : grid_to_text(g);
 
 	if (text)
-		fputs(text, o->f);
+		note_failure(o, fputs(text, o->f));
 	free(text);
 }
 

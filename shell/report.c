@@ -37,7 +37,7 @@ void report_error(struct shell *sh, struct err *e)
 	if (e->hint)
 		fprintf(stderr, "  hint: %s\n", e->hint);
 	/* A slip of the fingers does not raise the question how the target is. */
-	if (sh->session && e->code != ERR_USAGE)
+	if (e->code != ERR_USAGE && sh->session && session_has_target(sh->session))
 		session_state_clause(sh->session, state, sizeof(state));
 	if (*state)
 		fprintf(stderr, "  %s\n", state);
@@ -66,6 +66,7 @@ void report_gone(struct shell *sh)
 	if (sh->gone_told || !session_target_gone(sh->session))
 		return;
 	sh->gone_told = true;
-	notice(sh, "target %d has died; what is known of it can still be looked at, `detach` lets go",
+	notice(sh,
+	       "target %d has died; what is known of it can still be looked at, `detach` lets go",
 	       (int)session_pid(sh->session));
 }

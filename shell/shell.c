@@ -13,7 +13,12 @@ struct err *shell_init(struct shell *sh)
 {
 	*sh = (struct shell){ 0 };
 	settings_init(&sh->settings);
-	return session_create(&sh->session);
+	/* The keeper begins with these blocked: a ^C before it is deaf to them would end it. */
+	sigset_t before;
+	signals_block(&before);
+	struct err *e = session_create(&sh->session);
+	signals_unblock(&before);
+	return e;
 }
 
 struct err *shell_deinit(struct shell *sh)
@@ -22,7 +27,8 @@ struct err *shell_deinit(struct shell *sh)
 
 	if (sh->session && session_has_pipeline(sh->session) && !session_past_gate(sh->session)) {
 		session_position(sh->session, where, sizeof(where));
-		notice(sh, "the dump of %d stood at %s and was not committed: nothing is kept of it",
+		notice(sh,
+		       "the dump of %d stood at %s and was not committed: nothing is kept of it",
 		       (int)session_pid(sh->session), where);
 	}
 	struct err *e = session_destroy(sh->session);

@@ -32,7 +32,8 @@ struct shell {
 	struct settings settings;
 	struct alias_list aliases;
 
-	Stepdump__Snapshot *opened; /* browsed by `open FILE`; NULL: the live session is looked at */
+	Stepdump__Snapshot
+		*opened; /* browsed by `open FILE`; NULL: the live session is looked at */
 	char *opened_path;
 
 	bool interactive; /* a person at a prompt: pager, colour, repeat, history */
@@ -41,10 +42,10 @@ struct shell {
 	bool readonly; /* refuse CMD_MUTATES */
 	bool relative; /* addresses relative to the first VMA, no pids, no times: for tests */
 	bool quit;
-	FILE *dest;         /* where `source` sends the output of its lines; NULL: stdout */
-	bool gone_told;     /* the death of this target has been reported */
-	unsigned depth;     /* nested `source` and aliases */
-	char *repeat_line;  /* what Enter runs; NULL: nothing */
+	FILE *dest; /* where `source` sends the output of its lines; NULL: stdout */
+	bool gone_told; /* the death of this target has been reported */
+	unsigned depth; /* nested `source` and aliases */
+	char *repeat_line; /* what Enter runs; NULL: nothing */
 	struct x_state x;
 };
 

@@ -18,7 +18,8 @@ void stop_print(const Stepdump__Stop *stop, struct out *o)
 		out_printf(o, "breakpoint %u: %s\n", stop->breakpoint,
 			   next && next->text ? next->text : "");
 	else if (!strcmp(stop->reason, "gate"))
-		out_printf(o, "at the gate: all staged, nothing published; `commit DIR` passes it\n");
+		out_printf(o,
+			   "at the gate: all staged, nothing published; `commit DIR` passes it\n");
 }
 
 struct err *where_from_args(struct shell *sh, const struct args *a, char **ret)

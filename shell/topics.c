@@ -109,7 +109,7 @@ static const char scripts[] =
 	"  show events >> log.txt\n";
 
 const struct help_topic help_topics[] = {
-	{ "phases", "what happens in which order, and what it does to the target", phases },
+	{ "phases", "what happens in which order, and what that does", phases },
 	{ "verdicts", "what can become of a page", verdicts },
 	{ "breakpoints", "where the pipeline can be stopped", breakpoints },
 	{ "errors", "how to read an error, and exit statuses", errors },

@@ -1,0 +1,37 @@
+Help, man page and completion come from the same tables.
+
+  $ stepdump -batch -ex 'help tbreak'
+  tbreak WHERE  -  same, once
+  short: tb
+  
+  The breakpoint is gone when it has been hit.
+  
+  Examples
+    tbreak xfer
+  $ stepdump -batch -ex 'apropos 2017' -ex 'apropos zyzzy'
+  help history         where older texts on CRIU's dump are wrong
+  error: nothing mentions "zyzzy"
+  [1]
+  $ for c in $(stepdump --examples | cut -f1 | sort -u); do stepdump -batch -ex "help $c" > /dev/null || echo $c; done
+  $ for t in phases verdicts breakpoints errors scripts history; do stepdump -batch -ex "help $t" | wc -L | awk '$1 > 92 || $1 < 40'; done
+  $ stepdump --man | man -l - > man.txt 2> man.err; grep -c '^ *attach PID' man.txt; cat man.err
+  1
+  $ stepdump -batch -ex help | awk 'length > 80'
+  $ stepdump --complete 'st'
+  step
+  $ stepdump --complete 'show pp'
+  ppb
+  $ stepdump --complete 'set pmc '
+  auto
+  scan
+  pread
+  $ stepdump --complete 'break verdict z'
+  zero
+  $ stepdump --complete 'b drain if p'
+  ppb
+  $ stepdump --complete 'help ph'
+  phases
+  $ stepdump --complete 'co'
+  continue
+  commit
+  $ stepdump --complete 'echo x | gr'

@@ -1,0 +1,55 @@
+A whole session on a sleeping process, and what is refused on the way.
+
+  $ stepdump -batch -p $T -ex 'show cursor | grep -c .' -ex 'detach' | sed 's/: .*//'
+  attached %T sleep
+  30
+  detached from %T
+  $ stepdump -batch -p $T -ex 'restart'
+  attached %T sleep: 1 thread frozen, .* resident; dirty tracking: .* (re)
+  error: restart: no dump is under way
+    hint: `step` begins one
+    target %T is frozen, otherwise as we found it
+  [1]
+  $ stepdump -batch -p $T -ex 'attach 1' 2>&1 | sed 's/:.*//' | tail -n +2 | head -1
+  error
+  $ stepdump -batch --readonly -p $T -ex 'step' 2>&1 | tail -n +2 | head -2
+  error: step: stepdump was started with --readonly
+    hint: attach, show, why and x work
+  $ stepdump -batch -p $T -ex 'step' -ex 'set xfer null' 2>&1 | tail -n +3 | head -2
+  error: xfer cannot change while a dump is under way
+    hint: `restart` goes back to before prepare
+  $ stepdump -batch -p $T -ex 'commit out' > /dev/null && ls out | sed "s/$T/PID/" | grep -v files
+  core-PID.img
+  ids-PID.img
+  inventory.img
+  mm-PID.img
+  pagemap-PID.img
+  pages-1.img
+  pstree.img
+  stats-dump
+  $ stepdump -batch -p $T -ex 'commit out' 2>&1 > /dev/null | head -1
+  error: commit out: publish at %D/out: ENOTEMPTY (Directory not empty)
+  $ stepdump -batch -p $T -ex 'set xfer null' -ex 'commit out2' > /dev/null 2>&1; echo $?; ls -d out2 2>&1
+  1
+  ls: cannot access 'out2': No such file or directory
+  [2]
+  $ stepdump -batch -p $T -ex 'set dir out3' -ex 'continue > /dev/null' -ex 'commit > /dev/null' -ex 'quit' | wc -l; ls -d out3
+  1
+  out3
+  $ stepdump -batch -p $T -ex 'step' | wc -l; ls -A | grep stepdump-
+  the dump of %T stood at pmc-fill and was not committed: nothing is kept of it
+  2
+  [1]
+  $ stepdump -batch -p $T -ex 'break verdict dump' -ex 'continue' -ex 'next' | grep -c '^breakpoint 1'
+  the dump of %T stood at pmc-fill and was not committed: nothing is kept of it
+  2
+  $ stepdump -batch -p $T -ex 'x/0b 0'
+  attached %T sleep: 1 thread frozen, .* resident; dirty tracking: .* (re)
+  error: the count of x is from 1 to 1048576
+  [2]
+  $ stepdump -batch -p $T -ex 'x/2q 0' 2>&1 | tail -n +2 | head -2
+  error: x/2q: "q" is no unit
+    hint: b, h, w and g are 1, 2, 4 and 8 bytes
+  $ stepdump -batch -p $T -ex 'why nonsense' 2>&1 | tail -n +2
+  error: "nonsense" is not an address
+    hint: hex digits, $ip or $sp, each with +N or -N

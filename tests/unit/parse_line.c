@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The command line: words, quotes, pipes and files; what is wrong is said, never guessed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+
+#include "shell/parse.h"
+
+/* Words joined by "|", then ">file", ">>file" or "|command"; or the error's text behind "!". */
+static char *show(const char *text)
+{
+	static char buf[512];
+	struct line l;
+	struct err *e = line_parse(text, &l);
+
+	if (e) {
+		snprintf(buf, sizeof(buf), "!%s", e->msg);
+		assert_int_equal(e->code, ERR_USAGE);
+		err_free(e);
+		return buf;
+	}
+	buf[0] = '\0';
+	for (unsigned i = 0; i < l.argc; i++) {
+		strcat(buf, "<");
+		strcat(buf, l.argv[i]);
+		strcat(buf, ">");
+	}
+	if (l.argc)
+		assert_null(l.argv[l.argc]);
+	if (l.pipe)
+		strcat(strcat(buf, " pipe "), l.pipe);
+	if (l.file)
+		strcat(strcat(buf, l.append ? " append " : " file "), l.file);
+	line_deinit(&l);
+	assert_int_equal(l.argc, 0);
+	return buf;
+}
+
+static void words_and_quotes(void **state)
+{
+	assert_string_equal(show(""), "");
+	assert_string_equal(show("   \t "), "");
+	assert_string_equal(show(" show  ppb\t5 "), "<show><ppb><5>");
+	assert_string_equal(show("echo 'a  b'"), "<echo><a  b>");
+	assert_string_equal(show("echo \"a 'b' \\\" \\\\ \\n\""), "<echo><a 'b' \" \\ \\n>");
+	assert_string_equal(show("echo 'a\\'b"), "<echo><a\\b>");
+	assert_string_equal(show("echo a\\ b \\| \\>"), "<echo><a b><|><>>");
+	assert_string_equal(show("echo ''"), "<echo><>");
+	assert_string_equal(show("echo pre'mid'\"post\""), "<echo><premidpost>");
+	assert_string_equal(show("echo a\\"), "<echo><a\\>");
+}
+
+static void comments(void **state)
+{
+	assert_string_equal(show("# all of it"), "");
+	assert_string_equal(show("next 2 # two"), "<next><2>");
+	assert_string_equal(show("echo a#b '#'"), "<echo><a#b><#>");
+}
+
+static void pipes_and_files(void **state)
+{
+	assert_string_equal(show("show iovs | grep 'a|b' > c # d"),
+			    "<show><iovs> pipe grep 'a|b' > c # d");
+	assert_string_equal(show("show iovs|wc"), "<show><iovs> pipe wc");
+	assert_string_equal(show("show vmas > f"), "<show><vmas> file f");
+	assert_string_equal(show("show vmas>f"), "<show><vmas> file f");
+	assert_string_equal(show("show vmas >> 'my file' # c"), "<show><vmas> append my file");
+	assert_string_equal(show("echo 'a > b' \"| c\""), "<echo><a > b><| c>");
+}
+
+static void what_is_wrong(void **state)
+{
+	assert_string_equal(show("echo 'a"), "!quote ' is not closed");
+	assert_string_equal(show("echo \"a\\\""), "!quote \" is not closed");
+	assert_string_equal(show("show iovs |  "), "!no command after |");
+	assert_string_equal(show("show iovs >"), "!no file name after >");
+	assert_string_equal(show("show iovs > >"), "!no file name after >");
+	assert_string_equal(show("show iovs > ''"), "!no file name after >");
+	assert_string_equal(show("show iovs > a b"), "!text after the file name of >");
+	assert_string_equal(show("show iovs > a | b"), "!text after the file name of >");
+}
+
+static void command_word(void **state)
+{
+	assert_int_equal(line_command_len("show x"), 4);
+	assert_int_equal(line_command_len("x/4w $sp"), 4);
+	assert_int_equal(line_command_len("!ls"), 1);
+	assert_int_equal(line_command_len("vmas|grep"), 4);
+	assert_int_equal(line_command_len("# no"), 0);
+	assert_int_equal(line_command_len(""), 0);
+}
+
+static void quoted_words_come_back(void **state)
+{
+	static const char *const words[] = { "plain", "", "it's", "a b|c>d#e\\", "\"", "''" };
+	enum { NR = sizeof(words) / sizeof(words[0]) };
+	char *text = strdup("run");
+	struct line l;
+
+	for (int i = 0; i < NR; i++)
+		assert_null(line_add_quoted(&text, words[i]));
+	assert_null(line_parse(text, &l));
+	assert_int_equal(l.argc, NR + 1);
+	for (int i = 0; i < NR; i++)
+		assert_string_equal(l.argv[i + 1], words[i]);
+	line_deinit(&l);
+	free(text);
+}
+
+static void word_under_the_cursor(void **state)
+{
+	struct line l;
+	bool tail;
+
+	assert_null(line_split_partial("show pp", 7, &l, &tail));
+	assert_int_equal(l.argc, 2);
+	assert_string_equal(l.argv[1], "pp");
+	assert_false(tail);
+	line_deinit(&l);
+	assert_null(line_split_partial("show pp", 5, &l, &tail));
+	assert_int_equal(l.argc, 2);
+	assert_string_equal(l.argv[1], "");
+	line_deinit(&l);
+	assert_null(line_split_partial("", 0, &l, &tail));
+	assert_int_equal(l.argc, 1);
+	assert_string_equal(l.argv[0], "");
+	line_deinit(&l);
+	assert_null(line_split_partial("show 'a b", 9, &l, &tail));
+	assert_string_equal(l.argv[1], "a b");
+	line_deinit(&l);
+	assert_null(line_split_partial("show x | gre", 12, &l, &tail));
+	assert_true(tail);
+	line_deinit(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_and_quotes),      cmocka_unit_test(comments),
+		cmocka_unit_test(pipes_and_files),       cmocka_unit_test(what_is_wrong),
+		cmocka_unit_test(command_word),          cmocka_unit_test(quoted_words_come_back),
+		cmocka_unit_test(word_under_the_cursor),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
