@@ -10,18 +10,23 @@
  * for storage (swap) or for somebody's userfaultfd handler take long. */
 #define REPLY_TIMEOUT_MS 60000
 
+static struct err *send_msg(int sock, const struct msghdr *h, const char *what)
+{
+	while (sendmsg(sock, h, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return errno == EPIPE || errno == ECONNRESET
+				       ? err_new(ERR_TARGET, "send %s to the parasite: it is gone", what)
+				       : err_sys(errno, "send %s to the parasite", what);
+	return NULL;
+}
+
 static struct err *rpc_send(int sock, const struct parasite_msg *m, const void *data, size_t len,
 			    const char *what)
 {
 	struct iovec iov[2] = { { (void *)m, sizeof(*m) }, { (void *)data, len } };
 	struct msghdr h = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
 
-	while (sendmsg(sock, &h, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return errno == EPIPE || errno == ECONNRESET
-				       ? err_new(ERR_TARGET, "send %s to the parasite: it is gone", what)
-				       : err_sys(errno, "send %s to the parasite", what);
-	return NULL;
+	return send_msg(sock, &h, what);
 }
 
 static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, const char *what)
@@ -40,15 +45,17 @@ static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, c
 				"a page that waits for storage or for a userfaultfd handler blocks it; "
 				"`abort`, then look with `show vmas`");
 	do
-		n = recv(sock, r, sizeof(*r), 0);
+		n = recv(sock, r, sizeof(*r), MSG_TRUNC); /* the length that was sent */
 	while (n < 0 && errno == EINTR);
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return err_new(ERR_TARGET, "the parasite ended during %s", what);
 	if (n < 0)
 		return err_sys(errno, "read the parasite's answer to %s", what);
-	if (n != sizeof(*r) || r->cmd != cmd)
-		return err_new(ERR_CHECK, "the parasite answered %s with command %u, %zd bytes", what,
-			       r->cmd, n);
+	if (n != sizeof(*r))
+		return err_new(ERR_CHECK, "the parasite answered %s with %zd bytes", what, n);
+	if (r->cmd != cmd || r->err > 0)
+		return err_new(ERR_CHECK, "the parasite answered %s with command %u, error %d", what,
+			       r->cmd, r->err);
 	return NULL;
 }
 
@@ -114,10 +121,7 @@ struct err *pc_dump_send(int sock, const struct iovec *iov, unsigned nr, int pip
 	cm->cmsg_type = SCM_RIGHTS;
 	cm->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cm), &pipe_fd, sizeof(int));
-	while (sendmsg(sock, &h, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return err_sys(errno, "send the pipe to the parasite");
-	return NULL;
+	return send_msg(sock, &h, "the pipe");
 }
 
 struct err *pc_dump_wait(int sock, uint64_t *bytes_ret, unsigned *at_ret, int *errno_ret)
