@@ -60,7 +60,7 @@ struct map_ctx {
 	struct run_index index;
 	uint64_t per_cell;
 	uint32_t verdicts; /* shown so far */
-	bool mixed, composition, cut, engine;
+	bool lazy, mixed, composition, cut, engine;
 };
 
 /* Pages of [start, end) into a strip; false if no run says anything about them. */
@@ -79,6 +79,7 @@ static bool fill_from_runs(struct map_ctx *m, struct strip *st, uint64_t start, 
 			   (char32_t)verdict_glyph(r->verdict, r->lazy));
 		if ((unsigned)r->verdict <= STEPDUMP__VERDICT__SHARED)
 			m->verdicts |= 1u << r->verdict;
+		m->lazy |= r->lazy && r->verdict == STEPDUMP__VERDICT__DUMP;
 		any = true;
 	}
 	for (unsigned i = 0; i < st->width; i++)
@@ -189,9 +190,11 @@ static uint64_t longest_that_counts(const Stepdump__Snapshot *s)
 
 static void map_legend(struct paint *p, const struct map_ctx *m)
 {
-	struct legend more[4];
+	struct legend more[5];
 	unsigned nr = 0;
 
+	if (m->lazy)
+		more[nr++] = (struct legend){ TONE_LAZY, U'L', "to pipe, lazy restore allowed" };
 	if (m->mixed)
 		more[nr++] = (struct legend){ TONE_MIXED, U'%', "mixed cell" };
 	if (m->engine)
@@ -361,8 +364,6 @@ void pane_pages(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 {
 	struct paint p = paint_begin(s, o, g);
 	struct map_ctx m = { .index = index_runs(s) };
-	const struct legend more[] = { { TONE_MIXED, U'%', "mixed cell" },
-				       { TONE_ENGINE, U'>', "engine is here" } };
 	uint64_t end = 0, pages = 0;
 
 	paint_title(&p, "pages");
@@ -380,11 +381,14 @@ void pane_pages(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 
 	paint_line(&p, TONE_NORMAL, "%s-%s   %lu pages %s in %zu runs", txt_addr(&p, start).s,
 		   txt_addr(&p, end).s, pages, txt_pages(pages).s, m.index.nr);
-	paint_page_strips(&p, &m, start, end);
-	paint_verdict_legend(&p, m.verdicts, more + !m.mixed, m.mixed + m.engine);
-	if (m.per_cell > 1)
-		paint_line(&p, TONE_DIM, "1 cell = %lu pages", m.per_cell);
-	paint_blank(&p);
+	/* A whole address space is mostly nothing: on one axis, nothing else would show. */
+	if (pages >= span_pages(start, end) / 2) {
+		paint_page_strips(&p, &m, start, end);
+		map_legend(&p, &m);
+		if (m.per_cell > 1)
+			paint_line(&p, TONE_DIM, "1 cell = %lu pages", m.per_cell);
+		paint_blank(&p);
+	}
 	paint_runs(&p, &m.index);
 	free(m.index.runs);
 }

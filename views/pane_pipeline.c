@@ -141,7 +141,7 @@ static void paint_skipped(struct paint *p, const Stepdump__Counters *c)
 		{ STEPDUMP__VERDICT__ABSENT, "absent" }, { STEPDUMP__VERDICT__GUARD, "guard" },
 		{ STEPDUMP__VERDICT__NEVER, "never" },	{ STEPDUMP__VERDICT__SHARED, "shared" },
 	};
-	unsigned col = grid_puts(p->g, p->row, 2, TONE_DIM, "skipped:") + 1;
+	unsigned col = grid_puts(p->g, p->row, 2, TONE_DIM, "skipped:") + 1, first = col;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		uint64_t n = count_of(c->verdicts, c->n_verdicts, kinds[i].v);
@@ -150,6 +150,8 @@ static void paint_skipped(struct paint *p, const Stepdump__Counters *c)
 			col = grid_printf(p->g, p->row, col, verdict_tone(kinds[i].v, false),
 					  "%s %lu", kinds[i].name, n) + 2;
 	}
+	if (col == first)
+		grid_puts(p->g, p->row, col, TONE_DIM, "nothing");
 	p->row++;
 }
 

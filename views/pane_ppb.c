@@ -191,7 +191,9 @@ static void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp)
 							     : "-");
 			table_cell(t, tone, "%s", state.s);
 			table_cell(t, TONE_NORMAL, "%s",
-				   b->has_drain_us ? txt_took(p, b->drain_us).s : "-");
+				   b->has_drain_us && b->state != STEPDUMP__PPB_STATE__PLANNED
+					   ? txt_took(p, b->drain_us).s
+					   : "-");
 			table_cell(t, TONE_NORMAL, "%lu", before);
 		}
 		before += b->pages_in;

@@ -51,7 +51,7 @@ static void paint_phase_table(struct paint *p, bool full)
 		{ "one unit", .drop = 1, .min = 18, .prose = true },
 		{ "effect on target", .drop = full ? 2 : 6, .min = 14, .prose = true },
 		{ "undo", .drop = 3 },
-		{ "mirrors in CRIU", .drop = full ? 2 : 7, .min = 22, .prose = true },
+		{ "mirrors in CRIU", .drop = full ? 2 : 7, .min = 23, .prose = true },
 	};
 	const Stepdump__Cursor *c = p->s->cursor;
 	struct table *t = TABLE_NEW(columns);
