@@ -145,7 +145,8 @@ unsigned grid_puts(struct grid *g, unsigned row, unsigned col, enum tone tone, c
 	return col;
 }
 
-unsigned grid_printf(struct grid *g, unsigned row, unsigned col, enum tone tone, const char *fmt, ...)
+unsigned grid_printf(struct grid *g, unsigned row, unsigned col, enum tone tone, const char *fmt,
+		     ...)
 {
 	va_list ap;
 	char *text;

@@ -39,7 +39,8 @@ void grid_deinit(struct grid *g);
 /* Writes UTF-8 text at (row, col), clipped at the right edge (never wraps, never outside);
  * control and invalid bytes become '?'.  Returns the column after the last one written. */
 unsigned grid_puts(struct grid *g, unsigned row, unsigned col, enum tone tone, const char *text);
-unsigned grid_printf(struct grid *g, unsigned row, unsigned col, enum tone tone, const char *fmt, ...)
+unsigned grid_printf(struct grid *g, unsigned row, unsigned col, enum tone tone, const char *fmt,
+		     ...)
 	__attribute__((format(printf, 5, 6)));
 void grid_putc(struct grid *g, unsigned row, unsigned col, enum tone tone, char32_t ch);
 /* Columns that grid_puts() would take for `text` if nothing clipped it. */

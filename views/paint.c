@@ -153,7 +153,8 @@ void paint_legend(struct paint *p, const struct legend *items, unsigned nr)
 	paint_verdict_legend(p, 0, items, nr);
 }
 
-void paint_verdict_legend(struct paint *p, uint32_t verdicts, const struct legend *more, unsigned nr)
+void paint_verdict_legend(struct paint *p, uint32_t verdicts, const struct legend *more,
+			  unsigned nr)
 {
 	static const struct {
 		Stepdump__Verdict v;

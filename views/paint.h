@@ -43,7 +43,8 @@ struct legend {
 
 /* Flows over as many rows as it needs.  `verdicts`: a bit for each Stepdump__Verdict shown. */
 void paint_legend(struct paint *p, const struct legend *items, unsigned nr);
-void paint_verdict_legend(struct paint *p, uint32_t verdicts, const struct legend *more, unsigned nr);
+void paint_verdict_legend(struct paint *p, uint32_t verdicts, const struct legend *more,
+			  unsigned nr);
 
 /* The character of a bar: a block where the terminal has it. */
 char32_t glyph_full(const struct paint *p);  /* fact */

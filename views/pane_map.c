@@ -129,7 +129,8 @@ static void draw_composition(struct paint *p, struct map_ctx *m, const Stepdump_
 	m->composition = true;
 }
 
-static void draw_vma_strip(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
+static void draw_vma_strip(struct paint *p, unsigned col, unsigned width, const void *item,
+			   void *ctx)
 {
 	const Stepdump__Vma *v = item;
 	struct map_ctx *m = ctx;

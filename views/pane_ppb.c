@@ -75,7 +75,8 @@ struct pipe_scale {
 	uint64_t pages;
 };
 
-static void draw_pipe_cell(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
+static void draw_pipe_cell(struct paint *p, unsigned col, unsigned width, const void *item,
+			   void *ctx)
 {
 	const struct pipe_scale *scale = ctx;
 	unsigned inner = width - 2;
@@ -201,7 +202,8 @@ static void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp)
 	table_end(t, p, "none yet: the first pipe is made when the first page is selected");
 }
 
-static void draw_pages_bar(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
+static void draw_pages_bar(struct paint *p, unsigned col, unsigned width, const void *item,
+			   void *ctx)
 {
 	if (item)
 		paint_bar(p, col, width, TONE_DUMP, *(const uint32_t *)item, *(uint64_t *)ctx,
@@ -334,7 +336,8 @@ void pane_iovs(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gr
 		paint_shown_of(&p, "iovs", shown, pp->has_nr_iovs, pp->nr_iovs);
 }
 
-static void draw_hole_bar(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
+static void draw_hole_bar(struct paint *p, unsigned col, unsigned width, const void *item,
+			  void *ctx)
 {
 	const Stepdump__Hole *hole = item;
 

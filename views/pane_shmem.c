@@ -78,7 +78,8 @@ static void fill_states(struct strip *st, Stepdump__PstateRun *const *runs, size
 }
 
 /* The state of one page, and how far from there it stays the same. */
-static uint32_t state_at(Stepdump__PstateRun *const *runs, size_t nr, uint64_t page, uint64_t *until)
+static uint32_t state_at(Stepdump__PstateRun *const *runs, size_t nr, uint64_t page,
+			 uint64_t *until)
 {
 	for (size_t i = 0; i < nr; i++) {
 		uint64_t end = add_sat(runs[i]->page, runs[i]->nr_pages);

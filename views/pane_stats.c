@@ -6,7 +6,8 @@
 
 #include "views/pane_impl.h"
 
-static void time_row(struct paint *p, struct table *t, const char *name, const char *whose, bool has,
+static void time_row(struct paint *p, struct table *t, const char *name, const char *whose,
+		     bool has,
 		     uint64_t us, const char *what)
 {
 	table_row(t, NULL, false);

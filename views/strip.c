@@ -14,7 +14,8 @@ uint64_t strip_scale(uint64_t nr_pages, unsigned width)
 	return per_cell;
 }
 
-void strip_init(struct strip *s, uint64_t first, uint64_t nr_pages, uint64_t per_cell, unsigned width)
+void strip_init(struct strip *s, uint64_t first, uint64_t nr_pages, uint64_t per_cell,
+		unsigned width)
 {
 	uint64_t cells = nr_pages / per_cell + (nr_pages % per_cell != 0);
 

@@ -24,11 +24,13 @@ struct strip {
 /* Smallest power of two that brings nr_pages into `width` cells. */
 uint64_t strip_scale(uint64_t nr_pages, unsigned width);
 /* Empty strip over pages [first, first + nr_pages) of at most `width` cells. */
-void strip_init(struct strip *s, uint64_t first, uint64_t nr_pages, uint64_t per_cell, unsigned width);
+void strip_init(struct strip *s, uint64_t first, uint64_t nr_pages, uint64_t per_cell,
+		unsigned width);
 /* Marks a run of pages, clipped to the strip; cells with two different marks become '%'. */
 void strip_fill(struct strip *s, uint64_t first, uint64_t nr_pages, enum tone tone, char32_t ch);
 /* Cells of which nothing is known show `rest`. */
-void strip_draw(struct paint *p, const struct strip *s, unsigned col, enum tone tone, char32_t rest);
+void strip_draw(struct paint *p, const struct strip *s, unsigned col, enum tone tone,
+		char32_t rest);
 /* Two rows: page numbers in hex (from `origin`) and ticks. */
 void strip_axis(struct paint *p, const struct strip *s, unsigned col, uint64_t origin);
 
