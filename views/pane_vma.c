@@ -96,8 +96,7 @@ void pane_tasks(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 	}
 	table_end(t, &p, "none: no target is attached");
 	if (s->n_tasks)
-		paint_line(&p, TONE_DIM, "> the pipeline is here; `show` and `why` speak of the selected "
-					 "one");
+		paint_line(&p, TONE_DIM, "> the pipeline is here; `show` speaks of the selected one");
 }
 
 void pane_threads(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
