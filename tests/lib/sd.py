@@ -5,6 +5,7 @@ A test file ends with `sd.main()`: its functions `test_NAME` are the cases, `FIL
 """
 import json
 import os
+import random
 import re
 import select
 import signal
@@ -55,18 +56,48 @@ def need_root():
         skip('needs root')
 
 
+def pin():
+    """This process runs on one CPU from now on."""
+    os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
+
+
+class Lines:
+    """Reads lines from a pipe, with a limit of patience."""
+
+    def __init__(self, f):
+        self.fd, self.buffer = f.fileno(), b''
+
+    def read(self, patience=PATIENCE):
+        """One line as text, without its end; None at the end of file."""
+        deadline = time.monotonic() + patience
+        while b'\n' not in self.buffer:
+            left = deadline - time.monotonic()
+            check(left > 0 and select.select([self.fd], [], [], left)[0],
+                  f'no line within {patience:.0f} s (so far {self.buffer!r})')
+            data = os.read(self.fd, 65536)
+            if not data:
+                return None
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b'\n', 1)
+        return line.decode()
+
+
 # ---- targets ---------------------------------------------------------------
 
 class Target:
     """A process that prints READY PID when it is set up.  Killed when the test ends."""
 
-    def __init__(self, *argv, stdin=subprocess.DEVNULL, **kwargs):
+    def __init__(self, *argv, stdin=subprocess.DEVNULL, pinned=False, **kwargs):
+        """pinned: to one CPU.  The kernel writes the number of the CPU into each thread's rseq
+        area when that thread comes back from the kernel, which a parasite makes the leader do."""
         program = argv[0] if '/' in argv[0] else os.path.join(TARGETS, argv[0])
+        if pinned:
+            kwargs['preexec_fn'] = pin
         self.proc = subprocess.Popen([program, *map(str, argv[1:])], stdin=stdin,
-                                     stdout=subprocess.PIPE, **kwargs)
+                                     stdout=subprocess.PIPE, bufsize=0, **kwargs)
         _children.append(self.proc)
-        self.lines = []
-        self.pid = None
+        self.output = Lines(self.proc.stdout)
+        self.lines, self.pid = [], None
         while self.pid is None:
             line = self.read_line()
             if line is None:
@@ -80,8 +111,7 @@ class Target:
 
     def read_line(self, patience=PATIENCE):
         """None at the end of file."""
-        line = read_line(self.proc.stdout, patience)
-        return line.decode().rstrip('\n') if line else None
+        return self.output.read(patience)
 
     def kill(self):
         self.proc.kill()
@@ -134,20 +164,6 @@ class Demo(Target):
 
 # ---- stepdump --------------------------------------------------------------
 
-def read_line(f, patience=PATIENCE):
-    """One line of an unbuffered pipe, as bytes; b'' at its end."""
-    line, deadline = b'', time.monotonic() + patience
-    while not line.endswith(b'\n'):
-        left = deadline - time.monotonic()
-        check(left > 0 and select.select([f], [], [], left)[0],
-              f'no line within {patience:.0f} s (so far {line!r})')
-        byte = os.read(f.fileno(), 1)
-        if not byte:
-            break
-        line += byte
-    return line
-
-
 class Result:
     def __init__(self, proc):
         self.rc, self.out, self.err = proc.returncode, proc.stdout, proc.stderr
@@ -180,13 +196,14 @@ class Session:
     def __init__(self, *args, prefix=(), **kwargs):
         self.proc = subprocess.Popen([*prefix, STEPDUMP, '--json', *map(str, args)],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, **kwargs)
+        self.output = Lines(self.proc.stdout)
         _children.append(self.proc)
 
     def send(self, line):
         self.proc.stdin.write(line.encode() + b'\n')
 
     def receive(self, patience=PATIENCE * 4):
-        line = read_line(self.proc.stdout, patience)
+        line = self.output.read(patience)
         check(line, f'stepdump ended with {self.proc.poll()}')
         return json.loads(line)
 
@@ -232,12 +249,32 @@ def status_field(pid, field):
 def check_free(pid, staging=None):
     """Nobody holds the target, and nothing of ours is left in it or on disk."""
     def let_go():
-        return all(re.search(r'^TracerPid:\s*0$', proc_text(pid, f'task/{tid}/status'), re.M)
-                   for tid in os.listdir(f'/proc/{pid}/task'))
+        for tid in os.listdir(f'/proc/{pid}/task'):
+            try:
+                if not re.search(r'^TracerPid:\s*0$', proc_text(pid, f'task/{tid}/status'), re.M):
+                    return False
+            except (FileNotFoundError, ProcessLookupError):
+                continue   # that thread has ended
+        return True
     wait_until(let_go, f'the tracer of {pid} to go')
     check('CRIUMFD' not in proc_text(pid, 'maps'), 'the parasite is still mapped')
     if staging is not None:
         wait_until(lambda: not os.listdir(staging), f'{staging} to be empty', 5)
+
+
+def wait_state(pid, letter):
+    """A detached task that was stopped runs for the blink of an eye before it stops again."""
+    wait_until(lambda: status_field(pid, 'State')[0] == letter, f'{pid} to be in state {letter}')
+
+
+def settled_state(pid):
+    """state() of a process whose threads all sleep or are stopped, once they do."""
+    def settled():
+        one = state(pid)
+        states = [proc_text(pid, f'task/{t}/status').split('State:\t')[1][0]
+                  for t in os.listdir(f'/proc/{pid}/task')]
+        return one if set(states) <= set('ST') and one == state(pid) else None
+    return wait_until(settled, f'all threads of {pid} to sleep')
 
 
 def state(pid):
@@ -247,11 +284,12 @@ def state(pid):
     base = f'/proc/{pid}/task'
     for tid in sorted(os.listdir(base), key=int):
         for line in proc_text(pid, f'task/{tid}/status').splitlines():
-            if re.match(r'(Name|Umask|Tgid|Pid|TracerPid|Uid|Gid|FDSize|Sig\w+|Shd\w+|Cap\w+|NoNew\w+|'
+            if re.match(r'(Name|Umask|Tgid|Pid|TracerPid|Uid|Gid|FDSize|Sig(Pnd|Blk|Ign|Cgt)|Shd\w+|Cap\w+|NoNew\w+|'
                         r'Seccomp\w*|Threads|VmLck|VmPin|VmData|VmStk|VmExe|VmLib):', line):
                 s[tid, line.split(':')[0]] = line
         try:
-            s[tid, 'syscall'] = proc_text(pid, f'task/{tid}/syscall')
+            # Stack and instruction pointer.  The call itself may now be restart_syscall().
+            s[tid, 'pointers'] = proc_text(pid, f'task/{tid}/syscall').split()[-2:]
         except OSError:
             pass
     s['fds'] = {fd: os.readlink(f'/proc/{pid}/fd/{fd}') for fd in os.listdir(f'/proc/{pid}/fd')}

@@ -290,7 +290,8 @@ static void parse(int argc, char **argv, bool *list)
 		case HELP: fputs(usage, stdout); exit(0);
 		default: fputs(usage, stderr); exit(2);
 		}
-	if (optind < argc || !opt.threads || opt.threads > 16)
+	/* Nothing ticks in a quiet target. */
+	if (optind < argc || !opt.threads || opt.threads > 16 || (opt.quiet && opt.run_for))
 		die("bad arguments; see --help");
 }
 
@@ -301,23 +302,34 @@ static void print_list(void)
 		       kinds[i].have ? "" : ": ", kinds[i].why);
 }
 
+static volatile sig_atomic_t asked_to_end, asked_to_check;
+
+static void on_end(int sig)
+{
+	asked_to_end = 1;
+}
+
+static void on_check(int sig)
+{
+	asked_to_check = 1;
+}
+
+/* sigsuspend() goes on by itself after a stop, where sigwait() would return and leave traces
+ * of that on the stack.  The timer's ticks end it too. */
 static int live(void)
 {
-	sigset_t wait;
 	uint64_t end = opt.run_for ? now_us() + opt.run_for * 1000000ull : UINT64_MAX;
+	sigset_t mask;
 
-	sigemptyset(&wait);
-	sigaddset(&wait, SIGTERM);
-	sigaddset(&wait, SIGINT);
-	sigaddset(&wait, SIGUSR1);
-	while (now_us() < end) {
-		struct timespec ts = { .tv_sec = 1 };
-		int sig = opt.run_for ? sigtimedwait(&wait, NULL, &ts) : sigwaitinfo(&wait, NULL);
-
-		if (sig == SIGTERM || sig == SIGINT)
-			break;
-		if (sig == SIGUSR1 && opt.quiet)
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	sigdelset(&mask, SIGTERM);
+	sigdelset(&mask, SIGINT);
+	sigdelset(&mask, SIGUSR1);
+	while (!asked_to_end && now_us() < end) {
+		sigsuspend(&mask);
+		if (asked_to_check && opt.quiet)
 			verify_round();
+		asked_to_check = 0;
 	}
 	cleanup();
 	if (opt.run_for)
@@ -325,6 +337,13 @@ static int live(void)
 		       "\n", rounds, pages_verified(), writes, nr_damage);
 	fflush(stdout);
 	_exit(opt.run_for && nr_damage);
+}
+
+static void handle(int sig, void (*fn)(int))
+{
+	struct sigaction sa = { .sa_handler = fn, .sa_flags = SA_RESTART };
+
+	sigaction(sig, &sa, NULL);
 }
 
 int main(int argc, char **argv)
@@ -359,6 +378,9 @@ int main(int argc, char **argv)
 	sigaddset(&block, SIGUSR2);
 	sigaddset(&block, SIGRTMIN + 3);
 	pthread_sigmask(SIG_BLOCK, &block, NULL);
+	handle(SIGTERM, on_end);
+	handle(SIGINT, on_end);
+	handle(SIGUSR1, on_check);
 
 	kinds_setup();
 	stack_region("stack", raw);
