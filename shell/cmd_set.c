@@ -14,8 +14,7 @@ static struct err *list_one(const void *base, const struct opt_desc *descs, json
 
 		if (!value)
 			return err_nomem();
-		out_printf(o, "%-14s %-8s %-18s %s\n", d->name, *value ? value : "-", d->values,
-			   d->summary);
+		out_printf(o, "%-14s %-10s %s\n", d->name, *value ? value : "-", d->summary);
 		json_object_object_add(all, d->name, json_object_new_string(value));
 		free(value);
 	}
@@ -47,7 +46,7 @@ static struct err *show_one(const void *base, const struct opt_desc *d, struct o
 
 	if (!value)
 		return err_nomem();
-	out_printf(o, "%s = %s\n", d->name, *value ? value : "(empty)");
+	out_printf(o, "%s = %s  (%s: %s)\n", d->name, *value ? value : "-", d->values, d->summary);
 	out_member(o, d->name, json_object_new_string(value));
 	free(value);
 	return NULL;

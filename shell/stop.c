@@ -6,6 +6,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shell/format.h"
+
+/* "breakpoint 1: drain: DUMPPAGES for ppb 5 ... (chunk 2)" */
+static void print_breakpoint(const Stepdump__Stop *stop, struct out *o)
+{
+	const Stepdump__Cursor *c = stop->cursor;
+
+	out_printf(o, "breakpoint %u", stop->breakpoint);
+	if (c)
+		out_printf(o, ": %s", phase_name(c->phase));
+	if (c && c->next && c->next->text)
+		out_printf(o, ": %s", c->next->text);
+	if (c && c->chunk)
+		out_printf(o, " (chunk %u)", c->chunk);
+	out_printf(o, "\n");
+}
+
+/* "committed dump/: 12288 pages 48.0M, 1792 holes, 0.21 s" */
+static void print_committed(const Stepdump__Stop *stop, struct out *o)
+{
+	const Stepdump__Counters *c = stop->counters;
+	char size[24];
+
+	out_printf(o, "committed %s", stop->committed);
+	if (c) {
+		uint64_t pages = c->pages_written + c->shpages_written;
+
+		format_bytes(pages * 4096, size, sizeof(size));
+		out_printf(o, ": %" PRIu64 " pages %s, %" PRIu64 " holes, %.2f s", pages, size,
+			   c->pages_skipped_parent + c->shpages_skipped_parent,
+			   (double)c->total_us / 1e6);
+	}
+	out_printf(o, "\n");
+}
+
 void stop_print(const Stepdump__Stop *stop, struct out *o)
 {
 	if (!stop)
@@ -13,10 +48,10 @@ void stop_print(const Stepdump__Stop *stop, struct out *o)
 	out_message(o, &stop->base);
 	for (size_t i = 0; i < stop->n_lines; i++)
 		out_printf(o, "%s\n", stop->lines[i]);
-	const Stepdump__Unit *next = stop->cursor ? stop->cursor->next : NULL;
 	if (stop->has_breakpoint)
-		out_printf(o, "breakpoint %u: %s\n", stop->breakpoint,
-			   next && next->text ? next->text : "");
+		print_breakpoint(stop, o);
+	else if (stop->committed)
+		print_committed(stop, o);
 	else if (!strcmp(stop->reason, "gate"))
 		out_printf(o,
 			   "at the gate: all staged, nothing published; `commit DIR` passes it\n");

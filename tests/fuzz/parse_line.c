@@ -4,7 +4,7 @@
  * What parses and is quoted again must parse to the same words.
  *
  * With libFuzzer: clang -fsanitize=fuzzer,address -DLIBFUZZER.  As a plain program:
- * parse_line ROUNDS SEED  runs that many lines made from pieces of real ones.
+ * parse_line -n ROUNDS -s SEED  runs that many lines made from pieces of real ones.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -91,13 +91,13 @@ int main(int argc, char **argv)
 	const uint32_t nr = sizeof(pieces) / sizeof(pieces[0]);
 	unsigned parsed = 0;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: parse_line ROUNDS SEED\n");
+	if (argc != 5 || strcmp(argv[1], "-n") || strcmp(argv[3], "-s")) {
+		fprintf(stderr, "usage: parse_line -n ROUNDS -s SEED\n");
 		return 2;
 	}
-	unsigned rounds = (unsigned)strtoul(argv[1], NULL, 0);
-	rng = strtoull(argv[2], NULL, 0);
-	printf("seed %s\n", argv[2]);
+	unsigned rounds = (unsigned)strtoul(argv[2], NULL, 0);
+	rng = strtoull(argv[4], NULL, 0);
+	printf("seed %s\n", argv[4]);
 	for (unsigned i = 0; i < rounds; i++) {
 		char text[256] = "";
 
