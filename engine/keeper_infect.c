@@ -106,8 +106,10 @@ int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *
 	if (e) {
 		infecting.err = err_first(infecting.err, e);
 	} else if (ret < 0 && ret > -4096) {
-		infecting.failed_nr = nr;
-		infecting.failed_errno = (int)-ret;
+		if (!infecting.failed_errno) { /* what follows is a consequence */
+			infecting.failed_nr = nr;
+			infecting.failed_errno = (int)-ret;
+		}
 	} else if (nr == SYS_mmap) {
 		h->own.map_start = (uint64_t)ret;
 		h->own.map_end = (uint64_t)ret + round_up(args[1], 4096ul);
@@ -316,6 +318,18 @@ static bool run_compel_infect(struct held *h, size_t args_size)
 	return ok;
 }
 
+/* The last lines of compel here, and of compel's code in the target. */
+static const char *logged(struct held *h)
+{
+	size_t have = strlen(infecting.log);
+	ssize_t n = pread(h->log, infecting.log + have, sizeof(infecting.log) - 1 - have, 0);
+
+	infecting.log[have + (n > 0 ? (size_t)n : 0)] = 0;
+	for (char *nl = infecting.log; (nl = strchr(nl, '\n'));)
+		*nl = nl[1] ? ' ' : 0;
+	return infecting.log;
+}
+
 static struct err *explain_infect(struct held *h)
 {
 	struct err *e = infecting.err;
@@ -331,12 +345,12 @@ static struct err *explain_infect(struct held *h)
 					"a security module may forbid executing a memfd: see dmesg"), h->pid);
 	if (infecting.timed_out)
 		return err_pid(err_hint(err_new(ERR_SYS, "cannot inject into %d: no sign of life from "
-						"the parasite within %d s", h->pid, INFECT_TIMEOUT_SEC),
+						"the parasite within %d s; %s", h->pid,
+						INFECT_TIMEOUT_SEC, logged(h)),
 					"is the machine overloaded, or its cgroup being frozen?"), h->pid);
 	int err = infecting.failed_errno;
 	if (!err)
-		return err_pid(err_new(ERR_SYS, "cannot inject into %d: %s", h->pid, infecting.log),
-			       h->pid);
+		return err_pid(err_new(ERR_SYS, "cannot inject into %d: %s", h->pid, logged(h)), h->pid);
 	e = err_pid(err_sys(err, "cannot inject into %d: system call %ld refused there", h->pid,
 			    infecting.failed_nr), h->pid);
 	e->code = ERR_TARGET;
@@ -366,7 +380,7 @@ static struct err *open_channel(struct held *h, int *sock_ret)
 	if (!ok) {
 		close(sv[1]);
 		return err_pid(err_new(ERR_SYS, "cannot open a channel to the parasite of %d: %s",
-				       h->pid, infecting.log), h->pid);
+				       h->pid, logged(h)), h->pid);
 	}
 	*sock_ret = sv[1];
 	return NULL;
@@ -479,16 +493,16 @@ static struct err *end_daemon(struct held *h)
 	struct user_regs_struct regs;
 
 	if (compel_rpc_call(PARASITE_CMD_DONE, h->ctl))
-		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, logged(h));
 	TRY(wait_rpc(h));
 	if (compel_rpc_sync(PARASITE_CMD_SERVE, h->ctl))
-		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, logged(h));
 	TRY(wait_rpc(h));
 	if (compel_rpc_sync(PARASITE_CMD_DONE, h->ctl))
-		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, logged(h));
 	TRY(held_stop_leader(h, CALL_TIMEOUT_NS));
 	if (compel_rpc_call(CMD_FINI, h->ctl))
-		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infecting.log);
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, logged(h));
 	for (int stops = 0; stops < FINI_MAX_STOPS; stops++) {
 		TRY(borrow_to_syscall(h));
 		if (pt_get_regs(h->pid, &regs))

@@ -66,6 +66,18 @@ static bool cgroup_says(const char *mount, const char *path, const char *file, c
 	return kproc_read(name, buf, sizeof(buf)) > 0 && strstr(buf, word);
 }
 
+/* cgroup.events tells when all are frozen; before that, the wish is in cgroup.freeze of the group
+ * or of one above it. */
+static bool cgroup2_frozen(const char *mount, char *where)
+{
+	if (cgroup_says(mount, where, "cgroup.events", "frozen 1"))
+		return true;
+	for (char *slash; (slash = strrchr(where, '/')) && slash[1]; *slash = 0)
+		if (cgroup_says(mount, where, "cgroup.freeze", "1"))
+			return true;
+	return false;
+}
+
 bool preflight_frozen(pid_t pid)
 {
 	char path[64], buf[8192], mount[PATH_MAX], *save = NULL;
@@ -81,7 +93,7 @@ bool preflight_frozen(pid_t pid)
 			continue;
 		*where++ = 0;
 		if (!*controllers && cgroup_mount(NULL, mount, sizeof(mount)))
-			frozen |= cgroup_says(mount, where, "cgroup.events", "frozen 1");
+			frozen |= cgroup2_frozen(mount, where);
 		else if (strstr(controllers, "freezer") &&
 			 cgroup_mount("freezer", mount, sizeof(mount)))
 			/* THAWED has neither FROZEN nor FREEZING in it */

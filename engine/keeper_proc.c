@@ -66,7 +66,6 @@ bool kproc_status(pid_t pid, pid_t tid, struct kproc_status *ret)
 	ret->sig_blocked = strtoull(field(buf, "SigBlk"), NULL, 16);
 	ret->seccomp = atoi(field(buf, "Seccomp"));
 	ret->vm_size = strtoull(field(buf, "VmSize"), NULL, 10) << 10;
-	ret->vm_locked = strtoull(field(buf, "VmLck"), NULL, 10) << 10;
 	const char *name = field(buf, "Name");
 	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)strcspn(name, "\n"), name);
 	return ret->state != 0;

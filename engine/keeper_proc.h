@@ -14,7 +14,7 @@ struct kproc_status {
 	uid_t uid;         /* real */
 	uint64_t sig_pending, shared_pending, sig_blocked;
 	int seccomp;       /* 0: none */
-	uint64_t vm_size, vm_locked; /* bytes */
+	uint64_t vm_size;  /* bytes */
 	char comm[16];
 };
 
