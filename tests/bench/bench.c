@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* `make bench`: see tests/bench/bench/bench.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/bench/bench/bench.h"
+
+#define TMPFS 0x01021994
+#define EXT4 0xef53
+#define TRIES 4u
+
+static const char usage[] =
+	"usage: bench [options]\n"
+	"  --rounds N     samples of each kind (default 7)\n"
+	"  --quick        256 MiB instead of 1 GiB, 3 rounds\n"
+	"  --size MIB     size of the dense target; the others follow\n"
+	"  --tmpfs DIR    where images go in memory (default /dev/shm)\n"
+	"  --disk DIR     where images go on disk (default .)\n"
+	"  --only LOAD    dense, sparse or vmas\n"
+	"  --seed N       order of the samples (default: the time)\n"
+	"  --json         all samples as JSON; the verdict goes to stderr\n";
+
+struct options {
+	unsigned rounds;
+	uint64_t mib;
+	const char *only;
+	bool json;
+	unsigned seed;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	interrupted = 1;
+}
+
+static noreturn void die(struct err *e)
+{
+	char *text = err_text(e);
+
+	fprintf(stderr, "bench: %s\n", text ? text : "out of memory");
+	if (e->hint)
+		fprintf(stderr, "bench: hint: %s\n", e->hint);
+	exit(1);
+}
+
+/* ---- one sample, in a process of its own: bench --sample METHOD PID BYTES DIR ---------------- */
+
+static struct err *measure(enum method m, pid_t pid, uint64_t bytes, const char *dir, struct sample *s)
+{
+	switch (m) {
+	case BARE:
+	case BARE_IOV:
+		return sample_bare(pid, dir, m == BARE_IOV, s);
+	case STEPDUMP:
+		return sample_stepdump(pid, dir, s);
+	case WRITE:
+		return sample_write(bytes, dir, s);
+	case MEMCPY:
+		return sample_memcpy(bytes, s);
+	default:
+		return err_new(ERR_USAGE, "no such method");
+	}
+}
+
+static int sample_main(char **argv)
+{
+	struct sample s = { 0 };
+	struct err *e = measure((enum method)atoi(argv[0]), atoi(argv[1]), strtoull(argv[2], NULL, 10),
+				argv[3], &s);
+
+	if (e)
+		die(e);
+	return write(STDOUT_FILENO, &s, sizeof(s)) != sizeof(s);
+}
+
+static struct err *exec_sample(enum method m, const struct load *l, const char *dir, struct sample *s)
+{
+	char method[12], pid[12], bytes[24];
+	int p[2], status;
+
+	snprintf(method, sizeof(method), "%u", m);
+	snprintf(pid, sizeof(pid), "%d", l->pid);
+	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)(l->nr_pages * PAGE));
+	if (pipe2(p, O_CLOEXEC))
+		return err_sys(errno, "make a pipe");
+
+	pid_t child = fork();
+
+	if (child < 0)
+		return err_sys(errno, "fork");
+	if (!child) {
+		dup2(p[1], STDOUT_FILENO);
+		execl("/proc/self/exe", "bench", "--sample", method, pid, bytes, dir, (char *)NULL);
+		_exit(127);
+	}
+	close(p[1]);
+	ssize_t n = read(p[0], s, sizeof(*s));
+	close(p[0]);
+	if (waitpid(child, &status, 0) != child || status || n != sizeof(*s))
+		return err_new(ERR_CHECK, "the sample failed (status 0x%x)", status);
+	return NULL;
+}
+
+/* ---- all samples ------------------------------------------------------------------------------- */
+
+struct job {
+	unsigned load, out;
+	enum method method;
+};
+
+/* A small part of the delay is of our own making: dumper and target wake each other. */
+static bool is_disturbed(const struct sample *s)
+{
+	return s->delay * 100 > s->main * 15;
+}
+
+static bool touches_target(enum method m)
+{
+	return m != WRITE && m != MEMCPY;
+}
+
+/* What the file system still has to do for the last sample shall not be paid by the next. */
+static void settle(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		syncfs(fd);
+		close(fd);
+	}
+}
+
+static struct err *try_job(struct results *r, const struct job *j, bool verify, struct sample *s)
+{
+	struct load *l = &r->load[j->load];
+	char dir[4000], img[4096];
+
+	snprintf(dir, sizeof(dir), "%s/stepdump-bench.%d", r->out[j->out].path, getpid());
+	snprintf(img, sizeof(img), "%s/img", dir);
+	if (mkdir(dir, 0700) || mkdir(img, 0700))
+		return err_sys(errno, "create %s", img);
+	touch_free_memory(l->nr_pages * PAGE * 5 / 4);
+
+	if (touches_target(j->method))
+		load_watch(l);
+	struct err *e = exec_sample(j->method, l, dir, s);
+
+	if (touches_target(j->method))
+		s->frozen = load_unwatch(l);
+	if (!e && verify && touches_target(j->method))
+		e = verify_images(l, dir);
+	remove_tree(dir);
+	settle(r->out[j->out].path);
+	return err_wrap(e, "%s, %s to %s", method_names[j->method], l->name, r->out[j->out].name);
+}
+
+/* Keeps the least disturbed of a few tries. */
+static struct err *do_job(struct results *r, const struct job *j, bool verify)
+{
+	struct series *series = &r->series[j->load][j->out][j->method];
+	struct sample best, s;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		TRY(try_job(r, j, verify && !i, &s));
+		if (!i || s.delay * best.main < best.delay * s.main)
+			best = s;
+		if (!is_disturbed(&best))
+			break;
+	}
+	r->disturbed += is_disturbed(&best);
+	series->s[series->nr++] = best;
+	return NULL;
+}
+
+static size_t list_jobs(const struct results *r, struct job *jobs)
+{
+	size_t n = 0;
+
+	for (unsigned l = 0; l < NR_LOADS; l++)
+		for (unsigned out = 0; out < NR_OUTS; out++)
+			for (unsigned m = 0; m < NR_METHODS; m++)
+				if (r->load[l].pid && (m != MEMCPY || !out))
+					jobs[n++] = (struct job){ l, out, m };
+	return n;
+}
+
+static void shuffle(struct job *jobs, size_t n)
+{
+	for (size_t i = n; i > 1; i--) {
+		size_t k = (size_t)random() % i;
+		struct job t = jobs[k];
+
+		jobs[k] = jobs[i - 1];
+		jobs[i - 1] = t;
+	}
+}
+
+static struct err *do_rounds(const struct options *o, struct results *r)
+{
+	struct job jobs[NR_LOADS * NR_OUTS * NR_METHODS];
+	size_t n = list_jobs(r, jobs);
+
+	srandom(o->seed);
+	for (unsigned round = 0; round < o->rounds; round++) {
+		shuffle(jobs, n);
+		for (size_t i = 0; i < n; i++) {
+			if (interrupted)
+				return err_new(ERR_INTERRUPTED, "interrupted");
+			fprintf(stderr, "\rround %u of %u, sample %zu of %zu ", round + 1, o->rounds, i + 1, n);
+			TRY(do_job(r, &jobs[i], round == 0));
+		}
+	}
+	fprintf(stderr, "\r%40s\r", "");
+	return NULL;
+}
+
+static struct err *check_output(struct output *out, bool want_tmpfs)
+{
+	struct statfs st;
+
+	if (statfs(out->path, &st))
+		return err_sys(errno, "look at %s", out->path);
+	if ((st.f_type == TMPFS) != want_tmpfs)
+		return err_hint(err_new(ERR_USAGE, "%s is %sa tmpfs", out->path, want_tmpfs ? "not " : ""),
+				"name another directory with --%s DIR", out->name);
+	if (st.f_type == TMPFS || st.f_type == EXT4)
+		snprintf(out->fs, sizeof(out->fs), "%s", st.f_type == TMPFS ? "tmpfs" : "ext4");
+	else
+		snprintf(out->fs, sizeof(out->fs), "0x%lx", (unsigned long)st.f_type);
+	return NULL;
+}
+
+static struct err *bench(const struct options *o, struct results *r)
+{
+	struct err *e = NULL;
+
+	for (unsigned i = 0; i < NR_OUTS; i++)
+		TRY(check_output(&r->out[i], i == 0));
+	for (unsigned i = 0; !e && i < NR_LOADS; i++)
+		if (!o->only || !strcmp(o->only, load_names[i]))
+			e = load_start(&r->load[i], i, o->mib);
+	if (!e)
+		e = do_rounds(o, r);
+	for (unsigned i = 0; i < NR_LOADS; i++)
+		load_stop(&r->load[i]);
+	return e;
+}
+
+/* ---- options -------------------------------------------------------------------------------------- */
+
+static bool parse(int argc, char **argv, struct options *o, struct results *r)
+{
+	static const struct option longopts[] = {
+		{ "rounds", 1, NULL, 'r' }, { "quick", 0, NULL, 'q' }, { "size", 1, NULL, 's' },
+		{ "tmpfs", 1, NULL, 't' }, { "disk", 1, NULL, 'd' }, { "only", 1, NULL, 'o' },
+		{ "seed", 1, NULL, 'S' }, { "json", 0, NULL, 'j' }, { 0 },
+	};
+
+	for (int c; (c = getopt_long(argc, argv, "", longopts, NULL)) != -1;)
+		switch (c) {
+		case 'r':
+			o->rounds = (unsigned)atoi(optarg);
+			break;
+		case 'q':
+			o->mib = 256;
+			o->rounds = 3;
+			break;
+		case 's':
+			o->mib = strtoull(optarg, NULL, 10);
+			break;
+		case 't':
+			r->out[0].path = optarg;
+			break;
+		case 'd':
+			r->out[1].path = optarg;
+			break;
+		case 'o':
+			o->only = optarg;
+			break;
+		case 'S':
+			o->seed = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		default:
+			return false;
+		}
+	return optind == argc && o->rounds && o->rounds <= MAX_ROUNDS && o->mib;
+}
+
+int main(int argc, char **argv)
+{
+	static struct results r = {
+		.out = { { .name = "tmpfs", .path = "/dev/shm" }, { .name = "disk", .path = "." } },
+	};
+	struct options o = { .rounds = 7, .mib = 1024, .seed = (unsigned)bench_us() };
+
+	if (argc == 6 && !strcmp(argv[1], "--sample"))
+		return sample_main(argv + 2);
+	if (!parse(argc, argv, &o, &r)) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	r.rounds = o.rounds;
+	/* The sample ends first, or dies of the same ^C; then its files are removed. */
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	fprintf(stderr, "seed %u\n", o.seed);
+	struct err *e = bench(&o, &r);
+
+	if (e)
+		die(e);
+	if (o.json)
+		report_json(&r);
+	else
+		report_table(&r);
+	return !report_checks(&r, o.json);
+}
