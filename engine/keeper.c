@@ -82,9 +82,12 @@ static struct err *keeper_lost(struct keeper *k, pid_t pid)
 	k->dead = true;
 	if (!pid)
 		return err_new(ERR_CHECK, "the keeper process %d is gone", k->pid);
-	return err_pid(err_hint(err_new(ERR_HARM, "the keeper process %d is gone: %d runs on, but parts "
-					"of the parasite may be left in it", k->pid, pid),
-				"rescue %d", pid), pid);
+	return err_pid(err_hint(err_new(ERR_HARM,
+					"the keeper process %d is gone: %d runs on, but parts "
+					"of the parasite may be left in it",
+					k->pid, pid),
+				"rescue %d", pid),
+		       pid);
 }
 
 /* One request and its reply.  body_ret, fd_ret: NULL if no use; else as in wire_recv(). */

@@ -37,12 +37,12 @@ int keeper_event_fd(const struct keeper *k);
 
 struct keeper_thread {
 	pid_t tid;
-	bool was_stopped;     /* in group stop (T) when we came, and will be again */
-	uint64_t ip, sp;      /* at the freeze */
+	bool was_stopped; /* in group stop (T) when we came, and will be again */
+	uint64_t ip, sp; /* at the freeze */
 	uint64_t sig_blocked; /* bit n-1 = signal n */
 	uint64_t sig_pending; /* of this thread */
-	bool in_syscall;      /* interrupted inside a system call */
-	int64_t orig_ax;      /* its number, or -1 */
+	bool in_syscall; /* interrupted inside a system call */
+	int64_t orig_ax; /* its number, or -1 */
 	char comm[16];
 };
 
@@ -52,8 +52,8 @@ struct keeper_task {
 	bool was_stopped;
 	struct keeper_thread *threads; /* leader first; owned */
 	size_t nr_threads;
-	uint64_t freezing_us;      /* from the first seize to the last stop */
-	int mem_fd;                /* /proc/PID/mem, O_RDWR if that is allowed, else O_RDONLY; owned */
+	uint64_t freezing_us; /* from the first seize to the last stop */
+	int mem_fd; /* /proc/PID/mem, O_RDWR if that is allowed, else O_RDONLY; owned */
 };
 
 void keeper_task_deinit(struct keeper_task *t);
@@ -68,10 +68,11 @@ void keeper_task_deinit(struct keeper_task *t);
 struct err *keeper_seize(struct keeper *k, pid_t pid, struct keeper_task *ret);
 
 struct keeper_parasite {
-	int sock;             /* our end of the command channel, SOCK_SEQPACKET; owned by the caller */
-	uint64_t map_start, map_end; /* the mapping of the blob in the target (lowest, highest + 1) */
-	uint64_t syscall_ip;  /* where code was borrowed: its page is now a private copy */
-	uint64_t infect_us;   /* how long registers were borrowed */
+	int sock; /* our end of the command channel, SOCK_SEQPACKET; owned by the caller */
+	uint64_t map_start,
+		map_end; /* the mapping of the blob in the target (lowest, highest + 1) */
+	uint64_t syscall_ip; /* where code was borrowed: its page is now a private copy */
+	uint64_t infect_us; /* how long registers were borrowed */
 };
 
 /*
@@ -82,7 +83,8 @@ struct keeper_parasite {
  * max_mprotect: how many VMAs PC_MPROTECT may change at the most: room for their journal in the
  *         parasite's own argument area.
  */
-struct err *keeper_infect(struct keeper *k, pid_t pid, size_t max_mprotect, struct keeper_parasite *ret);
+struct err *keeper_infect(struct keeper *k, pid_t pid, size_t max_mprotect,
+			  struct keeper_parasite *ret);
 
 /*
  * keeper_cure - end the parasite, unmap it, put registers, FPU state, signal mask back.
@@ -98,7 +100,8 @@ struct err *keeper_release(struct keeper *k, pid_t pid);
  * keeper_syscall - run one system call in a seized, not infected task.
  * Target: as before afterwards, but for the effect of the call.
  */
-struct err *keeper_syscall(struct keeper *k, pid_t pid, long nr, const uint64_t args[6], int64_t *ret);
+struct err *keeper_syscall(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],
+			   int64_t *ret);
 
 /* The task died or was killed while we held it.  Non-blocking. */
 bool keeper_task_gone(struct keeper *k, pid_t pid);

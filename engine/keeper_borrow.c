@@ -90,8 +90,11 @@ static struct err *find_places(struct held *h)
 		kproc_maps(h->pid, search_map, &s);
 	close(s.mem_fd);
 	if (!s.insn_ip || !s.text_ip)
-		return err_pid(err_new(ERR_UNSUPPORTED, "cannot inject into %d: it has no private "
-				       "executable mapping with a syscall instruction", h->pid), h->pid);
+		return err_pid(err_new(ERR_UNSUPPORTED,
+				       "cannot inject into %d: it has no private "
+				       "executable mapping with a syscall instruction",
+				       h->pid),
+			       h->pid);
 	h->own.insn_ip = s.insn_ip;
 	h->own.text_ip = s.text_ip;
 	return NULL;
@@ -108,8 +111,8 @@ static void leave_rseq(struct held *h)
 	struct rseq_cs_abi cs;
 	uint64_t area = pt_rseq_area(h->pid), cs_addr, none = 0;
 
-	if (!area || pt_read(h->pid, area + RSEQ_CS_OFFSET, &cs_addr, sizeof(cs_addr)) || !cs_addr ||
-	    pt_read(h->pid, cs_addr, &cs, sizeof(cs)))
+	if (!area || pt_read(h->pid, area + RSEQ_CS_OFFSET, &cs_addr, sizeof(cs_addr)) ||
+	    !cs_addr || pt_read(h->pid, cs_addr, &cs, sizeof(cs)))
 		return;
 	if (r->rip - cs.start_ip >= cs.post_commit_offset)
 		return;
@@ -181,7 +184,9 @@ struct err *borrow_end(struct held *h)
 		return NULL;
 	}
 	return err_pid(err_hint(err_new(ERR_HARM, "cannot put back the registers of %d: %s", h->pid,
-					strerror(-err)), "rescue %d", h->pid), h->pid);
+					strerror(-err)),
+				"rescue %d", h->pid),
+		       h->pid);
 }
 
 /* Resumes the leader until it makes a stop of the kind `want`. */
@@ -199,9 +204,12 @@ static struct err *run_to(struct held *h, enum pt_stop want)
 		err = pt_wait(h->pid, deadline, &status);
 		if (err == -ETIMEDOUT) {
 			TRY(held_stop_leader(h, CALL_TIMEOUT_NS / 10));
-			return err_pid(err_hint(err_new(ERR_SYS, "a system call injected into %d does "
-							"not end", h->pid),
-						"is its cgroup frozen?"), h->pid);
+			return err_pid(err_hint(err_new(ERR_SYS,
+							"a system call injected into %d does "
+							"not end",
+							h->pid),
+						"is its cgroup frozen?"),
+				       h->pid);
 		}
 		if (err)
 			return lost(h, "wait for the leader", -ESRCH);
@@ -220,8 +228,10 @@ static struct err *run_to(struct held *h, enum pt_stop want)
 		default:
 			if (sig == SIGSTOP)
 				break; /* cannot be blocked: takes effect when we let go */
-			return err_pid(err_new(ERR_SYS, "a system call injected into %d got signal %d",
-					       h->pid, sig), h->pid);
+			return err_pid(err_new(ERR_SYS,
+					       "a system call injected into %d got signal %d",
+					       h->pid, sig),
+				       h->pid);
 		}
 	}
 }

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Putting the parasite into a held task, and taking it out again.
+ * Putting the parasite into a held task.
  *
- * libcompel maps the blob and starts its daemon.  Three things are done differently:
+ * libcompel maps the blob and starts its daemon.  Two things are done differently:
  * - its system calls go through borrow_syscall() (see there): the linker's --wrap puts our
  *   compel_execute_syscall() in the place of its own;
- * - its waits have no end: a timer, and a look at every SIGCHLD, jump out of it;
- * - its cure ends with the rt_sigreturn of the parasite, which makes the kernel forget how to
- *   restart a nanosleep, poll or futex with a timeout.  We stop the thread at the entry of that
- *   call, skip it, and put the registers back ourselves.
+ * - its waits have no end: a timer, and a look at every SIGCHLD, jump out of it.
  *
- * Mirrors: compel/src/lib/infect.c compel_infect(), compel_stop_daemon(), compel_cure().
+ * Mirrors: criu/parasite-syscall.c parasite_infect_seized(), compel/src/lib/infect.c
+ * compel_infect().
  */
 #include <compel/infect-rpc.h>
 #include <compel/infect-util.h>
@@ -39,10 +37,7 @@
 
 #define INFECT_TIMEOUT_SEC 10
 #define MAP_SLACK (64u << 10) /* compel's stack and signal frame */
-#define CMD_FINI 3u           /* compel's own: end the daemon */
 #define CHANNEL_SNDBUF (128 << 10)
-#define FINI_MAX_STOPS 1000
-#define LOG_MEMFD "stepdump-log"
 
 /* Exported by libcompel.a, declared in none of its installed headers. */
 int sigreturn_prep_regs_plain(struct rt_sigframe *frame, user_regs_struct_t *regs,
@@ -62,10 +57,10 @@ static struct {
 	sigjmp_buf out;
 	volatile sig_atomic_t armed; /* may jump */
 	volatile sig_atomic_t timed_out;
-	struct err *err;             /* of an injected call */
-	long failed_nr;              /* the call that the target's kernel refused */
+	struct err *err; /* of an injected call */
+	long failed_nr; /* the call that the target's kernel refused */
 	int failed_errno;
-	char log[512];               /* the last lines that compel logged */
+	char log[512]; /* the last lines that compel logged */
 } infecting;
 
 static void log_line(unsigned int level, const char *fmt, va_list ap)
@@ -192,15 +187,19 @@ static struct err *make_sock(pid_t pid, int *ret)
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	if (stat(path, &theirs) || stat("/proc/self/ns/net", &ours))
-		return err_pid(err_sys(errno, "cannot look at the network namespace of %d", pid), pid);
+		return err_pid(err_sys(errno, "cannot look at the network namespace of %d", pid),
+			       pid);
 	bool other = ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev;
 	if (other) {
 		int ns = open(path, O_RDONLY | O_CLOEXEC);
 
 		own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 		if (ns < 0 || own_ns < 0 || setns(ns, CLONE_NEWNET))
-			e = err_pid(err_hint(err_sys(errno, "cannot enter the network namespace of %d",
-						     pid), "this needs CAP_SYS_ADMIN"), pid);
+			e = err_pid(
+				err_hint(err_sys(errno, "cannot enter the network namespace of %d",
+						 pid),
+					 "this needs CAP_SYS_ADMIN"),
+				pid);
 		if (ns >= 0)
 			close(ns);
 	}
@@ -209,8 +208,10 @@ static struct err *make_sock(pid_t pid, int *ret)
 		if (sock < 0)
 			e = err_sys(errno, "cannot make a socket for the parasite of %d", pid);
 		if (other && setns(own_ns, CLONE_NEWNET)) {
-			e = err_first(e, err_sys(errno, "cannot come back from the network namespace "
-						 "of %d", pid));
+			e = err_first(e, err_sys(errno,
+						 "cannot come back from the network namespace "
+						 "of %d",
+						 pid));
 			if (sock >= 0)
 				close(sock);
 		}
@@ -241,7 +242,8 @@ static struct err *prepare_ctl(struct held *h)
 	h->compel_regs = aligned_alloc(64, round_up(sizeof(struct saved_regs), 64ul));
 	if (!h->ctl || !h->compel_regs)
 		return err_pid(err_new(ERR_SYS, "cannot prepare the infection of %d: %s", h->pid,
-				       infecting.log), h->pid);
+				       infecting.log),
+			       h->pid);
 	/* We have blocked everything; the task's own mask belongs into the signal frame. */
 	compel_task_sigmask(h->ctl)->sig[0] = h->own.sigmask;
 	struct infect_ctx *c = compel_infect_ctx(h->ctl);
@@ -262,7 +264,7 @@ static struct err *prepare_ctl(struct held *h)
 	return make_sock(h->pid, &c->sock);
 }
 
-static void drop_ctl(struct held *h)
+void infect_drop(struct held *h)
 {
 	int *const fds[] = { &h->rpc, &h->log };
 
@@ -319,7 +321,7 @@ static bool run_compel_infect(struct held *h, size_t args_size)
 }
 
 /* The last lines of compel here, and of compel's code in the target. */
-static const char *logged(struct held *h)
+const char *infect_logged(struct held *h)
 {
 	size_t have = strlen(infecting.log);
 	ssize_t n = pread(h->log, infecting.log + have, sizeof(infecting.log) - 1 - have, 0);
@@ -340,27 +342,38 @@ static struct err *explain_infect(struct held *h)
 	if (h->gone)
 		return held_gone_err(h);
 	if (h->crash_sig)
-		return err_pid(err_hint(err_new(ERR_SYS, "cannot inject into %d: the parasite got "
-						"signal %d", h->pid, h->crash_sig),
-					"a security module may forbid executing a memfd: see dmesg"), h->pid);
+		return err_pid(
+			err_hint(err_new(ERR_SYS,
+					 "cannot inject into %d: the parasite got "
+					 "signal %d",
+					 h->pid, h->crash_sig),
+				 "a security module may forbid executing a memfd: see dmesg"),
+			h->pid);
 	if (infecting.timed_out)
-		return err_pid(err_hint(err_new(ERR_SYS, "cannot inject into %d: no sign of life from "
-						"the parasite within %d s; %s", h->pid,
-						INFECT_TIMEOUT_SEC, logged(h)),
-					"is the machine overloaded, or its cgroup being frozen?"), h->pid);
+		return err_pid(err_hint(err_new(ERR_SYS,
+						"cannot inject into %d: no sign of life from "
+						"the parasite within %d s; %s",
+						h->pid, INFECT_TIMEOUT_SEC, infect_logged(h)),
+					"is the machine overloaded, or its cgroup being frozen?"),
+			       h->pid);
 	int err = infecting.failed_errno;
 	if (!err)
-		return err_pid(err_new(ERR_SYS, "cannot inject into %d: %s", h->pid, logged(h)), h->pid);
+		return err_pid(
+			err_new(ERR_SYS, "cannot inject into %d: %s", h->pid, infect_logged(h)),
+			h->pid);
 	e = err_pid(err_sys(err, "cannot inject into %d: system call %ld refused there", h->pid,
-			    infecting.failed_nr), h->pid);
+			    infecting.failed_nr),
+		    h->pid);
 	e->code = ERR_TARGET;
 	if (err == EMFILE)
 		return err_hint(e, "it has no free descriptor: prlimit --pid %d --nofile=", h->pid);
 	if (err == ENOMEM)
 		return err_hint(e, "its address space limit, or vm.max_map_count, is reached");
 	if (err == EAGAIN)
-		return err_hint(e, "it has locked all its memory (mlockall): "
-				"prlimit --pid %d --memlock=", h->pid);
+		return err_hint(e,
+				"it has locked all its memory (mlockall): "
+				"prlimit --pid %d --memlock=",
+				h->pid);
 	if (err == EPERM || err == EACCES)
 		return err_hint(e, "a security module or vm.memfd_noexec forbids it");
 	return e;
@@ -374,19 +387,18 @@ static struct err *open_channel(struct held *h, int *sock_ret)
 		return err_sys(errno, "cannot make a channel to the parasite");
 	for (int i = 0; i < 2; i++)
 		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	bool ok = !compel_rpc_call(PARASITE_CMD_SERVE, h->ctl) &&
-		  !compel_util_send_fd(h->ctl, sv[0]);
+	bool ok =
+		!compel_rpc_call(PARASITE_CMD_SERVE, h->ctl) && !compel_util_send_fd(h->ctl, sv[0]);
 	close(sv[0]);
 	if (!ok) {
 		close(sv[1]);
 		return err_pid(err_new(ERR_SYS, "cannot open a channel to the parasite of %d: %s",
-				       h->pid, logged(h)), h->pid);
+				       h->pid, infect_logged(h)),
+			       h->pid);
 	}
 	*sock_ret = sv[1];
 	return NULL;
 }
-
-static struct err *forced_cure(struct held *h);
 
 struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 			struct keeper_parasite *ret)
@@ -408,7 +420,7 @@ struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 	if (!e)
 		e = prepare_ctl(h);
 	if (e) {
-		drop_ctl(h);
+		infect_drop(h);
 		return err_first(e, borrow_end(h));
 	}
 	bool ok = run_compel_infect(h, args);
@@ -428,7 +440,7 @@ struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 		e = explain_infect(h);
 	}
 	if (e)
-		return err_first(e, forced_cure(h));
+		return err_first(e, held_forced_cure(h));
 	ret->sock = -1;
 	ret->map_start = h->own.map_start;
 	ret->map_end = h->own.map_end;
@@ -461,189 +473,4 @@ void infect_pump(struct held *h, int status)
 	case STOP_DEAD:
 		break;
 	}
-}
-
-/* ---- cure ---------------------------------------------------------------- */
-
-/* Waits until compel's socket has something to read, looking after the leader meanwhile. */
-static struct err *wait_rpc(struct held *h)
-{
-	uint64_t deadline = pt_now_ns() + CURE_TIMEOUT_NS;
-	struct pollfd p = { .fd = h->rpc, .events = POLLIN };
-	int status;
-
-	for (;;) {
-		if (pt_poll(h->pid, &status))
-			held_news(h, &h->threads[0], status);
-		if (h->gone)
-			return held_gone_err(h);
-		if (!h->running)
-			return err_new(ERR_SYS, "the parasite of %d got signal %d", h->pid,
-				       h->crash_sig);
-		if (poll(&p, 1, 20) > 0)
-			return NULL;
-		if (pt_now_ns() > deadline)
-			return err_new(ERR_SYS, "the parasite of %d does not answer", h->pid);
-	}
-}
-
-/* The parasite ends by itself; we catch it when it enters rt_sigreturn. */
-static struct err *end_daemon(struct held *h)
-{
-	struct user_regs_struct regs;
-
-	if (compel_rpc_call(PARASITE_CMD_DONE, h->ctl))
-		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, logged(h));
-	TRY(wait_rpc(h));
-	if (compel_rpc_sync(PARASITE_CMD_SERVE, h->ctl))
-		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, logged(h));
-	TRY(wait_rpc(h));
-	if (compel_rpc_sync(PARASITE_CMD_DONE, h->ctl))
-		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, logged(h));
-	TRY(held_stop_leader(h, CALL_TIMEOUT_NS));
-	if (compel_rpc_call(CMD_FINI, h->ctl))
-		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, logged(h));
-	for (int stops = 0; stops < FINI_MAX_STOPS; stops++) {
-		TRY(borrow_to_syscall(h));
-		if (pt_get_regs(h->pid, &regs))
-			return held_gone_err(h);
-		if (regs.orig_rax != SYS_rt_sigreturn)
-			continue;
-		regs.orig_rax = (unsigned long long)-1; /* the kernel skips the call */
-		if (pt_set_regs(h->pid, &regs))
-			return held_gone_err(h);
-		TRY(borrow_to_syscall(h));
-		return borrow_to_signal_stop(h);
-	}
-	return err_new(ERR_SYS, "the parasite of %d does not end", h->pid);
-}
-
-static struct err *unmap_parasite(struct held *h)
-{
-	uint64_t args[6] = { h->own.map_start, h->own.map_end - h->own.map_start };
-	int64_t ret;
-
-	if (!args[1])
-		return NULL;
-	TRY(borrow_syscall(h, SYS_munmap, args, &ret));
-	if (ret)
-		return err_pid(err_hint(err_sys((int)-ret, "cannot unmap the parasite from %d", h->pid),
-					"it does no harm there"), h->pid);
-	h->own.map_start = h->own.map_end = 0;
-	return NULL;
-}
-
-static struct err *check_text(struct held *h)
-{
-	uint8_t now[JOURNAL_TEXT_LEN];
-
-	if (!pt_read(h->pid, h->own.text_ip, now, sizeof(now)) &&
-	    !memcmp(now, h->own.text, sizeof(now)))
-		return NULL;
-	if (!pt_write(h->pid, h->own.text_ip, h->own.text, sizeof(now)))
-		return NULL;
-	return err_new(ERR_SYS, "cannot put back the text of %d", h->pid);
-}
-
-struct stray {
-	struct held *h;
-	int fds[16];
-	size_t nr;
-};
-
-static void find_stray(int fd, const char *link, void *arg)
-{
-	struct stray *s = arg;
-
-	for (size_t i = 0; i < s->h->nr_fds_before; i++)
-		if (s->h->fds_before[i] == fd)
-			return;
-	if (s->nr < sizeof(s->fds) / sizeof(*s->fds) &&
-	    (!strncmp(link, "socket:", 7) || !strncmp(link, "pipe:", 5) ||
-	     !strncmp(link, PARASITE_MEMFD, strlen(PARASITE_MEMFD)) ||
-	     !strncmp(link, "/memfd:" LOG_MEMFD, strlen("/memfd:" LOG_MEMFD))))
-		s->fds[s->nr++] = fd;
-}
-
-/* The parasite is dead or never lived: do from outside what it would have done. */
-static struct err *clean_up_inside(struct held *h)
-{
-	struct stray stray = { .h = h };
-	struct err *e = NULL;
-	int64_t ret;
-
-	for (uint32_t i = 0; h->area && i < h->area->nr && i < h->area->cap; i++) {
-		struct parasite_vma *v = &h->area->changed[i];
-		uint64_t args[6] = { v->start, v->len, v->prot };
-
-		if (!v->len)
-			continue;
-		TRY(borrow_syscall(h, SYS_mprotect, args, &ret));
-		if (ret)
-			e = err_first(e, err_vaddr(err_sys((int)-ret, "cannot put back the protection "
-							   "of 0x%llx in %d",
-							   (unsigned long long)v->start, h->pid),
-						   v->start));
-	}
-	kproc_fds(h->pid, find_stray, &stray);
-	for (size_t i = 0; i < stray.nr; i++) {
-		uint64_t args[6] = { (uint64_t)stray.fds[i] };
-
-		TRY(borrow_syscall(h, SYS_close, args, &ret));
-	}
-	return e;
-}
-
-static struct err *harm(struct held *h, struct err *e)
-{
-	if (e && e != err_nomem() && !h->gone)
-		e->code = ERR_HARM;
-	return err_pid(e, h->pid);
-}
-
-/* From wherever the leader is, without help from the parasite. */
-static struct err *forced_cure(struct held *h)
-{
-	struct err *e = held_stop_leader(h, CALL_TIMEOUT_NS);
-
-	if (e && !h->gone)
-		return harm(h, e); /* still ours: can be tried again */
-	if (!e) {
-		/* First: if we are killed now, it runs on from here. */
-		if (pt_set_regs(h->pid, &h->own.regs))
-			e = held_gone_err(h);
-		if (!e)
-			e = clean_up_inside(h);
-		e = err_first(e, unmap_parasite(h));
-		e = err_first(e, check_text(h));
-		e = err_first(e, borrow_end(h));
-	}
-	if (h->gone)
-		journal_remove(h->pid);
-	h->borrowed = false;
-	drop_ctl(h);
-	return harm(h, e);
-}
-
-struct err *held_cure(struct held *h)
-{
-	if (h->gone) {
-		if (h->borrowed)
-			journal_remove(h->pid);
-		drop_ctl(h);
-		return held_gone_err(h);
-	}
-	if (!h->infected)
-		return NULL;
-	struct err *e = end_daemon(h);
-	if (e || h->area->nr) {
-		err_free(e); /* what counts is whether it can be put right now */
-		return forced_cure(h);
-	}
-	e = unmap_parasite(h);
-	e = err_first(e, check_text(h));
-	e = err_first(e, borrow_end(h));
-	h->borrowed = false;
-	drop_ctl(h);
-	return harm(h, e);
 }

@@ -201,8 +201,8 @@ static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_re
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct err *e = fd < 0 ? err_pid(err_sys(errno, "cannot open %s", path), h->pid)
-			       : describe(h, body_ret);
+	struct err *e = fd < 0 ? err_pid(err_sys(errno, "cannot open %s", path), h->pid) :
+				 describe(h, body_ret);
 	if (e) {
 		if (fd >= 0)
 			close(fd);
@@ -240,10 +240,14 @@ static struct err *do_syscall(struct keeper_msg *m)
 		return held_gone_err(h);
 	if (h->infected || h->borrowed)
 		return err_pid(err_new(ERR_STATE, "cannot run a system call in %d: it is infected",
-				       h->pid), h->pid);
+				       h->pid),
+			       h->pid);
 	if (h->seccomp && !h->seccomp_suspended)
-		return err_pid(err_new(ERR_TARGET, "cannot run a system call in %d: it has a seccomp "
-				       "filter that we may not suspend", h->pid), h->pid);
+		return err_pid(err_new(ERR_TARGET,
+				       "cannot run a system call in %d: it has a seccomp "
+				       "filter that we may not suspend",
+				       h->pid),
+			       h->pid);
 	TRY(borrow_begin(h));
 	struct err *e = borrow_syscall(h, (long)m->arg[6], m->arg, &ret);
 	e = err_first(e, borrow_end(h));
@@ -295,8 +299,8 @@ static bool serve_one(void)
 		litter_del(body);
 		break;
 	case KOP_RESCUE:
-		e = find(m.pid) ? err_pid(err_new(ERR_STATE, "%d is attached", m.pid), m.pid)
-				: rescue(m.pid, keeper.client, m.arg[0], &report);
+		e = find(m.pid) ? err_pid(err_new(ERR_STATE, "%d is attached", m.pid), m.pid) :
+				  rescue(m.pid, keeper.client, m.arg[0], &report);
 		if (!e) {
 			answer = report;
 			m.body_len = strlen(report);
@@ -321,7 +325,7 @@ static bool serve_one(void)
 
 static void set_up_process(void)
 {
-	static const int deaf[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP,
+	static const int deaf[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP,
 				    SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ };
 	sigset_t mask;
 

@@ -20,7 +20,7 @@
 #define CAP_SYS_PTRACE_BIT 19
 #define MIN_FREE_FDS 4 /* memfd, socket, log, channel; a pipe follows when the memfd is closed */
 
-#define SIG_BIT(sig) (1ull << ((sig) - 1))
+#define SIG_BIT(sig) (1ull << ((sig)-1))
 
 static struct err *target_err(pid_t pid, struct err *e)
 {
@@ -119,12 +119,17 @@ static struct err *check_tracers(pid_t pid)
 			continue;
 		if (st.tracer) {
 			kproc_comm(st.tracer, comm);
-			e = err_hint(err_new(ERR_TARGET, "cannot attach to %d: thread %d is traced by "
-					     "%s (pid %d) already", pid, tids[i], comm, st.tracer),
+			e = err_hint(err_new(ERR_TARGET,
+					     "cannot attach to %d: thread %d is traced by "
+					     "%s (pid %d) already",
+					     pid, tids[i], comm, st.tracer),
 				     "detach or end %s first", comm);
-		} else if ((st.sig_pending | st.shared_pending) & st.sig_blocked & SIG_BIT(SIGTRAP)) {
-			e = err_hint(err_new(ERR_TARGET, "cannot attach to %d: thread %d has a blocked "
-					     "SIGTRAP pending", pid, tids[i]),
+		} else if ((st.sig_pending | st.shared_pending) & st.sig_blocked &
+			   SIG_BIT(SIGTRAP)) {
+			e = err_hint(err_new(ERR_TARGET,
+					     "cannot attach to %d: thread %d has a blocked "
+					     "SIGTRAP pending",
+					     pid, tids[i]),
 				     "let it be delivered, then try again");
 		}
 	}
@@ -141,33 +146,43 @@ struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen)
 	if (pid <= 0)
 		return err_new(ERR_USAGE, "%d is not a process id", pid);
 	if (pid == us || pid == getpid())
-		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: that is stepdump itself", pid),
-			       pid);
+		return err_pid(
+			err_new(ERR_TARGET, "cannot attach to %d: that is stepdump itself", pid),
+			pid);
 	if (!kproc_status(pid, 0, &st) || !kproc_stat(pid, &stat))
 		return target_err(pid, err_hint(err_sys(ESRCH, "cannot attach to %d", pid),
 						"check the pid; inside a container use the pid as "
 						"seen from here"));
 	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, pid);
 	if (access(path, F_OK))
-		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: it is a thread, not a process",
-				       pid), pid);
+		return err_pid(err_new(ERR_TARGET,
+				       "cannot attach to %d: it is a thread, not a process", pid),
+			       pid);
 	if (stat.flags & PF_KTHREAD)
-		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: %s is a kernel thread", pid,
-				       st.comm), pid);
+		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: %s is a kernel thread",
+				       pid, st.comm),
+			       pid);
 	if (st.state == 'Z' || st.state == 'X') {
 		pid_t *tids = NULL;
 		size_t nr = 0;
 
 		kproc_tids(pid, &tids, &nr);
 		free(tids);
-		return err_pid(err_new(ERR_TARGET, nr > 1 ? "cannot attach to %d: its main thread has "
-				       "exited while others live on" : "cannot attach to %d: it is a "
-				       "zombie (it has exited, its parent has not noticed)", pid), pid);
+		return err_pid(err_new(ERR_TARGET,
+				       nr > 1 ?
+					       "cannot attach to %d: its main thread has "
+					       "exited while others live on" :
+					       "cannot attach to %d: it is a "
+					       "zombie (it has exited, its parent has not noticed)",
+				       pid),
+			       pid);
 	}
 	TRY(check_tracers(pid));
 	if (!despite_frozen && preflight_frozen(pid))
-		return err_pid(err_hint(err_new(ERR_TARGET, "cannot attach to %d: its cgroup is frozen",
-						pid), "thaw the cgroup first"), pid);
+		return err_pid(err_hint(err_new(ERR_TARGET,
+						"cannot attach to %d: its cgroup is frozen", pid),
+					"thaw the cgroup first"),
+			       pid);
 	return NULL;
 }
 
@@ -193,11 +208,15 @@ struct err *explain_seize(pid_t pid, int sys_errno)
 	if (own_cap(CAP_SYS_PTRACE_BIT))
 		return err_hint(e, "a security module, or a user namespace above ours, forbids it");
 	if (st.uid != geteuid())
-		return err_hint(e, "it belongs to uid %u and we are uid %u without CAP_SYS_PTRACE: run "
-				"as root or as that user", (unsigned)st.uid, (unsigned)geteuid());
+		return err_hint(
+			e,
+			"it belongs to uid %u and we are uid %u without CAP_SYS_PTRACE: run "
+			"as root or as that user",
+			(unsigned)st.uid, (unsigned)geteuid());
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	if (!stat(path, &owner) && owner.st_uid != st.uid)
-		return err_hint(e, "it is not dumpable (prctl PR_SET_DUMPABLE, or a set-id program): "
+		return err_hint(e,
+				"it is not dumpable (prctl PR_SET_DUMPABLE, or a set-id program): "
 				"CAP_SYS_PTRACE is needed");
 	if (kproc_read("/proc/sys/kernel/yama/ptrace_scope", buf, sizeof(buf)) > 0 && atoi(buf) > 0)
 		return err_hint(e, "kernel.yama.ptrace_scope is %d: run as root, or set it to 0",
@@ -232,30 +251,42 @@ struct err *preflight_infect(const struct held *h, size_t bytes)
 	char buf[32];
 
 	if (h->seccomp && !h->seccomp_suspended)
-		return err_pid(err_hint(err_new(ERR_TARGET, "cannot inject into %d: it has a seccomp "
-						"filter that we may not suspend", h->pid),
-					"run stepdump with CAP_SYS_ADMIN and outside of any seccomp "
-					"filter"), h->pid);
+		return err_pid(
+			err_hint(err_new(ERR_TARGET,
+					 "cannot inject into %d: it has a seccomp "
+					 "filter that we may not suspend",
+					 h->pid),
+				 "run stepdump with CAP_SYS_ADMIN and outside of any seccomp "
+				 "filter"),
+			h->pid);
 	if (kproc_fds(h->pid, count_fd, &room) && room.nofile - room.used_fds < MIN_FREE_FDS)
-		return err_pid(err_hint(err_new(ERR_TARGET, "cannot inject into %d: %llu of its %llu "
-						"descriptors are in use, %d free ones are needed", h->pid,
-						(unsigned long long)room.used_fds,
+		return err_pid(err_hint(err_new(ERR_TARGET,
+						"cannot inject into %d: %llu of its %llu "
+						"descriptors are in use, %d free ones are needed",
+						h->pid, (unsigned long long)room.used_fds,
 						(unsigned long long)room.nofile, MIN_FREE_FDS),
 					"prlimit --pid %d --nofile=%llu", h->pid,
-					(unsigned long long)room.nofile + MIN_FREE_FDS), h->pid);
+					(unsigned long long)room.nofile + MIN_FREE_FDS),
+			       h->pid);
 	if (!kproc_status(h->pid, 0, &st))
 		return held_gone_err(h);
 	uint64_t as = kproc_limit(h->pid, "Max address space");
 	if (as != UINT64_MAX && st.vm_size + bytes > as)
-		return err_pid(err_hint(err_new(ERR_TARGET, "cannot inject into %d: its address space "
-						"limit leaves no room for %zu KiB", h->pid, bytes >> 10),
+		return err_pid(err_hint(err_new(ERR_TARGET,
+						"cannot inject into %d: its address space "
+						"limit leaves no room for %zu KiB",
+						h->pid, bytes >> 10),
 					"prlimit --pid %d --as=%llu", h->pid,
-					(unsigned long long)(st.vm_size + bytes + (1 << 20))), h->pid);
+					(unsigned long long)(st.vm_size + bytes + (1 << 20))),
+			       h->pid);
 	if (kproc_read("/proc/sys/vm/max_map_count", buf, sizeof(buf)) > 0 &&
 	    kproc_maps(h->pid, count_map, &room) && room.maps + 2 >= strtoull(buf, NULL, 10))
-		return err_pid(err_hint(err_new(ERR_TARGET, "cannot inject into %d: it has %llu "
-						"mappings, the limit is %llu", h->pid,
-						(unsigned long long)room.maps, strtoull(buf, NULL, 10)),
-					"raise vm.max_map_count"), h->pid);
+		return err_pid(err_hint(err_new(ERR_TARGET,
+						"cannot inject into %d: it has %llu "
+						"mappings, the limit is %llu",
+						h->pid, (unsigned long long)room.maps,
+						strtoull(buf, NULL, 10)),
+					"raise vm.max_map_count"),
+			       h->pid);
 	return NULL;
 }

@@ -17,6 +17,7 @@
 
 /* Names that compel, and so CRIU too, gives to what it puts into a target. */
 #define PARASITE_MEMFD "/memfd:CRIUMFD"
+#define LOG_MEMFD "stepdump-log" /* ours */
 #define SEIZE_TIMEOUT_NS 5000000000ull
 #define CALL_TIMEOUT_NS 10000000000ull
 #define CURE_TIMEOUT_NS 30000000000ull
@@ -37,23 +38,23 @@ struct held {
 	struct held_thread *threads; /* leader first */
 	size_t nr, cap;
 	bool was_stopped;
-	bool gone;               /* it died */
+	bool gone; /* it died */
 	bool gone_told;
-	int seccomp;             /* mode of the leader */
+	int seccomp; /* mode of the leader */
 	bool seccomp_suspended;
 
-	bool running;            /* the leader is: it runs the parasite */
-	bool borrowed;           /* the leader's state is ours; `own` holds what it was */
+	bool running; /* the leader is: it runs the parasite */
+	bool borrowed; /* the leader's state is ours; `own` holds what it was */
 	struct journal own;
 
 	bool infected;
-	int crash_sig;           /* the parasite took a signal that it must not see */
+	int crash_sig; /* the parasite took a signal that it must not see */
 	struct parasite_area *area; /* the parasite's argument area, as mapped here */
 	struct parasite_ctl *ctl;
 	void *compel_regs;
-	int rpc;                 /* compel's own socket */
-	int log;                 /* what compel's code in the target logs to */
-	int *fds_before;         /* the target's descriptors before infection */
+	int rpc; /* compel's own socket */
+	int log; /* what compel's code in the target logs to */
+	int *fds_before; /* the target's descriptors before infection */
 	size_t nr_fds_before;
 
 	struct held *next;
@@ -104,9 +105,18 @@ struct err *borrow_to_signal_stop(struct held *h);
 void infect_init(void);
 struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 			struct keeper_parasite *ret);
-struct err *held_cure(struct held *h);
+/* What compel logged, here and in the target. */
+const char *infect_logged(struct held *h);
+/* Frees what belongs to an infection on our side. */
+void infect_drop(struct held *h);
 /* Looks after the leader while the parasite runs: stops that are none of our business. */
 void infect_pump(struct held *h, int status);
+
+/* ---- cure (keeper_cure.c) -------------------------------------------------- */
+
+struct err *held_cure(struct held *h);
+/* From wherever the leader is, without help from the parasite; also after half an infection. */
+struct err *held_forced_cure(struct held *h);
 
 /* ---- rescue (keeper_rescue.c) -------------------------------------------- */
 

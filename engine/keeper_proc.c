@@ -81,8 +81,10 @@ bool kproc_stat(pid_t pid, struct kproc_stat *ret)
 	const char *p = strrchr(buf, ')'); /* the name before it may hold anything */
 	if (!p)
 		return false;
-	return sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d"
-			     " %*d %*d %" SCNu64, &ret->flags, &ret->start_time_ticks) == 2;
+	return sscanf(p + 1,
+		      " %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d"
+		      " %*d %*d %" SCNu64,
+		      &ret->flags, &ret->start_time_ticks) == 2;
 }
 
 void kproc_comm(pid_t pid, char buf[16])

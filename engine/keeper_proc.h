@@ -9,17 +9,17 @@
 #include <sys/types.h>
 
 struct kproc_status {
-	char state;        /* R S D T t Z X I */
+	char state; /* R S D T t Z X I */
 	pid_t tracer;
-	uid_t uid;         /* real */
+	uid_t uid; /* real */
 	uint64_t sig_pending, shared_pending, sig_blocked;
-	int seccomp;       /* 0: none */
-	uint64_t vm_size;  /* bytes */
+	int seccomp; /* 0: none */
+	uint64_t vm_size; /* bytes */
 	char comm[16];
 };
 
 struct kproc_stat {
-	unsigned long flags;       /* PF_* */
+	unsigned long flags; /* PF_* */
 	uint64_t start_time_ticks;
 };
 

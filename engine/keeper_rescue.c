@@ -20,7 +20,9 @@
 #define LEAVE_SLICE_NS 20000000l
 
 struct residue {
-	struct { uint64_t start, end; } map[MAX_RANGES];
+	struct {
+		uint64_t start, end;
+	} map[MAX_RANGES];
 	size_t nr;
 };
 
@@ -111,9 +113,12 @@ static struct err *unmap_all(struct held *h, const struct residue *r, FILE *repo
 	if (!r->nr)
 		return NULL;
 	if (preflight_frozen(h->pid))
-		return err_pid(err_hint(err_new(ERR_TARGET, "cannot remove the parasite's mapping from "
-						"%d: its cgroup is frozen", h->pid),
-					"thaw it, then rescue %d again", h->pid), h->pid);
+		return err_pid(err_hint(err_new(ERR_TARGET,
+						"cannot remove the parasite's mapping from "
+						"%d: its cgroup is frozen",
+						h->pid),
+					"thaw it, then rescue %d again", h->pid),
+			       h->pid);
 	TRY(borrow_begin(h));
 	for (size_t i = 0; i < r->nr && !e; i++) {
 		uint64_t args[6] = { r->map[i].start, r->map[i].end - r->map[i].start };
@@ -122,7 +127,8 @@ static struct err *unmap_all(struct held *h, const struct residue *r, FILE *repo
 		e = borrow_syscall(h, SYS_munmap, args, &ret);
 		if (!e && ret)
 			e = err_pid(err_sys((int)-ret, "cannot unmap 0x%" PRIx64 " from %d",
-					    r->map[i].start, h->pid), h->pid);
+					    r->map[i].start, h->pid),
+				    h->pid);
 		if (!e)
 			fprintf(report, "parasite mapping %" PRIx64 "-%" PRIx64 ": removed\n",
 				r->map[i].start, r->map[i].end);

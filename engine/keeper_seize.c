@@ -72,11 +72,15 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 			struct kproc_status st = { .state = '?' };
 
 			kproc_status(h->pid, t->tid, &st);
-			return err_pid(err_hint(err_new(ERR_TARGET, "cannot stop thread %d of %d: it is "
-							"in state %c and does not react", t->tid, h->pid,
-							st.state),
-						"state D waits for a disk, the network or a vfork child: "
-						"see /proc/%d/task/%d/wchan", h->pid, t->tid), h->pid);
+			return err_pid(
+				err_hint(err_new(ERR_TARGET,
+						 "cannot stop thread %d of %d: it is "
+						 "in state %c and does not react",
+						 t->tid, h->pid, st.state),
+					 "state D waits for a disk, the network or a vfork child: "
+					 "see /proc/%d/task/%d/wchan",
+					 h->pid, t->tid),
+				h->pid);
 		}
 		switch (pt_classify(status, &sig)) {
 		case STOP_DEAD:
@@ -86,7 +90,7 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 			t->was_stopped = sig != SIGTRAP;
 			return NULL;
 		default:
-			/* A signal on its way: it goes on to the target, and our stop comes next. */
+			/* A signal on its way: it goes on, and our stop comes next. */
 			pt_cont(t->tid, sig);
 		}
 	}
@@ -121,8 +125,9 @@ static struct err *seize_all(struct held *h)
 		if (pt_now_ns() > deadline)
 			break;
 	}
-	return err_pid(err_new(ERR_TARGET, "cannot stop %d: it makes threads faster than we stop them",
-			       h->pid), h->pid);
+	return err_pid(err_new(ERR_TARGET,
+			       "cannot stop %d: it makes threads faster than we stop them", h->pid),
+		       h->pid);
 }
 
 static void drop_dead_threads(struct held *h)
@@ -164,8 +169,10 @@ struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **r
 		int err = pt_get_regs(pid, &regs);
 
 		if (err == -ENOEXEC)
-			e = err_new(ERR_UNSUPPORTED, "cannot attach to %d: 32-bit programs are not "
-				    "supported", pid);
+			e = err_new(ERR_UNSUPPORTED,
+				    "cannot attach to %d: 32-bit programs are not "
+				    "supported",
+				    pid);
 		else if (err)
 			e = held_gone_err(h);
 	}
@@ -198,8 +205,10 @@ static struct err *detach_one(struct held *h, struct held_thread *t)
 	}
 	t->gone = true;
 	if (err && !thread_is_dead(h->pid, t->tid))
-		return err_pid(err_hint(err_new(ERR_HARM, "cannot let go of thread %d of %d", t->tid,
-						h->pid), "it is let go when stepdump ends"), h->pid);
+		return err_pid(err_hint(err_new(ERR_HARM, "cannot let go of thread %d of %d",
+						t->tid, h->pid),
+					"it is let go when stepdump ends"),
+			       h->pid);
 	return NULL;
 }
 
@@ -260,8 +269,9 @@ struct err *held_stop_leader(struct held *h, uint64_t timeout_ns)
 		if (err == -ECHILD)
 			h->gone = true;
 		else if (err)
-			return err_pid(err_new(ERR_HARM, "cannot stop %d inside the parasite", h->pid),
-				       h->pid);
+			return err_pid(
+				err_new(ERR_HARM, "cannot stop %d inside the parasite", h->pid),
+				h->pid);
 		else if (pt_classify(status, &(int){ 0 }) == STOP_EVENT)
 			h->running = false;
 		else

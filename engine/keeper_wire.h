@@ -26,10 +26,10 @@ enum keeper_op {
 struct keeper_msg {
 	uint32_t op;
 	int32_t pid;
-	uint64_t arg[8];     /* by op */
+	uint64_t arg[8]; /* by op */
 	uint64_t body_len;
 	/* replies only */
-	int32_t err_code;    /* enum err_code, or -1: success */
+	int32_t err_code; /* enum err_code, or -1: success */
 	int32_t err_errno;
 	int32_t err_pid;
 	uint32_t err_has_vaddr;

@@ -112,7 +112,8 @@ static void do_dump_pages(int sock, const struct parasite_msg *m, struct parasit
 	r->err = __recv_fds(sock, &pipe_fd, 1, NULL, 0, 0);
 	if (r->err)
 		return;
-	long n = sys_vmsplice(pipe_fd, (const struct iovec *)iov, m->nr, SPLICE_NONBLOCK | SPLICE_GIFT);
+	long n = sys_vmsplice(pipe_fd, (const struct iovec *)iov, m->nr,
+			      SPLICE_NONBLOCK | SPLICE_GIFT);
 	sys_close(pipe_fd);
 	if (n < 0) {
 		r->err = n;
@@ -164,7 +165,8 @@ static bool serve_one(int sock)
 		break;
 	case PC_DUMPABLE:
 	case PC_THP_DISABLED: {
-		long v = sys_prctl(m->cmd == PC_DUMPABLE ? PRCTL_GET_DUMPABLE : PRCTL_GET_THP_DISABLE,
+		long v = sys_prctl(m->cmd == PC_DUMPABLE ? PRCTL_GET_DUMPABLE :
+							   PRCTL_GET_THP_DISABLE,
 				   0, 0, 0, 0);
 
 		if (v < 0)

@@ -18,13 +18,14 @@
 #define PARASITE_CMD_SERVE 64u /* = PARASITE_USER_CMDS */
 
 enum parasite_cmd {
-	PC_PING = 1,       /* reply.value = pid as the target sees it */
-	PC_MPROTECT = 2,   /* arg: nr VMAs follow; each gets prot | add (add != 0), or prot back */
-	PC_DUMP_PAGES = 3, /* nr iovecs follow; then one SCM_RIGHTS message with the pipe; vmsplice */
-	PC_BRK = 4,        /* reply.value = current break */
-	PC_DUMPABLE = 5,   /* reply.value = prctl(PR_GET_DUMPABLE) */
+	PC_PING = 1, /* reply.value = pid as the target sees it */
+	PC_MPROTECT = 2, /* arg: nr VMAs follow; each gets prot | add (add != 0), or prot back */
+	PC_DUMP_PAGES =
+		3, /* nr iovecs follow; then one SCM_RIGHTS message with the pipe; vmsplice */
+	PC_BRK = 4, /* reply.value = current break */
+	PC_DUMPABLE = 5, /* reply.value = prctl(PR_GET_DUMPABLE) */
 	PC_THP_DISABLED = 6, /* reply.value = prctl(PR_GET_THP_DISABLE) */
-	PC_QUIT = 7,       /* stop serving; protections that were changed are put back first */
+	PC_QUIT = 7, /* stop serving; protections that were changed are put back first */
 };
 
 #define PARASITE_MAX_IOVS 1024u
@@ -36,27 +37,27 @@ struct parasite_iov { /* = struct iovec on 64 bit */
 
 struct parasite_vma {
 	uint64_t start, len; /* bytes */
-	uint32_t prot;       /* the target's own PROT_* */
+	uint32_t prot; /* the target's own PROT_* */
 	uint32_t pad;
 };
 
 struct parasite_msg {
 	uint32_t cmd;
-	uint32_t nr;       /* elements that follow */
-	uint32_t add;      /* PC_MPROTECT: PROT_* to add; 0: put back */
+	uint32_t nr; /* elements that follow */
+	uint32_t add; /* PC_MPROTECT: PROT_* to add; 0: put back */
 	uint32_t flags;
 	/* then nr elements of struct parasite_iov or struct parasite_vma */
 };
 
 struct parasite_reply {
 	uint32_t cmd;
-	int32_t err;       /* 0 or -errno */
-	uint32_t at;       /* PC_MPROTECT: index of the VMA that failed; PC_DUMP_PAGES: of the iovec */
+	int32_t err; /* 0 or -errno */
+	uint32_t at; /* PC_MPROTECT: index of the VMA that failed; PC_DUMP_PAGES: of the iovec */
 	uint32_t pad;
-	uint64_t value;    /* PC_DUMP_PAGES: bytes spliced before the failure, or in all */
+	uint64_t value; /* PC_DUMP_PAGES: bytes spliced before the failure, or in all */
 };
 
-#define PARASITE_MSG_MAX (sizeof(struct parasite_msg) + \
-			  PARASITE_MAX_VMAS * sizeof(struct parasite_vma))
+#define PARASITE_MSG_MAX                                                                           \
+	(sizeof(struct parasite_msg) + PARASITE_MAX_VMAS * sizeof(struct parasite_vma))
 
 #endif

@@ -40,19 +40,20 @@ struct vectors {
 } __attribute__((aligned(64)));
 
 /* Fills the registers, spins until *stop, and says what is in them then. */
-__attribute__((target("avx"), noinline)) static void spin_with(const struct vectors *in,
-							      struct vectors *out,
-							      volatile int *stop)
+__attribute__((target("avx"), noinline)) static void
+spin_with(const struct vectors *in, struct vectors *out, volatile int *stop)
 {
 	__asm__ volatile(
 		"ldmxcsr %[imx]\n fldcw %[icw]\n"
 		"vmovdqa 0(%[in]),%%ymm0\n vmovdqa 32(%[in]),%%ymm1\n vmovdqa 64(%[in]),%%ymm2\n"
-		"vmovdqa 96(%[in]),%%ymm3\n vmovdqa 224(%[in]),%%ymm7\n vmovdqa 480(%[in]),%%ymm15\n"
+		"vmovdqa 96(%[in]),%%ymm3\n vmovdqa 224(%[in]),%%ymm7\n"
+		"vmovdqa 480(%[in]),%%ymm15\n"
 		"mov 512(%[in]),%%r8\n mov 520(%[in]),%%r9\n mov 528(%[in]),%%r12\n"
 		"mov 536(%[in]),%%r13\n mov 544(%[in]),%%r14\n mov 552(%[in]),%%r15\n"
 		"1: pause\n cmpl $0,(%[stop])\n je 1b\n"
 		"vmovdqa %%ymm0,0(%[out])\n vmovdqa %%ymm1,32(%[out])\n vmovdqa %%ymm2,64(%[out])\n"
-		"vmovdqa %%ymm3,96(%[out])\n vmovdqa %%ymm7,224(%[out])\n vmovdqa %%ymm15,480(%[out])\n"
+		"vmovdqa %%ymm3,96(%[out])\n vmovdqa %%ymm7,224(%[out])\n"
+		"vmovdqa %%ymm15,480(%[out])\n"
 		"mov %%r8,512(%[out])\n mov %%r9,520(%[out])\n mov %%r12,528(%[out])\n"
 		"mov %%r13,536(%[out])\n mov %%r14,544(%[out])\n mov %%r15,552(%[out])\n"
 		"stmxcsr %[omx]\n fnstcw %[ocw]\n"
@@ -133,9 +134,11 @@ static char *proc_view(pid_t pid)
 {
 	char cmd[512], *text = malloc(1 << 20);
 
-	snprintf(cmd, sizeof(cmd), "cat /proc/%d/maps; grep -E '^(Sig|Shd|Tracer|Threads|FDSize)' "
+	snprintf(cmd, sizeof(cmd),
+		 "cat /proc/%d/maps; grep -E '^(Sig|Shd|Tracer|Threads|FDSize)' "
 		 "/proc/%d/status; ls -l /proc/%d/fd | sed 's/^.*[0-9] \\([0-9]* -> \\)/\\1/'; "
-		 "cat /proc/%d/fdinfo/*", pid, pid, pid, pid);
+		 "cat /proc/%d/fdinfo/*",
+		 pid, pid, pid, pid);
 	FILE *f = popen(cmd, "r");
 	size_t n = fread(text, 1, (1 << 20) - 1, f);
 	pclose(f);
@@ -196,7 +199,9 @@ static int do_call(void)
 		return poll(NULL, 0, CALL_MS);
 	case 2:
 		return syscall(SYS_futex, &word, FUTEX_WAIT, 0, &ts, NULL, 0) == -1 &&
-		       errno == ETIMEDOUT ? 0 : -1;
+				       errno == ETIMEDOUT ?
+			       0 :
+			       -1;
 	case 3:
 		return select(0, NULL, NULL, NULL, &tv);
 	case 4:
@@ -357,8 +362,8 @@ static uint8_t *area;
 
 static void run_area(struct shared *sh)
 {
-	area = mmap(NULL, AREA_PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		    0);
+	area = mmap(NULL, AREA_PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
 	for (size_t i = 0; i < AREA_PAGES * 4096; i++)
 		area[i] = (uint8_t)(i * 31 + i / 4096);
 	mprotect(area + 8 * 4096, 8 * 4096, PROT_NONE);
@@ -384,7 +389,8 @@ static void pages_pass_the_pipe(void **state)
 	fcntl(pipe_fd[1], F_SETPIPE_SZ, 1 << 20);
 
 	/* Without PROT_READ the splice falls short, and says where. */
-	struct parasite_iov iov[3] = { { a, 4 * 4096 }, { a + 6 * 4096, 10 * 4096 },
+	struct parasite_iov iov[3] = { { a, 4 * 4096 },
+				       { a + 6 * 4096, 10 * 4096 },
 				       { a + 20 * 4096, 4096 } };
 	r = dump_pages(&p, iov, 3, pipe_fd[1]);
 	assert_int_equal(r.err, 0);

@@ -61,45 +61,45 @@ __attribute__((unused)) static void wait_ms(long ms)
 		;
 }
 
-#define wait_until(cond)                                                                  \
-	do {                                                                              \
-		uint64_t deadline_ = now_ms() + DEADLINE_MS;                              \
-		while (!(cond)) {                                                         \
-			if (now_ms() > deadline_)                                         \
-				fail_msg("%s:%d: never came: %s", __FILE__, __LINE__, #cond); \
-			wait_ms(1);                                                       \
-		}                                                                         \
+#define wait_until(cond)                                                                           \
+	do {                                                                                       \
+		uint64_t deadline_ = now_ms() + DEADLINE_MS;                                       \
+		while (!(cond)) {                                                                  \
+			if (now_ms() > deadline_)                                                  \
+				fail_msg("%s:%d: never came: %s", __FILE__, __LINE__, #cond);      \
+			wait_ms(1);                                                                \
+		}                                                                                  \
 	} while (0)
 
-#define skip_because(why)                                  \
-	do {                                               \
-		printf("skipped, %s: %s\n", __func__, why); \
-		skip();                                    \
+#define skip_because(why)                                                                          \
+	do {                                                                                       \
+		printf("skipped, %s: %s\n", __func__, why);                                        \
+		skip();                                                                            \
 	} while (0)
 
-#define assert_ok(expr)                                                                       \
-	do {                                                                                  \
-		struct err *e_ = (expr);                                                      \
-		if (e_) {                                                                     \
-			char *text_ = err_text(e_);                                           \
-			fail_msg("%s:%d: %s: %s (%s)", __FILE__, __LINE__, #expr, text_,      \
-				 e_->hint ? e_->hint : "");                                   \
-		}                                                                             \
+#define assert_ok(expr)                                                                            \
+	do {                                                                                       \
+		struct err *e_ = (expr);                                                           \
+		if (e_) {                                                                          \
+			char *text_ = err_text(e_);                                                \
+			fail_msg("%s:%d: %s: %s (%s)", __FILE__, __LINE__, #expr, text_,           \
+				 e_->hint ? e_->hint : "");                                        \
+		}                                                                                  \
 	} while (0)
 
 /* It fails, with this code, and its text holds `word`. */
-#define assert_err(expr, want, word)                                                          \
-	do {                                                                                  \
-		struct err *e_ = (expr);                                                      \
-		if (!e_)                                                                      \
-			fail_msg("%s:%d: %s did not fail", __FILE__, __LINE__, #expr);        \
-		char *text_ = err_text(e_);                                                   \
-		if (e_->code != (want) || (!strstr(text_, word) &&                            \
-					   !(e_->hint && strstr(e_->hint, word))))            \
-			fail_msg("%s:%d: %s: %s: %s (%s)", __FILE__, __LINE__, #expr,         \
-				 err_code_name(e_->code), text_, e_->hint ? e_->hint : "");   \
-		free(text_);                                                                  \
-		err_free(e_);                                                                 \
+#define assert_err(expr, want, word)                                                               \
+	do {                                                                                       \
+		struct err *e_ = (expr);                                                           \
+		if (!e_)                                                                           \
+			fail_msg("%s:%d: %s did not fail", __FILE__, __LINE__, #expr);             \
+		char *text_ = err_text(e_);                                                        \
+		if (e_->code != (want) ||                                                          \
+		    (!strstr(text_, word) && !(e_->hint && strstr(e_->hint, word))))               \
+			fail_msg("%s:%d: %s: %s: %s (%s)", __FILE__, __LINE__, #expr,              \
+				 err_code_name(e_->code), text_, e_->hint ? e_->hint : "");        \
+		free(text_);                                                                       \
+		err_free(e_);                                                                      \
 	} while (0)
 
 __attribute__((unused)) static struct target start(void (*run)(struct shared *))
@@ -279,7 +279,9 @@ __attribute__((unused)) static struct parasite_reply dump_pages(const struct kee
 		char buf[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct iovec one = { (void *)"f", 1 };
-	struct msghdr hdr = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = control.buf,
+	struct msghdr hdr = { .msg_iov = &one,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
 			      .msg_controllen = sizeof(control.buf) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&hdr);
 

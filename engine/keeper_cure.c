@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Taking the parasite out of a held task.
+ *
+ * compel's own cure ends with the rt_sigreturn of the parasite, which makes the kernel forget how
+ * to restart a nanosleep, poll or futex with a timeout.  We stop the thread at the entry of that
+ * call, skip it, and put the registers back ourselves.  If the parasite does not play its part,
+ * everything is done from outside.
+ *
+ * Mirrors: compel/src/lib/infect.c compel_stop_daemon(), compel_cure_remote().
+ */
+#include <compel/infect-rpc.h>
+#include <compel/infect.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "engine/keeper_priv.h"
+#include "engine/parasite/area.h"
+
+#define CMD_FINI 3u /* compel's own: end the daemon */
+#define FINI_MAX_STOPS 1000
+
+/* Waits until compel's socket has something to read, looking after the leader meanwhile. */
+static struct err *wait_rpc(struct held *h)
+{
+	uint64_t deadline = pt_now_ns() + CURE_TIMEOUT_NS;
+	struct pollfd p = { .fd = h->rpc, .events = POLLIN };
+	int status;
+
+	for (;;) {
+		if (pt_poll(h->pid, &status))
+			held_news(h, &h->threads[0], status);
+		if (h->gone)
+			return held_gone_err(h);
+		if (!h->running)
+			return err_new(ERR_SYS, "the parasite of %d got signal %d", h->pid,
+				       h->crash_sig);
+		if (poll(&p, 1, 20) > 0)
+			return NULL;
+		if (pt_now_ns() > deadline)
+			return err_new(ERR_SYS, "the parasite of %d does not answer", h->pid);
+	}
+}
+
+/* The parasite ends by itself; we catch it when it enters rt_sigreturn. */
+static struct err *end_daemon(struct held *h)
+{
+	struct user_regs_struct regs;
+
+	if (compel_rpc_call(PARASITE_CMD_DONE, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infect_logged(h));
+	TRY(wait_rpc(h));
+	if (compel_rpc_sync(PARASITE_CMD_SERVE, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infect_logged(h));
+	TRY(wait_rpc(h));
+	if (compel_rpc_sync(PARASITE_CMD_DONE, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infect_logged(h));
+	TRY(held_stop_leader(h, CALL_TIMEOUT_NS));
+	if (compel_rpc_call(CMD_FINI, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infect_logged(h));
+	for (int stops = 0; stops < FINI_MAX_STOPS; stops++) {
+		TRY(borrow_to_syscall(h));
+		if (pt_get_regs(h->pid, &regs))
+			return held_gone_err(h);
+		if (regs.orig_rax != SYS_rt_sigreturn)
+			continue;
+		regs.orig_rax = (unsigned long long)-1; /* the kernel skips the call */
+		if (pt_set_regs(h->pid, &regs))
+			return held_gone_err(h);
+		TRY(borrow_to_syscall(h));
+		return borrow_to_signal_stop(h);
+	}
+	return err_new(ERR_SYS, "the parasite of %d does not end", h->pid);
+}
+
+static struct err *unmap_parasite(struct held *h)
+{
+	uint64_t args[6] = { h->own.map_start, h->own.map_end - h->own.map_start };
+	int64_t ret;
+
+	if (!args[1])
+		return NULL;
+	TRY(borrow_syscall(h, SYS_munmap, args, &ret));
+	if (ret)
+		return err_pid(
+			err_hint(err_sys((int)-ret, "cannot unmap the parasite from %d", h->pid),
+				 "it does no harm there"),
+			h->pid);
+	h->own.map_start = h->own.map_end = 0;
+	return NULL;
+}
+
+static struct err *check_text(struct held *h)
+{
+	uint8_t now[JOURNAL_TEXT_LEN];
+
+	if (!pt_read(h->pid, h->own.text_ip, now, sizeof(now)) &&
+	    !memcmp(now, h->own.text, sizeof(now)))
+		return NULL;
+	if (!pt_write(h->pid, h->own.text_ip, h->own.text, sizeof(now)))
+		return NULL;
+	return err_new(ERR_SYS, "cannot put back the text of %d", h->pid);
+}
+
+struct stray {
+	struct held *h;
+	int fds[16];
+	size_t nr;
+};
+
+static void find_stray(int fd, const char *link, void *arg)
+{
+	struct stray *s = arg;
+
+	for (size_t i = 0; i < s->h->nr_fds_before; i++)
+		if (s->h->fds_before[i] == fd)
+			return;
+	if (s->nr < sizeof(s->fds) / sizeof(*s->fds) &&
+	    (!strncmp(link, "socket:", 7) || !strncmp(link, "pipe:", 5) ||
+	     !strncmp(link, PARASITE_MEMFD, strlen(PARASITE_MEMFD)) ||
+	     !strncmp(link, "/memfd:" LOG_MEMFD, strlen("/memfd:" LOG_MEMFD))))
+		s->fds[s->nr++] = fd;
+}
+
+/* The parasite is dead or never lived: do from outside what it would have done. */
+static struct err *clean_up_inside(struct held *h)
+{
+	struct stray stray = { .h = h };
+	struct err *e = NULL;
+	int64_t ret;
+
+	for (uint32_t i = 0; h->area && i < h->area->nr && i < h->area->cap; i++) {
+		struct parasite_vma *v = &h->area->changed[i];
+		uint64_t args[6] = { v->start, v->len, v->prot };
+
+		if (!v->len)
+			continue;
+		TRY(borrow_syscall(h, SYS_mprotect, args, &ret));
+		if (ret)
+			e = err_first(e, err_vaddr(err_sys((int)-ret,
+							   "cannot put back the protection "
+							   "of 0x%llx in %d",
+							   (unsigned long long)v->start, h->pid),
+						   v->start));
+	}
+	kproc_fds(h->pid, find_stray, &stray);
+	for (size_t i = 0; i < stray.nr; i++) {
+		uint64_t args[6] = { (uint64_t)stray.fds[i] };
+
+		TRY(borrow_syscall(h, SYS_close, args, &ret));
+	}
+	return e;
+}
+
+static struct err *harm(struct held *h, struct err *e)
+{
+	if (e && e != err_nomem() && !h->gone)
+		e->code = ERR_HARM;
+	return err_pid(e, h->pid);
+}
+
+/* From wherever the leader is, without help from the parasite. */
+struct err *held_forced_cure(struct held *h)
+{
+	struct err *e = held_stop_leader(h, CALL_TIMEOUT_NS);
+
+	if (e && !h->gone)
+		return harm(h, e); /* still ours: can be tried again */
+	if (!e) {
+		/* First: if we are killed now, it runs on from here. */
+		if (pt_set_regs(h->pid, &h->own.regs))
+			e = held_gone_err(h);
+		if (!e)
+			e = clean_up_inside(h);
+		e = err_first(e, unmap_parasite(h));
+		e = err_first(e, check_text(h));
+		e = err_first(e, borrow_end(h));
+	}
+	if (h->gone)
+		journal_remove(h->pid);
+	h->borrowed = false;
+	infect_drop(h);
+	return harm(h, e);
+}
+
+struct err *held_cure(struct held *h)
+{
+	if (h->gone) {
+		if (h->borrowed)
+			journal_remove(h->pid);
+		infect_drop(h);
+		return held_gone_err(h);
+	}
+	if (!h->infected)
+		return NULL;
+	struct err *e = end_daemon(h);
+	if (e || h->area->nr) {
+		err_free(e); /* what counts is whether it can be put right now */
+		return held_forced_cure(h);
+	}
+	e = unmap_parasite(h);
+	e = err_first(e, check_text(h));
+	e = err_first(e, borrow_end(h));
+	h->borrowed = false;
+	infect_drop(h);
+	return harm(h, e);
+}
