@@ -81,8 +81,13 @@ static struct err *fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
 	uint64_t pages = (end - start) / PAGE_SIZE_4K;
 	size_t want = pages < PMC_MAX_REGIONS ? (size_t)pages : PMC_MAX_REGIONS;
 
+	uint64_t entry;
+
 	TRY(grow((void **)&pmc->region, &pmc->cap, want, sizeof(*pmc->region)));
-	return pagemap_scan(pmc->pagemap_fd, start, end, &q, pmc->region, want, &pmc->nr, &pmc->end);
+	TRY(pagemap_scan(pmc->pagemap_fd, start, end, &q, pmc->region, want, &pmc->nr, &pmc->end));
+	/* The ioctl finds nothing, and no fault either, in the memory of a process that died.  A
+	 * read fails: what was found before it was found in living memory. */
+	return pagemap_read(pmc->pagemap_fd, start, 1, &entry);
 }
 
 static struct err *fill_pread(struct pmc *pmc, const struct vma *v, uint64_t start, uint64_t end)
@@ -90,8 +95,10 @@ static struct err *fill_pread(struct pmc *pmc, const struct vma *v, uint64_t sta
 	uint64_t pages = (end - start) / PAGE_SIZE_4K;
 
 	/* A reservation that nobody touched: smaps has just counted its pages, and reading eight
-	 * bytes for each of them (2 GiB for a TiB) would only say the same again. */
-	if (!pmc->cached && pages > PMC_MAX_ENTRIES && !v->rss_bytes && !v->swap_bytes) {
+	 * bytes for each of them (2 GiB for a TiB) would only say the same again.  It does not
+	 * count the pages of hugetlbfs. */
+	if (!pmc->cached && pages > PMC_MAX_ENTRIES && !v->rss_bytes && !v->swap_bytes &&
+	    !(v->vmf & VMF_HUGETLB)) {
 		pmc->nr = 0;
 		pmc->end = end;
 		return NULL;
