@@ -169,9 +169,9 @@ verdict_t page_verdict(const struct vma *v, uint64_t c)
 		return VD(GUARD);
 	if (!(c & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED)))
 		return VD(ABSENT);
+	if (c & PAGE_IS_PFNZERO) /* before FILE, which the huge zero page has too */
+		return VD(ZERO);
 	if (c & PAGE_IS_FILE)
 		return VD(FILE_CLEAN);
-	if (c & PAGE_IS_PFNZERO)
-		return VD(ZERO);
 	return c & PAGE_IS_PRESENT ? VD(DUMP) : VD(DUMP_SWAPPED);
 }

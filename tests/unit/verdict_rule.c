@@ -30,6 +30,7 @@ static void private_pages(void **state)
 		{ S, VD(DUMP_SWAPPED) }, { S | D, VD(DUMP_SWAPPED) },
 		{ P | F, VD(FILE_CLEAN) }, { P | F | D, VD(FILE_CLEAN) },
 		{ P | Z, VD(ZERO) }, { P | Z | H, VD(ZERO) }, { P | Z | D, VD(ZERO) },
+		{ P | F | Z | H, VD(ZERO) }, /* so the kernel describes the huge zero page */
 		{ G, VD(GUARD) }, { G | S, VD(GUARD) }, { G | P, VD(GUARD) },
 	};
 
