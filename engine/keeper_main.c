@@ -258,7 +258,7 @@ static struct err *do_syscall(struct keeper_msg *m)
 /* true: the last one. */
 static bool serve_one(void)
 {
-	struct keeper_msg m;
+	struct keeper_msg m = { 0 };
 	struct keeper_thread *threads = NULL;
 	char *body = NULL, *report = NULL;
 	const void *answer = NULL;
