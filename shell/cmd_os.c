@@ -19,8 +19,8 @@ static struct err *read_all(int fd, struct out *o)
 	char buf[4096];
 	ssize_t n;
 
-	while ((n = read(fd, buf, sizeof(buf))) != 0) {
-		if (n < 0 && (errno != EINTR || signals_quit()))
+	while (signals_wait_fd(fd) && (n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno != EINTR)
 			return err_sys(errno, "cannot read what the command prints");
 		if (n > 0)
 			fwrite(buf, 1, (size_t)n, o->f);
@@ -32,12 +32,8 @@ static struct err *wait_for(pid_t pid, const char *command)
 {
 	int status;
 
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return err_sys(errno, "cannot wait for \"%s\"", command);
-		if (signals_quit())
-			return NULL;
-	}
+	if (!signals_wait_child(pid, &status))
+		return NULL;
 	if (WIFSIGNALED(status))
 		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command,
 			       WTERMSIG(status));

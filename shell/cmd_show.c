@@ -155,6 +155,10 @@ static struct err *show_exec(struct shell *sh, const struct args *a, struct out 
 
 	struct snap_request req = shell_snap_request(p->needs);
 	uint64_t addr = (uint64_t)po.index;
+	/* Panes of one pipe buffer need the iovs of no other. */
+	if (p->needs & SNAP_IOVS && !(p->needs & SNAP_RUNS) && po.index >= 0 &&
+	    po.index <= INT32_MAX)
+		req.iovs_of_ppb = (int32_t)po.index;
 	if (p->needs & SNAP_WHY) {
 		req.why = &addr;
 		req.nr_why = 1;

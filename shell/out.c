@@ -79,12 +79,8 @@ static struct err *close_pipe(FILE *f, pid_t child, const char *command)
 	int status;
 
 	fclose(f); /* EPIPE: the reader had enough */
-	while (waitpid(child, &status, 0) < 0) {
-		if (errno != EINTR)
-			return err_sys(errno, "cannot wait for \"%s\"", command);
-		if (signals_quit()) /* the target is not kept frozen by a pager */
-			return NULL;
-	}
+	if (!signals_wait_child(child, &status)) /* the target is not kept frozen by a pager */
+		return NULL;
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE && WTERMSIG(status) != SIGINT)
 		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command,
 			       WTERMSIG(status));

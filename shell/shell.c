@@ -2,10 +2,13 @@
 #include "shell/shell.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "shell/lines.h"
 #include "shell/signals.h"
 #include "views/panes.h"
 
@@ -102,35 +105,37 @@ void shell_position(struct shell *sh, char *buf, size_t len)
 	}
 }
 
-static struct err *run_lines(struct shell *sh, FILE *f, const char *path)
+static struct err *run_lines(struct shell *sh, int fd, const char *path)
 {
 	struct err *e = NULL;
-	char *line = NULL;
-	size_t cap = 0;
+	struct lines l;
+	char *line;
 	unsigned nr = 0;
 
-	while (!e && !sh->quit && !signals_quit() && getline(&line, &cap, f) >= 0) {
+	lines_init(&l, fd);
+	while (!e && !sh->quit && !signals_quit()) {
 		nr++;
-		line[strcspn(line, "\n")] = '\0';
-		e = shell_exec(sh, line);
+		e = lines_next(&l, &line);
+		if (!e && !line)
+			break;
+		if (!e)
+			e = shell_exec(sh, line);
 		report_gone(sh);
 	}
-	if (!e && ferror(f) && !signals_quit())
-		e = err_sys(errno, "cannot read \"%s\"", path);
-	free(line);
-	return f == stdin ? e : err_wrap(e, "%s:%u", path, nr);
+	lines_deinit(&l);
+	return fd == STDIN_FILENO ? e : err_wrap(e, "%s:%u", path, nr);
 }
 
 struct err *shell_source(struct shell *sh, const char *path)
 {
-	FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
-
-	if (!f)
+	if (!strcmp(path, "-"))
+		return run_lines(sh, STDIN_FILENO, path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return err_sys(errno, "cannot read \"%s\"", path);
-	sh->depth += f != stdin;
-	struct err *e = run_lines(sh, f, path);
-	sh->depth -= f != stdin;
-	if (f != stdin)
-		fclose(f);
+	sh->depth++;
+	struct err *e = run_lines(sh, fd, path);
+	sh->depth--;
+	close(fd);
 	return e;
 }

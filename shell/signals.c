@@ -2,7 +2,10 @@
 #include "shell/signals.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/session.h"
@@ -121,4 +124,36 @@ void signals_block(sigset_t *old_ret)
 void signals_unblock(const sigset_t *old)
 {
 	sigprocmask(SIG_SETMASK, old, NULL);
+}
+
+bool signals_wait_fd(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	sigset_t old;
+	int n = 0;
+
+	signals_block(&old);
+	while (!signals_quit()) {
+		n = ppoll(&p, 1, NULL, &old);
+		if (n > 0 || errno != EINTR)
+			break;
+	}
+	signals_unblock(&old);
+	return !signals_quit();
+}
+
+bool signals_wait_child(pid_t pid, int *status_ret)
+{
+	int fd = pidfd_open(pid, 0);
+	bool stay = fd < 0 || signals_wait_fd(fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (!stay)
+		return false;
+	while (waitpid(pid, status_ret, 0) < 0) {
+		if (errno != EINTR || signals_quit())
+			return false;
+	}
+	return true;
 }

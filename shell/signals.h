@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct session;
 
@@ -27,5 +28,11 @@ bool signals_take_winch(void);
  * `old_ret` is the mask for ppoll(), and for signals_unblock(). */
 void signals_block(sigset_t *old_ret);
 void signals_unblock(const sigset_t *old);
+
+/* Waits until `fd` can be read without blocking; false: time to leave.  No signal gets lost
+ * between asking and waiting, so a frozen target never hangs on somebody else's pipe. */
+bool signals_wait_fd(int fd);
+/* Waits for a child of ours.  False, without a status: time to leave. */
+bool signals_wait_child(pid_t pid, int *status_ret);
 
 #endif

@@ -72,3 +72,11 @@ Scripts: order, first error ends the run, exit statuses, streams.
   data
   $ stepdump -batch -ex 'foo' 2>/dev/null
   [2]
+
+Signals end a script in order: the target is cured, the status is 128 + the signal.
+
+  $ mkfifo idle; exec 9<>idle; stepdump -p $T < idle > log & echo step >&9; until grep -qs prepare log; do :; done; kill -TERM $!; wait $!
+  the dump of %T stood at pmc-fill and was not committed: nothing is kept of it
+  [143]
+  $ mkfifo idle2; exec 9<>idle2; stepdump -p $T < idle2 > log2 & echo '!echo $$ > sub; exec sleep 1000' >&9; until [ -s sub ]; do :; done; kill -INT $!; wait $!; s=$?; kill $(cat sub); exit $s
+  [130]
