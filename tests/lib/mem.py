@@ -260,10 +260,11 @@ def check_mm(pid, directory, maps, check):
             want[-1] = (want[-1][0], v.end, want[-1][2])
         else:
             want.append((v.start, v.end, prot))
+    there = set(got)
     for item in want:
-        check(item in got, f'mm image lacks VMA {item[0]:x}-{item[1]:x} prot {item[2]}')
+        check(item in there, f'mm image lacks VMA {item[0]:x}-{item[1]:x} prot {item[2]}')
     check(len(got) == len(want), f'mm image has VMAs that were not there: '
-          f'{[tuple(map(hex, g)) for g in got if g not in want]}')
+          f'{[tuple(map(hex, g)) for g in sorted(there - set(want))]}')
     return mm
 
 

@@ -20,7 +20,8 @@ ROOT = os.environ.get('SD_ROOT') or os.path.dirname(os.path.dirname(os.path.dirn
 STEPDUMP = os.environ.get('STEPDUMP', os.path.join(B, 'stepdump'))
 TARGETS = os.path.join(B, 'tests', 'targets')
 TMP = os.environ.get('TMPDIR', '/tmp')
-PATIENCE = 30.0   # for events that come soon or never; generous, since machines are busy
+# For events that come soon or never; generous, since machines are busy.
+PATIENCE = float(os.environ.get('SD_PATIENCE', '30'))
 
 _children = []
 

@@ -236,6 +236,7 @@ static const char usage[] =
 "  --threads N       workers (default 3)\n"
 "  --sparse-every N  a gigabyte with every n-th page used (default 64; 0: none)\n"
 "  --dense SIZE --reserve SIZE --vmas N --child --seccomp\n"
+"  --for-criu        keep no file of /proc open that CRIU cannot open again\n"
 "  --secretmem --iouring   memory that cannot be dumped\n";
 
 static size_t size_arg(const char *s)
@@ -257,14 +258,15 @@ static size_t size_arg(const char *s)
 static void parse(int argc, char **argv, bool *list)
 {
 	enum { SEED = 1, STATUS, RECORD, DIR_, THREADS, SPARSE, DENSE, RESERVE, VMAS, CHILD, SECRET,
-	       URING, SECCOMP, QUIET, FATAL, RUN, LIST, HELP };
+	       URING, SECCOMP, QUIET, FATAL, RUN, CRIU, LIST, HELP };
 	static const struct option longopts[] = {
 		{ "seed", 1, 0, SEED }, { "status", 1, 0, STATUS }, { "record", 1, 0, RECORD },
 		{ "dir", 1, 0, DIR_ }, { "threads", 1, 0, THREADS }, { "sparse-every", 1, 0, SPARSE },
 		{ "dense", 1, 0, DENSE }, { "reserve", 1, 0, RESERVE }, { "vmas", 1, 0, VMAS },
 		{ "child", 0, 0, CHILD }, { "secretmem", 0, 0, SECRET }, { "iouring", 0, 0, URING },
 		{ "seccomp", 0, 0, SECCOMP }, { "quiet-memory", 0, 0, QUIET }, { "fatal", 0, 0, FATAL },
-		{ "run-for", 1, 0, RUN }, { "list", 0, 0, LIST }, { "help", 0, 0, HELP }, { 0 },
+		{ "run-for", 1, 0, RUN }, { "for-criu", 0, 0, CRIU }, { "list", 0, 0, LIST },
+		{ "help", 0, 0, HELP }, { 0 },
 	};
 	int c;
 
@@ -285,6 +287,7 @@ static void parse(int argc, char **argv, bool *list)
 		case SECCOMP: opt.seccomp = true; break;
 		case QUIET: opt.quiet = true; break;
 		case FATAL: opt.fatal = true; break;
+		case CRIU: opt.for_criu = true; break;
 		case RUN: opt.run_for = size_arg(optarg); break;
 		case LIST: *list = true; break;
 		case HELP: fputs(usage, stdout); exit(0);

@@ -209,7 +209,8 @@ static void timer_verify(void)
 
 /* ---- what must stay as it is ---------------------------------------------- */
 
-struct thread_state { pid_t tid; int fd; uint64_t pnd, blk; };
+/* fd: -1 with --for-criu, where the file is opened for each look. */
+struct thread_state { pid_t tid; int fd; char path[48]; uint64_t pnd, blk; };
 static struct thread_state threads[MAX_THREADS];
 static unsigned nr_threads;
 static uint64_t shared_pnd, caught;
@@ -230,8 +231,11 @@ static uint64_t field(const char *text, const char *name)
 static bool read_thread(struct thread_state *t, uint64_t *shpnd, uint64_t *cgt)
 {
 	char buf[4096];
-	ssize_t n = pread(t->fd, buf, sizeof(buf) - 1, 0);
+	int fd = t->fd < 0 ? open(t->path, O_RDONLY | O_CLOEXEC) : t->fd;
+	ssize_t n = fd < 0 ? -1 : pread(fd, buf, sizeof(buf) - 1, 0);
 
+	if (t->fd < 0 && fd >= 0)
+		close(fd);
 	if (n <= 0)
 		return false;
 	buf[n] = 0;
@@ -258,6 +262,25 @@ static void read_fds(char links[][256])
 	}
 }
 
+/* A thread that has just been made still blocks everything: wait until it has its own mask. */
+static void wait_for_mask(struct thread_state *t)
+{
+	struct timespec ts = { .tv_nsec = 1000000 };
+	sigset_t mine;
+	uint64_t want;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &mine);
+	memcpy(&want, &mine, sizeof(want));
+	for (int i = 0; i < 10000; i++) {
+		if (!read_thread(t, &shared_pnd, &caught))
+			die("thread %d: %s", t->tid, strerror(errno));
+		if (t->blk == (want & ~COME_AND_GO))
+			return;
+		nanosleep(&ts, NULL);
+	}
+	die("thread %d has an odd signal mask: %" PRIx64, t->tid, t->blk);
+}
+
 void life_record_state(void)
 {
 	DIR *d = opendir("/proc/self/task");
@@ -265,15 +288,15 @@ void life_record_state(void)
 
 	while (d && (e = readdir(d))) {
 		struct thread_state *t = &threads[nr_threads];
-		char path[64];
 
 		if (e->d_name[0] == '.' || nr_threads == MAX_THREADS)
 			continue;
 		t->tid = atoi(e->d_name);
-		snprintf(path, sizeof(path), "/proc/self/task/%d/status", t->tid);
-		t->fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (t->fd < 0 || !read_thread(t, &shared_pnd, &caught))
-			die("%s: %s", path, strerror(errno));
+		snprintf(t->path, sizeof(t->path), "/proc/self/task/%d/status", t->tid);
+		t->fd = opt.for_criu ? -1 : open(t->path, O_RDONLY | O_CLOEXEC);
+		if (t->fd < 0 && !opt.for_criu)
+			die("%s: %s", t->path, strerror(errno));
+		wait_for_mask(t);
 		nr_threads++;
 	}
 	if (d)
