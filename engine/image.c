@@ -107,6 +107,7 @@ struct image_writer {
 	int fd;
 	int write_errno; /* sticky: append callbacks cannot fail */
 	char name[IMAGE_NAME_MAX];
+	off_t flushed; /* bytes of the file that count */
 	size_t used;
 	uint8_t buf[BUFFER_SIZE];
 };
@@ -126,11 +127,23 @@ static bool write_all(int fd, const uint8_t *data, size_t len)
 	return true;
 }
 
-static void flush(struct image_writer *w)
+/* Returns 0 or an errno.  Failing leaves the buffer full and the file as it was, so that it can be
+ * tried again once there is room. */
+static int flush(struct image_writer *w)
 {
-	if (!w->write_errno && !write_all(w->fd, w->buf, w->used))
-		w->write_errno = errno;
+	int why = w->write_errno;
+
+	if (why)
+		return why;
+	if (!write_all(w->fd, w->buf, w->used)) {
+		why = errno;
+		if (lseek(w->fd, w->flushed, SEEK_SET) < 0 || ftruncate(w->fd, w->flushed))
+			w->write_errno = why;
+		return why;
+	}
+	w->flushed += (off_t)w->used;
 	w->used = 0;
+	return 0;
 }
 
 static void append(ProtobufCBuffer *base, size_t len, const uint8_t *data)
@@ -138,9 +151,13 @@ static void append(ProtobufCBuffer *base, size_t len, const uint8_t *data)
 	struct image_writer *w = (struct image_writer *)base;
 
 	if (len > BUFFER_SIZE - w->used)
-		flush(w);
+		w->write_errno = flush(w);
+	if (w->write_errno)
+		return;
 	if (len > BUFFER_SIZE) {
-		if (!w->write_errno && !write_all(w->fd, data, len))
+		if (write_all(w->fd, data, len))
+			w->flushed += (off_t)len;
+		else
 			w->write_errno = errno;
 		return;
 	}
@@ -163,6 +180,7 @@ struct err *image_create(int dirfd, const char *name, enum image_kind kind,
 	w->base.append = append;
 	w->desc = &descs[kind];
 	w->write_errno = 0;
+	w->flushed = 0;
 	w->used = 0;
 	snprintf(w->name, sizeof(w->name), "%s", name);
 	w->fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -186,18 +204,25 @@ struct err *image_write(struct image_writer *w, const ProtobufCMessage *m)
 	if (len > IMAGE_ENTRY_MAX)
 		return err_new(ERR_CHECK, "write %s: message of %zu bytes is longer than %u",
 			       w->name, len, IMAGE_ENTRY_MAX);
+	/* What fits into the buffer goes in as a whole or not at all. */
+	if (len + sizeof(uint32_t) > BUFFER_SIZE - w->used)
+		TRY(image_flush(w));
 	append_u32(w, (uint32_t)len);
 	protobuf_c_message_pack_to_buffer(m, &w->base);
 	return w->write_errno ? err_sys(w->write_errno, "write %s", w->name) : NULL;
 }
 
+struct err *image_flush(struct image_writer *w)
+{
+	int why = flush(w);
+
+	return why ? err_sys(why, "write %s", w->name) : NULL;
+}
+
 struct err *image_finish(struct image_writer *w)
 {
-	struct err *e = NULL;
+	struct err *e = image_flush(w);
 
-	flush(w);
-	if (w->write_errno)
-		e = err_sys(w->write_errno, "write %s", w->name);
 	if (close(w->fd) < 0 && errno != EINTR)
 		e = err_first(e, err_sys(errno, "close %s", w->name));
 	free(w);

@@ -74,8 +74,11 @@ struct image_writer;
  */
 struct err *image_create(int dirfd, const char *name, enum image_kind kind,
 			 struct image_writer **ret);
-/* Appends one message: the head message if the kind has one and this is the first. */
+/* Appends one message: the head message if the kind has one and this is the first.  On failure
+ * nothing of it is written, and it can be tried again (not if it is longer than 64 KiB). */
 struct err *image_write(struct image_writer *w, const ProtobufCMessage *m);
+/* Writes what is buffered; can be tried again after a failure. */
+struct err *image_flush(struct image_writer *w);
 /* Flushes, closes, frees `w`, also on failure.  Durability is the business of staging_publish(). */
 struct err *image_finish(struct image_writer *w);
 /* Closes and frees without flushing: after an error elsewhere.  NULL is fine. */

@@ -77,15 +77,21 @@ static struct err *local_write_pagemap(struct page_xfer *x, uint64_t vaddr, uint
 {
 	struct local *l = x->priv;
 
-	return pagemap_writer_add(&l->pm, vaddr, nr_pages, flags);
+	return staging_advise(pagemap_writer_add(&l->pm, vaddr, nr_pages, flags), l->dirfd, 0);
 }
 
 static struct err *local_close_object(struct page_xfer *x)
 {
 	struct local *l = x->priv;
+
+	if (l->pages_fd < 0)
+		return err_hint(err_new(ERR_STATE, "%s may be incomplete: closing it failed before",
+					x->object), "`restart` writes it anew");
+	TRY(staging_advise(pagemap_writer_flush(&l->pm), l->dirfd, 0));
+
 	struct err *e = pagemap_writer_close(&l->pm);
 
-	if (l->pages_fd >= 0 && close(l->pages_fd) && !e)
+	if (close(l->pages_fd) && !e)
 		e = err_sys(errno, "close pages-%u.img", x->pages_id);
 	l->pages_fd = -1;
 	return staging_advise(e, l->dirfd, 0);
@@ -95,8 +101,10 @@ static void local_destroy(struct page_xfer *x)
 {
 	struct local *l = x->priv;
 
-	if (l->pages_fd >= 0)
-		err_free(local_close_object(x));
+	if (l->pages_fd >= 0) {
+		pagemap_writer_abandon(&l->pm);
+		close(l->pages_fd);
+	}
 	free(l);
 }
 
@@ -226,8 +234,9 @@ struct err *page_xfer_close_object(struct page_xfer *x)
 {
 	if (!x->object[0])
 		return NULL;
+	TRY(x->ops->close_object(x));
 	x->object[0] = '\0';
-	return x->ops->close_object(x);
+	return NULL;
 }
 
 struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages)

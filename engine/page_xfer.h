@@ -50,6 +50,7 @@ void page_xfer_destroy(struct page_xfer *x);
 
 struct err *page_xfer_open_task(struct page_xfer *x, pid_t pid);
 struct err *page_xfer_open_shmem(struct page_xfer *x, uint64_t shmid);
+/* After a failure the object is still open, nothing is lost, and it can be closed again. */
 struct err *page_xfer_close_object(struct page_xfer *x);
 
 /* Pages of one or several iovs that follow each other in the pipe.  Their entries are recorded by

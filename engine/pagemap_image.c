@@ -75,6 +75,11 @@ struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_
 	return NULL;
 }
 
+struct err *pagemap_writer_flush(struct pagemap_writer *w)
+{
+	return image_flush(w->w);
+}
+
 struct err *pagemap_writer_close(struct pagemap_writer *w)
 {
 	struct err *e = image_finish(w->w);

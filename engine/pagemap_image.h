@@ -49,6 +49,8 @@ struct err *pagemap_writer_open(struct pagemap_writer *w, int dirfd, const char 
  */
 struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_t nr_pages,
 			       uint32_t flags);
+/* Writes what is buffered.  After a failure nothing is lost: make room, and try again. */
+struct err *pagemap_writer_flush(struct pagemap_writer *w);
 /* Flushes and closes, also on failure; `w` can be opened again. */
 struct err *pagemap_writer_close(struct pagemap_writer *w);
 /* Closes without flushing.  Harmless when not open. */
