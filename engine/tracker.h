@@ -22,11 +22,10 @@
 #include "engine/caps.h"
 #include "engine/err.h"
 #include "engine/keeper.h"
+#include "engine/opts.h"
 #include "engine/vma.h"
 
 enum tracker_kind { TRACK_NONE, TRACK_SOFT_DIRTY, TRACK_UFFD };
-/* As in `set track`; AUTO: soft-dirty if it really works, else uffd, else none. */
-enum opt_track { OPT_TRACK_AUTO, OPT_TRACK_SOFT_DIRTY, OPT_TRACK_UFFD, OPT_TRACK_NONE };
 
 struct tracker;
 
@@ -47,8 +46,9 @@ const char *tracker_kind_name(enum tracker_kind k); /* "soft-dirty" */
 /* One sentence: why this one, or why none. */
 const char *tracker_reason(const struct tracker *t);
 
-/* Is this still the task that it was made for, with the memory it had (no exec)? */
-bool tracker_fits(const struct tracker *t, pid_t pid, uint64_t start_time_ticks);
+/* Is this still the task that it was made for, with the memory it had (no exec)?
+ * Ask when the task is frozen again: it also notes what makes the history worthless. */
+bool tracker_fits(struct tracker *t, pid_t pid, uint64_t start_time_ticks);
 
 /*
  * tracker_reset - a new interval begins: all pages are clean from now on.
