@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 const struct phase_ops *const phase_table[6] = {
@@ -27,15 +28,17 @@ uint64_t now_us(void)
 }
 
 struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
-		      const struct opts *o, const struct caps *c)
+		      struct tracker_table *tt, const struct opts *o, const struct caps *c)
 {
-	*d = (struct dump){ .keeper = k, .opts = o, .caps = c, .phase = PH(READY) };
+	*d = (struct dump){ .keeper = k, .trackers = tt, .opts = o, .caps = c, .phase = PH(READY),
+			    .parent.dirfd = -1 };
 	d->task = calloc(nr, sizeof(*d->task));
 	if (!d->task)
 		return err_nomem();
 	d->nr_tasks = nr;
 	for (size_t i = 0; i < nr; i++) {
 		d->task[i].t = &t[i];
+		d->task[i].opts = o;
 		d->task[i].pmc.pagemap_fd = -1;
 	}
 	return NULL;
@@ -44,23 +47,34 @@ struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper
 static void task_free(struct task_dump *td)
 {
 	pmc_deinit(&td->pmc);
+	page_read_close(td->parent);
 	task_info_deinit(&td->ti);
 	free(td->readable);
 	free(td->by_vma);
-	*td = (struct task_dump){ .t = td->t, .pmc.pagemap_fd = -1 };
+	*td = (struct task_dump){ .t = td->t, .opts = td->opts, .pmc.pagemap_fd = -1 };
 }
 
 /* Everything but the array of tasks, which stays for the next run. */
 static void dump_free(struct dump *d)
 {
+	for (size_t i = 0; d->kept && i < d->nr_tasks + d->shmem.nr; i++)
+		page_pipe_deinit(&d->kept[i]);
+	free(d->kept);
 	for (size_t i = 0; i < d->nr_tasks; i++)
 		task_free(&d->task[i]);
 	page_xfer_destroy(&d->xfer);
 	page_pipe_deinit(&d->pp);
 	shmem_list_deinit(&d->shmem);
+	parent_set_close(&d->parent);
 	free(d->committed);
 	*d = (struct dump){ .task = d->task, .nr_tasks = d->nr_tasks, .keeper = d->keeper,
-			    .opts = d->opts, .caps = d->caps, .phase = PH(READY) };
+			    .trackers = d->trackers, .opts = d->opts, .caps = d->caps,
+			    .phase = PH(READY), .parent.dirfd = -1 };
+}
+
+bool dump_is_tracked(const struct dump *d)
+{
+	return d->opts->parent || d->opts->mode == MODE_PRE_DUMP || d->opts->track != OPT_TRACK_NONE;
 }
 
 struct err *dump_undo(struct dump *d)
@@ -94,9 +108,21 @@ size_t dump_next_vma(const struct dump *d, size_t i)
 {
 	const struct vma_list *l = &dump_task(d)->t->vmas;
 
-	while (i < l->nr && !vma_is_private(&l->v[i]))
+	while (i < l->nr && !vma_is_private(&l->v[i]) && !dump_pstate_of(d, &l->v[i]))
 		i++;
 	return i;
+}
+
+struct shmem_info *dump_pstate_of(const struct dump *d, const struct vma *v)
+{
+	struct shmem_info *o = vma_is_shmem(v) && !vma_is_private(v) ? shmem_find(&d->shmem, v) : NULL;
+
+	return o && o->tracked ? o : NULL;
+}
+
+struct page_read *dump_parent(const struct dump *d)
+{
+	return dump_shmem(d) ? dump_shmem(d)->parent : dump_task(d)->parent;
 }
 
 bool dump_item_scanned(const struct dump *d)
@@ -124,16 +150,38 @@ void dump_begin_item(struct dump *d)
 	}
 }
 
-struct err *dump_next_item(struct dump *d)
+/* The item's pages stay where they are, in pipes of its own. */
+static struct err *keep_pages(struct dump *d)
 {
+	if (!d->kept)
+		d->kept = calloc(d->nr_tasks + d->shmem.nr, sizeof(*d->kept));
+	if (!d->kept)
+		return err_nomem();
+	d->kept[d->item] = d->pp;
+	dump_new_page_pipe(d);
+	return NULL;
+}
+
+static struct err *end_item(struct dump *d)
+{
+	if (dump_keeps_pages(d))
+		return keep_pages(d);
 	TRY(page_xfer_close_object(&d->xfer));
 	page_pipe_reinit(&d->pp);
 	if (dump_shmem(d))
 		dump_shmem(d)->done = true;
+	return NULL;
+}
+
+struct err *dump_next_item(struct dump *d)
+{
+	TRY(end_item(d));
 	if (d->item + 1 == d->nr_tasks + d->shmem.nr) {
-		d->phase = PH(GATE);
+		d->phase = d->thawed ? PH(RESET) : PH(GATE);
 		return NULL;
 	}
+	if (d->thawed)
+		return dump_transfer_item(d, d->item + 1);
 	d->item++;
 	if (d->item < d->nr_tasks) { /* the next task has to be infected first */
 		d->phase = PH(PREPARE);
@@ -141,7 +189,28 @@ struct err *dump_next_item(struct dump *d)
 		return NULL;
 	}
 	dump_begin_item(d);
-	return page_xfer_open_shmem(&d->xfer, dump_shmem(d)->shmid);
+	return dump_keeps_pages(d) ? NULL : page_xfer_open_shmem(&d->xfer, dump_shmem(d)->shmid);
+}
+
+struct err *dump_transfer_item(struct dump *d, size_t i)
+{
+	d->item = i;
+	d->ppb = d->hole = 0;
+	d->phase = PH(XFER);
+	page_pipe_deinit(&d->pp);
+	d->pp = d->kept[i];
+	d->kept[i] = (struct page_pipe){ 0 };
+	return dump_shmem(d) ? page_xfer_open_shmem(&d->xfer, dump_shmem(d)->shmid) :
+			       page_xfer_open_task(&d->xfer, dump_task(d)->ti.ns_pid);
+}
+
+void dump_new_page_pipe(struct dump *d)
+{
+	if (dump_reads_pages(d))
+		page_pipe_init_no_pipes(&d->pp, d->opts->pipe_pages);
+	else
+		page_pipe_init(&d->pp, dump_keeps_pages(d) ? 0 : NR_PIPES_PER_CHUNK,
+			       d->opts->pipe_pages);
 }
 
 uint64_t dump_count(const struct dump *d, verdict_t v)
@@ -174,4 +243,46 @@ verdict_t page_verdict(const struct vma *v, uint64_t c)
 	if (c & PAGE_IS_FILE)
 		return VD(FILE_CLEAN);
 	return c & PAGE_IS_PRESENT ? VD(DUMP) : VD(DUMP_SWAPPED);
+}
+
+/* Memory whose changes nobody sees, and what CRIU never leaves in a parent. */
+static bool never_hole(const struct vma *v)
+{
+	return vma_always_dumped(v) || (v->vmf & VMF_HUGETLB) || !(v->prot & PROT_READ);
+}
+
+/* The last dump takes these whole anyway; process_vm_readv cannot read what has no PROT_READ. */
+static bool left_out_of_pre_dump(const struct task_dump *td, const struct vma *v)
+{
+	if (td->opts->mode != MODE_PRE_DUMP || !vma_is_private(v))
+		return false;
+	return (v->status & VMA_AREA_AIORING) || (v->vmf & VMF_HUGETLB) ||
+	       (td->opts->pre_dump == PRE_DUMP_READ && !(v->prot & PROT_READ));
+}
+
+bool dump_decides_alone(const struct task_dump *td, const struct vma *v)
+{
+	return vma_always_dumped(v) || vma_never_dumped(v) || left_out_of_pre_dump(td, v);
+}
+
+/* Mirrors the tail of criu/mem.c generate_iovs(). */
+verdict_t dump_verdict(const struct task_dump *td, const struct vma *v, uint64_t c)
+{
+	verdict_t verdict = page_verdict(v, c);
+
+	if (left_out_of_pre_dump(td, v))
+		return VD(NEVER);
+	if (verdict_is_data(verdict) && td->parent && !never_hole(v) &&
+	    !tracker_page_dirty(td->tracker, v, c))
+		return VD(HOLE);
+	return verdict;
+}
+
+enum pst dump_pstate(const struct task_dump *td, uint64_t c)
+{
+	if (!(c & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED)))
+		return PST_DONT_DUMP;
+	if (c & PAGE_IS_SOFT_DIRTY || !td->tracker || tracker_kind(td->tracker) != TRACK_SOFT_DIRTY)
+		return PST_DIRTY;
+	return PST_DUMP;
 }

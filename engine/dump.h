@@ -18,6 +18,7 @@
 
 #include "engine/caps.h"
 #include "engine/err.h"
+#include "engine/history.h"
 #include "engine/opts.h"
 #include "engine/page_pipe.h"
 #include "engine/parasite/proto.h"
@@ -61,8 +62,12 @@ struct dump_times { /* microseconds */
 /* One task of the tree and its part of the dump. */
 struct task_dump {
 	struct target *t;              /* borrowed */
+	const struct opts *opts;       /* borrowed */
 	struct task_info ti;           /* collected in prepare, completed by the parasite */
 	struct pmc pmc;
+	struct tracker *tracker;       /* borrowed from the session; NULL: nothing is tracked */
+	struct page_read *parent;      /* where holes point; NULL: every page is dumped */
+	const char *no_parent;         /* why there is none; static */
 	struct parasite_vma *readable; /* VMAs that got PROT_READ from us */
 	size_t nr_readable;
 	struct verdict_counts total;
@@ -75,6 +80,7 @@ struct dump {
 	const struct opts *opts;    /* borrowed */
 	const struct caps *caps;    /* borrowed */
 	struct keeper *keeper;      /* borrowed */
+	struct tracker_table *trackers; /* borrowed */
 
 	phase_t phase;              /* of the next unit */
 	unsigned unit;              /* prepare, reset: index of the next unit */
@@ -87,16 +93,22 @@ struct dump {
 	uint64_t run_end;           /* end of the run that `vaddr` begins; == vaddr: not known */
 	verdict_t run_verdict;
 	bool run_lazy;
+	enum pst run_state;         /* of a shared VMA: what it contributes to the pstate map */
 
 	/* drain, xfer */
 	unsigned ppb;               /* next one to drain, or to transfer */
 	unsigned hole;              /* next one to write */
 
-	struct page_pipe pp;
+	struct page_pipe pp;        /* of the current item */
+	struct page_pipe *kept;     /* pre-dump: of each item, until it is transferred; owned */
+	bool thawed;                /* pre-dump: the tasks run again, their pages are kept */
 	struct page_xfer xfer;
 	struct staging *staging;    /* NULL: xfer null, or not yet made */
 	struct shmem_list shmem;
+	struct parent_set parent;
 
+	uint64_t holes_checked;
+	uint64_t pages_vanished;    /* pre-dump by reading: gone before they were read */
 	uint64_t pages_scanned;     /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
 	uint64_t shpages_scanned, shpages_written;
 	uint64_t pages_lazy;
@@ -143,10 +155,35 @@ extern const struct phase_ops *const phase_table[6];
 
 /* t[0..nr): parents before children; borrowed. */
 struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
-		      const struct opts *o, const struct caps *c);
+		      struct tracker_table *tt, const struct opts *o, const struct caps *c);
+/* Is this dump to be part of a chain, so that writes have to be known? */
+bool dump_is_tracked(const struct dump *d);
 /* Drops pipes and staged files, restores protections (not infection).  After it: READY. */
 struct err *dump_undo(struct dump *d);
 void dump_deinit(struct dump *d);
+
+/* Pre-dump, before the thaw: pages stay in their pipes, and the pipes stay with their item. */
+static inline bool dump_keeps_pages(const struct dump *d)
+{
+	return d->opts->mode == MODE_PRE_DUMP && !d->thawed;
+}
+
+/* Pre-dump by reading: nothing is spliced, the pages are read once the tasks run again. */
+static inline bool dump_reads_pages(const struct dump *d)
+{
+	return d->opts->mode == MODE_PRE_DUMP && d->opts->pre_dump == PRE_DUMP_READ;
+}
+
+/* A fresh d->pp, as the mode wants it. */
+void dump_new_page_pipe(struct dump *d);
+
+/* Pre-dump, after the thaw: item i is transferred from what was kept. */
+struct err *dump_transfer_item(struct dump *d, size_t i);
+
+/* The shared object whose pstate map VMA v contributes to, or NULL. */
+struct shmem_info *dump_pstate_of(const struct dump *d, const struct vma *v);
+/* Where holes of the current item point; NULL: it can have none. */
+struct page_read *dump_parent(const struct dump *d);
 
 /* The first VMA (>= i) of the current task whose pages this dump looks at; nr if none. */
 size_t dump_next_vma(const struct dump *d, size_t i);
@@ -162,6 +199,13 @@ uint64_t dump_count(const struct dump *d, verdict_t v);
 
 /* The verdict on pages with these categories in VMA v: pure. */
 verdict_t page_verdict(const struct vma *v, uint64_t categories);
+/* Same, with the mode, the parent and the tracker of the task taken into account. */
+verdict_t dump_verdict(const struct task_dump *td, const struct vma *v, uint64_t categories);
+/* What pages with these categories in a shared VMA say of their object.  Only soft-dirty can tell a
+ * clean page; a page that no page table has may still exist. */
+enum pst dump_pstate(const struct task_dump *td, uint64_t categories);
+/* Is the verdict on VMA v the same for all its pages, whatever pagemap says? */
+bool dump_decides_alone(const struct task_dump *td, const struct vma *v);
 static inline bool verdict_is_data(verdict_t v)
 {
 	return v == VD(DUMP) || v == VD(DUMP_SWAPPED) || v == VD(ALWAYS);

@@ -213,7 +213,8 @@ static struct err *add_memfd(struct file_table *ft, const struct file *f, pid_t 
 {
 	struct shmem_map map = { .pid = pid, .start = v->start, .end = v->end };
 	struct shmem_info o = {
-		.shmid = f->ino, .dev = f->dev, .name = v->name, .fd = -1, .map = &map, .nr_maps = 1
+		.shmid = f->ino, .dev = f->dev, .kind = "memfd", .name = v->name,
+		.fd = -1, .map = &map, .nr_maps = 1
 	};
 
 	if (f->ino > UINT32_MAX)

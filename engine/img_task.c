@@ -258,6 +258,18 @@ struct err *img_inventory_write(int dirfd, uint64_t dump_uptime_us)
 	return image_write_one(dirfd, IMG_INVENTORY, 0, &m.base);
 }
 
+struct err *img_pre_dump_inventory_write(int dirfd, uint64_t dump_uptime_us, uint32_t mode)
+{
+	Criu__InventoryEntry m = CRIU__INVENTORY_ENTRY__INIT;
+
+	m.img_version = 0;
+	m.has_dump_uptime = true;
+	m.dump_uptime = dump_uptime_us;
+	m.has_pre_dump_mode = true;
+	m.pre_dump_mode = mode;
+	return image_write_one(dirfd, IMG_INVENTORY, 0, &m.base);
+}
+
 struct err *img_stats_write(int dirfd, const Criu__DumpStatsEntry *stats)
 {
 	Criu__StatsEntry m = CRIU__STATS_ENTRY__INIT;

@@ -64,6 +64,9 @@ struct err *img_pstree_write(int dirfd, const struct task_info *const *tasks, co
 			     size_t nr);
 /* inventory.img of a full set.  dump_uptime_us: when dirty tracking was reset; 0: it was not. */
 struct err *img_inventory_write(int dirfd, uint64_t dump_uptime_us);
+/* inventory.img of a pre-dump: pagemaps, pages and this are the whole set.
+ * mode: 1 spliced while frozen, 2 read afterwards. */
+struct err *img_pre_dump_inventory_write(int dirfd, uint64_t dump_uptime_us, uint32_t mode);
 /* stats-dump. */
 struct err *img_stats_write(int dirfd, const Criu__DumpStatsEntry *stats);
 

@@ -11,6 +11,10 @@
 
 static const char *const pmc_names[] = { "auto", "scan", "pread", NULL };
 static const char *const xfer_names[] = { "local", "null", NULL };
+static const char *const mode_names[] = { "dump", "pre-dump", NULL };
+static const char *const pre_dump_names[] = { "splice", "read", NULL };
+static const char *const track_names[] = { "auto", "soft-dirty", "uffd", "none", NULL };
+static const char *const hole_missing_names[] = { "fail", "dump", NULL };
 
 const struct opt_desc opt_descs[] = {
 	{
@@ -66,6 +70,58 @@ const struct opt_desc opt_descs[] = {
 		.type = OPT_BOOL,
 	},
 	{
+		.name = "mode",
+		.values = "dump|pre-dump",
+		.summary = "the last dump, or one that others build on",
+		.before_prepare = true,
+		.offset = offsetof(struct opts, mode),
+		.type = OPT_ENUM,
+		.names = mode_names,
+	},
+	{
+		.name = "pre-dump",
+		.values = "splice|read",
+		.summary = "pre-dump by pipes while frozen, or by reading after",
+		.before_prepare = true,
+		.offset = offsetof(struct opts, pre_dump),
+		.type = OPT_ENUM,
+		.names = pre_dump_names,
+	},
+	{
+		.name = "parent",
+		.values = "DIR",
+		.summary = "images that unchanged pages are left in; empty: none",
+		.before_prepare = true,
+		.offset = offsetof(struct opts, parent),
+		.type = OPT_STRING,
+	},
+	{
+		.name = "track",
+		.values = "auto|soft-dirty|uffd|none",
+		.summary = "how writes are known from the next commit on",
+		.before_prepare = true,
+		.offset = offsetof(struct opts, track),
+		.type = OPT_ENUM,
+		.names = track_names,
+	},
+	{
+		.name = "hole-missing",
+		.values = "fail|dump",
+		.summary = "a clean page that the parent lacks: stop, or dump it",
+		.before_prepare = true,
+		.offset = offsetof(struct opts, hole_missing),
+		.type = OPT_ENUM,
+		.names = hole_missing_names,
+	},
+	{
+		.name = "track-shmem",
+		.values = "on|off",
+		.summary = "pstate maps for shared memory (CRIU_TRACK_SHMEM)",
+		.before_prepare = true,
+		.offset = offsetof(struct opts, track_shmem),
+		.type = OPT_BOOL,
+	},
+	{
 		.name = "leave-stopped",
 		.values = "on|off",
 		.summary = "detach leaves the target stopped (SIGSTOP)",
@@ -83,13 +139,15 @@ void opts_init(struct opts *o)
 		.xfer = XFER_LOCAL,
 		.pipe_pages = PIPE_PAGES_DEFAULT,
 		.lazy = true,
+		.track = OPT_TRACK_NONE,
 	};
 }
 
 void opts_deinit(struct opts *o)
 {
 	free(o->dir);
-	o->dir = NULL;
+	free(o->parent);
+	o->dir = o->parent = NULL;
 }
 
 const struct opt_desc *opt_find_in(const struct opt_desc *descs, const char *name)

@@ -14,6 +14,11 @@
 
 enum opt_pmc { PMC_AUTO, PMC_SCAN, PMC_PREAD };
 enum opt_xfer { XFER_LOCAL, XFER_NULL };
+enum opt_mode { MODE_DUMP, MODE_PRE_DUMP };
+enum opt_pre_dump { PRE_DUMP_SPLICE, PRE_DUMP_READ };
+enum opt_hole_missing { HOLE_MISSING_FAIL, HOLE_MISSING_DUMP };
+/* AUTO: soft-dirty if it really works, else uffd, else none. */
+enum opt_track { OPT_TRACK_AUTO, OPT_TRACK_SOFT_DIRTY, OPT_TRACK_UFFD, OPT_TRACK_NONE };
 
 struct opts {
 	enum opt_pmc pmc;    /* how pagemap is read */
@@ -22,6 +27,12 @@ struct opts {
 	char *dir;           /* where commit puts the images; NULL: must be given to commit */
 	uint32_t pipe_pages; /* how many pages a pipe is asked to hold at the most */
 	bool lazy;           /* mark pages that may be restored lazily */
+	enum opt_mode mode;  /* a full dump, or one that is followed by others */
+	enum opt_pre_dump pre_dump; /* how a pre-dump gets the pages */
+	char *parent;        /* image directory that holes point into; NULL: none */
+	enum opt_track track;/* how writes are known from now on */
+	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
+	bool track_shmem;    /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
 	bool leave_stopped;  /* detach leaves the target stopped (SIGSTOP) */
 };
 

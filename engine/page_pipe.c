@@ -23,13 +23,29 @@ void page_pipe_init(struct page_pipe *pp, unsigned max_pipes, unsigned ask_pages
 	};
 }
 
-void page_pipe_deinit(struct page_pipe *pp)
+void page_pipe_init_no_pipes(struct page_pipe *pp, unsigned ask_pages)
 {
-	for (unsigned i = 0; i < pp->nr_pipes; i++) {
-		close(pp->ppb[i].p[0]);
-		close(pp->ppb[i].p[1]);
+	page_pipe_init(pp, 0, ask_pages);
+	pp->no_pipes = true;
+}
+
+/* Lets go of the ppbs from `from` on, and of the pipes that are theirs alone. */
+static void drop_ppbs(struct page_pipe *pp, unsigned from)
+{
+	for (unsigned i = from; i < pp->nr_pipes; i++) {
+		if (!pp->ppb[i].shares && !pp->no_pipes) {
+			close(pp->ppb[i].p[0]);
+			close(pp->ppb[i].p[1]);
+		}
 		free(pp->ppb[i].iov);
 	}
+	if (pp->nr_pipes > from)
+		pp->nr_pipes = from;
+}
+
+void page_pipe_deinit(struct page_pipe *pp)
+{
+	drop_ppbs(pp, 0);
 	free(pp->ppb);
 	free(pp->hole);
 	*pp = (struct page_pipe){ 0 };
@@ -43,6 +59,10 @@ void page_pipe_reinit(struct page_pipe *pp)
 
 static struct err *make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb)
 {
+	if (pp->no_pipes) {
+		ppb->pipe_size = ppb->pipe_asked = pp->ask_pages;
+		return NULL;
+	}
 	if (pipe2(ppb->p, O_CLOEXEC | O_NONBLOCK))
 		return err_hint(err_sys(errno, "make pipe %u for the page-pipe", pp->nr_pipes),
 				"raise the limit of open files (ulimit -n)");
@@ -52,6 +72,29 @@ static struct err *make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb)
 	ppb->pipe_asked = ppb->pipe_size;
 	pp->pipes_made++;
 	return NULL;
+}
+
+static unsigned room(const struct page_pipe_buf *ppb)
+{
+	return ppb->pipe_size - ppb->pipe_off - ppb->pages_in;
+}
+
+/* In keep mode a pipe with room left goes on in the next ppb: descriptors are what runs out. */
+static bool share_pipe(const struct page_pipe *pp, struct page_pipe_buf *ppb, unsigned i)
+{
+	const struct page_pipe_buf *prev = i ? &pp->ppb[i - 1] : NULL;
+
+	if (pp->max_pipes || pp->no_pipes || !prev || !room(prev))
+		return false;
+	*ppb = (struct page_pipe_buf){
+		.p = { prev->p[0], prev->p[1] },
+		.pipe_size = prev->pipe_size,
+		.pipe_asked = prev->pipe_asked,
+		.grow_errno = prev->grow_errno,
+		.pipe_off = prev->pipe_off + prev->pages_in,
+		.shares = true,
+	};
+	return true;
 }
 
 /* Takes the next pipe into use, making one if need be.  *ret is NULL when the chunk is full. */
@@ -71,7 +114,8 @@ static struct err *ppb_open(struct page_pipe *pp, unsigned flags, struct page_pi
 			pp->cap_ppbs = cap;
 		}
 		pp->ppb[pp->nr_pipes] = (struct page_pipe_buf){ .p = { -1, -1 } };
-		TRY(make_pipe(pp, &pp->ppb[pp->nr_pipes]));
+		if (!share_pipe(pp, &pp->ppb[pp->nr_pipes], pp->nr_pipes))
+			TRY(make_pipe(pp, &pp->ppb[pp->nr_pipes]));
 		pp->nr_pipes++;
 	}
 
@@ -155,7 +199,7 @@ static struct err *add_run(struct page_pipe *pp, uint64_t addr, uint64_t nr_page
 	if (ppb && ppb->flags != flags)
 		ppb = NULL;
 	while (added < nr_pages) {
-		if (ppb && ppb->pages_in == ppb->pipe_size && !ppb_grow(pp, ppb))
+		if (ppb && !room(ppb) && !ppb_grow(pp, ppb))
 			ppb = NULL;
 		if (!ppb) {
 			TRY(ppb_open(pp, flags, &ppb));
@@ -165,10 +209,10 @@ static struct err *add_run(struct page_pipe *pp, uint64_t addr, uint64_t nr_page
 
 		uint64_t n = nr_pages - added;
 
-		while (n > ppb->pipe_size - ppb->pages_in && ppb_grow(pp, ppb))
+		while (n > room(ppb) && ppb_grow(pp, ppb))
 			;
-		if (n > ppb->pipe_size - ppb->pages_in)
-			n = ppb->pipe_size - ppb->pages_in;
+		if (n > room(ppb))
+			n = room(ppb);
 		TRY(ppb_add(ppb, addr + added * PAGE_SIZE_4K, n));
 		added += n;
 	}
@@ -197,6 +241,8 @@ struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr
 	/* The caller will come again with the whole run: none of it may be planned. */
 	pp->bufs_made -= pp->nr_ppbs - nr_ppbs;
 	pp->nr_ppbs = nr_ppbs;
+	if (!pp->max_pipes)
+		drop_ppbs(pp, nr_ppbs);
 	if (nr_ppbs) {
 		struct page_pipe_buf *ppb = &pp->ppb[nr_ppbs - 1];
 
@@ -230,8 +276,30 @@ struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_
 	return NULL;
 }
 
-struct err *page_pipe_empty(struct page_pipe_buf *ppb)
+/* Those that share a pipe follow each other: [*first, *end). */
+static void sharers(const struct page_pipe *pp, unsigned i, unsigned *first, unsigned *end)
 {
+	for (*first = i; pp->ppb[*first].shares; --*first)
+		;
+	for (*end = i + 1; *end < pp->nr_ppbs && pp->ppb[*end].shares; ++*end)
+		;
+}
+
+uint64_t page_pipe_expected(const struct page_pipe *pp, unsigned i)
+{
+	unsigned first, end;
+	uint64_t pages = 0;
+
+	sharers(pp, i, &first, &end);
+	for (unsigned k = first; k < end; k++)
+		if (pp->ppb[k].state == PPB_DRAINED)
+			pages += ppb_pages(&pp->ppb[k], pp->ppb[k].moved_iov, pp->ppb[k].nr_segs);
+	return pages * PAGE_SIZE_4K;
+}
+
+struct err *page_pipe_empty(struct page_pipe *pp, unsigned i)
+{
+	struct page_pipe_buf *ppb = &pp->ppb[i];
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	if (null < 0)
@@ -244,9 +312,16 @@ struct err *page_pipe_empty(struct page_pipe_buf *ppb)
 		if (splice(ppb->p[0], NULL, null, NULL, left, 0) < 0)
 			e = err_sys(errno, "empty a pipe of the page-pipe");
 	close(null);
-	if (!e)
-		ppb->state = PPB_PLANNED;
-	return e;
+	if (e)
+		return e;
+
+	unsigned first, end;
+
+	sharers(pp, i, &first, &end);
+	for (unsigned k = first; k < end; k++)
+		if (pp->ppb[k].state == PPB_DRAINED)
+			pp->ppb[k].state = PPB_PLANNED;
+	return NULL;
 }
 
 uint64_t page_pipe_in_pipe(const struct page_pipe_buf *ppb)

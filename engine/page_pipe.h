@@ -11,7 +11,9 @@
  * All pages of one ppb have the same flags.  Addresses ascend over all ppbs and over all holes.
  *
  * In chunk mode there are at most NR_PIPES_PER_CHUNK pipes; when they are full, they are
- * drained, transferred and used again.  Otherwise the number of pipes has no bound.
+ * drained, transferred and used again.  In keep mode (pre-dump) the number of pipes has no bound,
+ * and a ppb begins in its predecessor's pipe if that one has room left.  Without pipes (pre-dump
+ * by reading) a ppb is only a list of iovs.
  *
  * No function here touches the target.  Mirrors: criu/page-pipe.c.
  */
@@ -49,6 +51,8 @@ struct page_pipe_buf {
 	unsigned cap_segs;
 	struct iovec *iov;    /* in the target's address space (or ours, for shared objects) */
 	unsigned flags;       /* PPB_* */
+	unsigned pipe_off;    /* pages of earlier ppbs in the same pipe */
+	bool shares;          /* the pipe is its predecessor's */
 	enum ppb_state state;
 	unsigned next_iov;    /* first one whose pagemap entry is not yet recorded */
 	unsigned moved_iov;   /* first one whose pages have not left the pipe; >= next_iov */
@@ -66,7 +70,8 @@ struct page_pipe {
 	unsigned nr_ppbs, nr_pipes, cap_ppbs;
 	struct page_pipe_hole *hole;
 	unsigned nr_holes, cap_holes;
-	unsigned max_pipes;         /* 0: no bound */
+	unsigned max_pipes;         /* 0: keep mode */
+	bool no_pipes;
 	unsigned ask_pages;         /* how far a pipe may grow */
 	unsigned size_known;        /* what the kernel refuses to exceed; 0: not met yet */
 	int size_errno;
@@ -74,8 +79,10 @@ struct page_pipe {
 	uint64_t pipes_made, bufs_made;
 };
 
-/* max_pipes 0: no bound.  Makes no pipe yet. */
+/* max_pipes 0: keep mode.  Makes no pipe yet. */
 void page_pipe_init(struct page_pipe *pp, unsigned max_pipes, unsigned ask_pages);
+/* Iovs only: a ppb holds ask_pages pages. */
+void page_pipe_init_no_pipes(struct page_pipe *pp, unsigned ask_pages);
 void page_pipe_deinit(struct page_pipe *pp);
 
 /*
@@ -93,8 +100,12 @@ struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_
 /* Forget iovs and holes, keep the pipes (which must be empty) for the next chunk. */
 void page_pipe_reinit(struct page_pipe *pp);
 
-/* Throw away what is in a ppb's pipe, so that it can be drained again from moved_iov on. */
-struct err *page_pipe_empty(struct page_pipe_buf *ppb);
+/* Throw away what is in a ppb's pipe, so that it can be drained again from moved_iov on.  All ppbs
+ * that share the pipe are PLANNED afterwards. */
+struct err *page_pipe_empty(struct page_pipe *pp, unsigned i);
+
+/* Bytes that ought to be in the pipe of ppb i, by the states of all that share it. */
+uint64_t page_pipe_expected(const struct page_pipe *pp, unsigned i);
 
 /* FIONREAD: bytes that the kernel says are in the pipe. */
 uint64_t page_pipe_in_pipe(const struct page_pipe_buf *ppb);

@@ -72,6 +72,31 @@ static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t 
 	return NULL;
 }
 
+static struct err *local_write_memory(struct page_xfer *x, const void *buf, uint64_t len)
+{
+	struct local *l = x->priv;
+
+	for (uint64_t done = 0; done < len;) {
+		ssize_t n = pwrite(l->pages_fd, (const char *)buf + done, len - done,
+				   l->off + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			struct err *e = err_sys(n < 0 ? errno : EIO, "write pages to pages-%u.img at %lld",
+						x->pages_id, (long long)l->off);
+
+			if (ftruncate(l->pages_fd, l->off))
+				e = err_wrap(e, "pages-%u.img keeps a torn tail (%s)", x->pages_id,
+					     err_errno_name(errno));
+			return staging_advise(e, l->dirfd, len - done);
+		}
+		done += (uint64_t)n;
+	}
+	l->off += (off_t)len;
+	return NULL;
+}
+
 static struct err *local_write_pagemap(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages,
 				       uint32_t flags)
 {
@@ -112,6 +137,7 @@ static const struct page_xfer_ops local_ops = {
 	.name = "local",
 	.open_object = local_open_object,
 	.write_pages = local_write_pages,
+	.write_memory = local_write_memory,
 	.write_pagemap = local_write_pagemap,
 	.close_object = local_close_object,
 	.destroy = local_destroy,
@@ -156,6 +182,11 @@ static struct err *null_write_pages(struct page_xfer *x, int pipe_fd, uint64_t l
 	return NULL;
 }
 
+static struct err *null_write_memory(struct page_xfer *x, const void *buf, uint64_t len)
+{
+	return NULL;
+}
+
 static struct err *null_write_pagemap(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages,
 				      uint32_t flags)
 {
@@ -174,6 +205,7 @@ static const struct page_xfer_ops null_ops = {
 	.name = "null",
 	.open_object = null_open_object,
 	.write_pages = null_write_pages,
+	.write_memory = null_write_memory,
 	.write_pagemap = null_write_pagemap,
 	.close_object = null_open_object,
 	.destroy = null_destroy,
@@ -239,12 +271,23 @@ struct err *page_xfer_close_object(struct page_xfer *x)
 	return NULL;
 }
 
+static struct err *count_pages(struct page_xfer *x, struct err *e, uint64_t nr_pages)
+{
+	if (!e) {
+		x->pages += nr_pages;
+		x->object_pages += nr_pages;
+	}
+	return e;
+}
+
 struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages)
 {
-	TRY(x->ops->write_pages(x, pipe_fd, nr_pages * PAGE_SIZE_4K));
-	x->pages += nr_pages;
-	x->object_pages += nr_pages;
-	return NULL;
+	return count_pages(x, x->ops->write_pages(x, pipe_fd, nr_pages * PAGE_SIZE_4K), nr_pages);
+}
+
+struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_pages)
+{
+	return count_pages(x, x->ops->write_memory(x, buf, nr_pages * PAGE_SIZE_4K), nr_pages);
 }
 
 struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags)

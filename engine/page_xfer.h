@@ -22,6 +22,8 @@ struct page_xfer_ops {
 	/* Move len bytes from the pipe.  After a failure the object is as if none had come, but
 	 * some may have left the pipe: drain the ppb again before the next try. */
 	struct err *(*write_pages)(struct page_xfer *x, int pipe_fd, uint64_t len);
+	/* Same, from our own memory. */
+	struct err *(*write_memory)(struct page_xfer *x, const void *buf, uint64_t len);
 	/* Record nr_pages from vaddr with PE_* flags. */
 	struct err *(*write_pagemap)(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages,
 				     uint32_t flags);
@@ -56,6 +58,7 @@ struct err *page_xfer_close_object(struct page_xfer *x);
 /* Pages of one or several iovs that follow each other in the pipe.  Their entries are recorded by
  * the caller, after this succeeded. */
 struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages);
+struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_pages);
 struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags);
 
 #endif

@@ -75,7 +75,7 @@ struct err *drain_send(struct dump *d, struct page_pipe_buf *ppb)
 
 struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 {
-	uint64_t want = ppb_pages(ppb, ppb->moved_iov, ppb->nr_segs) * PAGE_SIZE_4K, have = 0;
+	uint64_t have = 0;
 
 	for (unsigned at = ppb->moved_iov;;) {
 		unsigned nr = batch_of(ppb, at), bad_iov;
@@ -86,20 +86,21 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 		have += bytes;
 		if (why || bytes != ppb_pages(ppb, at, at + nr) * PAGE_SIZE_4K)
 			return err_first(page_at_fault(d, ppb, ppb->moved_iov, have, why),
-					 page_pipe_empty(ppb));
+					 page_pipe_empty(&d->pp, d->ppb));
 		at += nr;
 		if (at == ppb->nr_segs)
 			break;
 		TRY(pc_dump_send(dump_task(d)->t->par.sock, ppb->iov + at, batch_of(ppb, at), ppb->p[1]));
 	}
 
-	uint64_t fact = page_pipe_in_pipe(ppb);
+	ppb->state = PPB_DRAINED;
+
+	uint64_t fact = page_pipe_in_pipe(ppb), want = page_pipe_expected(&d->pp, d->ppb);
 
 	if (fact != want)
 		return err_first(err_new(ERR_CHECK, "drain ppb %u: planned %llu bytes, FIONREAD says %llu",
 					 d->ppb, (unsigned long long)want, (unsigned long long)fact),
-				 page_pipe_empty(ppb));
-	ppb->state = PPB_DRAINED;
+				 page_pipe_empty(&d->pp, d->ppb));
 	return NULL;
 }
 
@@ -122,7 +123,7 @@ static struct err *drain_shmem(struct dump *d, struct page_pipe_buf *ppb)
 							(unsigned long long)o->shmid,
 							(unsigned long long)off);
 
-				return err_first(e, page_pipe_empty(ppb));
+				return err_first(e, page_pipe_empty(&d->pp, d->ppb));
 			}
 			left -= (size_t)n;
 		}
@@ -171,10 +172,12 @@ static struct err *drain_step(struct dump *d, bool bulk)
 		d->times.drain += ppb->drain_us;
 		d->ppb = next_planned(d, d->ppb + 1);
 	}
-	if (d->ppb == d->pp.nr_ppbs) {
-		d->ppb = 0;
-		d->phase = PH(XFER);
-	}
+	if (d->ppb < d->pp.nr_ppbs)
+		return NULL;
+	d->ppb = 0;
+	if (dump_keeps_pages(d))
+		return dump_next_item(d);
+	d->phase = PH(XFER);
 	return NULL;
 }
 

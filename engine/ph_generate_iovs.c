@@ -8,36 +8,87 @@
 
 #include "engine/dump.h"
 
+/*
+ * A hole that the parent does not cover stops the dump when it is transferred, as in CRIU.  With
+ * `set hole-missing dump` the run is cut where the parent's entries begin and end, and what it
+ * lacks is dumped.
+ */
+static void fit_to_parent(struct dump *d, verdict_t otherwise)
+{
+	const struct page_read *pr = dump_parent(d);
+	const struct pagemap_entry *before, *after;
+	uint64_t missing, pages = (d->run_end - d->vaddr) / PAGE_SIZE_4K;
+
+	if (d->opts->hole_missing == HOLE_MISSING_FAIL ||
+	    page_read_covers(pr, d->vaddr, pages, &missing))
+		return;
+	if (missing > d->vaddr) {
+		d->run_end = missing;
+		return;
+	}
+	d->run_verdict = otherwise;
+	page_read_neighbours(pr, d->vaddr, &before, &after);
+	if (after && after->vaddr < d->run_end)
+		d->run_end = after->vaddr;
+}
+
+/* Of a shared object: by its pstate map, and by SEEK_DATA where that says nothing.
+ * Mirrors criu/shmem.c do_dump_one_shmem(). */
+static struct err *look_ahead_shmem(struct dump *d, const struct shmem_info *o)
+{
+	uint64_t page = d->vaddr / PAGE_SIZE_4K, start, end;
+
+	d->run_lazy = false;
+	end = pstate_run(&o->pstate, page, o->size / PAGE_SIZE_4K) * PAGE_SIZE_4K;
+	switch (pstate_get(&o->pstate, page)) {
+	case PST_DONT_DUMP:
+		d->run_end = end;
+		TRY(shmem_next_data(o, d->vaddr, &start, &end));
+		d->run_verdict = start > d->vaddr ? VD(ABSENT) : VD(DUMP);
+		if (start > d->vaddr)
+			end = start;
+		if (end < d->run_end)
+			d->run_end = end;
+		return NULL;
+	case PST_ZERO:
+		d->run_verdict = VD(ZERO);
+		d->run_end = end;
+		return NULL;
+	case PST_DUMP:
+		d->run_verdict = o->parent ? VD(HOLE) : VD(DUMP);
+		d->run_end = end;
+		if (o->parent)
+			fit_to_parent(d, VD(DUMP));
+		return NULL;
+	case PST_DIRTY:
+		d->run_verdict = VD(DUMP);
+		d->run_end = end;
+		return NULL;
+	}
+	return NULL;
+}
+
 /* Finds the run that begins at d->vaddr, if it is not known yet.  Pure but for the memo. */
 static struct err *look_ahead(struct dump *d)
 {
 	if (d->run_end > d->vaddr)
 		return NULL;
-	const struct shmem_info *o = dump_shmem(d);
-
-	if (o) {
-		uint64_t start, end;
-
-		TRY(shmem_next_data(o, d->vaddr, &start, &end));
-		if (start > d->vaddr) {
-			d->run_verdict = VD(ABSENT);
-			d->run_end = start;
-		} else {
-			d->run_verdict = VD(DUMP);
-			d->run_end = end;
-		}
-		d->run_lazy = false;
-		return NULL;
-	}
+	if (dump_shmem(d))
+		return look_ahead_shmem(d, dump_shmem(d));
 
 	struct task_dump *td = dump_task(d);
 	const struct vma *v = &td->t->vmas.v[d->vma];
 
-	if (vma_always_dumped(v) || vma_never_dumped(v)) {
-		d->run_verdict = page_verdict(v, 0);
+	if (dump_decides_alone(td, v)) {
+		d->run_verdict = dump_verdict(td, v, 0);
 		d->run_end = v->end;
 	} else {
-		d->run_verdict = page_verdict(v, pmc_run(&td->pmc, d->vaddr, v->end, &d->run_end));
+		uint64_t cats = pmc_run(&td->pmc, d->vaddr, v->end, &d->run_end);
+
+		d->run_state = dump_pstate(td, cats);
+		d->run_verdict = dump_verdict(td, v, cats);
+		if (d->run_verdict == VD(HOLE))
+			fit_to_parent(d, page_verdict(v, cats));
 	}
 	d->run_lazy = d->opts->lazy && verdict_is_data(d->run_verdict) && vma_can_be_lazy(v);
 	return NULL;
@@ -73,6 +124,8 @@ static void count(struct dump *d, uint64_t pages)
 		}
 		return;
 	}
+	if (d->run_verdict == VD(SHARED))
+		return; /* counted as shared from the start */
 	td->by_vma[d->vma].pages[d->run_verdict] += pages;
 	td->by_vma[d->vma].pages[VD(NOT_SCANNED)] -= pages;
 	td->total.pages[d->run_verdict] += pages;
@@ -84,6 +137,8 @@ static void count(struct dump *d, uint64_t pages)
 static struct err *item_scanned(struct dump *d)
 {
 	if (!d->pp.nr_ppbs && !d->pp.nr_holes)
+		return dump_next_item(d);
+	if (dump_reads_pages(d)) /* nothing to splice */
 		return dump_next_item(d);
 	d->ppb = d->hole = 0;
 	d->phase = PH(DRAIN);
@@ -100,7 +155,7 @@ static struct err *advance(struct dump *d)
 	const struct vma *v = &td->t->vmas.v[d->vma];
 
 	if (d->vaddr < v->end) {
-		if (!vma_always_dumped(v) && !vma_never_dumped(v) && d->vaddr >= td->pmc.end)
+		if (!dump_decides_alone(td, v) && d->vaddr >= td->pmc.end)
 			d->phase = PH(PMC_FILL); /* the fill ended before the VMA did */
 		return NULL;
 	}
@@ -110,6 +165,16 @@ static struct err *advance(struct dump *d)
 	d->vaddr = d->run_end = td->t->vmas.v[d->vma].start;
 	d->phase = PH(PMC_FILL);
 	return NULL;
+}
+
+/* A run of a shared VMA says something of its object's pages.  Mirrors update_shmem_pmaps(). */
+static struct err *contribute(struct dump *d, uint64_t pages)
+{
+	const struct vma *v = &dump_task(d)->t->vmas.v[d->vma];
+	struct shmem_info *o = dump_pstate_of(d, v);
+
+	return pstate_or(&o->pstate, (v->pgoff + (d->vaddr - v->start)) / PAGE_SIZE_4K, pages,
+			 d->run_state);
 }
 
 static struct err *one_run(struct dump *d)
@@ -122,6 +187,8 @@ static struct err *one_run(struct dump *d)
 
 	if (verdict_is_data(d->run_verdict))
 		TRY(page_pipe_add_pages(&d->pp, d->vaddr, pages, d->run_lazy ? PPB_LAZY : 0, &added));
+	else if (d->run_verdict == VD(SHARED))
+		TRY(contribute(d, pages));
 	else if (d->run_verdict == VD(HOLE))
 		TRY(page_pipe_add_hole(&d->pp, d->vaddr, pages, PP_HOLE_PARENT));
 	if (d->run_lazy)

@@ -20,7 +20,7 @@ static struct err *pmc_fill_step(struct dump *d, bool bulk)
 	bool hit;
 
 	/* Whatever the pagemap says of these, it decides nothing. */
-	if (!vma_always_dumped(v) && !vma_never_dumped(v)) {
+	if (!dump_decides_alone(td, v)) {
 		struct err *e = pmc_get_map(&td->pmc, &td->t->vmas, d->vma, d->vaddr, &hit);
 
 		if (e)
@@ -44,9 +44,9 @@ static void pmc_fill_summary(const struct dump *d, const struct unit *u, char *b
 		return;
 	buf += n;
 	len -= (size_t)n;
-	if (vma_always_dumped(v) || vma_never_dumped(v))
+	if (dump_decides_alone(td, v))
 		snprintf(buf, len, "%s, %s whatever pagemap says", vma_kind(v),
-			 vma_always_dumped(v) ? "dumped whole" : "skipped");
+			 dump_verdict(td, v, 0) == VD(ALWAYS) ? "dumped whole" : "skipped");
 	else if (p->last_hit)
 		snprintf(buf, len, "hit in window %llx-%llx", (unsigned long long)p->start,
 			 (unsigned long long)p->end);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "engine/dump.h"
 #include "engine/parasite_rpc.h"
@@ -46,16 +47,71 @@ static struct err *unit_collect(struct dump *d)
 	shmem_list_deinit(&d->shmem);
 	for (size_t i = 0; i < d->nr_tasks; i++) {
 		TRY(collect_task(&d->task[i]));
-		TRY(shmem_collect(&d->shmem, i, d->task[i].t));
+		TRY(shmem_collect(&d->shmem, i, d->task[i].t, d->opts->mode == MODE_PRE_DUMP));
 	}
-	for (size_t i = 0; i < d->shmem.nr; i++)
-		TRY(shmem_open(&d->shmem.o[i]));
+	for (size_t i = 0; i < d->shmem.nr; i++) {
+		struct shmem_info *o = &d->shmem.o[i];
+
+		TRY(shmem_open(o));
+		/* A memfd can be written through its descriptor, which no page table shows. */
+		o->tracked = d->opts->track_shmem && strcmp(o->kind, "memfd") != 0;
+	}
 	return NULL;
+}
+
+/* The pages of tracked objects may be in the parent too.  Whether they are is decided by soft-dirty
+ * alone: nothing else is known of shared memory. */
+static struct err *shmem_parents(struct dump *d)
+{
+	for (size_t i = 0; i < d->shmem.nr && d->parent.dirfd >= 0; i++) {
+		struct shmem_info *o = &d->shmem.o[i];
+		char name[64];
+
+		if (!o->tracked || tracker_kind(d->task[0].tracker) != TRACK_SOFT_DIRTY)
+			continue;
+		snprintf(name, sizeof(name), "pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
+		page_read_close(o->parent);
+		o->parent = NULL;
+		TRY(page_read_open(d->parent.dirfd, name, &o->parent));
+	}
+	return NULL;
+}
+
+/* What this dump stands on, for all tasks; before infection, as a uffd takes a clean task. */
+static struct err *unit_history(struct dump *d)
+{
+	enum opt_track want = d->opts->track == OPT_TRACK_NONE ? OPT_TRACK_AUTO : d->opts->track;
+
+	parent_set_close(&d->parent);
+	if (!dump_is_tracked(d))
+		return NULL;
+	if (d->opts->parent)
+		TRY(parent_set_open(&d->parent, d->opts->parent));
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		struct task_dump *td = &d->task[i];
+
+		TRY(tracker_table_get(d->trackers, want, d->keeper, td->t, d->caps, &td->tracker));
+		if (d->opts->mode == MODE_PRE_DUMP && tracker_kind(td->tracker) == TRACK_NONE)
+			return err_hint(err_new(ERR_UNSUPPORTED, "pre-dump: nothing tracks the target's "
+						"writes: %s", tracker_reason(td->tracker)),
+					"`set mode dump` makes a full dump");
+		if (tracker_needs_scan(td->tracker) && d->opts->pmc == PMC_PREAD)
+			return err_hint(err_new(ERR_STATE, "the uffd tracker needs PAGEMAP_SCAN"),
+					"`set pmc auto`");
+		page_read_close(td->parent);
+		td->parent = NULL;
+		TRY(history_open(&d->parent, &td->ti, td->tracker, &td->parent, &td->no_parent));
+	}
+	return shmem_parents(d);
 }
 
 static struct err *unit_infect(struct dump *d)
 {
 	struct task_dump *td = dump_task(d);
+
+	if (dump_reads_pages(d))
+		return NULL;
+
 	uint64_t dumpable, thp_disabled;
 	size_t unreadable = 0;
 
@@ -82,7 +138,7 @@ static struct err *unit_readable(struct dump *d)
 
 	for (size_t i = 0; i < l->nr; i++)
 		nr += must_become_readable(&l->v[i]);
-	if (!nr)
+	if (!nr || dump_reads_pages(d))
 		return NULL;
 
 	struct parasite_vma *v = calloc(nr, sizeof(*v));
@@ -117,13 +173,23 @@ static struct err *unit_pmc(struct dump *d)
 	struct task_dump *td = dump_task(d);
 
 	pmc_deinit(&td->pmc);
-	return pmc_init(&td->pmc, td->t->pagemap_fd, d->caps, d->opts->pmc, d->opts->pmc_cache);
+	TRY(pmc_init(&td->pmc, td->t->pagemap_fd, d->caps, d->opts->pmc, d->opts->pmc_cache));
+	if (td->tracker)
+		td->pmc.extra = tracker_categories(td->tracker);
+	return NULL;
 }
 
 static struct err *unit_page_pipe(struct dump *d)
 {
+	struct rlimit files;
+
+	/* In keep mode all pages stay in pipes: two descriptors for each MiB, or worse. */
+	if (dump_keeps_pages(d) && !getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	page_pipe_deinit(&d->pp);
-	page_pipe_init(&d->pp, NR_PIPES_PER_CHUNK, d->opts->pipe_pages);
+	dump_new_page_pipe(d);
 	return NULL;
 }
 
@@ -143,6 +209,8 @@ static struct err *unit_xfer(struct dump *d)
 {
 	if (d->item == 0)
 		TRY(make_xfer(d));
+	if (dump_keeps_pages(d)) /* opened when it is transferred */
+		return NULL;
 	return page_xfer_open_task(&d->xfer, dump_task(d)->ti.ns_pid);
 }
 
@@ -152,6 +220,7 @@ static const struct {
 	struct err *(*run)(struct dump *d);
 } units[] = {
 	{ "collect VMAs", true, unit_collect },
+	{ "open parent and tracker", true, unit_history },
 	{ "infect", false, unit_infect },
 	{ "add PROT_READ", false, unit_readable },
 	{ "size the pmc", false, unit_pmc },
@@ -196,17 +265,20 @@ static void prepare_summary(const struct dump *d, const struct unit *last, char 
 		snprintf(buf, len, "%s: done", last->what);
 		return;
 	}
-	snprintf(buf, len,
-		 "%d infected, %zu VMA%s made readable, pmc by %s, page-pipe of %u pipes, xfer to %s",
-		 td->t->pid, td->nr_readable, td->nr_readable == 1 ? "" : "s",
-		 td->pmc.scan ? "PAGEMAP_SCAN" : "pread", NR_PIPES_PER_CHUNK,
+	char pipes[24] = "any number of";
+
+	if (d->pp.max_pipes)
+		snprintf(pipes, sizeof(pipes), "%u", d->pp.max_pipes);
+	snprintf(buf, len, "%d %s, %zu VMA%s made readable, pmc by %s, page-pipe of %s pipes, xfer to %s",
+		 td->t->pid, td->t->infected ? "infected" : "not infected", td->nr_readable,
+		 td->nr_readable == 1 ? "" : "s", td->pmc.scan ? "PAGEMAP_SCAN" : "pread", pipes,
 		 d->staging ? staging_path(d->staging) : "nowhere");
 }
 
 const struct phase_ops ph_prepare = {
 	.phase = PH(PREPARE),
 	.name = "prepare",
-	.unit = "one preparation: collect, infect, add PROT_READ, size pmc, make page-pipe, open xfer",
+	.unit = "one preparation: collect, parent, infect, add PROT_READ, pmc, page-pipe, xfer",
 	.effect = "registers of the leader, one mapping, protections of unreadable VMAs",
 	.undo = true,
 	.mirrors = "prep_dump_pages_args, pmc_init, create_page_pipe, open_page_xfer",

@@ -4,9 +4,11 @@
  * published; only then is anything undone that a second try would need.
  * Mirrors: criu/mem.c task_reset_dirty_track(), criu/cr-dump.c cr_dump_finish(), criu/stats.c.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/dump.h"
 #include "engine/img_task.h"
@@ -95,19 +97,49 @@ static struct err *write_tasks(struct dump *d, int dirfd, struct file_table *ft)
 	return e;
 }
 
+static struct err *link_parent(struct dump *d, int dirfd)
+{
+	char *target = NULL;
+	struct err *e;
+
+	if (d->parent.dirfd < 0)
+		return NULL;
+	TRY(parent_set_link(&d->parent, staging_path(d->staging), d->commit_to, &target));
+	e = NULL;
+	if (unlinkat(dirfd, "parent", 0) && errno != ENOENT)
+		e = err_sys(errno, "replace the parent link");
+	else if (symlinkat(target, dirfd, "parent"))
+		e = err_sys(errno, "make the parent link to %s", target);
+	free(target);
+	return e;
+}
+
+/* Sampled while the tasks are frozen: what they write from now on comes after it. */
+static struct err *unit_uptime(struct dump *d)
+{
+	return uptime_us(&d->dump_uptime_us);
+}
+
 static struct err *unit_images(struct dump *d)
 {
+	bool pre_dump = d->opts->mode == MODE_PRE_DUMP;
 	int dirfd = staging_dirfd(d->staging);
 	struct file_table *ft;
+	struct err *e = NULL;
 
-	TRY(uptime_us(&d->dump_uptime_us));
-	TRY(file_table_create(&ft));
-	struct err *e = write_tasks(d, dirfd, ft);
-
-	file_table_destroy(ft);
-	TRY(staging_advise(e, dirfd, 0));
-	TRY(staging_advise(img_inventory_write(dirfd, d->dump_uptime_us), dirfd, 0));
-	return staging_advise(write_stats(d, dirfd), dirfd, 0);
+	TRY(link_parent(d, dirfd));
+	if (!pre_dump) {
+		TRY(file_table_create(&ft));
+		e = write_tasks(d, dirfd, ft);
+		file_table_destroy(ft);
+	}
+	if (!e)
+		e = pre_dump ? img_pre_dump_inventory_write(dirfd, d->dump_uptime_us,
+							    d->opts->pre_dump == PRE_DUMP_READ ? 2 : 1) :
+			       img_inventory_write(dirfd, d->dump_uptime_us);
+	if (!e)
+		e = write_stats(d, dirfd);
+	return staging_advise(e, dirfd, 0);
 }
 
 static struct err *unit_check(struct dump *d)
@@ -124,12 +156,21 @@ static struct err *unit_check(struct dump *d)
 			"evidence, `restart` begins again");
 }
 
+/* A second staging directory comes or goes: the keeper has to know it too. */
+static void note_copy(void *arg, const char *path, bool exists)
+{
+	struct dump *d = arg;
+
+	err_free(exists ? keeper_litter_add(d->keeper, path) : keeper_litter_del(d->keeper, path));
+}
+
 static struct err *unit_publish(struct dump *d)
 {
 	char *staged = strdup(staging_path(d->staging));
 
 	if (!staged)
 		return err_nomem();
+	staging_on_copy(d->staging, note_copy, d);
 	struct err *e = staging_publish(d->staging, d->commit_to);
 
 	if (!e) {
@@ -140,6 +181,20 @@ static struct err *unit_publish(struct dump *d)
 	}
 	free(staged);
 	return e;
+}
+
+/* Only now: what was dirty is durable elsewhere, so a failed dump never loses a change. */
+static struct err *unit_dirty(struct dump *d)
+{
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		struct task_dump *td = &d->task[i];
+
+		if (!td->tracker || tracker_kind(td->tracker) == TRACK_NONE)
+			continue;
+		TRY(err_pid(tracker_reset(td->tracker, &td->t->vmas), td->t->pid));
+		tracker_set_reset_uptime_us(td->tracker, d->dump_uptime_us);
+	}
+	return NULL;
 }
 
 static struct err *unit_protect(struct dump *d)
@@ -164,37 +219,78 @@ static struct err *unit_cure(struct dump *d)
 	return e;
 }
 
-static const struct {
+/* Pre-dump: the tasks run again, and their pages go out while they do. */
+static struct err *unit_thaw(struct dump *d)
+{
+	struct err *e = NULL;
+
+	for (size_t i = d->nr_tasks; i-- > 0;)
+		e = err_first(e, target_thaw(d->task[i].t));
+	d->thawed = true;
+	return e;
+}
+
+static struct err *unit_transfer(struct dump *d)
+{
+	return dump_transfer_item(d, 0);
+}
+
+struct reset_unit {
 	const char *what;
 	struct err *(*run)(struct dump *d);
-} units[] = {
+};
+
+/* A dump is published before anything is reset.  A pre-dump cannot wait so long: what it is for is
+ * that the tasks run meanwhile.  If its transfer fails, the history is lost with it: the trackers
+ * then belong to a set that does not exist, and the next dump has to be a full one. */
+static const struct reset_unit dump_units[] = {
+	{ "take the time", unit_uptime },
 	{ "write the other images", unit_images },
 	{ "check the images", unit_check },
 	{ "publish", unit_publish },
+	{ "clear dirty tracking", unit_dirty },
 	{ "restore protections", unit_protect },
 	{ "cure", unit_cure },
+	{ NULL, NULL },
 };
+
+static const struct reset_unit pre_dump_units[] = {
+	{ "take the time", unit_uptime },
+	{ "restore protections", unit_protect },
+	{ "cure", unit_cure },
+	{ "clear dirty tracking", unit_dirty },
+	{ "thaw", unit_thaw },
+	{ "begin the transfer", unit_transfer },
+	{ "write the other images", unit_images },
+	{ "check the images", unit_check },
+	{ "publish", unit_publish },
+	{ NULL, NULL },
+};
+
+static const struct reset_unit *this_unit(const struct dump *d)
+{
+	return &(d->opts->mode == MODE_PRE_DUMP ? pre_dump_units : dump_units)[d->unit];
+}
 
 static void reset_next(struct dump *d, struct unit *u)
 {
-	u->what = units[d->unit].what;
+	u->what = this_unit(d)->what;
 }
 
 static struct err *reset_step(struct dump *d, bool bulk)
 {
-	TRY(units[d->unit].run(d));
-	if (++d->unit == sizeof(units) / sizeof(units[0])) {
-		d->unit = 0;
+	TRY(this_unit(d)->run(d));
+	d->unit++;
+	if (!this_unit(d)->what)
 		d->phase = PH(DONE);
-	}
 	return NULL;
 }
 
 static void reset_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
 {
 	if (d->phase == PH(DONE))
-		snprintf(buf, len, "images checked, durable, published at %s; protections restored, cured",
-			 d->committed);
+		snprintf(buf, len, "images checked, durable, published at %s; %s", d->committed,
+			 d->thawed ? "the target runs" : "protections restored, cured");
 	else
 		snprintf(buf, len, "%s: done", u->what);
 }
@@ -202,8 +298,8 @@ static void reset_summary(const struct dump *d, const struct unit *u, char *buf,
 const struct phase_ops ph_reset = {
 	.phase = PH(RESET),
 	.name = "reset",
-	.unit = "one step: write the other images, check, publish, unprotect, cure",
-	.effect = "protections and registers as before we came; one mapping gone",
+	.unit = "one step: write the other images, check, publish, clear dirty bits, unprotect, cure",
+	.effect = "dirty bits; protections, registers, mappings as before we came",
 	.undo = false,
 	.mirrors = "task_reset_dirty_track, cr_dump_finish",
 	.next = reset_next,

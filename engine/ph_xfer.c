@@ -4,10 +4,14 @@
  * Mirrors: criu/page-xfer.c page_xfer_dump_pages(), dump_holes().
  * Differs in: in bulk, one splice moves a whole pipe instead of one iov.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <sys/uio.h>
 
 #include "engine/dump.h"
 #include "engine/pagemap_image.h"
+
+#define READ_BUF_PAGES 256u
 
 static uint32_t data_flags(const struct page_pipe_buf *ppb)
 {
@@ -44,10 +48,38 @@ static void xfer_next(struct dump *d, struct unit *u)
 	}
 }
 
+/* A hole that the parent does not cover would be lost memory.  Mirrors check_pagehole_in_parent(). */
+static struct err *check_hole(struct dump *d, const struct page_pipe_hole *h)
+{
+	const struct page_read *pr = dump_parent(d);
+	const struct pagemap_entry *before, *after;
+	char text[2][64] = { "none before", "none after" };
+	uint64_t missing;
+
+	if (page_read_covers(pr, h->start, h->nr_pages, &missing)) {
+		d->holes_checked++;
+		return NULL;
+	}
+	page_read_neighbours(pr, missing, &before, &after);
+	if (before)
+		snprintf(text[0], sizeof(text[0]), "%llx-%llx before",
+			 (unsigned long long)before->vaddr,
+			 (unsigned long long)pagemap_entry_end(before));
+	if (after)
+		snprintf(text[1], sizeof(text[1]), "%llx-%llx after", (unsigned long long)after->vaddr,
+			 (unsigned long long)pagemap_entry_end(after));
+	return err_vaddr(err_hint(err_new(ERR_CHECK, "the page at %llx is unchanged, but parent %s does not "
+					  "have it (its entries: %s, %s)", (unsigned long long)missing,
+					  page_read_dir(pr, 0), text[0], text[1]),
+				  "`restart`, then `set hole-missing dump` dumps such pages, or `set parent` "
+				  "without a value makes a full dump"), missing);
+}
+
 static struct err *one_hole(struct dump *d)
 {
 	const struct page_pipe_hole *h = &d->pp.hole[d->hole];
 
+	TRY(check_hole(d, h));
 	TRY(page_xfer_entry(&d->xfer, h->start, h->nr_pages, PE_PARENT));
 	d->hole++;
 	return NULL;
@@ -72,9 +104,46 @@ static struct err *move_pages(struct dump *d, struct page_pipe_buf *ppb, unsigne
 	if (e) {
 		/* What has left the pipe is gone: drain this ppb once more. */
 		d->phase = PH(DRAIN);
-		return err_first(e, page_pipe_empty(ppb));
+		return err_first(e, page_pipe_empty(&d->pp, d->ppb));
 	}
 	ppb->moved_iov = to;
+	return NULL;
+}
+
+/*
+ * Pre-dump by reading: the task runs, so a page may be gone, or be another by now.  What is gone is
+ * left out; what changed is dirty, and comes again in the next dump.  Mirrors
+ * criu/page-xfer.c page_xfer_predump_pages().
+ */
+static struct err *read_iov(struct dump *d, struct page_pipe_buf *ppb)
+{
+	static char buf[READ_BUF_PAGES * PAGE_SIZE_4K];
+	const struct iovec *v = &ppb->iov[ppb->next_iov];
+	const struct target *t = dump_task(d)->t;
+	uint64_t at = (uint64_t)v->iov_base, end = at + v->iov_len;
+
+	while (at < end) {
+		size_t want = end - at < sizeof(buf) ? end - at : sizeof(buf);
+		struct iovec local = { buf, want }, remote = { (void *)at, want };
+		ssize_t n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
+		uint64_t pages = n > 0 ? (uint64_t)n / PAGE_SIZE_4K : 0;
+
+		if (n < 0 && errno != EFAULT)
+			return err_vaddr(err_hint(err_sys(errno, "read %d at %llx", t->pid,
+							  (unsigned long long)at),
+						  "`set pre-dump splice` takes the pages while the target "
+						  "is frozen"), at);
+		if (!pages) {
+			d->pages_vanished++;
+			at += PAGE_SIZE_4K;
+			continue;
+		}
+		TRY(page_xfer_memory(&d->xfer, buf, pages));
+		TRY(page_xfer_entry(&d->xfer, at, pages, data_flags(ppb)));
+		at += pages * PAGE_SIZE_4K;
+	}
+	if (++ppb->next_iov == ppb->nr_segs)
+		ppb->state = PPB_SENT;
 	return NULL;
 }
 
@@ -83,7 +152,7 @@ static struct err *chunk_done(struct dump *d)
 {
 	page_pipe_reinit(&d->pp);
 	d->ppb = d->hole = 0;
-	if (dump_item_scanned(d))
+	if (d->thawed || dump_item_scanned(d))
 		return dump_next_item(d);
 	d->chunk++;
 	d->phase = PH(GENERATE_IOVS);
@@ -96,6 +165,8 @@ static struct err *one_unit(struct dump *d, bool bulk)
 
 	if (hole_first(d, ppb)) {
 		TRY(one_hole(d));
+	} else if (ppb && d->pp.no_pipes) {
+		TRY(read_iov(d, ppb));
 	} else if (ppb) {
 		if (ppb->moved_iov == ppb->next_iov)
 			TRY(move_pages(d, ppb, bulk ? ppb->nr_segs : ppb->next_iov + 1));

@@ -76,7 +76,7 @@ static struct err *fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
 	struct pagemap_scan_query q = {
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | guard,
 		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_FILE | PAGE_IS_PFNZERO |
-			       guard | (pmc->caps->scan_soft_dirty ? PAGE_IS_SOFT_DIRTY : 0),
+			       guard | (pmc->caps->scan_soft_dirty ? PAGE_IS_SOFT_DIRTY : 0) | pmc->extra,
 	};
 	uint64_t pages = (end - start) / PAGE_SIZE_4K;
 	size_t want = pages < PMC_MAX_REGIONS ? (size_t)pages : PMC_MAX_REGIONS;

@@ -38,6 +38,7 @@ struct pmc {
 	int pagemap_fd;            /* borrowed */
 	bool scan;                 /* PAGEMAP_SCAN, else pread */
 	bool cache;                /* cache mode allowed */
+	uint64_t extra;            /* scan: categories that a tracker wants to see; set after init */
 	const struct caps *caps;   /* borrowed */
 
 	uint64_t start, end;       /* window; empty if equal */

@@ -225,6 +225,9 @@ static struct err *begin(struct session *s)
 	s->interrupted = 0;
 	if (session_target_gone(s))
 		return session_keep_error(s, gone_error(s, NULL));
+	if (d->thawed && d->phase != PH(DONE))
+		return err_hint(err_new(ERR_STATE, "the target runs again, and its pages wait in the pipes"),
+				"`commit DIR` goes on with the transfer, `abort` drops them");
 	if (d->phase == PH(GATE) || d->phase == PH(RESET))
 		return err_hint(err_new(ERR_STATE, "the pipeline stands at the commit gate: everything is %s",
 					d->staging ? "staged" : "rehearsed"),
@@ -261,26 +264,29 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
 
 /* ---- commit, restart, abort ----------------------------------------------------------------------------- */
 
+/* From the gate to the end: reset, and in a pre-dump the transfer in its middle. */
 static struct err *run_reset(struct session *s, struct report *rep)
 {
 	struct dump *d = &s->d;
 
-	d->phase = PH(RESET);
-	d->unit = 0;
-	while (d->phase == PH(RESET)) {
+	if (d->phase == PH(GATE)) {
+		d->phase = PH(RESET);
+		d->unit = 0;
+	}
+	while (d->phase != PH(DONE)) {
 		struct unit u;
 
 		session_next_unit(s, &u);
-		struct err *e = one_step(s, &u, false);
+		struct err *e = one_step(s, &u, u.phase == PH(XFER));
 
 		if (!e)
 			continue;
-		if (!d->committed) {
-			d->phase = PH(GATE);
-			d->unit = 0;
-		} else {
+		if (d->committed) {
 			/* Published; what failed is putting the target back. */
 			e->code = ERR_HARM;
+		} else if (!d->thawed) {
+			d->phase = PH(GATE);
+			d->unit = 0;
 		}
 		return e;
 	}
@@ -314,7 +320,7 @@ struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **
 		return err_hint(err_new(ERR_STATE, "commit %s: this is a rehearsal (xfer null), nothing is "
 					"staged", dir), "`restart`, `set xfer local`, then commit");
 	d->commit_to = dir;
-	if (d->phase != PH(GATE)) {
+	if (d->phase != PH(GATE) && !d->thawed) {
 		e = begin(s);
 		if (!e)
 			e = run_loop(&r);
@@ -334,6 +340,8 @@ static struct err *undo(struct session *s, const char *what, phase_t phase)
 {
 	if (!attached(s))
 		return begin(s);
+	if (s->d.thawed)
+		return err_wrap(session_refreeze(s), "%s", what);
 
 	bool gone = session_target_gone(s);
 	struct err *e = dump_undo(&s->d);

@@ -44,6 +44,7 @@ struct err *session_destroy(struct session *s)
 		return NULL;
 	if (attached(s))
 		e = session_detach(s);
+	tracker_table_drop(&s->trackers, 0);
 	e = err_first(e, keeper_stop(s->keeper));
 	brk_list_deinit(&s->breaks);
 	opts_deinit(&s->opts);
@@ -186,13 +187,15 @@ static struct err *attach(struct session *s, pid_t pid, bool tree)
 	s->t_attach_us = now_us();
 	s->gone = s->has_error = false;
 	s->selected = -1;
+	s->tree = tree;
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;
 	e = seize_one(s, pid, -1);
 	for (size_t i = 0; tree && i < s->nr_tasks && !e; i++)
 		e = seize_children(s, i);
 	if (!e)
-		e = dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->opts, &s->caps);
+		e = dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts,
+			      &s->caps);
 	if (e)
 		return session_keep_error(s, err_wrap(err_first(e, release_all(s)), "attach %d", pid));
 	return NULL;
@@ -290,17 +293,17 @@ struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret
 	return NULL;
 }
 
-struct err *session_detach(struct session *s)
+static struct err *detach(struct session *s, bool keep_tracking)
 {
-	TRY(need_target(s));
+	bool gone = session_target_gone(s), thawed = s->d.thawed;
 
-	bool gone = session_target_gone(s);
-
-	for (size_t i = 0; i < s->nr_tasks && s->opts.leave_stopped; i++)
+	for (size_t i = 0; i < s->nr_tasks && s->opts.leave_stopped && !thawed; i++)
 		kill(s->t[i].pid, SIGSTOP);
 
 	struct err *e = dump_undo(&s->d);
 
+	for (size_t i = 0; i < s->nr_tasks && !keep_tracking; i++)
+		tracker_table_drop(&s->trackers, s->t[i].pid);
 	e = err_first(e, release_all(s));
 	dump_deinit(&s->d);
 	s->last = (struct unit){ .phase = PH(READY) };
@@ -309,6 +312,27 @@ struct err *session_detach(struct session *s)
 		return NULL;
 	}
 	return session_keep_error(s, err_wrap(e, "detach"));
+}
+
+struct err *session_detach(struct session *s)
+{
+	TRY(need_target(s));
+	return detach(s, false);
+}
+
+struct err *session_detach_keep_tracking(struct session *s)
+{
+	TRY(need_target(s));
+	return detach(s, true);
+}
+
+struct err *session_refreeze(struct session *s)
+{
+	pid_t pid = s->t[0].pid;
+	bool tree = s->tree;
+
+	TRY(detach(s, true));
+	return attach(s, pid, tree);
 }
 
 struct err *session_kill(struct session *s)
@@ -338,7 +362,8 @@ bool session_has_target(const struct session *s)
 
 bool session_target_gone(struct session *s)
 {
-	for (size_t i = 0; i < s->nr_tasks && !s->gone; i++)
+	/* Once thawed, a task may come and go as it likes. */
+	for (size_t i = 0; i < s->nr_tasks && !s->gone && !s->d.thawed; i++)
 		if (keeper_task_gone(s->keeper, s->t[i].pid)) {
 			s->gone = true;
 			session_event(s, s->d.phase, "target %d died", s->t[i].pid);
@@ -390,7 +415,9 @@ void session_state_clause(struct session *s, char *buf, size_t len)
 	}
 	for (size_t i = 0; i < s->nr_tasks; i++)
 		infected |= s->t[i].infected;
-	if (session_target_gone(s))
+	if (s->d.thawed)
+		snprintf(buf, len, "target %d runs, as we found it", s->t[0].pid);
+	else if (session_target_gone(s))
 		snprintf(buf, len, "target %d is gone%s", s->t[0].pid,
 			 s->d.committed ? "; what was committed stays" : "; nothing was published");
 	else if (infected)

@@ -52,6 +52,8 @@ struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret
 
 /* Aborts the pipeline, cures, lets go.  The target runs if it ran.  ERR_HARM if that failed. */
 struct err *session_detach(struct session *s);
+/* Same, but writes go on being tracked until it is attached again or stepdump ends. */
+struct err *session_detach_keep_tracking(struct session *s);
 
 /* Sends SIGKILL to the target: the only way in which we ever end it. */
 struct err *session_kill(struct session *s);
@@ -111,7 +113,8 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
  */
 struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **stop_ret);
 
-/* Back to before prepare: pipes and staged files dropped, protections restored, still attached. */
+/* Back to before prepare: pipes and staged files dropped, protections restored, still attached.
+ * After a pre-dump has thawed the target: frozen again, for the next one; as abort does. */
 struct err *session_restart(struct session *s);
 /* Same, and cures: as right after attach. */
 struct err *session_abort(struct session *s);

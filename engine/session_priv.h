@@ -26,10 +26,12 @@ struct session {
 	bool gone;              /* a task died while we held it */
 	struct target *t;       /* parents before children; NULL: not attached */
 	size_t nr_tasks;
+	bool tree;              /* attached with all descendants */
 	int64_t selected;       /* task that `show` speaks of; -1: the one the pipeline is at */
 	struct dump d;          /* valid while attached */
 	struct unit last;       /* done last; phase READY: none */
 	uint64_t units_done;
+	struct tracker_table trackers; /* outlive an attach */
 	struct brk_list breaks;
 	uint64_t stopped_at;    /* units_done + 1 where a breakpoint stopped us; 0: none did */
 	volatile sig_atomic_t interrupted;
@@ -65,6 +67,9 @@ void session_event(struct session *s, phase_t phase, const char *fmt, ...)
 struct err *session_keep_error(struct session *s, struct err *e) __attribute__((warn_unused_result));
 /* Describes the next unit; phase READY, GATE or DONE has none (u->phase says which). */
 void session_next_unit(struct session *s, struct unit *u);
+
+/* Lets the tasks go, keeping their trackers, and freezes them again: for a new pre-dump. */
+struct err *session_refreeze(struct session *s);
 
 /* snap.c */
 Stepdump__Cursor *snap_cursor(struct session *s);

@@ -42,17 +42,24 @@ static struct err *add_map(struct shmem_info *o, size_t task, const struct targe
 	return NULL;
 }
 
-struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t)
+struct shmem_info *shmem_find(const struct shmem_list *l, const struct vma *v)
+{
+	for (size_t i = 0; i < l->nr; i++)
+		if (l->o[i].shmid == v->ino && l->o[i].dev == v->dev)
+			return &l->o[i];
+	return NULL;
+}
+
+struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t,
+			  bool pre_dump)
 {
 	for (size_t i = 0; i < t->vmas.nr; i++) {
 		const struct vma *v = &t->vmas.v[i];
-		struct shmem_info *o = NULL;
+		struct shmem_info *o;
 
-		if (!vma_is_shmem(v))
+		if (!vma_is_shmem(v) || (pre_dump && (v->status & VMA_AREA_MEMFD)))
 			continue;
-		for (size_t k = 0; k < l->nr && !o; k++)
-			if (l->o[k].shmid == v->ino && l->o[k].dev == v->dev)
-				o = &l->o[k];
+		o = shmem_find(l, v);
 		if (!o) {
 			void *p = reallocarray(l->o, l->nr + 1, sizeof(*l->o));
 
@@ -73,6 +80,8 @@ void shmem_list_deinit(struct shmem_list *l)
 	for (size_t i = 0; i < l->nr; i++) {
 		if (l->o[i].fd >= 0)
 			close(l->o[i].fd);
+		pstate_deinit(&l->o[i].pstate);
+		page_read_close(l->o[i].parent);
 		free(l->o[i].map);
 	}
 	free(l->o);
@@ -128,7 +137,8 @@ struct err *shmem_open(struct shmem_info *o)
 					"shared memory can only be had through map_files");
 		}
 	}
-	if (fstat(o->fd, &st) == 0 && S_ISREG(st.st_mode))
+	/* A memfd is restored as a file of its own size; the others only as far as they are mapped. */
+	if (!strcmp(o->kind, "memfd") && fstat(o->fd, &st) == 0)
 		o->size = PAGE_UP((uint64_t)st.st_size);
 	return NULL;
 }

@@ -16,6 +16,8 @@
 #include <sys/types.h>
 
 #include "engine/err.h"
+#include "engine/page_read.h"
+#include "engine/pstate.h"
 #include "engine/target.h"
 
 struct shmem_map {
@@ -38,6 +40,9 @@ struct shmem_info {
 	const char *how;    /* "map_files", "fd": where the descriptor comes from */
 	struct shmem_map *map;
 	size_t nr_maps;
+	bool tracked;       /* pstate is kept, and used (`set track-shmem on`) */
+	struct pstate pstate;
+	struct page_read *parent; /* the object in the parent set; NULL: none */
 	uint64_t pages_dumped;
 	bool done;
 };
@@ -47,12 +52,17 @@ struct shmem_list {
 	size_t nr;
 };
 
-/* Adds the objects that task number `task` maps, in the order in which they appear. */
-struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t);
+/* Adds the objects that task number `task` maps, in the order in which they appear.  A pre-dump
+ * leaves memfds out, as CRIU's does. */
+struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t,
+			  bool pre_dump);
 void shmem_list_deinit(struct shmem_list *l);
 
 /* Opens the object through a task that maps it.  ERR_REFUSED with what is missing. */
 struct err *shmem_open(struct shmem_info *o);
+
+/* The object that VMA v maps, or NULL. */
+struct shmem_info *shmem_find(const struct shmem_list *l, const struct vma *v);
 
 /* The first run of data at or after byte `from`; *start_ret == *end_ret: none.  Whole pages. */
 struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t *start_ret,

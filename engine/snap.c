@@ -85,7 +85,8 @@ static void snap_target(struct session *s, Stepdump__Snapshot *snap)
 	const struct task_dump *td = &s->d.task[session_task(s)];
 	const struct target *in = td->t;
 
-	t->state = session_target_gone(s) ? STEPDUMP__TARGET_STATE__GONE :
+	t->state = in->thawed		  ? STEPDUMP__TARGET_STATE__RUNNING :
+		   session_target_gone(s) ? STEPDUMP__TARGET_STATE__GONE :
 		   in->infected	  ? STEPDUMP__TARGET_STATE__INFECTED :
 					    STEPDUMP__TARGET_STATE__FROZEN;
 	SET(t, pid, (uint32_t)in->pid);
@@ -505,14 +506,35 @@ static void snap_error(struct session *s, Stepdump__Snapshot *snap)
 		o->hint = snap_strdup(s->error.hint);
 }
 
-static void snap_tracker(Stepdump__Snapshot *snap)
+static void snap_tracker(struct session *s, Stepdump__Snapshot *snap)
 {
-	Stepdump__Tracker *t = snap_alloc(sizeof(*t));
+	Stepdump__Tracker *o = snap_alloc(sizeof(*o));
+	const struct target *in = attached(s) ? &s->t[session_task(s)] : NULL;
+	const struct tracker *t = in ? tracker_table_find(&s->trackers, in) : NULL;
+	uint64_t dirty, total, now;
 
-	stepdump__tracker__init(t);
-	t->kind = snap_strdup("none");
-	t->reason = snap_strdup("every dump is a full one");
-	snap->tracker = t;
+	stepdump__tracker__init(o);
+	snap->tracker = o;
+	o->kind = snap_strdup(t ? tracker_kind_name(tracker_kind(t)) : "none");
+	o->reason = snap_strdup(t ? tracker_reason(t) :
+				    "not asked for: `set track auto` tracks from the next commit on");
+	if (!t || !tracker_armed(t))
+		return;
+
+	struct err *e = uptime_us(&now);
+
+	if (!e)
+		e = tracker_count(t, &in->vmas, &dirty, &total);
+	if (!e) {
+		uint64_t since = now - tracker_reset_uptime_us(t);
+
+		SET(o, since_us, since);
+		SET(o, dirty_pages, dirty);
+		SET(o, total_pages, total);
+		if (since)
+			SET(o, dirty_pages_per_s, (double)dirty * 1e6 / (double)since);
+	}
+	err_free(e);
 }
 
 static void snap_origin(Stepdump__Snapshot *snap)
@@ -562,7 +584,7 @@ struct err *snap_take(struct session *s, const struct snap_request *req, Stepdum
 	if (req->error)
 		snap_error(s, snap);
 	if (req->tracker)
-		snap_tracker(snap);
+		snap_tracker(s, snap);
 	if (req->events)
 		snap_events(s, req->events_max, snap);
 	if (req->cursor)

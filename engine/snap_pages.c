@@ -51,7 +51,8 @@ struct runs {
 static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64_t end, uint64_t cats)
 {
 	const struct dump *d = &r->s->d;
-	verdict_t verdict = page_verdict(v, cats);
+	const struct task_dump *td = &d->task[r->task];
+	verdict_t verdict = dump_verdict(td, v, cats);
 	bool known = is_scanned(d, r->task, start);
 
 	/* A run that the cursor cuts is two. */
@@ -67,7 +68,8 @@ static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64
 	o->start = start;
 	o->nr_pages = (end - start) / PAGE_SIZE_4K;
 	o->verdict = known || verdict == VD(SHARED) ? verdict : VD(NOT_SCANNED);
-	SET(o, dirty, (cats & PAGE_IS_SOFT_DIRTY) != 0);
+	if (td->tracker)
+		SET(o, dirty, tracker_page_dirty(td->tracker, v, cats));
 	SET(o, lazy, d->opts->lazy && verdict_is_data(verdict) && vma_can_be_lazy(v));
 	SET(o, present, (cats & PAGE_IS_PRESENT) != 0);
 }
@@ -78,7 +80,7 @@ static struct err *runs_of_vma(struct runs *r, size_t idx)
 	uint64_t at = v->start > r->start ? v->start : r->start;
 	uint64_t end = v->end < r->end ? v->end : r->end, run_end;
 
-	if (!vma_is_private(v) || vma_always_dumped(v) || vma_never_dumped(v)) {
+	if (!vma_is_private(v) || dump_decides_alone(&r->s->d.task[r->task], v)) {
 		push_run(r, v, at, end, 0);
 		return NULL;
 	}
@@ -104,6 +106,7 @@ static struct err *snap_runs(struct session *s, const struct snap_request *req,
 	struct err *e;
 
 	TRY(pmc_init(&r.pmc, t->pagemap_fd, &s->caps, s->opts.pmc, s->opts.pmc_cache));
+	r.pmc.extra = s->d.task[r.task].pmc.extra;
 	e = NULL;
 	for (size_t i = 0; i < t->vmas.nr && !e && snap->n_runs < r.max; i++)
 		if (t->vmas.v[i].end > r.start && t->vmas.v[i].start < r.end)
@@ -219,6 +222,39 @@ static void why_shared(struct session *s, size_t vi, uint64_t addr, Stepdump__Wh
 		fact(w, snap_strdup("a shared mapping of a file: the file itself has the data"));
 }
 
+/* What the tracker says, and why a page that would be dumped is or is not left to the parent. */
+static void why_tracked(const struct task_dump *td, const struct vma *v, uint64_t cats,
+			Stepdump__Why *w)
+{
+	const char *untrusted;
+
+	if (!td->tracker)
+		return;
+	untrusted = tracker_untrusted(td->tracker, v);
+	fact(w, snap_printf("%s: %s%s%s", tracker_kind_name(tracker_kind(td->tracker)),
+			    tracker_page_dirty(td->tracker, v, cats) ? "dirty" : "clean",
+			    untrusted ? ", always: " : "", untrusted ? untrusted : ""));
+	if (!td->parent && td->no_parent)
+		fact(w, snap_printf("parent: none used: %s", td->no_parent));
+}
+
+/* Where the parent chain has the bytes of a hole. */
+static char *held_by_parent(const struct task_dump *td, uint64_t addr)
+{
+	struct page_place p;
+	struct err *e = page_read_locate(td->parent, addr, &p);
+
+	if (e) {
+		char *text = snap_printf("nothing: %s", e->msg);
+
+		err_free(e);
+		return text;
+	}
+	return snap_printf("parent %s, generation %u, pages-%u.img byte 0x%llx",
+			   page_read_dir(td->parent, p.generation), p.generation + 1, p.pages_id,
+			   (unsigned long long)p.off);
+}
+
 static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
 {
 	addr &= ~(PAGE_SIZE_4K - 1);
@@ -235,6 +271,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		return NULL;
 	}
 
+	const struct task_dump *td = &s->d.task[session_task(s)];
 	const struct vma *v = &t->vmas.v[vi];
 	uint64_t raw = 0, cats = 0, run_end;
 	bool hit;
@@ -249,6 +286,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		struct err *e;
 
 		TRY(pmc_init(&pmc, t->pagemap_fd, &s->caps, s->opts.pmc, false));
+		pmc.extra = td->pmc.extra;
 		e = pmc_get_map(&pmc, &t->vmas, (size_t)vi, addr, &hit);
 		if (!e)
 			cats = pmc_run(&pmc, addr, addr + PAGE_SIZE_4K, &run_end);
@@ -262,9 +300,12 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 				    !!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
 				    !!(raw & PM_SOFT_DIRTY), (unsigned long long)raw));
 	}
-	w->verdict = page_verdict(v, cats);
+	w->verdict = dump_verdict(td, v, cats);
+	why_tracked(td, v, cats, w);
 	w->rule = snap_strdup(rules[w->verdict]);
-	if (w->verdict == VD(SHARED))
+	if (w->verdict == VD(HOLE))
+		w->held_by = held_by_parent(td, addr);
+	else if (w->verdict == VD(SHARED))
 		why_shared(s, (size_t)vi, addr, w);
 	else
 		w->held_by = held_by(s, addr, w->verdict);
@@ -332,6 +373,16 @@ static struct err *peek_image(struct session *s, uint64_t addr, uint8_t *page)
 	return n == (ssize_t)PAGE_SIZE_4K ? NULL : err_sys(n < 0 ? why : EIO, "read %s", name);
 }
 
+static struct err *peek_parent(struct session *s, uint64_t addr, uint8_t *page)
+{
+	const struct page_read *pr = s->d.task[session_task(s)].parent;
+
+	if (!pr)
+		return err_hint(err_new(ERR_STATE, "there is no parent to look into"),
+				"`set parent DIR`, then `step` through prepare");
+	return page_read_page(pr, addr, page);
+}
+
 static struct err *peek_page(struct session *s, const char *source, uint64_t addr, uint8_t *page)
 {
 	size_t got;
@@ -340,6 +391,8 @@ static struct err *peek_page(struct session *s, const char *source, uint64_t add
 		return peek_pipe(s, addr, page);
 	if (!strcmp(source, "image"))
 		return peek_image(s, addr, page);
+	if (!strcmp(source, "parent"))
+		return peek_parent(s, addr, page);
 	TRY(target_read(&s->t[session_task(s)], addr, page, PAGE_SIZE_4K, &got));
 	return got == PAGE_SIZE_4K ? NULL : err_sys(EIO, "read the target's memory at %llx",
 						    (unsigned long long)addr);

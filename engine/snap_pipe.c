@@ -111,8 +111,13 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 {
 	const struct page_pipe_buf *b = &s->d.pp.ppb[i];
 	Stepdump__Ppb *o = snap_push(&pp->ppbs, &pp->n_ppbs, sizeof(*o));
-	uint64_t in_pipe = page_pipe_in_pipe(b);
+	bool shared = b->shares || (i + 1 < s->d.pp.nr_ppbs && s->d.pp.ppb[i + 1].shares);
+	uint64_t in_pipe = s->d.pp.no_pipes ? 0 : page_pipe_in_pipe(b);
 
+	/* FIONREAD speaks of the whole pipe: of a shared one it is this ppb's part by its state. */
+	if (shared)
+		in_pipe = b->state == PPB_DRAINED ?
+				  ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_SIZE_4K : 0;
 	stepdump__ppb__init(o);
 	o->index = i;
 	o->pages_in = b->pages_in;
@@ -121,8 +126,11 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	if (b->grow_errno)
 		o->pipe_refused = snap_printf("%s: more than %u pages", err_errno_name(b->grow_errno),
 					      b->pipe_size);
-	SET(o, fd_read, b->p[0]);
-	SET(o, fd_write, b->p[1]);
+	if (!s->d.pp.no_pipes) {
+		SET(o, fd_read, b->p[0]);
+		SET(o, fd_write, b->p[1]);
+	}
+	SET(o, shares_pipe, b->shares);
 	SET(o, nr_segs, b->nr_segs);
 	SET(o, state, ppb_state(b->state));
 	SET(o, in_pipe_bytes, in_pipe);
@@ -199,6 +207,54 @@ static void snap_data_runs(const struct shmem_info *i, Stepdump__Shmem *o)
 	SET(o, data_bytes, bytes);
 }
 
+static void push_state(Stepdump__PstateRun ***runs, size_t *nr, uint64_t page, uint64_t nr_pages,
+		       uint32_t state)
+{
+	if (!state || *nr == MAX_DATA_RUNS)
+		return;
+	Stepdump__PstateRun *r = snap_push(runs, nr, sizeof(*r));
+
+	stepdump__pstate_run__init(r);
+	r->page = page;
+	r->nr_pages = nr_pages;
+	r->state = state;
+}
+
+static void snap_pstate(const struct shmem_info *in, Stepdump__Shmem *o)
+{
+	uint64_t pages = in->size / PAGE_SIZE_4K, end;
+
+	for (uint64_t page = 0; page < pages; page = end) {
+		end = pstate_run(&in->pstate, page, pages);
+		push_state(&o->pstate, &o->n_pstate, page, end - page, pstate_get(&in->pstate, page));
+	}
+}
+
+/* What one mapping contributes, asked of the frozen task again. */
+static void snap_contribution(struct session *s, const struct shmem_map *m,
+			      Stepdump__PstateContribution *c)
+{
+	const struct task_dump *td = &s->d.task[m->task];
+	uint64_t first = m->off_pages, at = m->start, end;
+	struct pmc pmc;
+	struct err *e = pmc_init(&pmc, td->t->pagemap_fd, &s->caps, s->opts.pmc, false);
+	bool hit;
+
+	while (!e && at < m->end) {
+		if (!pmc_covers(&pmc, at, at + PAGE_SIZE_4K))
+			e = pmc_get_map(&pmc, &td->t->vmas, m->vma, at, &hit);
+		if (e)
+			break;
+		uint64_t cats = pmc_run(&pmc, at, m->end, &end);
+
+		push_state(&c->runs, &c->n_runs, first + (at - m->start) / PAGE_SIZE_4K,
+			   (end - at) / PAGE_SIZE_4K, dump_pstate(td, cats));
+		at = end;
+	}
+	pmc_deinit(&pmc);
+	err_free(e);
+}
+
 static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; i < s->d.shmem.nr; i++) {
@@ -228,7 +284,11 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 			SET(c, nr_pages, in->map[k].nr_pages);
 			vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
 			c->prot = snap_strdup(prot);
+			if (in->tracked && !s->d.thawed)
+				snap_contribution(s, &in->map[k], c);
 		}
+		if (in->tracked)
+			snap_pstate(in, o);
 	}
 }
 
@@ -277,7 +337,7 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 	SET(o, bytes_written, x->pages * PAGE_SIZE_4K);
 	SET(o, entries, x->entries);
 	SET(o, holes_written, x->holes);
-	SET(o, holes_checked, 0);
+	SET(o, holes_checked, s->d.holes_checked);
 	if (x->object[0]) {
 		o->object = snap_strdup(x->object);
 		SET(o, pages_id, x->pages_id);
@@ -288,6 +348,63 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 	snap_files(staging_dirfd(s->d.staging), o);
 	if (!fstatvfs(staging_dirfd(s->d.staging), &vfs))
 		SET(o, fs_free_bytes, vfs.f_bavail * vfs.f_frsize);
+}
+
+/* ---- parents ------------------------------------------------------------------------------------------- */
+
+static void flag_names(uint32_t flags, char ***out, size_t *nr)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} names[] = { { PE_PARENT, "PARENT" }, { PE_LAZY, "LAZY" }, { PE_PRESENT, "PRESENT" } };
+
+	*out = snap_alloc(3 * sizeof(char *));
+	for (size_t i = 0; i < 3; i++)
+		if (flags & names[i].bit)
+			(*out)[(*nr)++] = snap_strdup(names[i].name);
+}
+
+#define MAX_PARENT_RUNS 4096
+
+static void snap_generation(const struct page_read *pr, size_t g, const struct snap_request *req,
+			    Stepdump__Snapshot *snap)
+{
+	const struct pagemap_image *pi = page_read_image(pr, g);
+	Stepdump__ParentGeneration *o = snap_push(&snap->parents, &snap->n_parents, sizeof(*o));
+	uint64_t holes = 0;
+
+	stepdump__parent_generation__init(o);
+	o->dir = snap_strdup(page_read_dir(pr, g));
+	SET(o, entries, pi->nr);
+	SET(o, pages_stored, pi->nr_present);
+	for (size_t i = 0; i < pi->nr; i++) {
+		const struct pagemap_entry *e = &pi->e[i];
+		bool inside = req->runs_start == req->runs_end ||
+			      (pagemap_entry_end(e) > req->runs_start && e->vaddr < req->runs_end);
+
+		if (e->flags & PE_PARENT)
+			holes += e->nr_pages;
+		if (!inside || o->n_runs == MAX_PARENT_RUNS)
+			continue;
+		Stepdump__PagemapEntry *r = snap_push(&o->runs, &o->n_runs, sizeof(*r));
+
+		stepdump__pagemap_entry__init(r);
+		r->vaddr = e->vaddr;
+		r->nr_pages = e->nr_pages;
+		flag_names(e->flags, &r->flags, &r->n_flags);
+		if (e->flags & PE_PRESENT)
+			SET(r, pages_off, e->pages_off);
+	}
+	SET(o, holes, holes);
+}
+
+static void snap_parents(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
+{
+	const struct page_read *pr = s->d.task[session_task(s)].parent;
+
+	for (size_t g = 0; pr && g < page_read_generations(pr); g++)
+		snap_generation(pr, g, req, snap);
 }
 
 /* ---- invariants ------------------------------------------------------------------------------------------ */
@@ -331,7 +448,8 @@ static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
 		}
 		if (b->state == PPB_DRAINED)
 			plan += ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_SIZE_4K;
-		fact += page_pipe_in_pipe(b);
+		if (!b->shares && !pp->no_pipes)
+			fact += page_pipe_in_pipe(b);
 	}
 	check(snap, "iovs sorted", sorted, snap_printf("%u ppbs", pp->nr_ppbs));
 	check(snap, "FIONREAD = plan", plan == fact,
@@ -355,6 +473,16 @@ static void check_out(struct session *s, Stepdump__Snapshot *snap)
 			  (unsigned long long)pending, (unsigned long long)d->xfer.pages));
 }
 
+static void check_holes(struct session *s, Stepdump__Snapshot *snap)
+{
+	const struct dump *d = &s->d;
+
+	if (d->parent.dirfd >= 0)
+		check(snap, "holes in parent", d->holes_checked == d->xfer.holes,
+		      snap_printf("%llu of %llu", (unsigned long long)d->holes_checked,
+				  (unsigned long long)d->xfer.holes));
+}
+
 void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
 {
 	if (req->pmc)
@@ -365,9 +493,12 @@ void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__
 		snap_shmem(s, snap);
 	if (req->xfer)
 		snap_xfer(s, snap);
+	if (req->parents)
+		snap_parents(s, req, snap);
 	if (req->checks && s->d.task[0].by_vma) {
 		check_sum(s, snap);
 		check_pipes(s, snap);
 		check_out(s, snap);
+		check_holes(s, snap);
 	}
 }

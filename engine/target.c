@@ -64,9 +64,20 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **
 	return NULL;
 }
 
+struct err *target_thaw(struct target *t)
+{
+	struct err *e;
+
+	if (t->thawed || !t->pid)
+		return NULL;
+	e = target_cure(t);
+	t->thawed = true;
+	return err_first(e, keeper_release(t->keeper, t->pid));
+}
+
 struct err *target_release(struct target *t)
 {
-	struct err *e = t->pid ? keeper_release(t->keeper, t->pid) : NULL;
+	struct err *e = target_thaw(t);
 
 	target_reset(t);
 	return e;

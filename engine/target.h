@@ -20,6 +20,7 @@ struct target {
 	struct keeper_task task;  /* threads, mem_fd */
 	struct keeper_parasite par;
 	bool infected;
+	bool thawed;              /* it runs: nothing of it is held any more */
 	int pagemap_fd;           /* owned */
 	struct vma_list vmas;     /* as found right after the freeze; no mapping of ours */
 	uint64_t t_frozen_us;     /* CLOCK_MONOTONIC at the end of the freeze */
@@ -36,6 +37,9 @@ struct target {
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret);
 /* Cures if need be and lets go.  The struct is empty afterwards, whatever is returned. */
 struct err *target_release(struct target *t);
+
+/* Cures if need be and lets the task go, but keeps what is known of it. */
+struct err *target_thaw(struct target *t);
 
 struct err *target_infect(struct target *t, size_t max_mprotect);
 /* Target: registers, mappings, protections as before target_infect(). */

@@ -56,7 +56,7 @@ const struct cmd_entry cmd_restart = {
 	.help = "Pipes and staged files are dropped and protections restored; the target "
 		"stays attached and frozen, breakpoints and settings stay.",
 	.examples = (const struct cmd_example[]){ { "restart", "", "attach %P; step 2" }, { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_PIPELINE,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
 	.exec = restart_exec,
 };
 

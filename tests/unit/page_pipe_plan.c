@@ -522,11 +522,11 @@ static void emptying_makes_a_pipe_as_planned(void **state)
 	MUST(vmsplice(pp.ppb[0].p[1], &v, 1, 0) == (ssize_t)sizeof(page));
 	pp.ppb[0].state = PPB_DRAINED;
 	assert_int_equal(page_pipe_in_pipe(&pp.ppb[0]), sizeof(page));
-	ok(page_pipe_empty(&pp.ppb[0]));
+	ok(page_pipe_empty(&pp, 0));
 	assert_int_equal(page_pipe_in_pipe(&pp.ppb[0]), 0);
 	assert_int_equal(pp.ppb[0].state, PPB_PLANNED);
 	assert_int_equal(pp.ppb[0].nr_segs, 1);
-	ok(page_pipe_empty(&pp.ppb[0])); /* also when there is nothing */
+	ok(page_pipe_empty(&pp, 0)); /* also when there is nothing */
 }
 
 static void deinit_closes_everything(void **state)

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/history.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct err *parent_set_open(struct parent_set *ps, const char *dir)
+{
+	struct parent_set p = { .dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	struct err *e;
+
+	if (p.dirfd < 0)
+		return err_hint(err_sys(errno, "open the parent images %s", dir),
+				"`set parent DIR` names an image directory of an earlier dump");
+	p.path = realpath(dir, NULL);
+	e = p.path ? parent_info_read(p.dirfd, &p.info) : err_nomem();
+	if (e)
+		e = err_hint(err_wrap(e, "parent images %s", dir),
+			     "a parent is a committed directory of stepdump, or of criu pre-dump or "
+			     "criu dump --track-mem");
+	if (e) {
+		parent_set_close(&p);
+		return e;
+	}
+	*ps = p;
+	return NULL;
+}
+
+void parent_set_close(struct parent_set *ps)
+{
+	if (ps->dirfd >= 0)
+		close(ps->dirfd);
+	free(ps->path);
+	*ps = (struct parent_set){ .dirfd = -1 };
+}
+
+/* Real path of the directory that holds `path`, which itself need not exist; NULL if there is
+ * none.  Caller frees. */
+static char *real_dirname(const char *path)
+{
+	char *copy = strdup(path), *dir = copy ? realpath(dirname(copy), NULL) : NULL;
+
+	free(copy);
+	return dir;
+}
+
+/* From inside a directory in `base` to `path`; both absolute. */
+static struct err *relative_path(const char *base, const char *path, char **ret)
+{
+	size_t same = 0, i = 0;
+	char up[3 * 256] = "../";
+
+	for (; base[i] && base[i] == path[i]; i++)
+		if (base[i] == '/')
+			same = i + 1;
+	if (!base[i] && path[i] == '/')
+		same = i + 1; /* path lies below base */
+	else
+		for (const char *p = base + same; *p && strlen(up) + 4 < sizeof(up); p++)
+			if (p == base + same || *p == '/')
+				strcat(up, "../");
+	return asprintf(ret, "%s%s", up, path + same) < 0 ? err_nomem() : NULL;
+}
+
+struct err *parent_set_link(const struct parent_set *ps, const char *staged, const char *to,
+			    char **ret)
+{
+	char *here = real_dirname(staged), *there = real_dirname(to);
+	struct err *e;
+
+	if (here && there && !strcmp(here, there))
+		e = relative_path(here, ps->path, ret);
+	else
+		e = (*ret = strdup(ps->path)) ? NULL : err_nomem();
+	free(here);
+	free(there);
+	return e;
+}
+
+static struct tracker_slot *find_slot(const struct tracker_table *tt, const struct target *t)
+{
+	for (size_t i = 0; i < tt->nr; i++)
+		if (tt->slot[i].pid == t->pid &&
+		    tt->slot[i].start_time_ticks == t->task.start_time_ticks)
+			return &tt->slot[i];
+	return NULL;
+}
+
+static void drop_slot(struct tracker_table *tt, struct tracker_slot *slot)
+{
+	tracker_destroy(slot->t);
+	*slot = tt->slot[--tt->nr];
+}
+
+static bool is_wanted(enum opt_track want, const struct tracker *t)
+{
+	switch (want) {
+	case OPT_TRACK_AUTO:
+		return true;
+	case OPT_TRACK_SOFT_DIRTY:
+		return tracker_kind(t) == TRACK_SOFT_DIRTY;
+	case OPT_TRACK_UFFD:
+		return tracker_kind(t) == TRACK_UFFD;
+	case OPT_TRACK_NONE:
+		return tracker_kind(t) == TRACK_NONE;
+	}
+	return false;
+}
+
+struct err *tracker_table_get(struct tracker_table *tt, enum opt_track want, struct keeper *k,
+			      const struct target *t, const struct caps *c, struct tracker **ret)
+{
+	struct tracker_slot *slot = find_slot(tt, t);
+	uint64_t start = t->task.start_time_ticks;
+
+	if (slot && is_wanted(want, slot->t) && tracker_fits(slot->t, t->pid, start)) {
+		*ret = slot->t;
+		return NULL;
+	}
+	if (slot)
+		drop_slot(tt, slot);
+
+	void *p = reallocarray(tt->slot, tt->nr + 1, sizeof(*tt->slot));
+
+	if (!p)
+		return err_nomem();
+	tt->slot = p;
+	TRY(tracker_create(want, k, t->pid, start, c, ret));
+	tt->slot[tt->nr++] = (struct tracker_slot){ t->pid, start, *ret };
+	return NULL;
+}
+
+struct tracker *tracker_table_find(const struct tracker_table *tt, const struct target *t)
+{
+	struct tracker_slot *slot = find_slot(tt, t);
+
+	return slot ? slot->t : NULL;
+}
+
+void tracker_table_drop(struct tracker_table *tt, pid_t pid)
+{
+	for (size_t i = tt->nr; i-- > 0;)
+		if (!pid || tt->slot[i].pid == pid)
+			drop_slot(tt, &tt->slot[i]);
+	if (!tt->nr) {
+		free(tt->slot);
+		tt->slot = NULL;
+	}
+}
+
+/* A process that began after the parent was made only shares the number with the one in it. */
+static bool pid_was_reused(const struct parent_set *ps, const struct task_info *ti)
+{
+	uint64_t us_per_tick = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return ti->start_time_ticks >= ps->info.dump_uptime_us / us_per_tick;
+}
+
+static struct err *history_mismatch(const struct parent_set *ps, const struct tracker *t)
+{
+	uint64_t reset = tracker_reset_uptime_us(t);
+
+	if (tracker_kind(t) == TRACK_NONE)
+		return err_hint(err_new(ERR_UNSUPPORTED, "parent %s: nothing tracks the target's writes: %s",
+					ps->path, tracker_reason(t)),
+				"`set parent` without a value makes a full dump");
+	/* soft-dirty may have been reset by somebody else (criu pre-dump): if not by us, it is as
+	 * good as the parent's word. */
+	if (tracker_kind(t) == TRACK_SOFT_DIRTY && !reset)
+		return NULL;
+	if (tracker_armed(t) && reset == ps->info.dump_uptime_us)
+		return NULL;
+	return err_hint(err_new(ERR_STATE, "parent %s: the %s history does not begin with it%s", ps->path,
+				tracker_kind_name(tracker_kind(t)),
+				reset ? " but with a later dump" : ": it has not begun yet"),
+			"make a full dump (`set parent` without a value, `set track auto`) and use that one "
+			"as the parent from then on");
+}
+
+struct err *history_open(const struct parent_set *ps, const struct task_info *ti,
+			 const struct tracker *t, struct page_read **pr_ret, const char **why_ret)
+{
+	char name[64];
+
+	*pr_ret = NULL;
+	if (ps->dirfd < 0) {
+		*why_ret = "no parent is set";
+		return NULL;
+	}
+	snprintf(name, sizeof(name), "pagemap-%d.img", ti->ns_pid);
+	if (faccessat(ps->dirfd, name, F_OK, 0)) {
+		*why_ret = "the parent has no pagemap of this task";
+		return NULL;
+	}
+	if (!ps->info.has_uptime)
+		return err_hint(err_new(ERR_STATE, "parent %s: its inventory has no dump_uptime, so a reused "
+					"pid cannot be told from the same process", ps->path),
+				"make the parent with stepdump, criu pre-dump or criu dump --track-mem");
+	if (pid_was_reused(ps, ti)) {
+		*why_ret = "the pid was reused: this process is younger than the parent";
+		return NULL;
+	}
+	TRY(history_mismatch(ps, t));
+	*why_ret = NULL;
+	return page_read_open(ps->dirfd, name, pr_ret);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What an incremental dump stands on: the parent image set, and the tracker of each task that
+ * says what has changed since.  Both are opened in prepare, before the target is infected, and
+ * have to fit together: a tracker's history that began at another set would lose pages.
+ *
+ * Mirrors: criu/mem.c detect_pid_reuse(), criu/cr-dump.c get_parent_inventory(),
+ * criu/page-xfer.c open_page_local_xfer().
+ */
+#ifndef STEPDUMP_HISTORY_H
+#define STEPDUMP_HISTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/caps.h"
+#include "engine/err.h"
+#include "engine/opts.h"
+#include "engine/page_read.h"
+#include "engine/target.h"
+#include "engine/task_info.h"
+#include "engine/tracker.h"
+
+/* The parent set, for all tasks. */
+struct parent_set {
+	int dirfd;       /* -1: no parent */
+	char *path;      /* real path; owned */
+	struct parent_info info;
+};
+
+/* ERR_USAGE, ERR_FORMAT if `dir` cannot be a parent; the hint says what is missing in it. */
+struct err *parent_set_open(struct parent_set *ps, const char *dir);
+void parent_set_close(struct parent_set *ps);
+
+/*
+ * parent_set_link - what the `parent` symlink of a set has to say.
+ * staged is where the set is now, to where it will be published.  Relative to the set, as CRIU
+ * likes it; but absolute if the two do not lie side by side, as it has to be right in both.
+ * Caller frees *ret.
+ */
+struct err *parent_set_link(const struct parent_set *ps, const char *staged, const char *to,
+			    char **ret);
+
+/* Trackers outlive a dump, and an attach: the session keeps them by task. */
+struct tracker_table {
+	struct tracker_slot {
+		pid_t pid;
+		uint64_t start_time_ticks;
+		struct tracker *t;
+	} *slot;
+	size_t nr;
+};
+
+/* The tracker of a task, made if there is none yet, or if it is of another kind than asked for.
+ * Target: frozen, not infected. */
+struct err *tracker_table_get(struct tracker_table *tt, enum opt_track want, struct keeper *k,
+			      const struct target *t, const struct caps *c, struct tracker **ret);
+/* NULL: none yet. */
+struct tracker *tracker_table_find(const struct tracker_table *tt, const struct target *t);
+/* Unregisters and forgets those of `pid`; 0: all. */
+void tracker_table_drop(struct tracker_table *tt, pid_t pid);
+
+/*
+ * history_open - what task `ti` can leave in the parent.
+ * *pr_ret is NULL if all of it has to be dumped; *why_ret (static text) says why then.
+ * Fails if using the parent would lose pages: ERR_STATE with what to do instead.
+ */
+struct err *history_open(const struct parent_set *ps, const struct task_info *ti,
+			 const struct tracker *t, struct page_read **pr_ret, const char **why_ret);
+
+#endif
