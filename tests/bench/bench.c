@@ -18,16 +18,15 @@
 #define EXT4 0xef53
 #define TRIES 4u
 
-static const char usage[] =
-	"usage: bench [options]\n"
-	"  --rounds N     samples of each kind (default 7)\n"
-	"  --quick        256 MiB instead of 1 GiB, 3 rounds\n"
-	"  --size MIB     size of the dense target; the others follow\n"
-	"  --tmpfs DIR    where images go in memory (default /dev/shm)\n"
-	"  --disk DIR     where images go on disk (default .)\n"
-	"  --only LOAD    dense, sparse or vmas\n"
-	"  --seed N       order of the samples (default: the time)\n"
-	"  --json         all samples as JSON; the verdict goes to stderr\n";
+static const char usage[] = "usage: bench [options]\n"
+			    "  --rounds N     samples of each kind (default 7)\n"
+			    "  --quick        256 MiB instead of 1 GiB, 3 rounds\n"
+			    "  --size MIB     size of the dense target; the others follow\n"
+			    "  --tmpfs DIR    where images go in memory (default /dev/shm)\n"
+			    "  --disk DIR     where images go on disk (default .)\n"
+			    "  --only LOAD    dense, sparse or vmas\n"
+			    "  --seed N       order of the samples (default: the time)\n"
+			    "  --json         all samples as JSON; the verdict goes to stderr\n";
 
 struct options {
 	unsigned rounds;
@@ -56,7 +55,8 @@ static noreturn void die(struct err *e)
 
 /* ---- one sample, in a process of its own: bench --sample METHOD PID BYTES DIR ---------------- */
 
-static struct err *measure(enum method m, pid_t pid, uint64_t bytes, const char *dir, struct sample *s)
+static struct err *measure(enum method m, pid_t pid, uint64_t bytes, const char *dir,
+			   struct sample *s)
 {
 	switch (m) {
 	case BARE:
@@ -76,15 +76,16 @@ static struct err *measure(enum method m, pid_t pid, uint64_t bytes, const char 
 static int sample_main(char **argv)
 {
 	struct sample s = { 0 };
-	struct err *e = measure((enum method)atoi(argv[0]), atoi(argv[1]), strtoull(argv[2], NULL, 10),
-				argv[3], &s);
+	struct err *e = measure((enum method)atoi(argv[0]), atoi(argv[1]),
+				strtoull(argv[2], NULL, 10), argv[3], &s);
 
 	if (e)
 		die(e);
 	return write(STDOUT_FILENO, &s, sizeof(s)) != sizeof(s);
 }
 
-static struct err *exec_sample(enum method m, const struct load *l, const char *dir, struct sample *s)
+static struct err *exec_sample(enum method m, const struct load *l, const char *dir,
+			       struct sample *s)
 {
 	char method[12], pid[12], bytes[24];
 	int p[2], status;
@@ -112,7 +113,7 @@ static struct err *exec_sample(enum method m, const struct load *l, const char *
 	return NULL;
 }
 
-/* ---- all samples ------------------------------------------------------------------------------- */
+/* ---- all samples ---------------------------------------- */
 
 struct job {
 	unsigned load, out;
@@ -217,7 +218,8 @@ static struct err *do_rounds(const struct options *o, struct results *r)
 		for (size_t i = 0; i < n; i++) {
 			if (interrupted)
 				return err_new(ERR_INTERRUPTED, "interrupted");
-			fprintf(stderr, "\rround %u of %u, sample %zu of %zu ", round + 1, o->rounds, i + 1, n);
+			fprintf(stderr, "\rround %u of %u, sample %zu of %zu ", round + 1,
+				o->rounds, i + 1, n);
 			TRY(do_job(r, &jobs[i], round == 0));
 		}
 	}
@@ -232,8 +234,9 @@ static struct err *check_output(struct output *out, bool want_tmpfs)
 	if (statfs(out->path, &st))
 		return err_sys(errno, "look at %s", out->path);
 	if ((st.f_type == TMPFS) != want_tmpfs)
-		return err_hint(err_new(ERR_USAGE, "%s is %sa tmpfs", out->path, want_tmpfs ? "not " : ""),
-				"name another directory with --%s DIR", out->name);
+		return err_hint(
+			err_new(ERR_USAGE, "%s is %sa tmpfs", out->path, want_tmpfs ? "not " : ""),
+			"name another directory with --%s DIR", out->name);
 	if (st.f_type == TMPFS || st.f_type == EXT4)
 		snprintf(out->fs, sizeof(out->fs), "%s", st.f_type == TMPFS ? "tmpfs" : "ext4");
 	else
@@ -257,14 +260,22 @@ static struct err *bench(const struct options *o, struct results *r)
 	return e;
 }
 
-/* ---- options -------------------------------------------------------------------------------------- */
+/* ---- options ---------------------------------------- */
+
+static bool is_load(const char *name)
+{
+	for (unsigned i = 0; i < NR_LOADS; i++)
+		if (!strcmp(name, load_names[i]))
+			return true;
+	return false;
+}
 
 static bool parse(int argc, char **argv, struct options *o, struct results *r)
 {
 	static const struct option longopts[] = {
 		{ "rounds", 1, NULL, 'r' }, { "quick", 0, NULL, 'q' }, { "size", 1, NULL, 's' },
-		{ "tmpfs", 1, NULL, 't' }, { "disk", 1, NULL, 'd' }, { "only", 1, NULL, 'o' },
-		{ "seed", 1, NULL, 'S' }, { "json", 0, NULL, 'j' }, { 0 },
+		{ "tmpfs", 1, NULL, 't' },  { "disk", 1, NULL, 'd' },  { "only", 1, NULL, 'o' },
+		{ "seed", 1, NULL, 'S' },   { "json", 0, NULL, 'j' },  { 0 },
 	};
 
 	for (int c; (c = getopt_long(argc, argv, "", longopts, NULL)) != -1;)
@@ -297,7 +308,8 @@ static bool parse(int argc, char **argv, struct options *o, struct results *r)
 		default:
 			return false;
 		}
-	return optind == argc && o->rounds && o->rounds <= MAX_ROUNDS && o->mib;
+	return optind == argc && o->rounds && o->rounds <= MAX_ROUNDS && o->mib &&
+	       (!o->only || is_load(o->only));
 }
 
 int main(int argc, char **argv)

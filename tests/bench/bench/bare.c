@@ -24,10 +24,10 @@
 
 #define NR_PIPES 8
 #define PIPE_BYTES (1u << 20)
-#define WINDOW (2ul << 20)       /* CRIU's PMC_SIZE */
+#define WINDOW (2ul << 20) /* CRIU's PMC_SIZE */
 #define TASK_END 0x7ffffffff000ull
 #define REGIONS 4096
-#define ENTRIES 4096             /* of pagemap, where there is no ioctl */
+#define ENTRIES 4096 /* of pagemap, where there is no ioctl */
 #define OUT_BYTES 65536
 
 enum { FILE_PAGE = 0x4, PRESENT = 0x8, SWAPPED = 0x10, ZERO_PAGE = 0x20, SOFT_DIRTY = 0x80 };
@@ -43,7 +43,7 @@ struct scan_arg {
 
 struct load_pipe {
 	int fd[2];
-	unsigned cap, pages, nr;  /* pages it can hold, pages planned, iovs */
+	unsigned cap, pages, nr; /* pages it can hold, pages planned, iovs */
 	struct iovec iov[PARASITE_MAX_IOVS];
 };
 
@@ -51,7 +51,7 @@ struct bare {
 	int sock, pagemap_fd, pages_fd, entries_fd;
 	bool splice_per_iov;
 	struct load_pipe pipe[NR_PIPES];
-	unsigned at;              /* pipe being planned */
+	unsigned at; /* pipe being planned */
 	bool has_ioctl;
 	uint64_t win_start, win_end;
 	struct region region[REGIONS];
@@ -68,10 +68,15 @@ struct bare {
 static struct err *fill_by_ioctl(struct bare *b, uint64_t start, uint64_t end)
 {
 	struct scan_arg a = {
-		.size = sizeof(a), .start = start, .end = end,
-		.vec = (uintptr_t)b->region, .vec_len = REGIONS,
-		.inverted = FILE_PAGE | ZERO_PAGE, .mask = FILE_PAGE | ZERO_PAGE,
-		.anyof = PRESENT | SWAPPED, .ret = PRESENT | SWAPPED,
+		.size = sizeof(a),
+		.start = start,
+		.end = end,
+		.vec = (uintptr_t)b->region,
+		.vec_len = REGIONS,
+		.inverted = FILE_PAGE | ZERO_PAGE,
+		.mask = FILE_PAGE | ZERO_PAGE,
+		.anyof = PRESENT | SWAPPED,
+		.ret = PRESENT | SWAPPED,
 	};
 	int n = ioctl(b->pagemap_fd, _IOWR('f', 16, struct scan_arg), &a);
 
@@ -124,7 +129,9 @@ static struct err *send_fd(int sock, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 }, byte = 0;
 	struct iovec one = { &byte, 1 };
-	struct msghdr h = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr h = { .msg_iov = &one,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
 			    .msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
 
@@ -303,8 +310,9 @@ static struct err *dump_all(struct bare *b, const struct vma_list *l)
 static struct err *open_all(struct bare *b, pid_t pid, const char *dir)
 {
 	char path[4096];
-	struct scan_arg probe = { .size = sizeof(probe), .anyof = PRESENT, .ret = PRESENT,
-				  .start = 0, .end = PAGE };
+	struct scan_arg probe = {
+		.size = sizeof(probe), .anyof = PRESENT, .ret = PRESENT, .start = 0, .end = PAGE
+	};
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 	b->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -314,8 +322,8 @@ static struct err *open_all(struct bare *b, pid_t pid, const char *dir)
 	b->entries_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (b->pagemap_fd < 0 || b->pages_fd < 0 || b->entries_fd < 0)
 		return err_sys(errno, "open %s", path);
-	b->has_ioctl = !ioctl(b->pagemap_fd, _IOWR('f', 16, struct scan_arg), &probe) ||
-		       errno != ENOTTY;
+	b->has_ioctl =
+		!ioctl(b->pagemap_fd, _IOWR('f', 16, struct scan_arg), &probe) || errno != ENOTTY;
 	for (unsigned i = 0; i < NR_PIPES; i++) {
 		struct load_pipe *p = &b->pipe[i];
 		int bytes = PIPE_BYTES;
@@ -329,7 +337,7 @@ static struct err *open_all(struct bare *b, pid_t pid, const char *dir)
 
 	put_u32(b, 0x54564319); /* IMG_COMMON_MAGIC */
 	put_u32(b, 0x56084025); /* PAGEMAP_MAGIC */
-	put_u32(b, 2);          /* the head: pages_id = 1 */
+	put_u32(b, 2); /* the head: pages_id = 1 */
 	b->out[b->out_len++] = 1 << 3;
 	b->out[b->out_len++] = 1;
 	return NULL;

@@ -12,8 +12,9 @@
 #include "tests/bench/bench/bench.h"
 
 const char *const method_names[NR_METHODS] = {
-	[BARE] = "bare loop", [BARE_IOV] = "bare, splice/iov", [STEPDUMP] = "stepdump",
-	[WRITE] = "write() 1 MiB", [MEMCPY] = "memcpy",
+	[BARE] = "bare loop",    [BARE_IOV] = "bare, splice/iov",
+	[STEPDUMP] = "stepdump", [WRITE] = "write() 1 MiB",
+	[MEMCPY] = "memcpy",
 };
 
 /* ---- stepdump -------------------------------------------------------------------- */
@@ -26,7 +27,8 @@ static struct err *run(struct session *s, enum run_kind kind, Stepdump__Stop **s
 	return session_run(s, &req, stop);
 }
 
-static struct err *run_to_gate(struct session *s, pid_t pid, struct sample *smp, Stepdump__Stop **stop)
+static struct err *run_to_gate(struct session *s, pid_t pid, struct sample *smp,
+			       Stepdump__Stop **stop)
 {
 	uint64_t t0 = bench_us();
 
@@ -38,7 +40,8 @@ static struct err *run_to_gate(struct session *s, pid_t pid, struct sample *smp,
 	smp->main = bench_us() - t0;
 	smp->delay = run_delay_us(pid) - smp->delay;
 	if (strcmp((*stop)->reason, "gate"))
-		return err_new(ERR_CHECK, "continue ended with '%s', not at the gate", (*stop)->reason);
+		return err_new(ERR_CHECK, "continue ended with '%s', not at the gate",
+			       (*stop)->reason);
 
 	const Stepdump__Counters *c = (*stop)->counters;
 

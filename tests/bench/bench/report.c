@@ -15,10 +15,10 @@ static const struct {
 	const char *name;
 	size_t field;
 } times[] = {
-	{ "main", F(main) }, { "scan", F(scan) }, { "drain", F(drain) }, { "write", F(write) },
-	{ "frozen", F(frozen) }, { "attach", F(attach) }, { "smaps", F(smaps) },
-	{ "prepare", F(prepare) }, { "commit", F(commit) }, { "total", F(total) },
-	{ "delay", F(delay) },
+	{ "main", F(main) },   { "scan", F(scan) },       { "drain", F(drain) },
+	{ "write", F(write) }, { "frozen", F(frozen) },   { "attach", F(attach) },
+	{ "smaps", F(smaps) }, { "prepare", F(prepare) }, { "commit", F(commit) },
+	{ "total", F(total) }, { "delay", F(delay) },
 };
 
 #define NR_TIMES (sizeof(times) / sizeof(times[0]))
@@ -112,8 +112,8 @@ static void method_row(const struct results *r, unsigned l, unsigned o, unsigned
 void report_table(const struct results *r)
 {
 	static const char *const heads[] = {
-		"ms", "min", "ns/page", "to bare", "min/min", "scan", "drain", "write", "other",
-		"frozen", "attach", "smaps", "prepare", "commit", "peak MiB", "keeper",
+		"ms",    "min",    "ns/page", "to bare", "min/min", "scan",   "drain",    "write",
+		"other", "frozen", "attach",  "smaps",   "prepare", "commit", "peak MiB", "keeper",
 	};
 
 	for (unsigned l = 0; l < NR_LOADS; l++)
@@ -126,11 +126,12 @@ void report_table(const struct results *r)
 			for (unsigned m = 0; m < NR_METHODS; m++)
 				method_row(r, l, o, m);
 		}
-	printf("\nms, medians of %u rounds; peaks are the highest.  main = scan to last byte written; "
-	       "frozen as the target saw it, +-1 ms;\nattach = freeze + mappings; drain = command, "
-	       "descriptor, vmsplice, reply; commit = check, fsync, rename, cure.\n", r->rounds);
+	printf("\nms, medians of %u rounds; peaks are the highest; ratios below 1 are faster.\n"
+	       "frozen as the target saw it, +-1 ms; attach = freeze + mappings; drain = command,\n"
+	       "descriptor, vmsplice, reply; commit = check, fsync, rename, cure.\n",
+	       r->rounds);
 	if (r->disturbed)
-		printf("%u samples of all were disturbed by other processes, each time they were tried.\n",
+		printf("%u samples were disturbed by other processes at each try.\n",
 		       r->disturbed);
 }
 
@@ -141,9 +142,10 @@ static void json_series(const struct results *r, unsigned l, unsigned o, unsigne
 	if (!s->nr)
 		return;
 	printf("%s{\"load\":\"%s\",\"out\":\"%s\",\"method\":\"%s\",\"pages\":%llu,"
-	       "\"peak_kib\":%.0f,\"keeper_peak_kib\":%.0f,\"us\":{", *first ? "" : ",\n",
-	       r->load[l].name, m == MEMCPY ? "memory" : r->out[o].name, method_names[m],
-	       (unsigned long long)s->s[0].pages, most(s, F(peak_kib)), most(s, F(keeper_peak_kib)));
+	       "\"peak_kib\":%.0f,\"keeper_peak_kib\":%.0f,\"us\":{",
+	       *first ? "" : ",\n", r->load[l].name, m == MEMCPY ? "memory" : r->out[o].name,
+	       method_names[m], (unsigned long long)s->s[0].pages, most(s, F(peak_kib)),
+	       most(s, F(keeper_peak_kib)));
 	for (size_t t = 0; t < NR_TIMES; t++) {
 		printf("%s\"%s\":[", t ? "," : "", times[t].name);
 		for (unsigned i = 0; i < s->nr; i++)

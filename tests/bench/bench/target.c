@@ -124,7 +124,8 @@ static void describe(struct load *l, enum load_kind kind, uint64_t mib)
 	case LOAD_VMAS:
 		l->span = vmas * 3;
 		l->nr_pages = vmas * 2;
-		snprintf(l->what, sizeof(l->what), "%llu VMAs of 2 pages", (unsigned long long)vmas);
+		snprintf(l->what, sizeof(l->what), "%llu VMAs of 2 pages",
+			 (unsigned long long)vmas);
 		break;
 	}
 }
@@ -155,9 +156,12 @@ struct err *load_start(struct load *l, enum load_kind kind, uint64_t mib)
 		syscall(SYS_futex, &l->ctl->ready, FUTEX_WAIT, 0, &look_again, NULL, 0);
 		if (waitpid(l->pid, &status, WNOHANG) == l->pid) {
 			l->pid = 0;
-			return err_hint(err_new(ERR_TARGET, "target %s ended while it filled its memory "
-						"(status 0x%x)", l->name, status),
-					"is there memory enough, and vm.max_map_count above 65000?");
+			return err_hint(
+				err_new(ERR_TARGET,
+					"target %s ended while it filled its memory "
+					"(status 0x%x)",
+					l->name, status),
+				"is there memory enough, and vm.max_map_count above 65000?");
 		}
 	}
 	return NULL;

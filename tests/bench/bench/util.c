@@ -25,8 +25,8 @@ void touch_free_memory(uint64_t bytes)
 	if (!sysinfo(&si) && bytes > (uint64_t)si.freeram * si.mem_unit / 2)
 		bytes = (uint64_t)si.freeram * si.mem_unit / 2;
 
-	volatile char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				-1, 0);
+	volatile char *p =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		return;

@@ -15,12 +15,16 @@
 static struct err *check_page(const struct load *l, uint64_t vaddr, const uint64_t *word)
 {
 	if (!load_has_page(l, (vaddr - l->base) / PAGE))
-		return err_vaddr(err_new(ERR_CHECK, "page %llx is in the images: the target has none "
-					 "there", (unsigned long long)vaddr), vaddr);
+		return err_vaddr(err_new(ERR_CHECK,
+					 "page %llx is in the images: the target has none "
+					 "there",
+					 (unsigned long long)vaddr),
+				 vaddr);
 	for (size_t i = 0; i < PAGE / 8; i++)
 		if (word[i] != load_word(vaddr, i))
 			return err_vaddr(err_new(ERR_CHECK, "page %llx differs from word %zu on",
-						 (unsigned long long)vaddr, i), vaddr);
+						 (unsigned long long)vaddr, i),
+					 vaddr);
 	return NULL;
 }
 
@@ -65,7 +69,8 @@ static struct err *check_pages(const struct load *l, int dirfd, const struct pag
 	close(fd);
 	/* Entries ascend (pagemap_image_check()), so no page was counted twice. */
 	if (!e && found != l->nr_pages)
-		e = err_new(ERR_CHECK, "%llu pages of the target's region are in the images, not %llu",
+		e = err_new(ERR_CHECK,
+			    "%llu pages of the target's region are in the images, not %llu",
 			    (unsigned long long)found, (unsigned long long)l->nr_pages);
 	if (!e && (uint64_t)st.st_size != pi->nr_present * PAGE)
 		e = err_new(ERR_CHECK, "%s has %lld bytes for %llu pages", name,
