@@ -228,12 +228,12 @@ uint64_t dump_count(const struct dump *d, verdict_t v)
  */
 verdict_t page_verdict(const struct vma *v, uint64_t c)
 {
+	if (vma_never_dumped(v)) /* also vsyscall, which lies above all private memory */
+		return VD(NEVER);
 	if (!vma_is_private(v))
 		return VD(SHARED);
 	if (vma_always_dumped(v))
 		return VD(ALWAYS);
-	if (vma_never_dumped(v))
-		return VD(NEVER);
 	if (c & PAGE_IS_GUARD)
 		return VD(GUARD);
 	if (!(c & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED)))

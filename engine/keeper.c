@@ -44,13 +44,19 @@ struct err *keeper_start(struct keeper **ret)
 		free(k);
 		return e;
 	}
+	/* Until it has set its own, the child has our dispositions: a ^C would end it. */
+	sigset_t all, before;
 	pid_t us = getpid();
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
 	k->pid = fork();
 	if (!k->pid) {
 		close(sv[0]);
 		close(ev[0]);
 		keeper_main(sv[1], ev[1], us);
 	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(sv[1]);
 	close(ev[1]);
 	k->sock = sv[0];

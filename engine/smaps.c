@@ -152,12 +152,14 @@ static bool parse_header(const char *line, size_t len, struct vma *v, struct cur
 	    !take_perm(&c, 'r', PROT_READ, &v->prot) || !take_perm(&c, 'w', PROT_WRITE, &v->prot) ||
 	    !take_perm(&c, 'x', PROT_EXEC, &v->prot))
 		return false;
-	if (take_char(&c, 's'))
+	if (take_char(&c, 's')) {
 		v->flags = MAP_SHARED;
-	else if (take_char(&c, 'p'))
+		v->vmf = VMF_SHARED;
+	} else if (take_char(&c, 'p')) {
 		v->flags = MAP_PRIVATE;
-	else
+	} else {
 		return false;
+	}
 	if (!take_char(&c, ' ') || !take_number(&c, 16, &v->pgoff) || !take_char(&c, ' ') ||
 	    !take_number(&c, 16, &major) || !take_char(&c, ':') || !take_number(&c, 16, &minor) ||
 	    !take_char(&c, ' ') || !take_number(&c, 10, &v->ino))
@@ -201,7 +203,6 @@ static void apply_vmflag(struct vma *v, char a, char b)
 		{ "uw", 0, VMF_UFFD, 0 },
 		{ "ui", 0, VMF_UFFD, 0 },
 		{ "ss", 0, VMF_SHADOWSTACK, 0 },
-		{ "sh", 0, VMF_SHARED, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

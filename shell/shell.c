@@ -16,12 +16,7 @@ struct err *shell_init(struct shell *sh)
 {
 	*sh = (struct shell){ 0 };
 	settings_init(&sh->settings);
-	/* The keeper begins with these blocked: a ^C before it is deaf to them would end it. */
-	sigset_t before;
-	signals_block(&before);
-	struct err *e = session_create(&sh->session);
-	signals_unblock(&before);
-	return e;
+	return session_create(&sh->session);
 }
 
 struct err *shell_deinit(struct shell *sh)

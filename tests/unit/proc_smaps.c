@@ -50,6 +50,8 @@ static const struct row rows[] = {
 	  "file cow" },
 	{ "rw-s 00000000 fe:00 7      /x\\012y (deleted)", "rd wr sh mr mw", 4, 0x81, 0x1, 0, 0,
 	  "file" },
+	/* opened read-only: the kernel says ms and mr, but not sh */
+	{ "r--s 00000000 fe:00 7      /usr/share/x", "rd mr me ms", 4, 0x81, 0x1, 0, 0, "file" },
 	{ "rw-s 00000000 00:01 1046   /memfd:hi (deleted)", "rd wr sh", 4, 0x4081, 0x1, 0, 0,
 	  "memfd" },
 	{ "rw-p 00000000 00:01 1046   /memfd:hi (deleted)", "rd wr", 4, 0x4041, 0x2, 0, 0,
@@ -126,6 +128,10 @@ static void every_kind(void **state)
 		assert_false(v->has_fdflags);
 		assert_null(v->unsupp);
 		assert_string_equal(vma_kind(v), r->kind);
+		char prot[5];
+
+		vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
+		assert_memory_equal(prot, r->header, 4);
 		vma_list_deinit(&l);
 	}
 }
