@@ -113,7 +113,7 @@ static void write_objects(void)
 	struct shmem_list l = { 0 };
 	uint32_t id = 2;
 
-	ok(shmem_collect(&l, 0, &t), false);
+	ok(shmem_collect(&l, 0, &t, false));
 	for (size_t i = 0; i < l.nr; i++) {
 		char name[IMAGE_NAME_MAX], page[4096];
 		struct pagemap_writer w;
