@@ -9,6 +9,7 @@ $(B)/tests/targets/demo: tests/targets/demo.c $(wildcard tests/targets/demo/*.c)
 .PHONY: test test-only test-programs
 test: ## install what is missing, build, run all tests (T='live/*' selects)
 	$(Q).ci/deps
+	$(Q)$(MAKE) --no-print-directory vm-programs
 	$(Q)$(MAKE) --no-print-directory test-only
 
 # In a make of its own, since .ci/deps may have brought the compiler that this one looked for.
@@ -16,6 +17,13 @@ test-only: test-programs ## run tests without looking for missing packages
 	$(Q)B=$(B) STEPDUMP=$(BIN) tests/run $(T)
 
 test-programs: $(BIN) $(UNIT) $(TARGETS)
+
+# A sanitized stepdump, which tests/vm runs in its guest.
+.PHONY: vm-programs
+vm-programs:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/asan OPT='-O1 -g -fno-omit-frame-pointer' \
+		SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+test-vm: vm-programs
 
 test-unit test-live test-transcript test-screen test-vm test-fuzz: test-%: test-programs ## one kind of tests
 	$(Q)B=$(B) STEPDUMP=$(BIN) tests/run '$*/*'

@@ -163,7 +163,7 @@ static void *worker(void *arg)
 static void verify_round(void)
 {
 	for (unsigned i = 0; i < nr_regions; i++)
-		if (!regions[i].rarely || rounds % 64 == 0)
+		if (!regions[i].rarely || opt.for_criu || rounds % 64 == 0)
 			region_verify(&regions[i]);
 	swapped_pageout();
 	/* Reading 60,000 lines takes longer than all the rest. */
@@ -236,7 +236,8 @@ static const char usage[] =
 "  --threads N       workers (default 3)\n"
 "  --sparse-every N  a gigabyte with every n-th page used (default 64; 0: none)\n"
 "  --dense SIZE --reserve SIZE --vmas N --child --seccomp\n"
-"  --for-criu        keep no file of /proc open that CRIU cannot open again\n"
+"  --for-criu        ask for nothing that a dump and restore by CRIU cannot give;\n"
+"                    check all memory in each round\n"
 "  --secretmem --iouring   memory that cannot be dumped\n";
 
 static size_t size_arg(const char *s)

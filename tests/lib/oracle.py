@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CRIU as the independent witness: dumps and restores by it, its images against ours.
+
+Runs inside the guest of tests/vm (Debian's criu does not work on every kernel that stepdump does).
+"""
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import mem
+import sd
+
+PR_SET_CHILD_SUBREAPER = 36
+CRIU_PATIENCE = 60
+ANON_SHARED, FILE_SHARED, MEMFD = 0x100, 0x80, 0x4000
+MADV_WIPEONFORK = 1 << 18
+
+
+def adopt():
+    """Restored processes become our children when criu ends, so that we can reap them: their pids
+    must be free for the next restore."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+# ---- programs that CRIU can dump --------------------------------------------
+
+class Program:
+    """A session leader without ties to us, its status in files; it may come back under its pid."""
+
+    serial = 0
+    living = []
+
+    def __init__(self, make_argv):
+        """make_argv(directory for all its files) gives its command line."""
+        Program.serial += 1
+        self.base = os.path.join(sd.TMP, f'program{Program.serial}')
+        os.mkdir(self.base)
+        argv = make_argv(self.base)
+        out = os.path.join(self.base, 'out')
+        with open(out, 'wb') as f:
+            # SysV memory can be dumped only by whoever dumps its whole IPC namespace.
+            self.proc = subprocess.Popen(['unshare', '--ipc', *map(str, argv)], cwd='/',
+                                         stdin=subprocess.DEVNULL, stdout=f, stderr=f,
+                                         start_new_session=True)
+        Program.living.append(self)
+        self.pid = self.proc.pid
+        pid = int(sd.wait_until(lambda: self.ready(out), f'{argv[0]} to be ready'))
+        sd.equal(pid, self.pid, 'pid that it knows of itself')
+
+    def ready(self, out):
+        with open(out) as f:
+            text = f.read()
+        sd.check(self.alive(), f'it ended: {text}')
+        return next((line.split()[1] for line in text.splitlines(True)
+                     if line.startswith('READY ') and line.endswith('\n')), None)
+
+    def pids(self):
+        """The task and all its descendants, parents first."""
+        found = [self.pid]
+        for pid in found:
+            with open(f'/proc/{pid}/task/{pid}/children') as f:
+                found += map(int, f.read().split())
+        return found
+
+    def signal(self, number):
+        for pid in self.pids():
+            os.kill(pid, number)
+
+    def freeze(self):
+        """Stopped, by itself, for whoever comes to dump it: two dumpers see the same memory."""
+        self.signal(signal.SIGSTOP)
+        sd.wait_until(lambda: all(sd.status_field(pid, 'State').startswith('T') for pid in self.pids()),
+                      'all threads to stop')
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
+    def gone(self):
+        """Reaps it, after criu killed it."""
+        sd.wait_until(lambda: not self.alive(), f'{self.pid} to be gone')
+        reap()
+
+    def alive(self):
+        reap()
+        return os.path.exists(f'/proc/{self.pid}')
+
+    def kill(self):
+        for pid in self.pids() if self.alive() else ():
+            os.kill(pid, signal.SIGKILL)
+        self.gone()
+
+
+def reap():
+    """Whatever child has ended: programs, what criu restored, orphans of a tree."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def clean_up():
+    while Program.living:
+        Program.living.pop().kill()
+
+
+def status_of(path):
+    """The counters that a target writes; again if the copy is torn."""
+    while True:
+        with open(path) as f:
+            fields = dict((line.split(' ', 1) + [''])[:2] for line in f.read().split('\n') if line)
+        if fields.get('serial') and fields.get('serial') == fields.get('end'):
+            return {k: v if k == 'first' else int(v) for k, v in fields.items()}
+
+
+def check_moving(path, rounds, counters):
+    """That many rounds of checks of all memory begin and end, no damage, all counters go on."""
+    before = status_of(path)
+
+    def moved():
+        now = status_of(path)
+        sd.check(now['damage'] == 0, f'{path}: damage: {now["first"]}')
+        return now['rounds'] > before['rounds'] + rounds and all(now[k] > before[k] for k in counters)
+    sd.wait_until(moved, f'{path} to move on')
+
+
+class Demo(Program):
+    """The demo target, in its kinds of memory that CRIU can restore."""
+
+    def __init__(self, *options):
+        super().__init__(lambda directory: [
+            os.path.join(sd.TARGETS, 'demo'), '--for-criu', '--dir', directory, '--status',
+            os.path.join(directory, 'status'), '--sparse-every', '1024', *options])
+        self.status = os.path.join(self.base, 'status')
+
+    def check_working(self, rounds=2):
+        check_moving(self.status, rounds, ('writes', 'spins', 'ticks', 'sleeps', 'polls'))
+
+
+class Tree(Program):
+    """Four processes that share memory."""
+
+    def __init__(self):
+        super().__init__(lambda directory: [os.path.join(sd.TARGETS, 'vm_tree'),
+                                            os.path.join(directory, 'status')])
+        self.status = os.path.join(self.base, 'status')
+
+    def check_working(self, rounds=20):
+        for i in range(4):
+            check_moving(f'{self.status}.{i}', rounds, ('seen',))
+
+
+# ---- criu -------------------------------------------------------------------
+
+def criu(action, directory, *args, must_fail=False):
+    """Runs it over an image directory, which is made; on failure shows what its log says."""
+    os.makedirs(directory, exist_ok=True)
+    log = os.path.join(directory, f'{action}.log')
+    start = time.monotonic()
+    p = subprocess.run(['criu', action, '-D', directory, '-v4', '-o', f'{action}.log', *map(str, args)],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       text=True, timeout=CRIU_PATIENCE)
+    print(f'$ criu {action} -D {directory} {" ".join(map(str, args))} -> {p.returncode} '
+          f'({time.monotonic() - start:.2f} s)\n{p.stdout}', end='', flush=True)
+    if p.returncode and not must_fail:
+        with open(log, errors='replace') as f:
+            lines = f.read().splitlines()
+        errors = [line for line in lines if 'Error' in line]
+        raise AssertionError(f'criu {action} failed:\n' + '\n'.join(errors[-8:] or lines[-8:]))
+    return p.returncode
+
+
+def dump(program, directory, *args):
+    """A whole dump; the program is gone afterwards."""
+    criu('dump', directory, '-t', program.pid, *args)
+    program.gone()
+    program.dumped = directory
+    shutil.copytree(program.base, directory + '.files')
+    return directory
+
+
+def restore(program, directory):
+    """Brings it back under its old pid, stopped if it was stopped, with its files as they were."""
+    shutil.copytree(program.dumped + '.files', program.base, dirs_exist_ok=True)
+    criu('restore', directory, '-d')
+    sd.check(os.path.exists(f'/proc/{program.pid}'), 'nothing was restored')
+
+
+# ---- ours and theirs --------------------------------------------------------
+
+def pagemaps(directory):
+    return sorted(n[8:-4] for n in os.listdir(directory)
+                  if n.startswith('pagemap-') and n.endswith('.img'))
+
+
+def flags_by_page(image):
+    return {v + i * mem.PAGE: f for v, nr, f in image.entries for i in range(nr)}
+
+
+def page_of_infection(directory, pid):
+    """
+    (address, content in the file): CRIU writes its first instructions over the beginning of the
+    first executable mapping, which makes a copy of that page; so its own dump selects it.  We
+    borrow a system call instruction that is there, and change no page.
+    """
+    vma = next(v for v in mem.load(os.path.join(directory, f'mm-{pid}.img'))[0]['vmas'] if v['prot'] & 4)
+    files = mem.load(os.path.join(directory, 'files.img'))
+    name = next(f['reg']['name'] for f in files if f['id'] == vma['shmid'])
+    with open(name, 'rb') as f:
+        f.seek(vma['pgoff'])
+        return vma['start'], f.read(mem.PAGE)
+
+
+def compare_pages(ours, theirs, pids):
+    """
+    Same objects, in each the same pages with the same flags and bytes.  One difference by rule:
+    page_of_infection(), which has what the file has.  Returns how many pages were compared.
+    """
+    sd.equal(pagemaps(ours), pagemaps(theirs), 'pagemap images')
+    infected = {str(pid): page_of_infection(theirs, pid) for pid in pids}
+    compared = 0
+    for name in pagemaps(theirs):
+        a, b = mem.Pages(ours, name), mem.Pages(theirs, name)
+        fa, fb = flags_by_page(a), flags_by_page(b)
+        address, text = infected.get(name, (None, None))
+        if address is not None and address not in fa and address in fb:
+            sd.check(b.page(address) == text, f'{name}: {address:x} is not as in the file')
+            del fb[address]
+        differ = sorted(set(fa.items()) ^ set(fb.items()))
+        sd.check(not differ, f'pagemap-{name}: ' + ', '.join(
+            f'{p:x}: flags {fa.get(p)} in ours, {fb.get(p)} in theirs' for p, _ in differ[:8]))
+        for p in b.offsets:
+            if p in fb:
+                sd.check(a.page(p) == b.page(p), f'pagemap-{name}: page {p:x} differs')
+                compared += 1
+        a.close()
+        b.close()
+    return compared
+
+
+def compare_vmas(ours, theirs, pid):
+    """
+    mm-PID.img, without ids, which each counts its own way.  By rule: 3.17 does not know WIPEONFORK;
+    as root it treats shared anonymous memory as a memfd.
+    """
+    both = []
+    for directory in (ours, theirs):
+        mm = mem.load(os.path.join(directory, f'mm-{pid}.img'))[0]
+        for v in mm['vmas']:
+            v['madv'] = v.get('madv', 0) & ~MADV_WIPEONFORK
+            if v['status'] & ANON_SHARED and v['flags'] & 0x20 and not v['status'] & 0x400:
+                v['status'], v['flags'] = v['status'] & ~ANON_SHARED | FILE_SHARED | MEMFD, 0x1
+                v['fdflags'] = 2
+            del v['shmid']
+        mm.pop('exe_file_id')
+        both.append(mm)
+    a, b = both
+    for x, y in zip(a['vmas'], b['vmas']):
+        sd.equal(x, y, f'VMA {y["start"]:x}')
+    sd.equal(len(a['vmas']), len(b['vmas']), 'number of VMAs')
+    for key in set(a) | set(b) - {'vmas'}:
+        if key != 'vmas':
+            sd.equal(a.get(key), b.get(key), f'mm: {key}')
+
+
+def transplant(ours, theirs, directory):
+    """CRIU's dump with all memory in it ours."""
+    sd.equal(pagemaps(ours), pagemaps(theirs), 'pagemap images')
+    shutil.copytree(theirs, directory, symlinks=True)
+    for name in os.listdir(directory):
+        if name.startswith(('pagemap-', 'pages-')):
+            os.unlink(os.path.join(directory, name))
+    for name in os.listdir(ours):
+        if name.startswith(('pagemap-', 'pages-')):
+            shutil.copy(os.path.join(ours, name), directory)
+    return directory
