@@ -173,35 +173,48 @@ static struct err *end_item(struct dump *d)
 	return NULL;
 }
 
+static struct err *open_object(struct dump *d, size_t item)
+{
+	if (item < d->nr_tasks)
+		return page_xfer_open_task(&d->xfer, d->task[item].ti.ns_pid);
+	return page_xfer_open_shmem(&d->xfer, d->shmem.o[item - d->nr_tasks].shmid);
+}
+
 struct err *dump_next_item(struct dump *d)
 {
 	TRY(end_item(d));
-	if (d->item + 1 == d->nr_tasks + d->shmem.nr) {
+
+	size_t next = d->item + 1;
+
+	if (next == d->nr_tasks + d->shmem.nr) {
 		d->phase = d->thawed ? PH(RESET) : PH(GATE);
 		return NULL;
 	}
 	if (d->thawed)
-		return dump_transfer_item(d, d->item + 1);
-	d->item++;
-	if (d->item < d->nr_tasks) { /* the next task has to be infected first */
+		return dump_transfer_item(d, next);
+	/* What can fail comes before the move to the next item, so that it can be tried again. */
+	if (next >= d->nr_tasks && !dump_keeps_pages(d))
+		TRY(open_object(d, next));
+	d->item = next;
+	if (next < d->nr_tasks) { /* the next task has to be infected first */
 		d->phase = PH(PREPARE);
 		d->unit = 0;
-		return NULL;
+	} else {
+		dump_begin_item(d);
 	}
-	dump_begin_item(d);
-	return dump_keeps_pages(d) ? NULL : page_xfer_open_shmem(&d->xfer, dump_shmem(d)->shmid);
+	return NULL;
 }
 
 struct err *dump_transfer_item(struct dump *d, size_t i)
 {
+	TRY(open_object(d, i));
 	d->item = i;
 	d->ppb = d->hole = 0;
 	d->phase = PH(XFER);
 	page_pipe_deinit(&d->pp);
 	d->pp = d->kept[i];
 	d->kept[i] = (struct page_pipe){ 0 };
-	return dump_shmem(d) ? page_xfer_open_shmem(&d->xfer, dump_shmem(d)->shmid) :
-			       page_xfer_open_task(&d->xfer, dump_task(d)->ti.ns_pid);
+	return NULL;
 }
 
 void dump_new_page_pipe(struct dump *d)
