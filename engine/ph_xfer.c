@@ -152,8 +152,14 @@ static struct err *chunk_done(struct dump *d)
 {
 	page_pipe_reinit(&d->pp);
 	d->ppb = d->hole = 0;
-	if (d->thawed || dump_item_scanned(d))
+	if (d->thawed)
 		return dump_next_item(d);
+	if (dump_item_scanned(d)) {
+		TRY(dump_next_item(d));
+		if (d->phase != PH(GATE))
+			d->chunk++;
+		return NULL;
+	}
 	d->chunk++;
 	d->phase = PH(GENERATE_IOVS);
 	return NULL;
