@@ -245,20 +245,21 @@ static struct err *begin(struct session *s)
 
 struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
 {
-	*stop_ret = NULL;
-	TRY(begin(s));
-
 	struct run r = { .s = s, .req = req, .left = req->count ? req->count : 1,
 			 .chunk = s->d.chunk ? s->d.chunk : 1, .rep.reason = "gate" };
 
+	*stop_ret = NULL;
 	if (req->kind == RUN_UNTIL)
 		TRY(brk_add(&s->breaks, req->where, true, &r.until));
 
-	struct err *e = run_loop(&r);
+	struct err *e = begin(s);
 
+	if (!e) {
+		e = run_loop(&r);
+		*stop_ret = report_finish(s, &r.rep);
+	}
 	if (r.until)
 		err_free(brk_delete(&s->breaks, r.until));
-	*stop_ret = report_finish(s, &r.rep);
 	return e;
 }
 

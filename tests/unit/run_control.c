@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Stepping, running, breakpoints, ^C, restart and abort, over a real frozen child. */
+#include "tests/unit/run_target.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/dump.h"
+
+/* ---- step, next, finish ----------------------------------------------------------------------------- */
+
+static void steps_follow_the_pipeline(void **state)
+{
+	static const bool may[16][16] = {
+		[PH(PREPARE)] = { [PH(PMC_FILL)] = true, [PH(GENERATE_IOVS)] = true },
+		[PH(PMC_FILL)] = { [PH(GENERATE_IOVS)] = true },
+		[PH(GENERATE_IOVS)] = { [PH(PMC_FILL)] = true, [PH(DRAIN)] = true,
+					[PH(GENERATE_IOVS)] = true },
+		[PH(DRAIN)] = { [PH(XFER)] = true },
+		[PH(XFER)] = { [PH(GENERATE_IOVS)] = true, [PH(PMC_FILL)] = true, [PH(GATE)] = true },
+	};
+	phase_t at = PH(PREPARE);
+	unsigned drains = 0, fills = 0;
+
+	while (at != PH(GATE)) {
+		struct stop stop = run(RUN_STEP, 1, NULL);
+
+		if (!may[at][stop.phase])
+			print_error("%s -> %s\n", phase_name(at), phase_name(stop.phase));
+		assert_true(may[at][stop.phase]);
+		reason_is(stop, stop.phase == PH(GATE) ? "gate" : "phase");
+		drains += stop.phase == PH(DRAIN);
+		fills += stop.phase == PH(PMC_FILL);
+		at = stop.phase;
+	}
+	assert_true(drains >= 4); /* 128 pages a chunk */
+	assert_true(fills >= 10);
+
+	struct stop stop;
+
+	for (int kind = RUN_STEP; kind <= RUN_CONTINUE; kind++)
+		fails(run_kind((enum run_kind)kind, 1, NULL, &stop), ERR_STATE, "commit gate");
+}
+
+static void several_steps_are_one_by_one(void **state)
+{
+	struct stop a[8], b;
+
+	for (int i = 0; i < 8; i++)
+		a[i] = run(RUN_STEP, 1, NULL);
+	ok(session_restart(s));
+	b = run(RUN_STEP, 5, NULL);
+	assert_int_equal(b.phase, a[4].phase);
+	assert_int_equal(b.start, a[4].start);
+	b = run(RUN_STEP, 3, NULL);
+	assert_int_equal(b.phase, a[7].phase);
+	assert_int_equal(b.start, a[7].start);
+	b = run(RUN_STEP, 100000, NULL);
+	reason_is(b, "gate");
+}
+
+static void next_is_one_unit(void **state)
+{
+	struct snap_request req = snap_request_none();
+	uint64_t before = 0;
+	struct stop stop;
+
+	req.cursor = true;
+	do {
+		Stepdump__Snapshot *snap;
+		uint64_t units = 0;
+
+		stop = next(1);
+		ok(snap_take(s, &req, &snap));
+		for (size_t i = 0; i < snap->cursor->n_phases; i++)
+			units += snap->cursor->phases[i]->units_done;
+		stepdump__snapshot__free_unpacked(snap, NULL);
+		assert_int_equal(units, before + 1);
+		before = units;
+		reason_is(stop, stop.phase == PH(GATE) ? "gate" : "unit");
+	} while (stop.phase != PH(GATE));
+	assert_true(before > 200);
+
+	ok(session_restart(s));
+	stop = next((unsigned)before - 1);
+	reason_is(stop, "unit");
+	assert_int_equal(stop.phase, PH(XFER));
+	stop = next(1);
+	reason_is(stop, "gate");
+}
+
+static void finish_ends_a_chunk(void **state)
+{
+	struct snap_request req = snap_request_none();
+	unsigned chunks = 0, drains = 0;
+	struct stop stop;
+
+	/* the witness: a chunk is drained once */
+	while (stop = run(RUN_STEP, 1, NULL), stop.phase != PH(GATE))
+		drains += stop.phase == PH(DRAIN);
+	assert_true(drains >= 6);
+	ok(session_restart(s));
+	req.page_pipe = true;
+	do {
+		Stepdump__Snapshot *snap;
+
+		stop = run(RUN_FINISH, 0, NULL);
+		chunks++;
+		ok(snap_take(s, &req, &snap));
+		assert_int_equal(snap->page_pipe->n_ppbs, 0); /* all of it is out */
+		stepdump__snapshot__free_unpacked(snap, NULL);
+		if (stop.phase == PH(GATE))
+			break;
+		reason_is(stop, "chunk");
+		assert_int_equal(stop.chunk, chunks + 1);
+	} while (chunks < 1000);
+	reason_is(stop, "gate");
+	assert_int_equal(chunks, drains);
+	ok(session_restart(s));
+	next(20);
+	stop = run(RUN_FINISH, 0, NULL); /* from the middle of the first one */
+	assert_int_equal(stop.chunk, 2);
+}
+
+/* ---- breakpoints ---------------------------------------------------------------------------------------- */
+
+static unsigned brk_at(const char *where, bool temporary)
+{
+	unsigned number;
+
+	ok(session_break(s, where, temporary, &number));
+	return number;
+}
+
+static size_t nr_breaks(unsigned *hits_of_first)
+{
+	struct snap_request req = snap_request_none();
+	Stepdump__Snapshot *snap;
+
+	req.breakpoints = true;
+	ok(snap_take(s, &req, &snap));
+	size_t nr = snap->n_breakpoints;
+
+	if (hits_of_first)
+		*hits_of_first = nr ? snap->breakpoints[0]->hits : 0;
+	stepdump__snapshot__free_unpacked(snap, NULL);
+	return nr;
+}
+
+static void a_phase_stops_before_each_time(void **state)
+{
+	static const char *const phases[] = { "prepare", "pmc-fill", "generate-iovs", "drain", "xfer" };
+	static const phase_t number[] = { PH(PREPARE), PH(PMC_FILL), PH(GENERATE_IOVS), PH(DRAIN), PH(XFER) };
+
+	for (int i = 0; i < 5; i++) {
+		unsigned b = brk_at(phases[i], false), stops = 0, hits;
+		struct stop stop;
+
+		while (stop = cont(), stop.phase != PH(GATE)) {
+			reason_is(stop, "breakpoint");
+			assert_int_equal(stop.breakpoint, b);
+			assert_int_equal(stop.phase, number[i]);
+			assert_true(stops++ < 1000);
+		}
+		reason_is(stop, "gate");
+		assert_int_equal(nr_breaks(&hits), 1);
+		assert_int_equal(hits, stops);
+		assert_true(i ? stops >= 4 : stops == 1);
+		ok(session_delete_break(s, b));
+		ok(session_restart(s));
+	}
+}
+
+static void it_does_not_stop_twice_at_one_place(void **state)
+{
+	struct stop stop;
+
+	brk_at("drain if ppb == 5", false);
+	brk_at("drain", false);
+	stop = cont();
+	assert_int_equal(stop.breakpoint, 2);
+	assert_int_equal(stop.ppb, 0);
+	stop = next(1); /* goes on from where it stands */
+	reason_is(stop, "unit");
+	assert_int_equal(stop.ppb, 1);
+	stop = cont();
+	assert_int_equal(stop.breakpoint, 1);
+	assert_int_equal(stop.ppb, 5);
+	stop = run(RUN_STEP, 1, NULL);
+	reason_is(stop, "phase");
+	assert_int_equal(stop.phase, PH(XFER));
+	stop = cont();
+	assert_int_equal(stop.phase, PH(DRAIN));
+	assert_int_equal(stop.chunk, 2);
+	/* after restart the same places count anew */
+	ok(session_restart(s));
+	stop = cont();
+	assert_int_equal(stop.breakpoint, 2);
+	assert_int_equal(stop.chunk, 1);
+}
+
+static void a_temporary_one_stops_once(void **state)
+{
+	struct stop stop;
+
+	brk_at("drain", true);
+	assert_int_equal(nr_breaks(NULL), 1);
+	stop = cont();
+	reason_is(stop, "breakpoint");
+	assert_int_equal(stop.phase, PH(DRAIN));
+	assert_int_equal(nr_breaks(NULL), 0);
+	stop = cont();
+	reason_is(stop, "gate");
+}
+
+static void chunks_vmas_addresses_verdicts(void **state)
+{
+	char where[64];
+	struct stop stop;
+
+	brk_at("chunk 2", true);
+	stop = cont();
+	reason_is(stop, "breakpoint");
+	assert_int_equal(stop.chunk, 2);
+	ok(session_restart(s));
+
+	snprintf(where, sizeof(where), "vma %lx", (unsigned long)mem.zero_at);
+	brk_at(where, true);
+	stop = cont();
+	assert_int_equal(stop.phase, PH(PMC_FILL));
+	assert_int_equal(stop.start, (uint64_t)mem.zero_at);
+	int vma = stop.vma;
+
+	ok(session_restart(s));
+	snprintf(where, sizeof(where), "vma %d", vma);
+	brk_at(where, true);
+	stop = cont();
+	assert_int_equal(stop.start, (uint64_t)mem.zero_at);
+	ok(session_restart(s));
+
+	snprintf(where, sizeof(where), "%lx", (unsigned long)mem.sparse_at + 20 * PAGE + 5);
+	unsigned b = brk_at(where, false);
+
+	stop = cont();
+	assert_int_equal(stop.phase, PH(GENERATE_IOVS));
+	assert_int_equal(stop.start, (uint64_t)mem.sparse_at + 20 * PAGE);
+	stop = cont();
+	assert_int_equal(stop.phase, PH(XFER));
+	assert_int_equal(stop.start, (uint64_t)mem.sparse_at + 20 * PAGE);
+	stop = cont();
+	reason_is(stop, "gate");
+	ok(session_delete_break(s, b));
+	ok(session_restart(s));
+
+	b = brk_at("verdict zero", false);
+	bool found = false;
+
+	while (stop = cont(), stop.phase != PH(GATE)) {
+		assert_int_equal(stop.verdict, VD(ZERO));
+		found |= stop.start == (uint64_t)mem.zero_at &&
+			 stop.end == (uint64_t)mem.zero_at + ZERO_PAGES * PAGE;
+	}
+	if (!found)
+		print_message("page frame numbers are hidden, or the zero page was not seen\n");
+	assert_true(found || geteuid());
+}
+
+static void until_leaves_nothing_behind(void **state)
+{
+	struct stop stop = run(RUN_UNTIL, 0, "drain if ppb == 3");
+
+	reason_is(stop, "until");
+	assert_int_equal(stop.ppb, 3);
+	assert_int_equal(nr_breaks(NULL), 0);
+	stop = run(RUN_UNTIL, 0, "drain if ppb == 3"); /* the next chunk's */
+	assert_int_equal(stop.chunk, 2);
+	unsigned b = brk_at("xfer", false);
+
+	stop = run(RUN_UNTIL, 0, "chunk 3"); /* a breakpoint comes first */
+	reason_is(stop, "breakpoint");
+	assert_int_equal(stop.breakpoint, b);
+	assert_int_equal(nr_breaks(NULL), 1);
+	ok(session_delete_break(s, 0));
+	stop = run(RUN_UNTIL, 0, "chunk 1000");
+	reason_is(stop, "gate");
+	assert_int_equal(nr_breaks(NULL), 0);
+}
+
+static void a_place_that_is_not_understood_moves_nothing(void **state)
+{
+	char position[32];
+	struct stop stop;
+
+	fails(run_kind(RUN_UNTIL, 0, "nowhere", &stop), ERR_USAGE, "nowhere");
+	session_position(s, position, sizeof(position));
+	assert_string_equal(position, "ready");
+	assert_false(session_has_pipeline(s));
+}
+
+/* ---- ^C ---------------------------------------------------------------------------------------------------- */
+
+static atomic_bool run_is_over;
+
+static void *interrupts(void *arg)
+{
+	while (!run_is_over)
+		session_interrupt(s);
+	return NULL;
+}
+
+static void an_interrupt_stops_between_two_units(void **state)
+{
+	pthread_t t;
+	struct stop stop;
+	char position[32], now[32];
+
+	cont();
+	struct staged want = staged_now();
+
+	ok(session_restart(s));
+	next(40);
+	session_position(s, position, sizeof(position));
+	/* set again and again, as a run command clears it when it starts */
+	run_is_over = false;
+	MUST(!pthread_create(&t, NULL, interrupts, NULL));
+	struct err *e = run_kind(RUN_NEXT, 1000000, NULL, &stop);
+
+	run_is_over = true;
+	MUST(!pthread_join(t, NULL));
+	assert_non_null(e);
+	assert_non_null(e->hint);
+	fails(e, ERR_INTERRUPTED, "between two units");
+	reason_is(stop, "interrupted");
+	assert_true(session_has_pipeline(s));
+	session_position(s, now, sizeof(now));
+	assert_true(strcmp(now, "gate"));
+
+	stop = cont(); /* not interrupted any more */
+	reason_is(stop, "gate");
+	staged_equal(&want, staged_now());
+	staged_free(&want);
+}
+
+/* ---- restart, abort ------------------------------------------------------------------------------------------ */
+
+static struct bytes maps_of_child(void)
+{
+	char path[64];
+	struct bytes all = { malloc(1 << 20), 0 };
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", child);
+	int fd = open(path, O_RDONLY);
+
+	MUST(fd >= 0 && all.b);
+	for (ssize_t n; (n = read(fd, all.b + all.nr, (1 << 20) - all.nr)) > 0;)
+		all.nr += (size_t)n;
+	close(fd);
+	return all;
+}
+
+static void abort_undoes_everything_from_everywhere(void **state)
+{
+	struct bytes before = maps_of_child();
+	char position[32];
+
+	for (unsigned units = 1; units < 3000; units += units < 12 ? 1 : 37) {
+		struct stop stop = next(units);
+
+		assert_int_equal(scratch_entries(), stop.phase != PH(PREPARE));
+		ok(session_abort(s));
+		assert_int_equal(scratch_entries(), 0);
+		assert_false(session_has_pipeline(s));
+		session_position(s, position, sizeof(position));
+		assert_string_equal(position, "ready");
+		struct bytes after = maps_of_child();
+
+		assert_int_equal(before.nr, after.nr);
+		assert_memory_equal(before.b, after.b, before.nr);
+		free(after.b);
+		if (stop.phase == PH(GATE))
+			break;
+	}
+	free(before.b);
+}
+
+static void restart_goes_back_to_prepare(void **state)
+{
+	for (unsigned units = 1; units < 3000; units += units < 12 ? 1 : 61) {
+		struct stop stop = next(units);
+		char position[32];
+
+		ok(session_restart(s));
+		assert_int_equal(scratch_entries(), 0);
+		session_position(s, position, sizeof(position));
+		assert_string_equal(position, "prepare");
+		assert_true(session_has_pipeline(s));
+		if (stop.phase == PH(GATE))
+			break;
+	}
+}
+
+static void without_a_target_nothing_runs(void **state)
+{
+	struct stop stop;
+
+	ok(session_detach(s));
+	fails(run_kind(RUN_CONTINUE, 0, NULL, &stop), ERR_STATE, "no target");
+	fails(session_restart(s), ERR_STATE, "no target");
+	fails(session_abort(s), ERR_STATE, "no target");
+	fails(session_detach(s), ERR_STATE, "no target");
+	ok(session_attach(s, child));
+	stop = cont();
+	reason_is(stop, "gate");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, small_target, end_target)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(steps_follow_the_pipeline),
+		T(several_steps_are_one_by_one),
+		T(next_is_one_unit),
+		T(finish_ends_a_chunk),
+		T(a_phase_stops_before_each_time),
+		T(it_does_not_stop_twice_at_one_place),
+		T(a_temporary_one_stops_once),
+		T(chunks_vmas_addresses_verdicts),
+		T(until_leaves_nothing_behind),
+		T(a_place_that_is_not_understood_moves_nothing),
+		T(an_interrupt_stops_between_two_units),
+		T(abort_undoes_everything_from_everywhere),
+		T(restart_goes_back_to_prepare),
+		T(without_a_target_nothing_runs),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
