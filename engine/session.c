@@ -307,7 +307,7 @@ static struct err *detach(struct session *s, bool keep_tracking)
 	e = err_first(e, release_all(s));
 	dump_deinit(&s->d);
 	s->last = (struct unit){ .phase = PH(READY) };
-	if (gone) { /* nothing was left to put back */
+	if (gone || (e && e->code == ERR_TARGET)) { /* it died: nothing was left to put back */
 		err_free(e);
 		return NULL;
 	}

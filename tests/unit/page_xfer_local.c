@@ -71,7 +71,7 @@ static void plan_begin(unsigned pipe_pages)
 {
 	opts_init(&opts);
 	nobody = (struct target){ .pagemap_fd = -1 };
-	ok(dump_init(&d, &nobody, 1, NULL, &opts, &caps));
+	ok(dump_init(&d, &nobody, 1, NULL, NULL, &opts, &caps));
 	page_pipe_init(&d.pp, 0, pipe_pages);
 }
 

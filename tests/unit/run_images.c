@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What comes out of a run, over a real frozen child: the same bytes however it is driven, the pages
+ * that the child really has, also after a disk was full, and never from a child that died.
+ */
+#include "tests/unit/run_target.h"
+
+#include <malloc.h>
+
+#include "engine/dump.h"
+
+static unsigned checks_are_ok(void)
+{
+	struct snap_request req = snap_request_none();
+	Stepdump__Snapshot *snap;
+
+	req.checks = req.counters = req.cursor = true;
+	ok(snap_take(s, &req, &snap));
+	unsigned nr = (unsigned)snap->n_checks;
+
+	for (size_t i = 0; i < nr; i++) {
+		if (!snap->checks[i]->ok)
+			print_error("check \"%s\": %s\n", snap->checks[i]->name, snap->checks[i]->detail);
+		assert_true(snap->checks[i]->ok);
+	}
+	stepdump__snapshot__free_unpacked(snap, NULL);
+	return nr;
+}
+
+static void invariants_hold_after_every_unit(void **state)
+{
+	unsigned evaluated = 0;
+	struct stop stop;
+
+	do {
+		stop = next(1);
+		evaluated += checks_are_ok();
+	} while (stop.phase != PH(GATE));
+	assert_true(evaluated > 500);
+}
+
+static void driven_differently_the_bytes_are_the_same(void **state)
+{
+	cont();
+	struct staged want = staged_now();
+
+	assert_int_equal(want.nr, 6); /* a task and two shared objects */
+	ok(session_restart(s));
+	while (next(1).phase != PH(GATE))
+		;
+	staged_equal(&want, staged_now());
+	ok(session_restart(s));
+	while (run(RUN_STEP, 1, NULL).phase != PH(GATE))
+		;
+	staged_equal(&want, staged_now());
+	ok(session_restart(s));
+	while (run(RUN_FINISH, 0, NULL).phase != PH(GATE))
+		;
+	staged_equal(&want, staged_now());
+	for (int mode = 0; mode < 4; mode++) { /* also whatever pagemap is read by */
+		ok(session_abort(s));
+		set("pmc", mode & 1 ? "pread" : "auto");
+		session_opts(s)->pmc_cache = mode & 2;
+		cont();
+		staged_equal(&want, staged_now());
+	}
+	for (int round = 0; round < 10; round++) { /* and any mixture */
+		struct stop stop;
+
+		ok(session_restart(s));
+		do
+			stop = rnd(3) ? next(1 + (unsigned)rnd(60)) :
+			       rnd(2) ? run(RUN_STEP, 1, NULL) : run(RUN_FINISH, 0, NULL);
+		while (stop.phase != PH(GATE));
+		staged_equal(&want, staged_now());
+	}
+	staged_free(&want);
+}
+
+/* ---- against the child's own memory ------------------------------------------------------------------- */
+
+/* The entry that holds the address, or NULL; *off_ret: its page's number in the pages file. */
+static const struct pm_entry *entry_of(const struct pm *pm, uint64_t addr, uint64_t *off_ret)
+{
+	uint64_t stored = 0;
+
+	for (size_t i = 0; i < pm->nr; i++) {
+		if (addr >= pm->e[i].vaddr && addr < pm->e[i].vaddr + pm->e[i].pages * PAGE) {
+			*off_ret = stored + (addr - pm->e[i].vaddr) / PAGE;
+			return &pm->e[i];
+		}
+		if (pm->e[i].flags & 4)
+			stored += pm->e[i].pages;
+	}
+	return NULL;
+}
+
+static void has_pages(const struct pm *pm, const struct bytes *pages, int mem_fd, char *at, size_t nr,
+		      size_t every)
+{
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t addr = (uint64_t)at + i * PAGE, off;
+		const struct pm_entry *e = entry_of(pm, addr, &off);
+		uint8_t now[PAGE];
+
+		if (i % every) {
+			assert_null(e);
+			continue;
+		}
+		assert_non_null(e);
+		assert_true(e->flags & 4);
+		MUST(pread(mem_fd, now, PAGE, (off_t)addr) == (ssize_t)PAGE);
+		assert_true((off + 1) * PAGE <= pages->nr);
+		assert_memory_equal(now, pages->b + off * PAGE, PAGE);
+	}
+}
+
+static void images_hold_what_the_child_has(const char *dir)
+{
+	char name[64];
+	int fd = open(dir, O_RDONLY | O_DIRECTORY);
+
+	MUST(fd >= 0);
+	snprintf(name, sizeof(name), "pagemap-%d.img", child);
+	struct pm pm = pm_read(fd, name);
+
+	snprintf(name, sizeof(name), "pages-%u.img", pm.pages_id);
+	struct bytes pages = slurp(fd, name);
+
+	snprintf(name, sizeof(name), "/proc/%d/mem", child);
+	int mem_fd = open(name, O_RDONLY);
+
+	MUST(mem_fd >= 0);
+	assert_int_equal(pages.nr, pm.stored * PAGE);
+	has_pages(&pm, &pages, mem_fd, mem.dense_at, mem.dense, 1);
+	has_pages(&pm, &pages, mem_fd, mem.sparse_at, mem.sparse, 2);
+	has_pages(&pm, &pages, mem_fd, mem.locked_at, LOCKED_PAGES, 1);
+	uint64_t off;
+
+	for (unsigned i = 0; i < ZERO_PAGES && !geteuid(); i++)
+		assert_null(entry_of(&pm, (uint64_t)mem.zero_at + i * PAGE, &off));
+	free(pm.e);
+	free(pages.b);
+	close(mem_fd);
+	close(fd);
+}
+
+static void commit_from_anywhere(void **state)
+{
+	for (unsigned units = 0; units < 3000; units += units < 10 ? 1 : 53) {
+		char dir[96], again[112];
+		Stepdump__Stop *stop = NULL;
+		struct stop at = { .phase = PH(PREPARE) };
+
+		snprintf(dir, sizeof(dir), "%s/commit.%u", scratch, units);
+		snprintf(again, sizeof(again), "%s/again", scratch);
+		if (units)
+			at = next(units);
+		ok(session_commit(s, dir, &stop));
+		assert_string_equal(stop->reason, "done");
+		assert_string_equal(stop->committed, dir);
+		stepdump__stop__free_unpacked(stop, NULL);
+		assert_true(session_past_gate(s));
+		images_hold_what_the_child_has(dir);
+		fails(run_kind(RUN_CONTINUE, 0, NULL, &at), ERR_STATE, "is committed to");
+		fails(session_commit(s, again, &stop), ERR_STATE, "is committed to");
+		assert_null(stop);
+		assert_true(access(again, F_OK) && errno == ENOENT);
+		remove_tree(AT_FDCWD, dir);
+		assert_int_equal(scratch_entries(), 0); /* no staging is left */
+		ok(session_restart(s));
+	}
+}
+
+static void commit_needs_a_place(void **state)
+{
+	char dir[96];
+	Stepdump__Stop *stop = NULL;
+
+	snprintf(dir, sizeof(dir), "%s/full", scratch);
+	MUST(!mkdir(dir, 0700) && !mkdirat(scratch_fd, "full/inside", 0700));
+	cont();
+	struct staged want = staged_now();
+	struct err *e = session_commit(s, dir, &stop);
+
+	assert_non_null(e);
+	err_free(e);
+	stepdump__stop__free_unpacked(stop, NULL);
+	assert_false(session_past_gate(s));
+	staged_equal(&want, staged_now()); /* as it was */
+	MUST(!rmdir(strcat(dir, "/inside")));
+	*strrchr(dir, '/') = '\0';
+	ok(session_commit(s, dir, &stop)); /* an empty one is fine */
+	stepdump__stop__free_unpacked(stop, NULL);
+	images_hold_what_the_child_has(dir);
+	staged_free(&want);
+}
+
+static void a_rehearsal_stages_nothing(void **state)
+{
+	char dir[96];
+	Stepdump__Stop *stop = NULL;
+
+	snprintf(dir, sizeof(dir), "%s/never", scratch);
+	set("xfer", "null");
+	reason_is(cont(), "gate");
+	assert_true(checks_are_ok() > 0);
+	assert_int_equal(scratch_entries(), 0);
+	fails(session_commit(s, dir, &stop), ERR_STATE, "rehearsal");
+	assert_int_equal(scratch_entries(), 0);
+	ok(session_abort(s));
+	set("xfer", "local");
+	ok(session_commit(s, dir, &stop));
+	stepdump__stop__free_unpacked(stop, NULL);
+}
+
+/* ---- a full disk ------------------------------------------------------------------------------------------- */
+
+/* The file system is as small as `kib`; whatever fails, after it has grown `continue` ends with
+ * the same bytes. */
+static bool survives(unsigned kib, bool unit_by_unit, const struct staged *want)
+{
+	struct stop stop = { .phase = PH(READY) };
+	struct err *e;
+
+	ok(session_abort(s));
+	scratch_resize(kib);
+	do
+		e = run_kind(unit_by_unit ? RUN_NEXT : RUN_CONTINUE, 1, NULL, &stop);
+	while (!e && stop.phase != PH(GATE));
+	bool failed = e != NULL;
+
+	if (failed) {
+		if (e->sys_errno != ENOSPC)
+			print_error("%u KiB: %s\n", kib, e->msg);
+		assert_int_equal(e->sys_errno, ENOSPC);
+		assert_non_null(e->hint);
+		assert_non_null(e->phase);
+		err_free(e);
+		reason_is(stop, "error");
+		if (stop.phase != PH(PREPARE))
+			checks_are_ok();
+		/* once more without room, then with */
+		e = run_kind(RUN_NEXT, 1000000, NULL, &stop);
+		assert_non_null(e);
+		assert_int_equal(e->sys_errno, ENOSPC);
+		err_free(e);
+		if (stop.phase != PH(PREPARE))
+			checks_are_ok();
+	}
+	scratch_resize(65536);
+	if (failed)
+		reason_is(unit_by_unit ? next(1000000) : cont(), "gate");
+	checks_are_ok();
+	staged_equal(want, staged_now());
+	return failed;
+}
+
+static int small_disk(void **state)
+{
+	return scratch_make(state);
+}
+
+static void a_full_disk_is_survived_wherever_it_fills_up(void **state)
+{
+	unsigned failures = 0;
+	uint64_t total = 0;
+
+	scratch_small(65536);
+	session_over(small);
+	cont();
+	struct staged want = staged_now();
+
+	for (size_t i = 0; i < want.nr; i++)
+		total += want.file[i].f.nr / PAGE + 1;
+	for (unsigned kib = 4; kib < (total + 8) * 4; kib += kib < 16 ? 4 : 4 * (1 + (unsigned)rnd(25)))
+		failures += survives(kib, rnd(2), &want);
+	/* the end, where entries are flushed and the shared objects' files are made */
+	for (unsigned pages = 0; pages < 130; pages += 1 + (unsigned)rnd(5))
+		failures += survives((unsigned)(total - pages) * 4, rnd(2), &want);
+	assert_true(failures > 20);
+	staged_free(&want);
+}
+
+/* No descriptor is left wherever one is needed: for the third pipe, for the next object's files. */
+static void descriptors_that_run_out_are_survived(void **state)
+{
+	struct rlimit old, tight;
+	unsigned failures = 0;
+
+	cont();
+	struct staged want = staged_now();
+
+	MUST(!getrlimit(RLIMIT_NOFILE, &old));
+	for (unsigned at = 0; at < 40; at++) {
+		struct stop stop;
+		int fd;
+
+		ok(session_restart(s));
+		next(5 + (unsigned)rnd(at % 2 ? 20 : 500)); /* then no more */
+		fd = dup(0);
+		MUST(fd >= 0 && !close(fd));
+		tight = old;
+		tight.rlim_cur = rnd(2) ? 3 : (rlim_t)fd + 4 - rnd(10);
+		MUST(!setrlimit(RLIMIT_NOFILE, &tight));
+		struct err *e = run_kind(rnd(2) ? RUN_CONTINUE : RUN_NEXT, 1000000, NULL, &stop);
+
+		MUST(!setrlimit(RLIMIT_NOFILE, &old));
+		if (e) {
+			if (e->sys_errno != EMFILE)
+				print_error("%s\n", e->msg);
+			assert_int_equal(e->sys_errno, EMFILE);
+			err_free(e);
+			failures++;
+			if (stop.phase != PH(PREPARE))
+				checks_are_ok();
+			reason_is(cont(), "gate");
+		}
+		checks_are_ok();
+		staged_equal(&want, staged_now());
+	}
+	assert_true(failures >= 10);
+	staged_free(&want);
+}
+
+/* ---- death ---------------------------------------------------------------------------------------------------- */
+
+static void kill_child(void)
+{
+	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
+
+	MUST(p.fd >= 0 && !kill(child, SIGKILL));
+	MUST(poll(&p, 1, 60000) == 1);
+	close(p.fd);
+}
+
+/* Killed before unit N, nothing is ever published, and no bytes of it are left. */
+static void a_child_that_dies_is_never_committed(void **state)
+{
+	for (unsigned units = 0; units < 1500; units += units < 14 ? 1 : 29) {
+		char dir[96];
+		Stepdump__Stop *stop = NULL;
+		bool all_out = false;
+
+		session_over(small);
+		snprintf(dir, sizeof(dir), "%s/dead", scratch);
+		if (units)
+			all_out = next(units).phase == PH(GATE);
+		kill_child();
+		struct err *e = session_commit(s, dir, &stop);
+
+		stepdump__stop__free_unpacked(stop, NULL);
+		if (!e)
+			print_error("killed after %u units, and committed\n", units);
+		assert_non_null(e);
+		if (access(dir, F_OK) == 0)
+			print_error("killed after %u units, %s exists: %s\n", units, dir, e->msg);
+		assert_int_not_equal(access(dir, F_OK), 0);
+		err_free(e);
+		e = session_destroy(s);
+		s = NULL;
+		if (e)
+			print_error("killed after %u units\n", units);
+		ok(e);
+		waitpid(child, NULL, 0);
+		child = 0;
+		assert_int_equal(scratch_entries(), 0);
+		if (all_out)
+			break;
+	}
+}
+
+/* ---- size -------------------------------------------------------------------------------------------------------- */
+
+static uint64_t status_kib(const char *key)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[256];
+	uint64_t kib = 0;
+
+	MUST(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			kib = strtoull(line + strlen(key) + 1, NULL, 10);
+	fclose(f);
+	MUST(kib);
+	return kib;
+}
+
+static void our_memory_does_not_grow_with_the_target(void **state)
+{
+	/* 576 MiB in 65,000 runs */
+	struct memory large = { .dense = 65536, .sparse = 2 * 65536, .memfd = 9000, .shared = 9000 };
+
+	session_over(large);
+	session_opts(s)->pipe_pages = PIPE_ASK_PAGES;
+	set("xfer", "null");
+	malloc_trim(0); /* what other tests left must not hide what this one takes */
+	int fd = open("/proc/self/clear_refs", O_WRONLY);
+
+	MUST(fd >= 0 && write(fd, "5", 1) == 1);
+	close(fd);
+	uint64_t before = status_kib("VmHWM");
+
+	assert_true(before == status_kib("VmRSS") || before < status_kib("VmRSS") + 1024);
+	cont();
+	assert_true(checks_are_ok() > 0);
+	uint64_t grown = status_kib("VmHWM") - before;
+
+	print_message("%llu KiB\n", (unsigned long long)grown);
+	assert_true(grown < 16 * 1024);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, small_target, end_target)
+#define BARE(f) cmocka_unit_test_setup_teardown(f, small_disk, end_target)
+
+int main(void)
+{
+	rnd_init();
+	const struct CMUnitTest tests[] = {
+		T(invariants_hold_after_every_unit),
+		T(driven_differently_the_bytes_are_the_same),
+		T(commit_from_anywhere),
+		T(commit_needs_a_place),
+		T(a_rehearsal_stages_nothing),
+		BARE(a_full_disk_is_survived_wherever_it_fills_up),
+		T(descriptors_that_run_out_are_survived),
+		BARE(a_child_that_dies_is_never_committed),
+		BARE(our_memory_does_not_grow_with_the_target),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
