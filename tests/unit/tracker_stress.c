@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * No write is ever missed: a chain of incremental dumps of a wild process, kept here in memory,
+ * is compared with its live memory in every round.  A page that the tracker calls clean is taken
+ * from the round before, never from the process, so a missed write shows as a difference.
+ */
+#include "tracker_rig.h"
+#include "tracker_victim.h"
+
+#define ROUNDS 600u
+#define MAX_MS 60000u
+#define CHUNK_PAGES 256u
+
+struct shadow {
+	struct shadow_page {
+		uint64_t addr;
+		uint8_t *data; /* owned */
+	} *p;
+	size_t nr, cap;
+};
+
+/* How a run of pages is judged; the real rule, or one that is wrong on purpose. */
+typedef bool judge_fn(const struct tracker *t, const struct vma *v, uint64_t cats);
+
+struct round {
+	struct frozen f;
+	const struct tracker *t;
+	judge_fn *dirty;
+	struct shadow old, new;
+	size_t at;               /* in old */
+	uint64_t taken, clean, lost, uncovered;
+	bool quiet;
+};
+
+static void shadow_add(struct shadow *s, uint64_t addr, uint8_t *data)
+{
+	if (s->nr == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 4096;
+		s->p = reallocarray(s->p, s->cap, sizeof(*s->p));
+		assert_non_null(s->p);
+	}
+	s->p[s->nr++] = (struct shadow_page){ addr, data };
+}
+
+static void shadow_free(struct shadow *s)
+{
+	for (size_t i = 0; i < s->nr; i++)
+		free(s->p[i].data);
+	free(s->p);
+	*s = (struct shadow){ 0 };
+}
+
+/* The page of the round before, taken out of it; NULL: it had none. */
+static uint8_t *take_old(struct round *r, uint64_t addr)
+{
+	while (r->at < r->old.nr && r->old.p[r->at].addr < addr)
+		r->at++;
+	if (r->at == r->old.nr || r->old.p[r->at].addr != addr)
+		return NULL;
+	uint8_t *data = r->old.p[r->at].data;
+
+	r->old.p[r->at].data = NULL;
+	return data;
+}
+
+static void complain(struct round *r, const char *what, const struct vma *v, uint64_t addr,
+		     uint64_t cats)
+{
+	if (!r->quiet && r->lost + r->uncovered <= 20)
+		print_error("%s: page %lx of %lx-%lx %s, categories %lx\n", what, addr, v->start, v->end,
+			    v->name, cats);
+}
+
+static void one_page(struct round *r, const struct vma *v, uint64_t addr, uint64_t cats,
+		     const uint8_t *live)
+{
+	uint8_t *data = take_old(r, addr);
+
+	if (r->dirty(r->t, v, cats)) {
+		if (!data)
+			data = malloc(PAGE);
+		assert_non_null(data);
+		memcpy(data, live, PAGE);
+		r->taken++;
+	} else if (!data) {
+		r->uncovered++;
+		complain(r, "clean, but no earlier dump has it", v, addr, cats);
+		return;
+	} else {
+		r->clean++;
+		if (memcmp(data, live, PAGE)) {
+			r->lost++;
+			complain(r, "called clean, but written", v, addr, cats);
+			memcpy(data, live, PAGE);
+		}
+	}
+	shadow_add(&r->new, addr, data);
+}
+
+static void one_run(void *arg, const struct vma *v, uint64_t start, uint64_t end, uint64_t cats)
+{
+	static uint8_t live[CHUNK_PAGES * PAGE];
+	struct round *r = arg;
+
+	if (!is_data(v, cats))
+		return;
+	for (uint64_t at = start; at < end;) {
+		size_t len = end - at < sizeof(live) ? end - at : sizeof(live);
+
+		assert_int_equal(pread(r->f.task.mem_fd, live, len, (off_t)at), len);
+		for (size_t i = 0; i < len; i += PAGE)
+			one_page(r, v, at + i, cats, live + i);
+		at += len;
+	}
+}
+
+static bool real_rule(const struct tracker *t, const struct vma *v, uint64_t cats)
+{
+	return tracker_page_dirty(t, v, cats);
+}
+
+/* One run of dirty pages in 40 goes unnoticed. */
+static bool forgetful_rule(const struct tracker *t, const struct vma *v, uint64_t cats)
+{
+	return tracker_page_dirty(t, v, cats) && (!tracker_armed(t) || rnd(40));
+}
+
+/* Believes WRITTEN also where nothing is registered: what mremap() does to its neighbours (see
+ * register_vma() in engine/tracker_uffd.c) must show. */
+static bool gullible_rule(const struct tracker *t, const struct vma *v, uint64_t cats)
+{
+	if (!tracker_armed(t) || tracker_untrusted(t, v))
+		return true;
+	return cats & PAGE_IS_WRITTEN;
+}
+
+/* Writes into the victim from outside, while it runs. */
+static void write_from_outside(struct target *v)
+{
+	uint8_t data[5000];
+	uint64_t off = rnd(VICTIM_POOL_PAGES * PAGE - sizeof(data));
+	struct iovec here = { data, 1 + rnd(sizeof(data)) }, there = { (void *)(v->sh->address + off),
+									here.iov_len };
+
+	memset(data, (int)rnd(256), sizeof(data));
+	assert_int_equal(process_vm_writev(v->pid, &here, 1, &there, 1, 0), here.iov_len);
+}
+
+static void play_round(struct round *r, struct keeper *k, struct target *v, const struct caps *c,
+		       struct tracker **t, enum opt_track want)
+{
+	uint64_t until = v->sh->ticks + 1 + rnd(rnd(8) ? 60 : 1500), count_dirty, count_total, again;
+
+	for (unsigned n = (unsigned)rnd(4); n; n--)
+		write_from_outside(v);
+	wait_until(v->sh->ticks >= until || state_of(v->pid) == 'Z');
+	freeze(k, v->pid, &r->f);
+	if (!*t)
+		*t = track(&r->f, want, c);
+	r->t = *t;
+	assert_true(tracker_fits(*t, v->pid, r->f.task.start_time_ticks));
+
+	uint64_t taken = r->taken, clean = r->clean + r->uncovered;
+
+	r->at = 0;
+	assert_ok(tracker_count(*t, &r->f.vmas, &count_dirty, &count_total));
+	for (size_t i = 0; i < r->f.vmas.nr; i++)
+		if (vma_is_private(&r->f.vmas.v[i]) && !vma_never_dumped(&r->f.vmas.v[i]) &&
+		    !vma_always_dumped(&r->f.vmas.v[i]))
+			for_each_run(&r->f, c, *t, i, one_run, r);
+	shadow_free(&r->old);
+	r->old = r->new;
+	r->new = (struct shadow){ 0 };
+
+	/* Counting is looking only; and it is about the same pages, but for the vdso. */
+	taken = r->taken - taken;
+	clean = r->clean + r->uncovered - clean;
+	assert_ok(tracker_count(*t, &r->f.vmas, &again, &count_total));
+	assert_int_equal(count_dirty, again);
+	if (r->dirty == real_rule) {
+		assert_in_range(count_dirty - taken, 0, 4);
+		assert_int_equal(count_total - count_dirty, clean);
+	}
+	assert_ok(tracker_reset(*t, &r->f.vmas));
+	thaw(&r->f);
+}
+
+/* Rounds until `until_lost` pages were lost, or all are played.  Returns how many were played. */
+static unsigned play(enum opt_track want, judge_fn *rule, const struct caps *c, bool until_lost,
+		     struct round *r)
+{
+	uint64_t deadline = now_ms() + MAX_MS;
+	struct tracker *t = NULL;
+	struct keeper *k;
+	unsigned n = 0;
+
+	victim_seed = rnd(UINT64_MAX);
+	*r = (struct round){ .dirty = rule, .quiet = rule != real_rule };
+	assert_ok(keeper_start(&k));
+	struct target v = start(run_victim);
+	while (n < ROUNDS && now_ms() < deadline && !(until_lost && r->lost)) {
+		play_round(r, k, &v, c, &t, want);
+		n++;
+	}
+	tracker_destroy(t);
+	end(&v);
+	assert_ok(keeper_stop(k));
+	shadow_free(&r->old);
+	printf("%u rounds: %lu pages taken, %lu clean ones compared, %lu lost, %lu uncovered\n", n, r->taken,
+	       r->clean, r->lost, r->uncovered);
+	return n;
+}
+
+static void no_write_is_missed(enum opt_track want)
+{
+	struct round r;
+	struct caps c;
+
+	assert_ok(caps_probe(&c));
+	if (cannot_track(want, &c))
+		skip_because(cannot_track(want, &c));
+	unsigned n = play(want, real_rule, &c, false, &r);
+
+	assert_int_equal(r.lost, 0);
+	assert_int_equal(r.uncovered, 0);
+	assert_true(n >= 100);
+	/* there was something to be lost */
+	assert_true(r.taken > n * 20 && r.clean > n * 500);
+}
+
+static void no_write_is_missed_uffd(void **state)
+{
+	no_write_is_missed(OPT_TRACK_UFFD);
+}
+
+static void no_write_is_missed_soft_dirty(void **state)
+{
+	no_write_is_missed(OPT_TRACK_SOFT_DIRTY);
+}
+
+static void a_loss_is_seen(enum opt_track want, judge_fn *rule)
+{
+	struct round r;
+	struct caps c;
+
+	assert_ok(caps_probe(&c));
+	if (cannot_track(want, &c))
+		skip_because(cannot_track(want, &c));
+	play(want, rule, &c, true, &r);
+	assert_true(r.lost > 0);
+}
+
+static void a_loss_is_seen_uffd(void **state)
+{
+	a_loss_is_seen(OPT_TRACK_UFFD, forgetful_rule);
+}
+
+static void a_loss_is_seen_soft_dirty(void **state)
+{
+	a_loss_is_seen(OPT_TRACK_SOFT_DIRTY, forgetful_rule);
+}
+
+static void the_trap_of_mremap_is_met(void **state)
+{
+	a_loss_is_seen(OPT_TRACK_UFFD, gullible_rule);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_loss_is_seen_uffd),
+		cmocka_unit_test(a_loss_is_seen_soft_dirty),
+		cmocka_unit_test(the_trap_of_mremap_is_met),
+		cmocka_unit_test(no_write_is_missed_uffd),
+		cmocka_unit_test(no_write_is_missed_soft_dirty),
+	};
+
+	rnd_init();
+	return cmocka_run_group_tests_name("tracker_stress", tests, NULL, NULL);
+}
