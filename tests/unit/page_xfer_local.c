@@ -66,6 +66,25 @@ static struct target nobody;
 static struct opts opts;
 static struct caps caps;
 
+/* What holes are checked against: a set whose pagemap has these pages of the arena. */
+static void parent_has(unsigned page, unsigned nr)
+{
+	struct page_xfer px;
+	int fd;
+
+	mkdirat(scratch_fd, "parent", 0700);
+	fd = openat(scratch_fd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	MUST(fd >= 0);
+	ok(page_xfer_local(&px, fd));
+	ok(page_xfer_open_task(&px, 4242));
+	ok(page_xfer_entry(&px, addr(page), nr, PE_PRESENT));
+	ok(page_xfer_close_object(&px));
+	page_xfer_destroy(&px);
+	ok(page_read_open(fd, "pagemap-4242.img", &d.task[0].parent));
+	assert_non_null(d.task[0].parent);
+	close(fd);
+}
+
 /* A dump that stands at the end of drain: the plan is in d.pp, the pages are in the pipes. */
 static void plan_begin(unsigned pipe_pages)
 {
@@ -73,6 +92,7 @@ static void plan_begin(unsigned pipe_pages)
 	nobody = (struct target){ .pagemap_fd = -1 };
 	ok(dump_init(&d, &nobody, 1, NULL, NULL, &opts, &caps));
 	page_pipe_init(&d.pp, 0, pipe_pages);
+	parent_has(0, ARENA);
 }
 
 static void pages(unsigned page, unsigned nr, unsigned flags)
@@ -186,6 +206,35 @@ static void holes_alone(void **state)
 	entries_are(&pm, (const struct pm_entry[]){ { addr(1), 2, 1 }, { addr(5), 1, 1 } }, 2);
 	stored_pages_are_right(&pm);
 	free(pm.e);
+}
+
+/* A hole that the parent does not cover would be lost memory: nothing of it is recorded. */
+static void a_hole_that_the_parent_lacks_is_refused(void **state)
+{
+	plan_begin(16);
+	page_read_close(d.task[0].parent);
+	parent_has(10, 20);
+	pages(0, 2, 0);
+	hole(10, 20);
+	hole(40, 1);
+	fill(&d.pp.ppb[0]);
+	ok(page_xfer_local(&d.xfer, scratch_fd));
+	ok(page_xfer_open_task(&d.xfer, 4242));
+	d.phase = PH(XFER);
+	ok(ph_xfer.step(&d, false));
+	ok(ph_xfer.step(&d, false));
+	for (int i = 0; i < 2; i++) {
+		char where[32];
+		struct err *e = ph_xfer.step(&d, false);
+
+		snprintf(where, sizeof(where), "%llx is unchanged", (unsigned long long)addr(40));
+		assert_non_null(e);
+		assert_non_null(e->hint);
+		fails(e, ERR_CHECK, where);
+		assert_int_equal(d.xfer.entries, 2);
+		assert_int_equal(d.phase, PH(XFER));
+	}
+	plan_end();
 }
 
 /* Random plans: each page is data, lazy data, hole or nothing.  The entries must say so page by
@@ -534,6 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(the_worked_example),
 		T(holes_alone),
+		T(a_hole_that_the_parent_lacks_is_refused),
 		T(random_plans),
 		T(objects_have_names_and_numbers),
 		T(an_object_that_cannot_be_made_takes_no_number),
