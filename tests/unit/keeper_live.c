@@ -135,7 +135,7 @@ static char *proc_view(pid_t pid)
 	char cmd[512], *text = malloc(1 << 20);
 
 	snprintf(cmd, sizeof(cmd),
-		 "cat /proc/%d/maps; grep -E '^(Sig|Shd|Tracer|Threads|FDSize)' "
+		 "cat /proc/%d/maps; grep -E '^(Sig[PBIC]|Shd|Tracer|Threads|FDSize)' "
 		 "/proc/%d/status; ls -l /proc/%d/fd | sed 's/^.*[0-9] \\([0-9]* -> \\)/\\1/'; "
 		 "cat /proc/%d/fdinfo/*",
 		 pid, pid, pid, pid);
