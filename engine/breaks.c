@@ -251,3 +251,11 @@ bool brk_fine_grained(const struct brk_list *l, phase_t phase)
 	}
 	return false;
 }
+
+bool brk_in_phase(const struct brk_list *l, phase_t phase)
+{
+	for (size_t i = 0; i < l->nr; i++)
+		if (l->b[i].kind == BRK_PHASE && l->b[i].phase == phase)
+			return true;
+	return brk_fine_grained(l, phase);
+}

@@ -55,4 +55,7 @@ bool brk_on_failure(const struct brk_list *l);
  * done in bulk? */
 bool brk_fine_grained(const struct brk_list *l, phase_t phase);
 
+/* Could one match anywhere in `phase`? */
+bool brk_in_phase(const struct brk_list *l, phase_t phase);
+
 #endif

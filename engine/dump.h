@@ -4,9 +4,8 @@
  * they fill.  Internal to engine/; the shell sees it through session.h.
  *
  * A phase does one unit at a time.  Between two units everything can be looked at.  `next`
- * describes the unit that would be done now, without doing it; `step` does it.  With `bulk` set
- * (nobody steps, no breakpoint could match inside the phase) a step may do several units of
- * its phase at once, with the same result.
+ * describes the unit that would be done now, without doing it; `step` does it, or several at once
+ * if nobody looks: see enum pace.  The result is the same.
  *
  * The dump works on items: the private memory of each task, then each shared-memory object.
  */
@@ -132,6 +131,12 @@ static inline struct shmem_info *dump_shmem(const struct dump *d)
 	return d->item < d->nr_tasks ? NULL : &d->shmem.o[d->item - d->nr_tasks];
 }
 
+enum pace {
+	PACE_UNIT, /* one unit */
+	PACE_BULK, /* several units of this phase: nothing could stop us between them */
+	PACE_FLOW, /* also of the next: ppbs are transferred while others are being drained */
+};
+
 struct phase_ops {
 	phase_t phase;
 	const char *name;
@@ -143,7 +148,7 @@ struct phase_ops {
 	void (*next)(struct dump *d, struct unit *u);
 	/* Does it; sets d->phase (and what goes with it) to where the pipeline goes on.  On failure
 	 * the same unit is next, unless the phase says otherwise. */
-	struct err *(*step)(struct dump *d, bool bulk);
+	struct err *(*step)(struct dump *d, enum pace pace);
 	/* One line on what the phase has done, for the operator; "" if nothing. */
 	void (*summary)(const struct dump *d, const struct unit *last, char *buf, size_t len);
 };

@@ -141,7 +141,6 @@ struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen)
 {
 	struct kproc_status st;
 	struct kproc_stat stat;
-	char path[64];
 
 	if (pid <= 0)
 		return err_new(ERR_USAGE, "%d is not a process id", pid);
@@ -153,10 +152,11 @@ struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen)
 		return target_err(pid, err_hint(err_sys(ESRCH, "cannot attach to %d", pid),
 						"check the pid; inside a container use the pid as "
 						"seen from here"));
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, pid);
-	if (access(path, F_OK))
-		return err_pid(err_new(ERR_TARGET,
-				       "cannot attach to %d: it is a thread, not a process", pid),
+	if (st.tgid != pid)
+		return err_pid(err_hint(err_new(ERR_TARGET,
+						"cannot attach to %d: it is a thread of process %d", pid,
+						st.tgid),
+					"attach the process"),
 			       pid);
 	if (stat.flags & PF_KTHREAD)
 		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: %s is a kernel thread",

@@ -59,6 +59,7 @@ bool kproc_status(pid_t pid, pid_t tid, struct kproc_status *ret)
 	if (kproc_read(path, buf, sizeof(buf)) <= 0)
 		return false;
 	ret->state = *field(buf, "State");
+	ret->tgid = atoi(field(buf, "Tgid"));
 	ret->tracer = atoi(field(buf, "TracerPid"));
 	ret->uid = (uid_t)strtoul(field(buf, "Uid"), NULL, 10);
 	ret->sig_pending = strtoull(field(buf, "SigPnd"), NULL, 16);

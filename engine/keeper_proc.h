@@ -10,7 +10,7 @@
 
 struct kproc_status {
 	char state; /* R S D T t Z X I */
-	pid_t tracer;
+	pid_t tgid, tracer;
 	uid_t uid; /* real */
 	uint64_t sig_pending, shared_pending, sig_blocked;
 	int seccomp; /* 0: none */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "engine/parasite_rpc.h"
+#include "engine/ph_xfer.h"
 
 /* Which page stopped the splice, where it lies, and what the kernel says of it. */
 static struct err *page_at_fault(struct dump *d, const struct page_pipe_buf *ppb, unsigned first,
@@ -155,21 +156,63 @@ static void drain_next(struct dump *d, struct unit *u)
 	u->end = (uint64_t)ppb->iov[ppb->nr_segs - 1].iov_base + ppb->iov[ppb->nr_segs - 1].iov_len;
 }
 
-static struct err *drain_step(struct dump *d, bool bulk)
+static struct err *drain_one(struct dump *d)
 {
-	d->ppb = next_planned(d, d->ppb);
-	if (d->ppb < d->pp.nr_ppbs) {
-		struct page_pipe_buf *ppb = &d->pp.ppb[d->ppb];
+	struct page_pipe_buf *ppb = &d->pp.ppb[d->ppb];
+	uint64_t t0 = now_us();
+
+	if (dump_shmem(d)) {
+		TRY(drain_shmem(d, ppb));
+	} else {
+		TRY(drain_send(d, ppb));
+		TRY(drain_wait(d, ppb));
+	}
+	ppb->drain_us = now_us() - t0;
+	d->times.drain += ppb->drain_us;
+	return NULL;
+}
+
+/*
+ * All ppbs of the chunk: while one is transferred, the parasite already fills the next pipe, on
+ * another CPU.  vmsplice and splice never meet in one pipe, and the target stays frozen until the
+ * last splice has returned.
+ */
+static struct err *flow(struct dump *d)
+{
+	unsigned i = next_planned(d, 0), next;
+	struct err *e = NULL;
+
+	if (i < d->pp.nr_ppbs)
+		TRY(drain_send(d, &d->pp.ppb[i]));
+	for (; i < d->pp.nr_ppbs && !e; i = next) {
 		uint64_t t0 = now_us();
 
-		if (dump_shmem(d)) {
-			TRY(drain_shmem(d, ppb));
-		} else {
-			TRY(drain_send(d, ppb));
-			TRY(drain_wait(d, ppb));
+		d->ppb = i;
+		TRY(drain_wait(d, &d->pp.ppb[i]));
+		d->pp.ppb[i].drain_us = now_us() - t0;
+		d->times.drain += d->pp.ppb[i].drain_us;
+		next = next_planned(d, i + 1);
+		if (next < d->pp.nr_ppbs)
+			TRY(drain_send(d, &d->pp.ppb[next]));
+		d->ppb = 0;
+		e = xfer_ppb(d);
+		if (e && next < d->pp.nr_ppbs) { /* the answer that is under way */
+			d->ppb = next;
+			e = err_first(e, drain_wait(d, &d->pp.ppb[next]));
+			d->ppb = 0;
 		}
-		ppb->drain_us = now_us() - t0;
-		d->times.drain += ppb->drain_us;
+	}
+	return e;
+}
+
+static struct err *drain_step(struct dump *d, enum pace pace)
+{
+	d->ppb = next_planned(d, d->ppb);
+	if (pace == PACE_FLOW && !dump_shmem(d) && !dump_keeps_pages(d)) {
+		TRY(flow(d));
+		d->ppb = d->pp.nr_ppbs;
+	} else if (d->ppb < d->pp.nr_ppbs) {
+		TRY(drain_one(d));
 		d->ppb = next_planned(d, d->ppb + 1);
 	}
 	if (d->ppb < d->pp.nr_ppbs)

@@ -203,13 +203,13 @@ static struct err *one_run(struct dump *d)
 	return advance(d);
 }
 
-static struct err *generate_step(struct dump *d, bool bulk)
+static struct err *generate_step(struct dump *d, enum pace pace)
 {
 	uint64_t t0 = now_us();
 	struct err *e = NULL;
 
 	/* In bulk: until the phase changes, but come back now and then for ^C and progress. */
-	for (unsigned n = 0; n < (bulk ? 4096u : 1u); n++) {
+	for (unsigned n = 0; n < (pace == PACE_UNIT ? 1u : 4096u); n++) {
 		e = one_run(d);
 		if (e || d->phase != PH(GENERATE_IOVS))
 			break;

@@ -12,7 +12,7 @@ static void pmc_fill_next(struct dump *d, struct unit *u)
 	u->end = dump_task(d)->t->vmas.v[d->vma].end;
 }
 
-static struct err *pmc_fill_step(struct dump *d, bool bulk)
+static struct err *pmc_fill_step(struct dump *d, enum pace pace)
 {
 	struct task_dump *td = dump_task(d);
 	const struct vma *v = &td->t->vmas.v[d->vma];

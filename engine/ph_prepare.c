@@ -244,7 +244,7 @@ static void prepare_next(struct dump *d, struct unit *u)
 	u->what = units[this_unit(d)].what;
 }
 
-static struct err *prepare_step(struct dump *d, bool bulk)
+static struct err *prepare_step(struct dump *d, enum pace pace)
 {
 	d->unit = this_unit(d);
 	TRY(units[d->unit].run(d));

@@ -245,11 +245,11 @@ struct reset_unit {
  * then belong to a set that does not exist, and the next dump has to be a full one. */
 static const struct reset_unit dump_units[] = {
 	{ "take the time", unit_uptime },
+	{ "restore protections", unit_protect }, /* map_files has its old names again */
 	{ "write the other images", unit_images },
 	{ "check the images", unit_check },
 	{ "publish", unit_publish },
 	{ "clear dirty tracking", unit_dirty },
-	{ "restore protections", unit_protect },
 	{ "cure", unit_cure },
 	{ NULL, NULL },
 };
@@ -277,7 +277,7 @@ static void reset_next(struct dump *d, struct unit *u)
 	u->what = this_unit(d)->what;
 }
 
-static struct err *reset_step(struct dump *d, bool bulk)
+static struct err *reset_step(struct dump *d, enum pace pace)
 {
 	TRY(this_unit(d)->run(d));
 	d->unit++;
@@ -298,7 +298,7 @@ static void reset_summary(const struct dump *d, const struct unit *u, char *buf,
 const struct phase_ops ph_reset = {
 	.phase = PH(RESET),
 	.name = "reset",
-	.unit = "one step: write the other images, check, publish, clear dirty bits, unprotect, cure",
+	.unit = "one step: unprotect, write the other images, check, publish, clear dirty bits, cure",
 	.effect = "dirty bits; protections, registers, mappings as before we came",
 	.undo = false,
 	.mirrors = "task_reset_dirty_track, cr_dump_finish",

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/uio.h>
 
-#include "engine/dump.h"
+#include "engine/ph_xfer.h"
 #include "engine/pagemap_image.h"
 
 #define READ_BUF_PAGES 256u
@@ -171,7 +171,7 @@ static struct err *one_unit(struct dump *d, bool bulk)
 
 	if (hole_first(d, ppb)) {
 		TRY(one_hole(d));
-	} else if (ppb && d->pp.no_pipes) {
+	} else if (ppb && d->pp.no_pipes) { /* one iov, as it comes */
 		TRY(read_iov(d, ppb));
 	} else if (ppb) {
 		if (ppb->moved_iov == ppb->next_iov)
@@ -181,16 +181,30 @@ static struct err *one_unit(struct dump *d, bool bulk)
 	return NULL;
 }
 
-static struct err *xfer_step(struct dump *d, bool bulk)
+struct err *xfer_ppb(struct dump *d)
 {
+	struct page_pipe_buf *ppb = current(d);
 	uint64_t t0 = now_us();
-	unsigned ppb = d->ppb;
+	struct err *e = NULL;
+
+	while (!e && ppb->state == PPB_DRAINED)
+		e = one_unit(d, true);
+	d->times.memwrite += now_us() - t0;
+	return e;
+}
+
+static struct err *xfer_step(struct dump *d, enum pace pace)
+{
 	struct err *e;
 
-	do
-		e = one_unit(d, bulk);
-	while (!e && bulk && d->ppb == ppb && current(d) && d->ppb == ppb);
-	d->times.memwrite += now_us() - t0;
+	if (pace != PACE_UNIT && current(d)) {
+		e = xfer_ppb(d);
+	} else {
+		uint64_t t0 = now_us();
+
+		e = one_unit(d, false);
+		d->times.memwrite += now_us() - t0;
+	}
 	TRY(e);
 	if (!current(d) && d->hole == d->pp.nr_holes)
 		return chunk_done(d);

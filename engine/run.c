@@ -68,12 +68,12 @@ static struct err *gone_error(struct session *s, struct err *e)
 			"nothing is published; `detach`, then attach what replaced it");
 }
 
-static struct err *one_step(struct session *s, const struct unit *u, bool bulk)
+static struct err *one_step(struct session *s, const struct unit *u, enum pace pace)
 {
 	struct dump *d = &s->d;
 	const struct phase_ops *ops = phase_ops(u->phase);
 	uint64_t t0 = now_us();
-	struct err *e = ops->step(d, bulk);
+	struct err *e = ops->step(d, pace);
 
 	d->times.total += now_us() - t0;
 	if (e) {
@@ -88,7 +88,7 @@ static struct err *one_step(struct session *s, const struct unit *u, bool bulk)
 	d->units[u->phase]++;
 
 	/* In bulk the small units would push everything else out of the log. */
-	if (!bulk || (u->phase != PH(PMC_FILL) && u->phase != PH(GENERATE_IOVS))) {
+	if (pace == PACE_UNIT || (u->phase != PH(PMC_FILL) && u->phase != PH(GENERATE_IOVS))) {
 		char text[160] = "";
 
 		ops->summary(d, u, text, sizeof(text));
@@ -111,11 +111,15 @@ struct run {
 	uint64_t next_progress;
 };
 
-static bool may_bulk(const struct run *r, phase_t phase)
+static enum pace pace_of(const struct run *r, phase_t phase)
 {
-	if (r->req->kind == RUN_NEXT)
-		return false;
-	return r->ignore_breaks || !brk_fine_grained(&r->s->breaks, phase);
+	const struct brk_list *l = &r->s->breaks;
+
+	if (r->req->kind == RUN_NEXT || (!r->ignore_breaks && brk_fine_grained(l, phase)))
+		return PACE_UNIT;
+	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && brk_in_phase(l, PH(XFER))))
+		return PACE_BULK;
+	return PACE_FLOW;
 }
 
 /* Stops before `u`?  Fills the report then. */
@@ -191,7 +195,7 @@ static struct err *run_loop(struct run *r)
 		if (hit_breakpoint(r, &u))
 			return NULL;
 
-		struct err *e = one_step(s, &u, may_bulk(r, u.phase));
+		struct err *e = one_step(s, &u, pace_of(r, u.phase));
 
 		if (e) {
 			r->rep.reason = "error";
@@ -278,7 +282,7 @@ static struct err *run_reset(struct session *s, struct report *rep)
 		struct unit u;
 
 		session_next_unit(s, &u);
-		struct err *e = one_step(s, &u, u.phase == PH(XFER));
+		struct err *e = one_step(s, &u, u.phase == PH(XFER) ? PACE_BULK : PACE_UNIT);
 
 		if (!e)
 			continue;

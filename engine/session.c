@@ -22,6 +22,9 @@ struct err *session_create(struct session **ret)
 
 	if (!s)
 		return err_nomem();
+	/* A lost page server, a pager that quits, a file size limit: errors, not ends. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	opts_init(&s->opts);
 	e = keeper_start(&s->keeper);
 	if (!e)
@@ -373,7 +376,11 @@ bool session_target_gone(struct session *s)
 
 bool session_has_pipeline(const struct session *s)
 {
-	return attached(s) && s->d.phase != PH(READY) && s->d.phase != PH(DONE);
+	const struct dump *d = &s->d;
+
+	if (!attached(s) || d->phase == PH(READY) || d->phase == PH(DONE))
+		return false;
+	return d->phase != PH(PREPARE) || d->unit || d->item; /* not right after `restart` */
 }
 
 bool session_past_gate(const struct session *s)

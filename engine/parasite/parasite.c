@@ -20,6 +20,41 @@
 
 static struct parasite_area *area;
 
+/* compel's plugin lacks these two. */
+static long raw_syscall4(long nr, long a, long b, long c, long d)
+{
+	register long r10 __asm__("r10") = d;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+#define NR_RT_SIGPENDING 127
+#define NR_RT_SIGTIMEDWAIT 128
+#define SIGPIPE_BIT (1ul << (13 - 1))
+
+static bool sigpipe_is_pending(void)
+{
+	uint64_t set = 0;
+
+	raw_syscall4(NR_RT_SIGPENDING, (long)&set, sizeof(set), 0, 0);
+	return set & SIGPIPE_BIT;
+}
+
+/* stepdump died with the read end of the pipe: the kernel's SIGPIPE waits, blocked, for the target
+ * to run again, and would kill it. */
+static void take_back_sigpipe(void)
+{
+	uint64_t set = SIGPIPE_BIT;
+	struct timespec now = { 0, 0 };
+
+	raw_syscall4(NR_RT_SIGTIMEDWAIT, (long)&set, 0, (long)&now, sizeof(set));
+}
+
 static void trim(void)
 {
 	while (area->nr && !area->changed[area->nr - 1].len)
@@ -112,8 +147,11 @@ static void do_dump_pages(int sock, const struct parasite_msg *m, struct parasit
 	r->err = __recv_fds(sock, &pipe_fd, 1, NULL, 0, 0);
 	if (r->err)
 		return;
+	bool had_sigpipe = sigpipe_is_pending();
 	long n = sys_vmsplice(pipe_fd, (const struct iovec *)iov, m->nr,
 			      SPLICE_NONBLOCK | SPLICE_GIFT);
+	if (n == -EPIPE && !had_sigpipe)
+		take_back_sigpipe();
 	sys_close(pipe_fd);
 	if (n < 0) {
 		r->err = n;
