@@ -157,6 +157,9 @@ static struct err *keep_pages(struct dump *d)
 		d->kept = calloc(d->nr_tasks + d->shmem.nr, sizeof(*d->kept));
 	if (!d->kept)
 		return err_nomem();
+	d->pipes_made += d->pp.pipes_made;
+	d->bufs_made += d->pp.bufs_made;
+	d->pp.pipes_made = d->pp.bufs_made = 0; /* counted: not again when it comes back */
 	d->kept[d->item] = d->pp;
 	dump_new_page_pipe(d);
 	return NULL;
@@ -224,6 +227,12 @@ void dump_new_page_pipe(struct dump *d)
 	else
 		page_pipe_init(&d->pp, dump_keeps_pages(d) ? 0 : NR_PIPES_PER_CHUNK,
 			       d->opts->pipe_pages);
+}
+
+void dump_pipes(const struct dump *d, uint64_t *pipes_ret, uint64_t *bufs_ret)
+{
+	*pipes_ret = d->pipes_made + d->pp.pipes_made;
+	*bufs_ret = d->bufs_made + d->pp.bufs_made;
 }
 
 uint64_t dump_count(const struct dump *d, verdict_t v)

@@ -106,6 +106,7 @@ struct dump {
 	struct shmem_list shmem;
 	struct parent_set parent;
 
+	uint64_t pipes_made, bufs_made; /* of page-pipes that were kept; see dump_pipes() */
 	uint64_t holes_checked;
 	uint64_t pages_vanished;    /* pre-dump by reading: gone before they were read */
 	uint64_t pages_scanned;     /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
@@ -199,6 +200,8 @@ bool dump_item_scanned(const struct dump *d);
 /* Goes on with the next item, or to the gate. */
 struct err *dump_next_item(struct dump *d);
 
+/* CRIU's page_pipes and page_pipe_bufs: pipes made and ppbs used so far. */
+void dump_pipes(const struct dump *d, uint64_t *pipes_ret, uint64_t *bufs_ret);
 /* Pages of all tasks that got verdict v. */
 uint64_t dump_count(const struct dump *d, verdict_t v);
 

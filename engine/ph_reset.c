@@ -49,8 +49,7 @@ static struct err *write_stats(struct dump *d, int dirfd)
 	st.pages_skipped_parent = dump_count(d, VD(HOLE));
 	st.pages_written = d->xfer.pages - d->shpages_written;
 	st.has_page_pipes = st.has_page_pipe_bufs = true;
-	st.page_pipes = d->pp.pipes_made;
-	st.page_pipe_bufs = d->pp.bufs_made;
+	dump_pipes(d, &st.page_pipes, &st.page_pipe_bufs);
 	st.has_shpages_scanned = st.has_shpages_skipped_parent = st.has_shpages_written = true;
 	st.shpages_scanned = d->shpages_scanned;
 	st.shpages_written = d->shpages_written;

@@ -38,6 +38,40 @@ static void report_line(struct report *r, const char *phase, const char *text)
 		r->line[r->nr_lines++] = snap_printf("%-14s %s", phase, text);
 }
 
+/* What all phases have done so far, a line each. */
+static void report_totals(struct session *s, struct report *r)
+{
+	const struct dump *d = &s->d;
+	uint64_t data = 0, skipped = 0, hits = 0, misses = 0, pipes, bufs;
+	char text[160];
+
+	dump_pipes(d, &pipes, &bufs);
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		hits += d->task[i].pmc.hits;
+		misses += d->task[i].pmc.misses;
+	}
+	for (unsigned v = 0; v < NR_VERDICTS; v++) {
+		if (verdict_is_data((verdict_t)v))
+			data += dump_count(d, (verdict_t)v);
+		else if (v != VD(HOLE) && v != VD(NOT_SCANNED))
+			skipped += dump_count(d, (verdict_t)v);
+	}
+	snprintf(text, sizeof(text), "%llu look-ups: %llu hits, %llu misses",
+		 (unsigned long long)(hits + misses), (unsigned long long)hits,
+		 (unsigned long long)misses);
+	report_line(r, ph_pmc_fill.name, text);
+	snprintf(text, sizeof(text), "%llu pages to pipes, %llu holes, %llu skipped; %.1f ms",
+		 (unsigned long long)data, (unsigned long long)dump_count(d, VD(HOLE)),
+		 (unsigned long long)skipped, (double)d->times.scan / 1000);
+	report_line(r, ph_generate_iovs.name, text);
+	snprintf(text, sizeof(text), "%llu ppbs in %u chunk%s, %llu pipes; %.1f ms",
+		 (unsigned long long)bufs, d->chunk, d->chunk == 1 ? "" : "s",
+		 (unsigned long long)pipes, (double)d->times.drain / 1000);
+	report_line(r, ph_drain.name, text);
+	ph_xfer.summary(d, &s->last, text, sizeof(text));
+	report_line(r, ph_xfer.name, text);
+}
+
 static Stepdump__Stop *report_finish(struct session *s, struct report *r)
 {
 	Stepdump__Stop *stop = snap_alloc(sizeof(*stop));
@@ -209,12 +243,9 @@ static struct err *run_loop(struct run *r)
 		}
 	}
 	if (d->phase == PH(GATE)) {
-		char text[200];
-
 		r->rep.reason = "gate";
-		ph_xfer.summary(d, &s->last, text, sizeof(text));
 		if (r->req->kind == RUN_CONTINUE || r->req->kind == RUN_UNTIL)
-			report_line(&r->rep, "xfer", text);
+			report_totals(s, &r->rep);
 		session_event(s, PH(GATE), "commit gate: everything is staged");
 	}
 	return NULL;

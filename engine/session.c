@@ -200,7 +200,7 @@ static struct err *attach(struct session *s, pid_t pid, bool tree)
 		e = dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts,
 			      &s->caps);
 	if (e)
-		return session_keep_error(s, err_wrap(err_first(e, release_all(s)), "attach %d", pid));
+		return session_keep_error(s, err_first(e, release_all(s)));
 	return NULL;
 }
 

@@ -387,8 +387,8 @@ Stepdump__Counters *snap_counters(struct session *s)
 	SET(c, pages_skipped_parent, dump_count(d, VD(HOLE)));
 	SET(c, pages_written, d->xfer.pages - d->shpages_written);
 	SET(c, pages_lazy, d->pages_lazy);
-	SET(c, page_pipes, d->pp.pipes_made);
-	SET(c, page_pipe_bufs, d->pp.bufs_made);
+	c->has_page_pipes = c->has_page_pipe_bufs = true;
+	dump_pipes(d, &c->page_pipes, &c->page_pipe_bufs);
 	SET(c, shpages_scanned, d->shpages_scanned);
 	SET(c, shpages_skipped_parent, 0);
 	SET(c, shpages_written, d->shpages_written);
