@@ -152,7 +152,8 @@ struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t 
 
 	off_t data = lseek(o->fd, (off_t)from, SEEK_DATA);
 
-	if (data < 0 && errno == ENXIO)
+	/* What lies beyond is data that the object has, but nobody maps any more. */
+	if ((data < 0 && errno == ENXIO) || data >= (off_t)o->size)
 		return NULL;
 	if (data < 0)
 		return err_sys(errno, "look for data in shared memory %llu",
