@@ -132,7 +132,7 @@ struct err *img_mm_write(int dirfd, const struct task_info *ti, const struct vma
 	mm.mm_saved_auxv = ti->auxv;
 	mm.has_dumpable = true;
 	mm.dumpable = ti->dumpable;
-	mm.has_thp_disabled = ti->thp_disabled;
+	mm.has_thp_disabled = true;
 	mm.thp_disabled = ti->thp_disabled;
 
 	struct err *e = fill_lists(&mm, &parts, vmas, guards, nr_guards);

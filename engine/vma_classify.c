@@ -161,8 +161,8 @@ void vma_classify(struct vma *v, const char *name, const struct smaps_env *env)
 	else
 		classify_path(v, name, &f);
 
-	if (f.has_fdflags &&
-	    (v->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED | VMA_AREA_AIORING))) {
+	if (f.has_fdflags && (v->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED | VMA_AREA_AIORING |
+					   VMA_AREA_SYSVIPC))) {
 		v->has_fdflags = true;
 		v->fdflags = f.fdflags;
 	}

@@ -66,7 +66,7 @@ static const struct {
 	[SHARED_ANON] = { "shared anonymous", 0x101, 0x21, 0, RW, -1 },
 	[MEMFD_SHARED] = { "memfd, shared", 0x4081, 0x1, 0, RW, O_RDWR },
 	[MEMFD_PRIVATE] = { "memfd, private", 0x4041, 0x2, 0, RW, O_RDWR },
-	[SYSV] = { "System V", 0x501, 0x21, 0, RW, -1 },
+	[SYSV] = { "System V", 0x501, 0x21, 0, RW, O_RDWR },
 	[DEV_ZERO] = { "/dev/zero", 0x41, 0x2, 0, RW, O_RDWR },
 	[FILE_SHARED_RW] = { "file, shared", 0x81, 0x1, 0, RW, O_RDWR },
 	[FILE_SHARED_RO] = { "file, shared, read-only", 0x81, 0x1, 0, PROT_READ, O_RDONLY },
