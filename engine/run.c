@@ -207,9 +207,20 @@ static bool goal_reached(struct run *r, const struct unit *u)
 		return true;
 	case RUN_CONTINUE:
 	case RUN_UNTIL:
+	case RUN_COMMIT:
 		return d->phase == PH(GATE);
 	}
 	return true;
+}
+
+static void tell_progress(struct run *r)
+{
+	uint64_t now;
+
+	if (!r->req->progress || (now = now_us()) < r->next_progress)
+		return;
+	r->next_progress = now + PROGRESS_US;
+	r->req->progress(r->s, r->req->progress_arg);
 }
 
 static struct err *run_loop(struct run *r)
@@ -237,10 +248,7 @@ static struct err *run_loop(struct run *r)
 		}
 		if (goal_reached(r, &u))
 			break;
-		if (r->req->progress && now_us() >= r->next_progress) {
-			r->next_progress = now_us() + PROGRESS_US;
-			r->req->progress(s, r->req->progress_arg);
-		}
+		tell_progress(r);
 	}
 	if (d->phase == PH(GATE)) {
 		r->rep.reason = "gate";
@@ -278,12 +286,17 @@ static struct err *begin(struct session *s)
 	return NULL;
 }
 
+static struct err *commit(struct session *s, const struct run_request *req,
+			  Stepdump__Stop **stop_ret);
+
 struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
 {
 	struct run r = { .s = s, .req = req, .left = req->count ? req->count : 1,
 			 .chunk = s->d.chunk ? s->d.chunk : 1, .rep.reason = "gate" };
 
 	*stop_ret = NULL;
+	if (req->kind == RUN_COMMIT)
+		return commit(s, req, stop_ret);
 	if (req->kind == RUN_UNTIL)
 		TRY(brk_add(&s->breaks, req->where, true, &r.until));
 
@@ -301,8 +314,9 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
 /* ---- commit, restart, abort ----------------------------------------------------------------------------- */
 
 /* From the gate to the end: reset, and in a pre-dump the transfer in its middle. */
-static struct err *run_reset(struct session *s, struct report *rep)
+static struct err *run_reset(struct run *r)
 {
+	struct session *s = r->s;
 	struct dump *d = &s->d;
 
 	if (d->phase == PH(GATE)) {
@@ -315,8 +329,10 @@ static struct err *run_reset(struct session *s, struct report *rep)
 		session_next_unit(s, &u);
 		struct err *e = one_step(s, &u, u.phase == PH(XFER) ? PACE_BULK : PACE_UNIT);
 
-		if (!e)
+		if (!e) {
+			tell_progress(r);
 			continue;
+		}
 		if (d->committed) {
 			/* Published; what failed is putting the target back. */
 			e->code = ERR_HARM;
@@ -330,18 +346,18 @@ static struct err *run_reset(struct session *s, struct report *rep)
 	char text[4200];
 
 	ph_reset.summary(d, &s->last, text, sizeof(text));
-	report_line(rep, "reset", text);
+	report_line(&r->rep, "reset", text);
 	return NULL;
 }
 
-struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **stop_ret)
+static struct err *commit(struct session *s, const struct run_request *req,
+			  Stepdump__Stop **stop_ret)
 {
 	struct dump *d = &s->d;
-	struct run_request req = { .kind = RUN_CONTINUE };
-	struct run r = { .s = s, .req = &req, .ignore_breaks = true, .rep.reason = "done" };
+	struct run r = { .s = s, .req = req, .ignore_breaks = true, .rep.reason = "done" };
+	const char *dir = req->where;
 	struct err *e = NULL;
 
-	*stop_ret = NULL;
 	if (!attached(s) || d->phase == PH(DONE))
 		return begin(s);
 	s->interrupted = 0;
@@ -355,6 +371,8 @@ struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **
 	if (rehearsal)
 		return err_hint(err_new(ERR_STATE, "commit %s: this is a rehearsal (xfer null), nothing is "
 					"staged", dir), "`restart`, `set xfer local`, then commit");
+	/* Before anything is run, as it may take long. */
+	TRY(err_wrap(staging_check(dir), "commit %s", dir));
 	d->commit_to = dir;
 	if (d->phase != PH(GATE) && !d->thawed) {
 		e = begin(s);
@@ -363,13 +381,18 @@ struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **
 	}
 	if (!e) {
 		r.rep.reason = "done";
-		e = run_reset(s, &r.rep);
+		e = run_reset(&r);
 		if (e)
 			r.rep.reason = "error";
 	}
 	d->commit_to = NULL;
 	*stop_ret = report_finish(s, &r.rep);
 	return err_wrap(e, "commit %s", dir);
+}
+
+struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **stop_ret)
+{
+	return session_run(s, &(struct run_request){ .kind = RUN_COMMIT, .where = dir }, stop_ret);
 }
 
 static struct err *undo(struct session *s, const char *what, phase_t phase)

@@ -84,12 +84,13 @@ enum run_kind {
 	RUN_FINISH,   /* to the end of the chunk (all ppbs of it transferred) */
 	RUN_CONTINUE, /* to a breakpoint, or the commit gate */
 	RUN_UNTIL,    /* like continue, with a temporary breakpoint at `where` */
+	RUN_COMMIT,   /* session_commit() to the directory `where`, with progress */
 };
 
 struct run_request {
 	enum run_kind kind;
 	unsigned count;    /* RUN_STEP, RUN_NEXT: how many times; 0 means 1 */
-	const char *where; /* RUN_UNTIL: as for session_break() */
+	const char *where; /* RUN_UNTIL: as for session_break(); RUN_COMMIT: directory or NULL */
 	/* Called about ten times a second while it runs, and never more often; may be NULL.
 	 * It may take a snapshot.  It must not run or change anything. */
 	void (*progress)(struct session *s, void *arg);

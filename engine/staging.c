@@ -268,6 +268,15 @@ struct err *staging_create(const char *target_dir, struct staging **ret)
 	return e;
 }
 
+struct err *staging_check(const char *final_dir)
+{
+	struct place p;
+
+	TRY(place_resolve(final_dir, &p));
+	place_deinit(&p);
+	return NULL;
+}
+
 int staging_dirfd(const struct staging *st)
 {
 	return st->dirfd;

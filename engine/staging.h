@@ -24,6 +24,8 @@ struct staging;
  * work is done; ERR_SYS with advice.
  */
 struct err *staging_create(const char *target_dir, struct staging **ret);
+/* Could a set be published at `final_dir`?  Fails as staging_publish() would because of the name. */
+struct err *staging_check(const char *final_dir);
 /* Borrowed; valid until staging_publish() succeeds or staging_discard(). */
 int staging_dirfd(const struct staging *st);
 /* Absolute path of the staging directory; once published, of the final one. */

@@ -8,10 +8,11 @@
 static struct err *commit_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	Stepdump__Stop *stop = NULL;
+	struct run_request req = { .kind = RUN_COMMIT, .where = a->argc ? a->argv[0] : NULL };
 	struct progress p;
 
-	progress_say(&p, sh, "committing (^C stops before the next unit)");
-	struct err *e = session_commit(sh->session, a->argc ? a->argv[0] : NULL, &stop);
+	progress_begin(&p, sh, &req);
+	struct err *e = session_run(sh->session, &req, &stop);
 	progress_end(&p);
 	stop_print(stop, o);
 	if (stop)

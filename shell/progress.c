@@ -55,13 +55,6 @@ void progress_begin(struct progress *p, struct shell *sh, struct run_request *re
 	req->progress_arg = p;
 }
 
-void progress_say(struct progress *p, struct shell *sh, const char *text)
-{
-	*p = (struct progress){ .sh = sh };
-	if (wanted(sh))
-		show(p, text);
-}
-
 void progress_end(struct progress *p)
 {
 	if (!p->shown)

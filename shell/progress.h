@@ -12,8 +12,6 @@ struct progress {
 
 /* Sets the callback of `req`, on a terminal only. */
 void progress_begin(struct progress *p, struct shell *sh, struct run_request *req);
-/* For work that reports nothing itself: one fixed line. */
-void progress_say(struct progress *p, struct shell *sh, const char *text);
 void progress_end(struct progress *p);
 
 #endif
