@@ -168,7 +168,7 @@ static struct err *history_mismatch(const struct parent_set *ps, const struct tr
 	if (tracker_kind(t) == TRACK_NONE)
 		return err_hint(err_new(ERR_UNSUPPORTED, "parent %s: nothing tracks the target's writes: %s",
 					ps->path, tracker_reason(t)),
-				"`set parent` without a value makes a full dump");
+				"`set parent \"\"` makes a full dump");
 	/* soft-dirty may have been reset by somebody else (criu pre-dump): if not by us, it is as
 	 * good as the parent's word. */
 	if (tracker_kind(t) == TRACK_SOFT_DIRTY && !reset)
@@ -178,7 +178,7 @@ static struct err *history_mismatch(const struct parent_set *ps, const struct tr
 	return err_hint(err_new(ERR_STATE, "parent %s: the %s history does not begin with it%s", ps->path,
 				tracker_kind_name(tracker_kind(t)),
 				reset ? " but with a later dump" : ": it has not begun yet"),
-			"make a full dump (`set parent` without a value, `set track auto`) and use that one "
+			"make a full dump (`set parent \"\"`, `set track auto`) and use that one "
 			"as the parent from then on");
 }
 

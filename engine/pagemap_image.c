@@ -156,8 +156,13 @@ static struct err *read_entries(struct image_reader *r, const char *name, struct
 		TRY(image_next(r, &m));
 		if (!m)
 			return NULL;
-		struct pagemap_entry e = normalise((Criu__PagemapEntry *)m);
+		const Criu__PagemapEntry *raw = (Criu__PagemapEntry *)m;
+		struct pagemap_entry e = normalise(raw);
 
+		if (raw->has_nr_pages && raw->compat_nr_pages != raw->nr_pages) {
+			pi->nr_new_only += !raw->compat_nr_pages;
+			pi->nr_disagree += raw->compat_nr_pages != 0;
+		}
 		protobuf_c_message_free_unpacked(m, NULL);
 		TRY(append(pi, name, &cap, e));
 	}

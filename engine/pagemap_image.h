@@ -68,6 +68,8 @@ struct pagemap_image {
 	struct pagemap_entry *e;
 	size_t nr;
 	uint64_t nr_present; /* pages in pages-N.img */
+	size_t nr_new_only;  /* entries whose count CRIU before 4.2 does not see: field 5 alone */
+	size_t nr_disagree;  /* entries whose fields 2 and 5 give different counts */
 };
 
 /*

@@ -71,8 +71,8 @@ static struct err *check_hole(struct dump *d, const struct page_pipe_hole *h)
 	return err_vaddr(err_hint(err_new(ERR_CHECK, "the page at %llx is unchanged, but parent %s does not "
 					  "have it (its entries: %s, %s)", (unsigned long long)missing,
 					  page_read_dir(pr, 0), text[0], text[1]),
-				  "`restart`, then `set hole-missing dump` dumps such pages, or `set parent` "
-				  "without a value makes a full dump"), missing);
+				  "`restart`, then `set hole-missing dump` dumps such pages, or "
+				  "`set parent \"\"` makes a full dump"), missing);
 }
 
 static struct err *one_hole(struct dump *d)

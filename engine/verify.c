@@ -151,7 +151,9 @@ static void check_inventory(struct verify *v)
 	v->r->files++;
 	const Criu__InventoryEntry *inv = (Criu__InventoryEntry *)m;
 	/* 0 is a pre-dump; 1 is a set of very old times, with other framing. */
-	v->pre_dump = inv->img_version == 0;
+	v->pre_dump = v->r->pre_dump = inv->img_version == 0;
+	v->r->has_uptime = inv->has_dump_uptime;
+	v->r->dump_uptime_us = inv->dump_uptime;
 	if (inv->img_version != 0 && inv->img_version != 2)
 		verify_find(v, true, "inventory.img", NO_ENTRY, NULL,
 			    "image version %u, expected 2", inv->img_version);

@@ -29,6 +29,9 @@ struct verify_report {
 	struct verify_finding *v;
 	size_t nr;
 	size_t nr_fatal, nr_notes;      /* also those not kept */
+	bool pre_dump;                  /* inventory, pagemaps and pages are the whole set */
+	bool has_uptime;                /* without, CRIU refuses the set as a parent */
+	uint64_t dump_uptime_us;
 	unsigned files;                 /* images read */
 	unsigned pagemaps;
 	uint64_t entries;               /* of pagemaps */

@@ -84,6 +84,33 @@ static bool has_holes(const struct pagemap_image *pi)
 	return false;
 }
 
+/* Two counts in one entry: which of them is read depends on the reader. */
+static void note_counts(struct verify *v, const char *file, const struct pagemap_image *pi)
+{
+	if (pi->nr_new_only)
+		verify_find(v, false, file, NO_ENTRY, NULL,
+			    "%zu entries have their count in field 5 alone: CRIU before 4.2 cannot "
+			    "read them", pi->nr_new_only);
+	if (pi->nr_disagree)
+		verify_find(v, true, file, NO_ENTRY, NULL,
+			    "%zu entries have different counts in fields 2 and 5: CRIU before 4.2 "
+			    "reads other pages than CRIU 4.2", pi->nr_disagree);
+}
+
+/* Only a server of lazy pages has those. */
+static void note_lazy(struct verify *v, const char *file, const struct pagemap_image *pi)
+{
+	uint64_t pages = 0;
+
+	for (size_t i = 0; i < pi->nr; i++)
+		if (pi->e[i].flags == PE_LAZY)
+			pages += pi->e[i].nr_pages;
+	if (pages)
+		verify_find(v, false, file, NO_ENTRY, NULL,
+			    "%" PRIu64 " pages are lazy and not stored: they come from a lazy-pages "
+			    "server", pages);
+}
+
 /* Both are in order, so one pass does. */
 static void check_covered(struct verify *v, const char *file, const struct pagemap_image *pi,
 			  const struct pagemap_image *parent)
@@ -102,6 +129,12 @@ static void check_covered(struct verify *v, const char *file, const struct pagem
 			if (k == parent->nr || parent->e[k].vaddr > at) {
 				verify_find(v, true, file, (int64_t)i, &at,
 					    "a hole, but the parent does not have the page");
+				break;
+			}
+			if (parent->e[k].flags == PE_LAZY) {
+				verify_find(v, true, file, (int64_t)i, &at,
+					    "a hole, but the parent has the page without its data "
+					    "(lazy)");
 				break;
 			}
 			at = pagemap_entry_end(&parent->e[k]);
@@ -178,6 +211,8 @@ bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *re
 			v->r->pages_in_parent += pi.e[i].nr_pages;
 	check_pages_id(v, file, pi.pages_id);
 	check_pages_file(v, v->dirfd, file, &pi);
+	note_counts(v, file, &pi);
+	note_lazy(v, file, &pi);
 	if (!check_entries(v, file, &pi)) {
 		pagemap_image_deinit(&pi);
 		return false;

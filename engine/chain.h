@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The tools on image chains as the shell sees them.  They work without a target; a session lends them
+ * its keeper and its interrupt (session_interrupt() stops them with ERR_INTERRUPTED).
+ * No effect on any target.  Reports are freed with stepdump__..._report__free_unpacked(.., NULL).
+ */
+#ifndef STEPDUMP_CHAIN_H
+#define STEPDUMP_CHAIN_H
+
+#include <sys/types.h>
+
+#include "engine/err.h"
+#include "proto/report.pb-c.h"
+
+struct session;
+
+/*
+ * session_verify - all that is wrong with the directory and the chain behind it.
+ * pid not 0: also compared with that process, which must be attached, and frozen (ERR_STATE).
+ * Findings are no error: see nr_fatal.
+ */
+struct err *session_verify(struct session *s, const char *dir, pid_t pid,
+			   Stepdump__VerifyReport **ret);
+/* Pages added, gone and changed from `old_dir` to `new_dir`.  pid 0: all objects. */
+struct err *session_diff(struct session *s, const char *old_dir, const char *new_dir, pid_t pid,
+			 Stepdump__DiffReport **ret);
+/* Writes what `chain` stands for to `dir`, without a parent; complete, or not at all. */
+struct err *session_flatten(struct session *s, const char *chain, const char *dir,
+			    Stepdump__FlattenReport **ret);
+
+#endif

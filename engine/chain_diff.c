@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/chain_diff.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/chain_rows.h"
+#include "engine/snap_priv.h"
+#include "engine/vma.h"
+
+#define BLOCK_PAGES 64u
+
+/* One directory, and one object in it. */
+struct side {
+	int dirfd;
+	struct page_read *pr; /* NULL: it does not have the object */
+	struct chain_reader reader;
+	size_t entry; /* of generation 0: the cursor */
+	uint64_t start, end; /* what is left of that entry; start UINT64_MAX: none */
+};
+
+struct diff {
+	struct side old_side, new_side;
+	chain_stop_t stop;
+	struct chain_rows rows;
+	size_t row; /* the cursor */
+	Stepdump__DiffObject *o;
+	Stepdump__DiffVma *vma; /* the message of rows.row[row]; NULL: none yet */
+	uint8_t old_buf[BLOCK_PAGES * PAGE_SIZE_4K], new_buf[BLOCK_PAGES * PAGE_SIZE_4K];
+};
+
+/* ---- what a side has ----------------------------------------------------------------------- */
+
+static void side_load(struct side *s)
+{
+	const struct pagemap_image *pi = s->pr ? page_read_image(s->pr, 0) : NULL;
+
+	if (pi && s->entry < pi->nr) {
+		s->start = pi->e[s->entry].vaddr;
+		s->end = pagemap_entry_end(&pi->e[s->entry]);
+	} else {
+		s->start = s->end = UINT64_MAX;
+	}
+}
+
+static struct err *side_open(struct side *s, const char *name)
+{
+	TRY(page_read_open(s->dirfd, name, &s->pr));
+	s->entry = 0;
+	side_load(s);
+	return chain_reader_init(&s->reader, s->pr);
+}
+
+static void side_close(struct side *s)
+{
+	chain_reader_deinit(&s->reader);
+	page_read_close(s->pr);
+	s->pr = NULL;
+}
+
+static void side_advance(struct side *s, uint64_t to)
+{
+	if (s->start >= to)
+		return;
+	s->start = to;
+	if (s->start == s->end) {
+		s->entry++;
+		side_load(s);
+	}
+}
+
+/* ---- counting ------------------------------------------------------------------------------ */
+
+/* Of the current row, for pages in [start, end). */
+static Stepdump__DiffVma *row_message(struct diff *d, uint64_t start, uint64_t end)
+{
+	static const char *const mapped[] = { "both", "old", "new", "unknown" };
+	const struct chain_row *r = &d->rows.row[d->row];
+
+	if (d->vma) {
+		if (!r->vma)
+			d->vma->end = end;
+		return d->vma;
+	}
+	d->vma = snap_push(&d->o->vmas, &d->o->n_vmas, sizeof(*d->vma));
+	stepdump__diff_vma__init(d->vma);
+	/* Where nothing is known to be mapped, the pages themselves are the range. */
+	d->vma->start = r->vma ? r->start : start;
+	d->vma->end = r->vma ? r->end : end;
+	d->vma->mapped = snap_strdup(mapped[r->mapped]);
+	if (r->vma) {
+		char prot[5];
+
+		chain_vma_prot(r->vma, prot);
+		d->vma->prot = snap_strdup(prot);
+		d->vma->kind = snap_strdup(chain_vma_kind(r->vma));
+	}
+	return d->vma;
+}
+
+/* Same bytes on disk: nothing to compare. */
+static struct err *is_same_place(struct diff *d, const struct chain_run *a,
+				 const struct chain_run *b, bool *ret)
+{
+	const struct chain_file *x, *y;
+
+	TRY(chain_reader_file(&d->old_side.reader, &a->place, &x));
+	TRY(chain_reader_file(&d->new_side.reader, &b->place, &y));
+	*ret = x->dev == y->dev && x->ino == y->ino && a->place.off == b->place.off;
+	return NULL;
+}
+
+static struct err *compare_run(struct diff *d, const struct chain_run *a, const struct chain_run *b,
+			       uint64_t nr_pages)
+{
+	Stepdump__DiffVma *v = row_message(d, a->start, a->start + nr_pages * PAGE_SIZE_4K);
+	uint64_t changed = 0;
+	bool same;
+
+	TRY(is_same_place(d, a, b, &same));
+	for (uint64_t page = 0; page < nr_pages && !same;) {
+		uint64_t n = nr_pages - page < BLOCK_PAGES ? nr_pages - page : BLOCK_PAGES;
+		size_t len = n * PAGE_SIZE_4K;
+
+		TRY(chain_check_stop(d->stop));
+		TRY(chain_reader_read(&d->old_side.reader, a, page * PAGE_SIZE_4K, d->old_buf,
+				      len));
+		TRY(chain_reader_read(&d->new_side.reader, b, page * PAGE_SIZE_4K, d->new_buf,
+				      len));
+		for (size_t off = 0; off < len; off += PAGE_SIZE_4K)
+			changed += memcmp(d->old_buf + off, d->new_buf + off, PAGE_SIZE_4K) != 0;
+		page += n;
+	}
+	if (!same)
+		d->o->compared += nr_pages;
+	v->changed += changed;
+	v->same += nr_pages - changed;
+	return NULL;
+}
+
+/* Both have [start, end), which lies in one row. */
+static struct err *compare_range(struct diff *d, uint64_t start, uint64_t end)
+{
+	while (start < end) {
+		struct chain_run a, b;
+
+		TRY(chain_run_at(d->old_side.pr, start, end, &a));
+		TRY(chain_run_at(d->new_side.pr, start, end, &b));
+		uint64_t to = a.end < b.end ? a.end : b.end;
+
+		TRY(compare_run(d, &a, &b, (to - start) / PAGE_SIZE_4K));
+		start = to;
+	}
+	return NULL;
+}
+
+static struct err *count_range(struct diff *d, uint64_t start, uint64_t end, bool in_old,
+			       bool in_new)
+{
+	while (start < end) {
+		while (d->rows.row[d->row].end <= start) {
+			d->row++;
+			d->vma = NULL;
+		}
+		uint64_t row_end = d->rows.row[d->row].end, to = end < row_end ? end : row_end;
+
+		if (in_old && in_new)
+			TRY(compare_range(d, start, to));
+		else if (in_old)
+			row_message(d, start, to)->gone += (to - start) / PAGE_SIZE_4K;
+		else
+			row_message(d, start, to)->added += (to - start) / PAGE_SIZE_4K;
+		start = to;
+	}
+	return NULL;
+}
+
+/* Both lists of entries ascend, so this is a merge. */
+static struct err *walk(struct diff *d)
+{
+	struct side *a = &d->old_side, *b = &d->new_side;
+
+	while (a->start != UINT64_MAX || b->start != UINT64_MAX) {
+		uint64_t at = a->start < b->start ? a->start : b->start;
+		bool in_old = a->start == at, in_new = b->start == at;
+		uint64_t end = in_old ? a->end : a->start;
+		uint64_t b_end = in_new ? b->end : b->start;
+
+		if (b_end < end)
+			end = b_end;
+		TRY(chain_check_stop(d->stop));
+		TRY(count_range(d, at, end, in_old, in_new));
+		if (in_old)
+			side_advance(a, end);
+		if (in_new)
+			side_advance(b, end);
+	}
+	return NULL;
+}
+
+/* ---- objects ------------------------------------------------------------------------------- */
+
+static struct err *diff_rows(struct diff *d, const struct chain_object *obj)
+{
+	Criu__MmEntry *old_mm = NULL, *new_mm = NULL;
+	struct err *e = NULL;
+
+	if (!obj->is_shmem) {
+		e = chain_read_mm(d->old_side.dirfd, obj->id, &old_mm);
+		if (!e)
+			e = chain_read_mm(d->new_side.dirfd, obj->id, &new_mm);
+	}
+	/* A task that is on one side only has its VMAs there. */
+	if (!e)
+		e = chain_rows_make(old_mm, new_mm, &d->rows);
+	d->row = 0;
+	d->vma = NULL;
+	if (!e)
+		e = walk(d);
+	chain_rows_deinit(&d->rows);
+	if (old_mm)
+		criu__mm_entry__free_unpacked(old_mm, NULL);
+	if (new_mm)
+		criu__mm_entry__free_unpacked(new_mm, NULL);
+	return e;
+}
+
+static void sum_up(Stepdump__DiffReport *r, Stepdump__DiffObject *o)
+{
+	for (size_t i = 0; i < o->n_vmas; i++) {
+		o->added += o->vmas[i]->added;
+		o->gone += o->vmas[i]->gone;
+		o->changed += o->vmas[i]->changed;
+		o->same += o->vmas[i]->same;
+	}
+	r->added += o->added;
+	r->gone += o->gone;
+	r->changed += o->changed;
+	r->same += o->same;
+}
+
+static struct err *diff_object(struct diff *d, const struct chain_object *obj,
+			       Stepdump__DiffReport *r)
+{
+	struct err *e = side_open(&d->old_side, obj->name);
+
+	if (!e)
+		e = side_open(&d->new_side, obj->name);
+	if (!e) {
+		d->o = snap_push(&r->objects, &r->n_objects, sizeof(*d->o));
+		stepdump__diff_object__init(d->o);
+		d->o->name = snap_strdup(obj->name);
+		if (obj->is_shmem)
+			SET(d->o, shmid, obj->id);
+		else
+			SET(d->o, pid, (uint32_t)obj->id);
+		d->o->in_old = d->old_side.pr != NULL;
+		d->o->in_new = d->new_side.pr != NULL;
+		SET(d->o, compared, 0);
+		e = diff_rows(d, obj);
+		sum_up(r, d->o);
+	}
+	side_close(&d->old_side);
+	side_close(&d->new_side);
+	return err_wrap(e, "%s", obj->name);
+}
+
+static struct err *diff_all(struct diff *d, const char *old_dir, const char *new_dir, pid_t pid,
+			    Stepdump__DiffReport *r)
+{
+	struct chain_objects l = { 0 };
+	struct err *e = chain_objects_add(&l, d->old_side.dirfd, old_dir, pid);
+
+	if (!e)
+		e = chain_objects_add(&l, d->new_side.dirfd, new_dir, pid);
+	if (!e && !l.nr)
+		e = pid ? err_new(ERR_USAGE, "neither %s nor %s has a pagemap of task %d", old_dir,
+				  new_dir, pid) :
+			  err_new(ERR_USAGE, "neither %s nor %s has a pagemap", old_dir, new_dir);
+	for (size_t i = 0; i < l.nr && !e; i++)
+		e = diff_object(d, &l.o[i], r);
+	chain_objects_deinit(&l);
+	return e;
+}
+
+struct err *chain_diff(const char *old_dir, const char *new_dir, pid_t pid, chain_stop_t stop,
+		       Stepdump__DiffReport **ret)
+{
+	struct diff *d = calloc(1, sizeof(*d));
+	Stepdump__DiffReport *r = calloc(1, sizeof(*r));
+	struct err *e = d && r ? NULL : err_nomem();
+
+	if (!e) {
+		stepdump__diff_report__init(r);
+		r->old_dir = snap_strdup(old_dir);
+		r->new_dir = snap_strdup(new_dir);
+		d->stop = stop;
+		d->old_side.dirfd = open(old_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (d->old_side.dirfd < 0)
+			e = err_sys(errno, "open the image directory %s", old_dir);
+		d->new_side.dirfd = open(new_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (d->new_side.dirfd < 0)
+			e = err_first(e, err_sys(errno, "open the image directory %s", new_dir));
+		if (!e)
+			e = err_wrap(diff_all(d, old_dir, new_dir, pid, r), "diff");
+		if (d->old_side.dirfd >= 0)
+			close(d->old_side.dirfd);
+		if (d->new_side.dirfd >= 0)
+			close(d->new_side.dirfd);
+	}
+	free(d);
+	if (e) {
+		if (r)
+			stepdump__diff_report__free_unpacked(r, NULL);
+		return e;
+	}
+	*ret = r;
+	return NULL;
+}

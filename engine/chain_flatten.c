@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/chain_flatten.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/flatdir.h"
+#include "engine/snap_priv.h"
+#include "engine/staging.h"
+#include "engine/verify.h"
+#include "engine/vma.h"
+
+#define BLOCK (256u * 1024u)
+/* Between two looks at the operator's wish to stop. */
+#define COPY_AT_ONCE (64u * 1024u * 1024u)
+
+struct flatten {
+	const char *chain;
+	int from, to;
+	struct keeper *keeper;
+	chain_stop_t stop;
+	uint64_t need; /* bytes of the pages files begun so far */
+	Stepdump__FlattenReport *r;
+	uint8_t buf[BLOCK];
+};
+
+/* ---- bytes --------------------------------------------------------------------------------- */
+
+static bool cannot_copy_in_kernel(int why)
+{
+	return why == EXDEV || why == EINVAL || why == EOPNOTSUPP || why == ENOSYS || why == EPERM;
+}
+
+static struct err *write_all(int out, const void *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(out, buf, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(errno, "write images");
+		buf = (const char *)buf + n;
+		len -= (size_t)n;
+	}
+	return NULL;
+}
+
+/* Appends [off, off + len) of `in` to `out`; in the kernel where the file systems can. */
+static struct err *copy_range(struct flatten *f, int in, uint64_t off, uint64_t len, int out)
+{
+	bool in_kernel = true;
+	off_t at = (off_t)off;
+
+	while (len) {
+		size_t n_max = in_kernel ? COPY_AT_ONCE : BLOCK;
+		size_t want = len < n_max ? len : n_max;
+		ssize_t n;
+
+		TRY(chain_check_stop(f->stop));
+		if (in_kernel) {
+			n = copy_file_range(in, &at, out, NULL, want, 0);
+			if (n < 0 && cannot_copy_in_kernel(errno)) {
+				in_kernel = false;
+				continue;
+			}
+			if (n < 0 && errno != EINTR)
+				return err_sys(errno, "copy images");
+		} else {
+			n = pread(in, f->buf, want, at);
+			if (n < 0 && errno != EINTR)
+				return err_sys(errno, "read images");
+			if (n > 0) {
+				TRY(write_all(out, f->buf, (size_t)n));
+				at += n;
+			}
+		}
+		if (!n)
+			return err_new(ERR_CHECK,
+				       "the file ends at byte %lld, %llu bytes too early",
+				       (long long)at, (unsigned long long)len);
+		if (n > 0)
+			len -= (uint64_t)n;
+	}
+	return NULL;
+}
+
+static struct err *copy_file(struct flatten *f, const char *name)
+{
+	int in = openat(f->from, name, O_RDONLY | O_CLOEXEC), out = -1;
+	struct err *e = NULL;
+	struct stat st;
+
+	if (in < 0 || fstat(in, &st)) {
+		e = err_sys(errno, "open %s/%s", f->chain, name);
+	} else if (!S_ISREG(st.st_mode)) {
+		e = err_new(ERR_CHECK, "%s/%s is not a regular file", f->chain, name);
+	} else {
+		out = openat(f->to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			     0644);
+		if (out < 0)
+			e = err_sys(errno, "create %s", name);
+	}
+	if (!e)
+		e = err_wrap(copy_range(f, in, 0, (uint64_t)st.st_size, out), "copy %s", name);
+	if (out >= 0 && close(out) && errno != EINTR)
+		e = err_first(e, err_sys(errno, "close %s", name));
+	if (in >= 0)
+		close(in);
+	return e;
+}
+
+/* ---- pagemaps ------------------------------------------------------------------------------ */
+
+struct flat_object {
+	struct flatten *f;
+	struct page_read *pr;
+	struct chain_reader reader;
+	struct pagemap_writer w;
+	int pages_fd;
+	uint64_t start, nr_pages; /* entry that grows; nr_pages 0: none */
+	uint32_t flags;
+	Stepdump__FlattenObject *o;
+};
+
+static struct err *end_entry(struct flat_object *fo)
+{
+	uint64_t n = fo->nr_pages;
+
+	fo->nr_pages = 0;
+	return n ? pagemap_writer_add(&fo->w, fo->start, n, fo->flags) : NULL;
+}
+
+static struct err *add_run(struct flat_object *fo, const struct chain_run *run)
+{
+	uint64_t nr = (run->end - run->start) / PAGE_SIZE_4K;
+	const struct chain_file *file;
+
+	if (fo->nr_pages && (fo->start + fo->nr_pages * PAGE_SIZE_4K != run->start ||
+			     fo->flags != run->place.flags || fo->nr_pages + nr > UINT32_MAX))
+		TRY(end_entry(fo));
+	if (!fo->nr_pages) {
+		fo->start = run->start;
+		fo->flags = run->place.flags;
+	}
+	fo->nr_pages += nr;
+	TRY(chain_reader_file(&fo->reader, &run->place, &file));
+	struct err *e =
+		copy_range(fo->f, file->fd, run->place.off, run->end - run->start, fo->pages_fd);
+
+	TRY(err_wrap(e, "%s/pages-%u.img", page_read_dir(fo->pr, run->place.generation),
+		     run->place.pages_id));
+	fo->o->pages += nr;
+	if (run->place.generation)
+		fo->o->pages_from_parents += nr;
+	if (run->place.generation >= fo->o->generations)
+		fo->o->generations = run->place.generation + 1;
+	return NULL;
+}
+
+static struct err *add_all(struct flat_object *fo)
+{
+	const struct pagemap_image *pi = page_read_image(fo->pr, 0);
+
+	for (size_t i = 0; i < pi->nr; i++)
+		fo->f->need += pi->e[i].nr_pages * PAGE_SIZE_4K;
+	for (size_t i = 0; i < pi->nr; i++) {
+		uint64_t at = pi->e[i].vaddr, end = pagemap_entry_end(&pi->e[i]);
+
+		while (at < end) {
+			struct chain_run run;
+
+			TRY(chain_run_at(fo->pr, at, end, &run));
+			TRY(add_run(fo, &run));
+			at = run.end;
+		}
+	}
+	return end_entry(fo);
+}
+
+static struct err *write_object(struct flat_object *fo, const char *name)
+{
+	uint32_t pages_id = page_read_image(fo->pr, 0)->pages_id;
+	char pages[32];
+	struct err *e;
+
+	snprintf(pages, sizeof(pages), "pages-%u.img", pages_id);
+	fo->pages_fd = openat(fo->f->to, pages,
+			      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fo->pages_fd < 0)
+		return err_sys(errno, "create %s", pages);
+	e = pagemap_writer_open(&fo->w, fo->f->to, name, pages_id);
+	if (!e) {
+		e = add_all(fo);
+		fo->o->entries = fo->w.nr;
+		if (e)
+			pagemap_writer_abandon(&fo->w);
+		else
+			e = pagemap_writer_close(&fo->w);
+	}
+	if (close(fo->pages_fd) && errno != EINTR)
+		e = err_first(e, err_sys(errno, "close %s", pages));
+	return e;
+}
+
+static struct err *flatten_object(struct flatten *f, const char *name)
+{
+	struct flat_object fo = { .f = f };
+	struct err *e;
+
+	TRY(page_read_open(f->from, name, &fo.pr));
+	e = chain_reader_init(&fo.reader, fo.pr);
+	if (!e) {
+		fo.o = snap_push(&f->r->objects, &f->r->n_objects, sizeof(*fo.o));
+		stepdump__flatten_object__init(fo.o);
+		fo.o->name = snap_strdup(name);
+		fo.o->entries_before = page_read_image(fo.pr, 0)->nr;
+		e = write_object(&fo, name);
+		f->r->pages += fo.o->pages;
+		f->r->pages_from_parents += fo.o->pages_from_parents;
+	}
+	chain_reader_deinit(&fo.reader);
+	page_read_close(fo.pr);
+	return err_wrap(e, "%s", name);
+}
+
+/* ---- the directory ------------------------------------------------------------------------- */
+
+static bool is_pages_file(const char *name)
+{
+	unsigned id;
+	int len = 0;
+
+	return sscanf(name, "pages-%u.img%n", &id, &len) == 1 && len && !name[len];
+}
+
+static struct err *flatten_entry(void *arg, int dirfd, const char *name)
+{
+	struct flatten *f = arg;
+	uint64_t id;
+	const struct image_desc *d = image_desc_by_name(name, &id);
+
+	if (!strcmp(name, "parent") || is_pages_file(name))
+		return NULL;
+	if (d && (d->kind == IMG_PAGEMAP || d->kind == IMG_SHMEM_PAGEMAP))
+		return flatten_object(f, name);
+	TRY(copy_file(f, name));
+	f->r->files_copied++;
+	return NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const Stepdump__FlattenObject *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static struct err *fill(struct flatten *f)
+{
+	struct verify_report report;
+	struct parent_info info;
+
+	TRY(flatdir_each(f->from, f->chain, flatten_entry, f));
+	qsort(f->r->objects, f->r->n_objects, sizeof(*f->r->objects), by_name);
+	struct err *e = verify_dirfd(f->to, &report);
+
+	verify_report_deinit(&report);
+	TRY(err_hint(err_wrap(e, "what was made is no good image set"),
+		     "`verify` tells what is wrong with the chain"));
+	TRY(parent_info_read(f->to, &info));
+	SET(f->r, pre_dump, info.img_version == 0);
+	return NULL;
+}
+
+static void note_copy(void *arg, const char *path, bool exists)
+{
+	struct flatten *f = arg;
+
+	err_free(exists ? keeper_litter_add(f->keeper, path) : keeper_litter_del(f->keeper, path));
+}
+
+/* The staging directory is known to the keeper from here on. */
+static struct err *stage_and_publish(struct flatten *f, struct staging *st, const char *dir)
+{
+	char *staged = strdup(staging_path(st));
+	struct err *e = staged ? NULL : err_nomem();
+
+	if (!e && f->keeper) {
+		e = keeper_litter_add(f->keeper, staged);
+		staging_on_copy(st, note_copy, f);
+	}
+	f->to = staging_dirfd(st);
+	if (!e)
+		e = fill(f);
+	e = staging_advise(e, f->to, f->need);
+	if (!e)
+		e = chain_check_stop(f->stop);
+	if (!e)
+		e = staging_publish(st, dir);
+	if (!e)
+		f->r->dir = snap_strdup(staging_path(st));
+	e = err_first(e, staging_discard(st));
+	if (f->keeper && staged)
+		err_free(keeper_litter_del(f->keeper, staged));
+	free(staged);
+	return e;
+}
+
+struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, chain_stop_t stop,
+			  Stepdump__FlattenReport **ret)
+{
+	struct flatten *f = calloc(1, sizeof(*f));
+	Stepdump__FlattenReport *r = calloc(1, sizeof(*r));
+	struct staging *st;
+	struct err *e = f && r ? NULL : err_nomem();
+
+	if (!e) {
+		stepdump__flatten_report__init(r);
+		f->chain = chain;
+		f->keeper = k;
+		f->stop = stop;
+		f->r = r;
+		r->chain = snap_strdup(chain);
+		f->from = open(chain, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (f->from < 0)
+			e = err_sys(errno, "open the image directory %s", chain);
+		if (!e)
+			e = staging_create(dir, &st);
+		if (!e)
+			e = stage_and_publish(f, st, dir);
+		if (f->from >= 0)
+			close(f->from);
+	}
+	free(f);
+	if (e) {
+		if (r)
+			stepdump__flatten_report__free_unpacked(r, NULL);
+		return err_wrap(e, "flatten %s", chain);
+	}
+	*ret = r;
+	return NULL;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A directory against the process that it was made of. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/chain_rows.h"
+#include "engine/chain_verify.h"
+#include "engine/pmc.h"
+#include "engine/snap_priv.h"
+#include "engine/vma.h"
+
+#define BLOCK_PAGES 64u
+
+struct live {
+	const struct target *t;
+	const struct caps *caps;
+	chain_stop_t stop;
+	struct page_read *pr;
+	struct chain_reader reader;
+	Criu__MmEntry *mm; /* NULL: the directory has none */
+	Stepdump__LiveReport *r;
+	size_t row; /* where the last page was counted */
+	uint8_t image[BLOCK_PAGES * PAGE_SIZE_4K], memory[BLOCK_PAGES * PAGE_SIZE_4K];
+};
+
+/* ---- VMAs ---------------------------------------------------------------------------------- */
+
+static Stepdump__LiveVma *push_row(struct live *l, uint64_t start, uint64_t end, const char *prot,
+				   const char *kind, const char *state)
+{
+	Stepdump__LiveVma *o = snap_push(&l->r->vmas, &l->r->n_vmas, sizeof(*o));
+
+	stepdump__live_vma__init(o);
+	o->start = start;
+	o->end = end;
+	o->prot = snap_strdup(prot);
+	o->kind = snap_strdup(kind);
+	o->state = snap_strdup(state);
+	SET(o, image_pages, 0);
+	SET(o, same, 0);
+	SET(o, changed, 0);
+	SET(o, unreadable, 0);
+	SET(o, missing, 0);
+	return o;
+}
+
+static void push_live(struct live *l, const struct vma *v, const char *state)
+{
+	char prot[5];
+
+	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
+	Stepdump__LiveVma *o = push_row(l, v->start, v->end, prot, vma_kind(v), state);
+
+	if (v->name && *v->name)
+		o->name = snap_strdup(v->name);
+}
+
+/* What tells an image's VMA from the one that is mapped now; NULL: nothing.  Caller frees. */
+static char *difference(const Criu__VmaEntry *e, const struct vma *v)
+{
+	char was[5], is[5];
+
+	chain_vma_prot(e, was);
+	vma_prot_str(v->prot, v->vmf & VMF_SHARED, is);
+	if (e->start != v->start || e->end != v->end)
+		return snap_printf("was %llx-%llx", (unsigned long long)e->start,
+				   (unsigned long long)e->end);
+	if (strcmp(was, is))
+		return snap_printf("was %s", was);
+	if (strcmp(chain_vma_kind(e), vma_kind(v)))
+		return snap_printf("was %s", chain_vma_kind(e));
+	if (e->flags != v->flags)
+		return snap_printf("flags were %x, are %x", e->flags, v->flags);
+	if (e->madv != v->madv)
+		return snap_printf("madvise bits were %llx, are %llx", (unsigned long long)e->madv,
+				   (unsigned long long)v->madv);
+	return NULL;
+}
+
+/* The mapping that `e` has become: same start, or same end (a stack grows down).  -1: none. */
+static ssize_t find_live(const struct live *l, const Criu__VmaEntry *e)
+{
+	const struct vma_list *vl = &l->t->vmas;
+	ssize_t i = vma_list_find(vl, e->start);
+
+	if (i >= 0 && vl->v[i].start == e->start)
+		return i;
+	i = vma_list_find(vl, e->end - 1);
+	return i >= 0 && vl->v[i].end == e->end ? i : -1;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const Stepdump__LiveVma *const *x = a, *const *y = b;
+
+	return (*x)->start < (*y)->start ? -1 : (*x)->start > (*y)->start;
+}
+
+static struct err *make_rows(struct live *l)
+{
+	const struct vma_list *vl = &l->t->vmas;
+	bool *taken = calloc(vl->nr + 1, sizeof(*taken));
+
+	if (!taken)
+		return err_nomem();
+	for (size_t i = 0; l->mm && i < l->mm->n_vmas; i++) {
+		const Criu__VmaEntry *e = l->mm->vmas[i];
+		ssize_t k = e->status & VMA_AREA_GUARD || e->start >= e->end ? -1 : find_live(l, e);
+		char prot[5];
+
+		if (e->status & VMA_AREA_GUARD)
+			continue;
+		if (k < 0 || taken[k]) {
+			chain_vma_prot(e, prot);
+			push_row(l, e->start, e->end, prot, chain_vma_kind(e), "gone");
+			continue;
+		}
+		char *detail = difference(e, &vl->v[k]);
+
+		push_live(l, &vl->v[k], detail ? "differs" : "same");
+		l->r->vmas[l->r->n_vmas - 1]->detail = detail;
+		taken[k] = true;
+	}
+	for (size_t i = 0; i < vl->nr; i++)
+		if (!taken[i])
+			push_live(l, &vl->v[i], l->mm ? "new" : "same");
+	free(taken);
+	if (l->r->n_vmas)
+		qsort(l->r->vmas, l->r->n_vmas, sizeof(*l->r->vmas), by_start);
+	return NULL;
+}
+
+/* Rows ascend, and so do the pages: mostly it is the row of the last page, or the next one. */
+static Stepdump__LiveVma *row_of(struct live *l, uint64_t addr)
+{
+	for (int pass = 0; pass < 2; pass++, l->row = 0)
+		for (size_t i = l->row; i < l->r->n_vmas && l->r->vmas[i]->start <= addr; i++)
+			if (addr < l->r->vmas[i]->end) {
+				l->row = i;
+				return l->r->vmas[i];
+			}
+	/* An image whose pages lie outside of its VMAs. */
+	Stepdump__LiveVma *o = push_row(l, addr, addr + PAGE_SIZE_4K, "----", "unmapped", "gone");
+
+	qsort(l->r->vmas, l->r->n_vmas, sizeof(*l->r->vmas), by_start);
+	return o;
+}
+
+/* ---- pages --------------------------------------------------------------------------------- */
+
+static void count_page(struct live *l, uint64_t addr, const uint8_t *image, const uint8_t *memory)
+{
+	Stepdump__LiveVma *row = row_of(l, addr);
+
+	row->image_pages++;
+	if (!memory)
+		row->unreadable++;
+	else if (memcmp(image, memory, PAGE_SIZE_4K))
+		row->changed++;
+	else
+		row->same++;
+}
+
+static struct err *compare_run(struct live *l, const struct chain_run *run)
+{
+	uint64_t len = run->end - run->start;
+
+	for (uint64_t off = 0; off < len;) {
+		size_t n = len - off < sizeof(l->image) ? len - off : sizeof(l->image);
+		size_t done = 0;
+
+		TRY(chain_check_stop(l->stop));
+		TRY(chain_reader_read(&l->reader, run, off, l->image, n));
+		while (done < n) {
+			size_t got = 0;
+
+			TRY(target_read(l->t, run->start + off + done, l->memory, n - done, &got));
+			got &= ~(PAGE_SIZE_4K - 1);
+			for (size_t i = 0; i < got; i += PAGE_SIZE_4K)
+				count_page(l, run->start + off + done + i, l->image + done + i,
+					   l->memory + i);
+			done += got;
+			if (done < n) {
+				count_page(l, run->start + off + done, l->image + done, NULL);
+				done += PAGE_SIZE_4K;
+			}
+		}
+		off += n;
+	}
+	return NULL;
+}
+
+static struct err *compare_pages(struct live *l)
+{
+	const struct pagemap_image *pi = page_read_image(l->pr, 0);
+
+	for (size_t i = 0; i < pi->nr; i++) {
+		uint64_t at = pi->e[i].vaddr, end = pagemap_entry_end(&pi->e[i]);
+
+		while (at < end) {
+			struct chain_run run;
+
+			TRY(chain_run_at(l->pr, at, end, &run));
+			TRY(compare_run(l, &run));
+			at = run.end;
+		}
+	}
+	return NULL;
+}
+
+/* Pages of [start, end) that the directory says nothing of. */
+static void count_missing(struct live *l, uint64_t start, uint64_t end)
+{
+	uint64_t missing;
+
+	while (start < end &&
+	       !page_read_covers(l->pr, start, (end - start) / PAGE_SIZE_4K, &missing)) {
+		row_of(l, missing)->missing++;
+		start = missing + PAGE_SIZE_4K;
+	}
+}
+
+static struct err *missing_in_vma(struct live *l, struct pmc *pmc, size_t idx)
+{
+	const struct vma *v = &l->t->vmas.v[idx];
+	uint64_t at = v->start, run_end;
+	bool hit;
+
+	if (!vma_is_private(v) || vma_never_dumped(v))
+		return NULL;
+	while (at < v->end) {
+		TRY(chain_check_stop(l->stop));
+		if (!pmc_covers(pmc, at, at + PAGE_SIZE_4K))
+			TRY(pmc_get_map(pmc, &l->t->vmas, idx, at, &hit));
+		uint64_t cats = pmc_run(pmc, at, v->end, &run_end);
+
+		if (verdict_is_data(page_verdict(v, cats)))
+			count_missing(l, at, run_end);
+		at = run_end;
+	}
+	return NULL;
+}
+
+static struct err *find_missing(struct live *l)
+{
+	struct pmc pmc;
+	struct err *e;
+
+	TRY(pmc_init(&pmc, l->t->pagemap_fd, l->caps, PMC_AUTO, true));
+	e = NULL;
+	for (size_t i = 0; i < l->t->vmas.nr && !e; i++)
+		e = missing_in_vma(l, &pmc, i);
+	pmc_deinit(&pmc);
+	return e;
+}
+
+static void sum_up(Stepdump__LiveReport *r)
+{
+	SET(r, image_pages, 0);
+	SET(r, same, 0);
+	SET(r, changed, 0);
+	SET(r, unreadable, 0);
+	SET(r, missing, 0);
+	for (size_t i = 0; i < r->n_vmas; i++) {
+		r->image_pages += r->vmas[i]->image_pages;
+		r->same += r->vmas[i]->same;
+		r->changed += r->vmas[i]->changed;
+		r->unreadable += r->vmas[i]->unreadable;
+		r->missing += r->vmas[i]->missing;
+	}
+}
+
+static struct err *compare(struct live *l, int dirfd, const char *dir, pid_t pid)
+{
+	char name[IMAGE_NAME_MAX];
+
+	image_name(IMG_PAGEMAP, (uint64_t)pid, name);
+	TRY(page_read_open(dirfd, name, &l->pr));
+	if (!l->pr)
+		return err_hint(err_new(ERR_USAGE, "%s has no %s", dir, name),
+				"the pid is the one that the task has in its own pid namespace");
+	TRY(chain_reader_init(&l->reader, l->pr));
+	TRY(chain_read_mm(dirfd, (uint64_t)pid, &l->mm));
+	SET(l->r, no_mm, !l->mm);
+	TRY(make_rows(l));
+	TRY(compare_pages(l));
+	TRY(find_missing(l));
+	sum_up(l->r);
+	return NULL;
+}
+
+struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pid,
+			       const struct caps *caps, chain_stop_t stop,
+			       Stepdump__LiveReport **ret)
+{
+	struct live *l = snap_alloc(sizeof(*l));
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err *e = dirfd < 0 ? err_sys(errno, "open the image directory %s", dir) : NULL;
+
+	l->t = t;
+	l->caps = caps;
+	l->stop = stop;
+	l->r = snap_alloc(sizeof(*l->r));
+	stepdump__live_report__init(l->r);
+	l->r->pid = (uint32_t)t->pid;
+	l->r->comm = snap_strdup(t->comm ? t->comm : "");
+	if (!e)
+		e = compare(l, dirfd, dir, pid);
+	if (dirfd >= 0)
+		close(dirfd);
+	if (l->mm)
+		criu__mm_entry__free_unpacked(l->mm, NULL);
+	chain_reader_deinit(&l->reader);
+	page_read_close(l->pr);
+	if (e)
+		stepdump__live_report__free_unpacked(l->r, NULL);
+	else
+		*ret = l->r;
+	free(l);
+	return err_wrap(e, "compare %s with %d", dir, t->pid);
+}

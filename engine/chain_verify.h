@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * verify_dir() for a whole chain, as a report; and a directory against a frozen process.
+ * Effect on any target: none.
+ */
+#ifndef STEPDUMP_CHAIN_VERIFY_H
+#define STEPDUMP_CHAIN_VERIFY_H
+
+#include "engine/caps.h"
+#include "engine/chain_walk.h"
+#include "engine/err.h"
+#include "engine/target.h"
+#include "proto/report.pb-c.h"
+
+/*
+ * chain_verify - all findings in `dir`, and in its parents what concerns them alone.
+ * What a hole of `dir` needs is checked through all generations, and fatal; what would only keep a
+ * parent from being restored by itself is a note.
+ * Findings are no error: see nr_fatal.  Caller frees *ret.
+ * Fails: ERR_SYS if `dir` cannot be looked at.
+ */
+struct err *chain_verify(const char *dir, Stepdump__VerifyReport **ret);
+
+/*
+ * chain_compare_live - the pages and VMAs of `dir` against a frozen process.
+ * pid: as in the file names (innermost PID namespace).
+ * Pages count where the directory, or a parent, has their contents; `missing` ones are those that a
+ * dump would take now.  Without an mm image, the process's own VMAs are the rows.
+ * Caller frees *ret.  Fails: ERR_USAGE no such task in `dir`; ERR_CHECK a chain that is broken.
+ */
+struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pid,
+			       const struct caps *caps, chain_stop_t stop,
+			       Stepdump__LiveReport **ret);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/chain_walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/flatdir.h"
+#include "engine/vma.h"
+
+struct err *chain_check_stop(chain_stop_t stop)
+{
+	return stop && *stop ?
+		       err_new(ERR_INTERRUPTED, "stopped by the operator; nothing was changed") :
+		       NULL;
+}
+
+/* ---- runs ---------------------------------------------------------------------------------- */
+
+struct err *chain_run_at(const struct page_read *pr, uint64_t vaddr, uint64_t end,
+			 struct chain_run *ret)
+{
+	struct chain_run run = { .start = vaddr, .end = end };
+
+	TRY(page_read_locate(pr, vaddr, &run.place));
+	/* As long as no generation on the way begins a new entry. */
+	for (unsigned g = 0; g <= run.place.generation; g++) {
+		const struct pagemap_image *pi = page_read_image(pr, g);
+		uint64_t entry_end = pagemap_entry_end(&pi->e[pagemap_image_find(pi, vaddr)]);
+
+		if (entry_end < run.end)
+			run.end = entry_end;
+	}
+	*ret = run;
+	return NULL;
+}
+
+/* ---- contents ------------------------------------------------------------------------------ */
+
+struct err *chain_reader_init(struct chain_reader *r, const struct page_read *pr)
+{
+	size_t nr = pr ? page_read_generations(pr) : 0;
+
+	*r = (struct chain_reader){ .pr = pr };
+	r->file = calloc(nr ? nr : 1, sizeof(*r->file));
+	if (!r->file)
+		return err_nomem();
+	for (size_t i = 0; i < nr; i++)
+		r->file[i].fd = -1;
+	return NULL;
+}
+
+void chain_reader_deinit(struct chain_reader *r)
+{
+	size_t nr = r->pr && r->file ? page_read_generations(r->pr) : 0;
+
+	for (size_t i = 0; i < nr; i++)
+		if (r->file[i].fd >= 0)
+			close(r->file[i].fd);
+	free(r->file);
+	*r = (struct chain_reader){ 0 };
+}
+
+struct err *chain_reader_file(struct chain_reader *r, const struct page_place *p,
+			      const struct chain_file **ret)
+{
+	struct chain_file *f = &r->file[p->generation];
+	const char *dir = page_read_dir(r->pr, p->generation);
+	struct stat st;
+
+	if (f->fd < 0) {
+		char *path;
+
+		if (asprintf(&path, "%s/pages-%u.img", dir, p->pages_id) < 0)
+			return err_nomem();
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		struct err *e = fd < 0 || fstat(fd, &st) ? err_sys(errno, "open %s", path) : NULL;
+
+		free(path);
+		if (e) {
+			if (fd >= 0)
+				close(fd);
+			return e;
+		}
+		*f = (struct chain_file){ fd, st.st_dev, st.st_ino };
+	}
+	*ret = f;
+	return NULL;
+}
+
+struct err *chain_reader_read(struct chain_reader *r, const struct chain_run *run, uint64_t off,
+			      void *buf, size_t len)
+{
+	const struct chain_file *f;
+
+	TRY(chain_reader_file(r, &run->place, &f));
+	for (size_t got = 0; got < len;) {
+		off_t at = (off_t)(run->place.off + off + got);
+		ssize_t n = pread(f->fd, (char *)buf + got, len - got, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(errno, "read %s/pages-%u.img",
+				       page_read_dir(r->pr, run->place.generation),
+				       run->place.pages_id);
+		if (!n)
+			return err_vaddr(err_new(ERR_CHECK,
+						 "%s/pages-%u.img ends at byte %llu, inside a page",
+						 page_read_dir(r->pr, run->place.generation),
+						 run->place.pages_id, (unsigned long long)at),
+					 run->start + off + got);
+		got += (size_t)n;
+	}
+	return NULL;
+}
+
+/* ---- objects ------------------------------------------------------------------------------- */
+
+struct add_arg {
+	struct chain_objects *l;
+	pid_t pid;
+};
+
+static struct err *add_object(void *arg, int dirfd, const char *name)
+{
+	const struct add_arg *a = arg;
+	struct chain_objects *l = a->l;
+	uint64_t id;
+	const struct image_desc *d = image_desc_by_name(name, &id);
+
+	if (!d || (d->kind != IMG_PAGEMAP && d->kind != IMG_SHMEM_PAGEMAP))
+		return NULL;
+	if (a->pid && (d->kind != IMG_PAGEMAP || id != (uint64_t)a->pid))
+		return NULL;
+	for (size_t i = 0; i < l->nr; i++)
+		if (!strcmp(l->o[i].name, name))
+			return NULL;
+
+	struct chain_object *p = reallocarray(l->o, l->nr + 1, sizeof(*p));
+
+	if (!p)
+		return err_nomem();
+	l->o = p;
+	l->o[l->nr] = (struct chain_object){ .is_shmem = d->kind == IMG_SHMEM_PAGEMAP, .id = id };
+	snprintf(l->o[l->nr++].name, IMAGE_NAME_MAX, "%s", name);
+	return NULL;
+}
+
+static int compare_objects(const void *a, const void *b)
+{
+	const struct chain_object *x = a, *y = b;
+
+	if (x->is_shmem != y->is_shmem)
+		return x->is_shmem - y->is_shmem;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+struct err *chain_objects_add(struct chain_objects *l, int dirfd, const char *dir, pid_t pid)
+{
+	struct add_arg a = { l, pid };
+
+	TRY(flatdir_each(dirfd, dir, add_object, &a));
+	if (l->nr)
+		qsort(l->o, l->nr, sizeof(*l->o), compare_objects);
+	return NULL;
+}
+
+void chain_objects_deinit(struct chain_objects *l)
+{
+	free(l->o);
+	*l = (struct chain_objects){ 0 };
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/chain.h"
+
+#include "engine/chain_diff.h"
+#include "engine/chain_flatten.h"
+#include "engine/chain_verify.h"
+#include "engine/proc.h"
+#include "engine/session_priv.h"
+
+static struct err *frozen_task(const struct session *s, pid_t pid, const struct target **ret)
+{
+	for (size_t i = 0; i < s->nr_tasks; i++) {
+		if (s->t[i].pid != pid)
+			continue;
+		if (s->t[i].thawed)
+			return err_hint(err_new(ERR_STATE,
+						"%d runs, so its memory cannot be compared", pid),
+					"`restart` freezes it again");
+		*ret = &s->t[i];
+		return NULL;
+	}
+	return err_hint(
+		err_new(ERR_STATE, "%d is not attached, so its memory cannot be compared", pid),
+		"`attach %d` first: it has to stand still", pid);
+}
+
+/* Its number in the images: that of the innermost pid namespace. */
+static struct err *pid_in_images(pid_t pid, pid_t *ret)
+{
+	struct proc_status st;
+
+	TRY(proc_read_status(pid, &st));
+	*ret = st.nr_ns_pid ? st.ns_pid[st.nr_ns_pid - 1] : pid;
+	return NULL;
+}
+
+struct err *session_verify(struct session *s, const char *dir, pid_t pid,
+			   Stepdump__VerifyReport **ret)
+{
+	const struct target *t = NULL;
+	Stepdump__VerifyReport *r;
+	pid_t ns_pid = 0;
+	struct err *e = NULL;
+
+	s->interrupted = 0;
+	if (pid) {
+		TRY(frozen_task(s, pid, &t));
+		TRY(pid_in_images(pid, &ns_pid));
+	}
+	TRY(chain_verify(dir, &r));
+	/* Pages can only be found in a chain that holds together. */
+	if (t && !r->nr_fatal)
+		e = chain_compare_live(dir, t, ns_pid, &s->caps, &s->interrupted, &r->live);
+	if (e) {
+		stepdump__verify_report__free_unpacked(r, NULL);
+		return e;
+	}
+	*ret = r;
+	return NULL;
+}
+
+struct err *session_diff(struct session *s, const char *old_dir, const char *new_dir, pid_t pid,
+			 Stepdump__DiffReport **ret)
+{
+	s->interrupted = 0;
+	return chain_diff(old_dir, new_dir, pid, &s->interrupted, ret);
+}
+
+struct err *session_flatten(struct session *s, const char *chain, const char *dir,
+			    Stepdump__FlattenReport **ret)
+{
+	s->interrupted = 0;
+	return chain_flatten(chain, dir, s->keeper, &s->interrupted, ret);
+}
