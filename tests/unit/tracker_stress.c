@@ -7,8 +7,8 @@
 #include "tracker_rig.h"
 #include "tracker_victim.h"
 
-#define ROUNDS 600u
-#define MAX_MS 60000u
+#define ROUNDS 500u
+#define MAX_MS 40000u
 #define CHUNK_PAGES 256u
 
 struct shadow {

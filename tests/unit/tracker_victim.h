@@ -16,10 +16,12 @@
 #define VICTIM_ACTORS 3
 #define VICTIM_POOL_PAGES 64u
 #define ARENA_PAGES 512u
-#define HUGE_LEN (4ul << 20)
+#define HUGE_LEN (2ul << 20)
 #define RANGE_MAX 48u
 #define BRK_PAGES 64
 #define STACK_PAGES 96
+#define SPARE_SLOTS 16u
+#define SPARE_PAGES 8u
 
 #ifndef MADV_PAGEOUT
 #define MADV_COLD 20
@@ -42,7 +44,7 @@ enum page_is { GONE = 1, NONE = 2, RO = 4, RW = 8, GUARDED = 16 };
 
 struct actor {
 	uint64_t rng;
-	uint8_t *arena, *huge, *pool;
+	uint8_t *arena, *huge, *pool, *spare;
 	uint8_t is[ARENA_PAGES];
 	int random_fd;
 	bool is_main;
@@ -235,6 +237,27 @@ static void do_move(struct actor *a)
 		scribble(a, page_at(a, to));
 }
 
+/* Memory that was never touched is put right behind other memory: the kernel makes one VMA of
+ * both.  Slots lie apart, so each of them is a VMA. */
+static void do_transplant(struct actor *a)
+{
+	uint8_t *slot = a->spare + dice(a, SPARE_SLOTS) * 2 * SPARE_PAGES * 4096;
+	const size_t len = SPARE_PAGES * 4096;
+	size_t at, nr;
+
+	if (!pick(a, RW, &at, &nr) || at + nr + SPARE_PAGES > ARENA_PAGES)
+		return;
+	if (mremap(slot, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, page_at(a, at + nr)) ==
+	    MAP_FAILED)
+		_exit(108);
+	all_are(a, at + nr, SPARE_PAGES, RW);
+	if (mmap(slot, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		_exit(109);
+	if (dice(a, 2))
+		scribble(a, page_at(a, at));
+}
+
 static void do_resize(struct actor *a)
 {
 	size_t at, nr, room = 0;
@@ -254,8 +277,12 @@ static void do_resize(struct actor *a)
 		all_are(a, at + nr, room, RW);
 }
 
+/* Not often: it write-protects everything, which heals what the tests look for. */
 static void do_fork(struct actor *a)
 {
+	if (dice(a, 10))
+		return;
+
 	pid_t pid = fork();
 
 	if (!pid) {
@@ -323,8 +350,10 @@ static void act(struct actor *a)
 		do_advise(a);
 	else if (n < 138)
 		do_guard(a);
-	else if (n < 160)
+	else if (n < 150)
 		do_move(a);
+	else if (n < 160)
+		do_transplant(a);
 	else if (n < 170)
 		do_resize(a);
 	else if (n < 171)
@@ -378,11 +407,15 @@ static void run_victim(struct shared *sh)
 			.rng = (victim_seed + i) * 0x9e3779b97f4a7c15ull | 1,
 			.arena = victim_map(ARENA_PAGES * 4096, PROT_READ | PROT_WRITE),
 			.huge = (uint8_t *)((huge + (2ul << 20) - 1) & ~((2ul << 20) - 1)),
+			.spare = victim_map(2 * SPARE_SLOTS * SPARE_PAGES * 4096,
+					    PROT_READ | PROT_WRITE),
 			.pool = pool,
 			.random_fd = random_fd,
 			.is_main = i == 0,
 		};
 		all_are(a, 0, ARENA_PAGES, RW);
+		for (size_t k = 0; k < SPARE_SLOTS; k++)
+			munmap(a->spare + (2 * k + 1) * SPARE_PAGES * 4096, SPARE_PAGES * 4096);
 		madvise(a->huge, HUGE_LEN, MADV_HUGEPAGE);
 	}
 	for (size_t i = 1; i < VICTIM_ACTORS; i++) {
