@@ -14,6 +14,8 @@ const struct argv_desc argv_descs[] = {
 	{ "json", NULL, "each command prints one JSON object on one line" },
 	{ "color", "WHEN", "auto, always or never" },
 	{ "ascii", NULL, "print nothing outside ASCII" },
+	{ "size", "CxR", "columns and rows of the views, whatever the terminal says" },
+	{ "keys", "FILE", "the views take their keys from a file, and nothing is drawn" },
 	{ "readonly", NULL, "refuse what changes a process or publishes images" },
 	{ "relative", NULL, "addresses from the first VMA on, no pids, no times: for tests" },
 	{ "version", NULL, "print the version" },
@@ -90,6 +92,10 @@ static struct err *apply(struct argv_options *o, const char *name, const char *v
 		o->snapshot = value;
 	else if (!strcmp(name, "color"))
 		o->color = value;
+	else if (!strcmp(name, "keys"))
+		o->keys = value;
+	else if (!strcmp(name, "size"))
+		o->size = value;
 	else if (!strcmp(name, "complete"))
 		o->complete = value;
 	else if (!strcmp(name, "x"))

@@ -29,6 +29,7 @@ struct argv_options {
 	const char *snapshot;
 	const char *complete;
 	const char *color;
+	const char *keys, *size;
 	char **program; /* after "--"; NULL: none */
 	struct script_item *script; /* in the order given; owned */
 	size_t nr_script;

@@ -11,6 +11,7 @@
 #include "shell/history.h"
 #include "shell/signals.h"
 #include "shell/version.h"
+#include "shell/view.h"
 
 /* Runs one of the lines that the command line stands for; true: go on. */
 static bool run_line(struct shell *sh, const char *line, int *status)
@@ -131,6 +132,9 @@ static struct err *apply_options(struct shell *sh, const struct argv_options *o)
 	sh->relative = o->relative;
 	sh->settings.json = o->json;
 	sh->settings.ascii |= o->ascii;
+	sh->keys = o->keys;
+	if (o->size)
+		TRY(view_parse_size(o->size, &sh->screen_rows, &sh->screen_cols));
 	if (o->color)
 		return opt_parse(&sh->settings, opt_find_in(setting_descs, "color"), o->color);
 	if (sh->batch)

@@ -124,7 +124,7 @@ struct err *out_open(const struct shell *sh, const struct line *line, bool strea
 	}
 	bool plain = o->dest == stdout;
 	o->tty = plain && isatty(STDOUT_FILENO);
-	o->width = width_for(o->tty);
+	o->width = !o->tty && sh->width ? sh->width : width_for(o->tty);
 	if (plain ? settings_color(&sh->settings, STDOUT_FILENO) :
 		    sh->settings.color == COLOR_ALWAYS)
 		o->theme = settings_theme(&sh->settings);

@@ -7,11 +7,12 @@
 
 #include "shell/format.h"
 #include "shell/out.h"
+#include "shell/view.h"
 #include "views/panes.h"
 
 static bool wanted(const struct shell *sh)
 {
-	return sh->interactive && !sh->settings.json && isatty(STDERR_FILENO);
+	return sh->interactive && !sh->view && !sh->settings.json && isatty(STDERR_FILENO);
 }
 
 static void show(struct progress *p, const char *text)
@@ -49,6 +50,11 @@ static void on_progress(struct session *s, void *arg)
 void progress_begin(struct progress *p, struct shell *sh, struct run_request *req)
 {
 	*p = (struct progress){ .sh = sh };
+	if (sh->view) {
+		req->progress = view_progress;
+		req->progress_arg = sh->view;
+		return;
+	}
 	if (!wanted(sh))
 		return;
 	req->progress = on_progress;

@@ -54,6 +54,13 @@ const struct opt_desc setting_descs[] = {
 		.offset = offsetof(struct settings, json),
 		.type = OPT_BOOL,
 	},
+	{
+		.name = "mouse",
+		.values = "on|off",
+		.summary = "in full-screen views: click and wheel; text is selected with Shift",
+		.offset = offsetof(struct settings, mouse),
+		.type = OPT_BOOL,
+	},
 	{ .name = NULL },
 };
 

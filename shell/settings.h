@@ -17,6 +17,7 @@ struct settings {
 	bool repeat;
 	bool ascii;
 	bool json;
+	bool mouse;
 };
 
 extern const struct opt_desc setting_descs[];

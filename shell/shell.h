@@ -16,6 +16,7 @@
 
 struct out;
 struct cmd_entry;
+struct view_session;
 struct args;
 
 /* What `x` alone goes on with. */
@@ -44,6 +45,10 @@ struct shell {
 	bool quit;
 	FILE *dest; /* where `source` sends the output of its lines; NULL: stdout */
 	bool gone_told; /* the death of this target has been reported */
+	unsigned width; /* of output that ends on no terminal; 0: COLUMNS, or 100 */
+	struct view_session *view; /* the full-screen view that is open, or NULL */
+	const char *keys; /* --keys: a file that types in the views */
+	unsigned screen_rows, screen_cols; /* --size; 0: as the terminal says */
 	unsigned depth; /* nested `source` and aliases */
 	char *repeat_line; /* what Enter runs; NULL: nothing */
 	struct x_state x;

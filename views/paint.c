@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELD_COL 17 /* where the text of a field begins */
+#define FIELD_COL 17
 
 struct paint paint_begin(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
 {
@@ -124,6 +124,11 @@ void paint_prose(struct paint *p, unsigned col, enum tone tone, const char *text
 	} while (*text);
 }
 
+unsigned field_col(const struct paint *p)
+{
+	return p->field_col ?: FIELD_COL;
+}
+
 void paint_field(struct paint *p, const char *label, enum tone tone, const char *fmt, ...)
 {
 	va_list ap;
@@ -132,7 +137,7 @@ void paint_field(struct paint *p, const char *label, enum tone tone, const char 
 	char *text = vformat(fmt, ap);
 	va_end(ap);
 	grid_puts(p->g, p->row, 1, TONE_DIM, label);
-	paint_prose(p, FIELD_COL, tone, text);
+	paint_prose(p, field_col(p), tone, text);
 	free(text);
 }
 

@@ -14,6 +14,7 @@ struct paint {
 	struct grid *g;
 	unsigned row;  /* next free row */
 	uint64_t base; /* relative addresses count from here */
+	unsigned field_col; /* where the text of a field begins; 0: the usual column */
 };
 
 struct paint paint_begin(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g);
@@ -28,6 +29,7 @@ void paint_line(struct paint *p, enum tone tone, const char *fmt, ...)
 /* " label         text": the text flows over as many rows as it needs, aligned. */
 void paint_field(struct paint *p, const char *label, enum tone tone, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+unsigned field_col(const struct paint *p);
 /* Text in `width` columns at (p->row, col); what does not fit ends in '~'. */
 void paint_cut(struct paint *p, unsigned col, unsigned width, enum tone tone, bool right,
 	       const char *text);

@@ -65,7 +65,32 @@ void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Pp
 /* The legend of draw_pipe(). */
 void pipe_legend(struct paint *p);
 
+/* ppbs[first .. first + nr) as a table. */
+void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp, size_t first, size_t nr);
+/* iovs[first .. first + nr) of one ppb; `number` is that of the first in the whole list. */
+void paint_iov_rows(struct paint *p, const Stepdump__Ppb *b, size_t first, size_t number, size_t nr);
+
+/* Is the entry a hole? */
+bool entry_in_parent(const Stepdump__PagemapEntry *e);
+/* Pages of [start, end) that the entries cover, of any kind; entries ascend, as in the image. */
+uint64_t covered_pages(Stepdump__PagemapEntry *const *runs, size_t nr, uint64_t start, uint64_t end);
+/* '#' where pages are stored, '=' where the next generation is asked. */
+void fill_entries(struct strip *st, Stepdump__PagemapEntry *const *runs, size_t nr);
+/* One shared object: data, the say of each mapping, the OR, the verdict. */
+void paint_pstate(struct paint *p, const Stepdump__Shmem *m);
+
 /* The NOW and NEXT lines. */
 void paint_now_next(struct paint *p);
+
+/* Parts of the pipeline, in full and in the fewest rows. */
+void paint_phases(struct paint *p);
+void paint_phases_short(struct paint *p);
+void paint_pages(struct paint *p);
+void paint_pages_short(struct paint *p);
+void paint_pipes(struct paint *p);
+void paint_pipes_short(struct paint *p);
+void paint_out(struct paint *p);
+void paint_check_line(struct paint *p);
+void paint_log(struct paint *p, size_t max); /* newest first */
 
 #endif

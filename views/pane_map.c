@@ -4,129 +4,25 @@
 #include <string.h>
 
 #include "views/pane_impl.h"
+#include "views/runs.h"
 
 #define MAP_WIDTH_MAX 200 /* cells of a row */
-
-/* The runs in address order, for looking up those of one VMA. */
-struct run_index {
-	Stepdump__VerdictRun **runs;
-	size_t nr;
-};
-
-static int run_order(const void *a, const void *b)
-{
-	const Stepdump__VerdictRun *x = *(Stepdump__VerdictRun *const *)a;
-	const Stepdump__VerdictRun *y = *(Stepdump__VerdictRun *const *)b;
-
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-static uint64_t run_end(const Stepdump__VerdictRun *r)
-{
-	return add_sat(r->start, mul_sat(r->nr_pages, PAGE_BYTES));
-}
-
-static struct run_index index_runs(const Stepdump__Snapshot *s)
-{
-	struct run_index x = { .nr = s->n_runs };
-
-	if (!x.nr)
-		return x;
-	x.runs = malloc(x.nr * sizeof(*x.runs));
-	if (!x.runs)
-		abort();
-	memcpy(x.runs, s->runs, x.nr * sizeof(*x.runs));
-	qsort(x.runs, x.nr, sizeof(*x.runs), run_order);
-	return x;
-}
-
-/* Index of the first run that reaches beyond `addr`. */
-static size_t first_run(const struct run_index *x, uint64_t addr)
-{
-	size_t low = 0, high = x->nr;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (run_end(x->runs[mid]) <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
 
 struct map_ctx {
 	struct run_index index;
 	uint64_t per_cell;
-	uint32_t verdicts; /* shown so far */
-	bool lazy, mixed, composition, cut, engine;
+	struct run_look look; /* shown so far */
+	bool composition, cut, engine;
 };
-
-/* Pages of [start, end) into a strip; false if no run says anything about them. */
-static bool fill_from_runs(struct map_ctx *m, struct strip *st, uint64_t start, uint64_t end)
-{
-	bool any = false;
-
-	for (size_t i = first_run(&m->index, start); i < m->index.nr; i++) {
-		const Stepdump__VerdictRun *r = m->index.runs[i];
-
-		if (r->start >= end)
-			break;
-		if (!r->nr_pages)
-			continue;
-		strip_fill(st, r->start / PAGE_BYTES, r->nr_pages, verdict_tone(r->verdict, r->lazy),
-			   (char32_t)verdict_glyph(r->verdict, r->lazy));
-		if ((unsigned)r->verdict <= STEPDUMP__VERDICT__SHARED)
-			m->verdicts |= 1u << r->verdict;
-		m->lazy |= r->lazy && r->verdict == STEPDUMP__VERDICT__DUMP;
-		any = true;
-	}
-	for (unsigned i = 0; i < st->width; i++)
-		m->mixed |= st->cells[i].ch == U'%';
-	return any;
-}
 
 static void mark_engine(struct paint *p, struct map_ctx *m, const struct strip *st, unsigned col)
 {
-	const Stepdump__Cursor *c = p->s->cursor;
+	int at = engine_column(p->s, st, col);
 
-	if (!c || !c->has_scan_vaddr || c->phase < STEPDUMP__PHASE__PMC_FILL ||
-	    c->phase > STEPDUMP__PHASE__XFER)
+	if (at < 0)
 		return;
-
-	uint64_t page = c->scan_vaddr / PAGE_BYTES;
-
-	if (page < st->first || page - st->first >= st->nr_pages)
-		return;
-	if ((page - st->first) / st->per_cell < st->width) {
-		grid_putc(p->g, p->row, col + (unsigned)((page - st->first) / st->per_cell),
-			  TONE_ENGINE, U'>');
-		m->engine = true;
-	}
-}
-
-/* No runs, but counts: the shares are known, the places are not. */
-static void draw_composition(struct paint *p, struct map_ctx *m, const Stepdump__Vma *v,
-			     unsigned width, unsigned col)
-{
-	uint64_t parts[STEPDUMP__VERDICT__SHARED + 1];
-	unsigned columns[STEPDUMP__VERDICT__SHARED + 1], at = col + 1;
-
-	for (int k = 0; k <= STEPDUMP__VERDICT__SHARED; k++)
-		parts[k] = count_of(v->counts, v->n_counts, (Stepdump__Verdict)k);
-	share_columns(parts, STEPDUMP__VERDICT__SHARED + 1, width, columns);
-	grid_putc(p->g, p->row, col, TONE_DIM, U'(');
-	for (int k = 1; k <= STEPDUMP__VERDICT__SHARED + 1; k++) {
-		Stepdump__Verdict verdict = (Stepdump__Verdict)(k % (STEPDUMP__VERDICT__SHARED + 1));
-
-		for (unsigned n = columns[verdict]; n; n--)
-			grid_putc(p->g, p->row, at++, verdict_tone(verdict, false),
-				  (char32_t)verdict_glyph(verdict, false));
-	}
-	grid_putc(p->g, p->row, at, TONE_DIM, U')');
-	m->verdicts |= verdicts_of(v->counts, v->n_counts);
-	m->composition = true;
+	grid_putc(p->g, p->row, (unsigned)at, TONE_ENGINE, U'>');
+	m->engine = true;
 }
 
 static void draw_vma_strip(struct paint *p, unsigned col, unsigned width, const void *item,
@@ -146,14 +42,15 @@ static void draw_vma_strip(struct paint *p, unsigned col, unsigned width, const 
 
 	/* Two columns for the brackets of a composition, or the mark of a cut row. */
 	strip_init(&st, v->start / PAGE_BYTES, pages, m->per_cell, width - 2);
-	if (fill_from_runs(m, &st, v->start, v->end) || !verdicts_of(v->counts, v->n_counts)) {
+	if (runs_fill(&m->index, &st, v->start, v->end, &m->look) || !verdicts_of(v->counts, v->n_counts)) {
 		strip_draw(p, &st, col + 1, TONE_UNSCANNED, U'_');
 		for (unsigned i = 0; i < st.width; i++)
 			if (!st.cells[i].ch)
-				m->verdicts |= 1u << STEPDUMP__VERDICT__NOT_SCANNED;
+				m->look.verdicts |= 1u << STEPDUMP__VERDICT__NOT_SCANNED;
 		mark_engine(p, m, &st, col + 1);
 	} else {
-		draw_composition(p, m, v, st.width, col);
+		draw_composition(p, v, col, st.width, &m->look.verdicts);
+		m->composition = true;
 	}
 	if (cut) {
 		grid_putc(p->g, p->row, col + width - 1, TONE_WARN, U'+');
@@ -161,42 +58,14 @@ static void draw_vma_strip(struct paint *p, unsigned col, unsigned width, const 
 	}
 }
 
-static int size_order(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x > y ? -1 : x < y;
-}
-
-/*
- * One scale for all rows.  A reservation of a terabyte would turn everything else into one
- * cell, so that a few sizes far above all others do not count: their rows are cut.
- */
-static uint64_t longest_that_counts(const Stepdump__Snapshot *s)
-{
-	uint64_t *sizes = malloc(s->n_vmas * sizeof(*sizes)), longest;
-	size_t i = 0;
-
-	if (!sizes)
-		abort();
-	for (size_t k = 0; k < s->n_vmas; k++)
-		sizes[k] = span_pages(s->vmas[k]->start, s->vmas[k]->end);
-	qsort(sizes, s->n_vmas, sizeof(*sizes), size_order);
-	while (i + 1 < s->n_vmas && i <= s->n_vmas / 8 && sizes[i] / 16 > sizes[i + 1])
-		i++;
-	longest = sizes[i];
-	free(sizes);
-	return longest;
-}
-
 static void map_legend(struct paint *p, const struct map_ctx *m)
 {
 	struct legend more[5];
 	unsigned nr = 0;
 
-	if (m->lazy)
+	if (m->look.lazy)
 		more[nr++] = (struct legend){ TONE_LAZY, U'L', "to pipe, lazy restore allowed" };
-	if (m->mixed)
+	if (m->look.mixed)
 		more[nr++] = (struct legend){ TONE_MIXED, U'%', "mixed cell" };
 	if (m->engine)
 		more[nr++] = (struct legend){ TONE_ENGINE, U'>', "engine is here" };
@@ -204,7 +73,7 @@ static void map_legend(struct paint *p, const struct map_ctx *m)
 		more[nr++] = (struct legend){ TONE_WARN, U'+', "row is cut, VMA goes on" };
 	if (m->composition)
 		more[nr++] = (struct legend){ TONE_DIM, U'(', ") shares only, not places" };
-	paint_verdict_legend(p, m->verdicts, more, nr);
+	paint_verdict_legend(p, m->look.verdicts, more, nr);
 }
 
 static void paint_map(struct paint *p, struct map_ctx *m)
@@ -219,7 +88,7 @@ static void paint_map(struct paint *p, struct map_ctx *m)
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	m->per_cell = strip_scale(longest_that_counts(p->s), strip < STRIP_MAX ? strip : STRIP_MAX);
+	m->per_cell = strip_scale(longest_that_counts(p->s->vmas, p->s->n_vmas), strip < STRIP_MAX ? strip : STRIP_MAX);
 	for (size_t i = 0; i < p->s->n_vmas; i++) {
 		const Stepdump__Vma *v = p->s->vmas[i];
 
@@ -256,10 +125,10 @@ static void paint_zoom(struct paint *p, struct map_ctx *m, const Stepdump__Vma *
 		struct strip st;
 
 		strip_init(&st, start / PAGE_BYTES, nr, m->per_cell, width);
-		fill_from_runs(m, &st, start, start + nr * PAGE_BYTES);
+		runs_fill(&m->index, &st, start, start + nr * PAGE_BYTES, &m->look);
 		for (unsigned i = 0; i < st.width; i++)
 			if (!st.cells[i].ch)
-				m->verdicts |= 1u << STEPDUMP__VERDICT__NOT_SCANNED;
+				m->look.verdicts |= 1u << STEPDUMP__VERDICT__NOT_SCANNED;
 		grid_puts(p->g, p->row, strlen(addr.s) < 16 ? 16 - (unsigned)strlen(addr.s) : 0,
 			  TONE_ADDR, addr.s);
 		strip_draw(p, &st, 18, TONE_UNSCANNED, U'_');
@@ -272,7 +141,7 @@ static void paint_zoom(struct paint *p, struct map_ctx *m, const Stepdump__Vma *
 void pane_map(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
 {
 	struct paint p = paint_begin(s, o, g);
-	struct map_ctx m = { .index = index_runs(s) };
+	struct map_ctx m = { .index = runs_index(s) };
 
 	paint_title(&p, "map");
 	if (!s->n_vmas) {
@@ -288,7 +157,7 @@ void pane_map(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gri
 		else
 			paint_line(&p, TONE_WARN, "no VMA %ld here", o->index);
 	}
-	free(m.index.runs);
+	runs_deinit(&m.index);
 }
 
 /* Presence, dirtiness and verdict above each other: the third row follows from the first two. */
@@ -304,16 +173,11 @@ static void paint_page_strips(struct paint *p, struct map_ctx *m, uint64_t start
 	strip_init(&present, first, nr, m->per_cell, width);
 	strip_init(&dirty, first, nr, m->per_cell, width);
 	strip_init(&verdict, first, nr, m->per_cell, width);
-	for (size_t i = 0; i < m->index.nr; i++) {
-		const Stepdump__VerdictRun *r = m->index.runs[i];
-
-		flags |= r->has_present || r->has_dirty;
-		strip_fill(&present, r->start / PAGE_BYTES, r->nr_pages,
-			   r->present ? TONE_NORMAL : TONE_ABSENT, r->present ? U'p' : U'.');
-		strip_fill(&dirty, r->start / PAGE_BYTES, r->nr_pages,
-			   r->dirty ? TONE_CHANGED : TONE_ABSENT, r->dirty ? U'd' : U'.');
-	}
-	fill_from_runs(m, &verdict, start, end);
+	for (size_t i = 0; i < m->index.nr; i++)
+		flags |= m->index.runs[i]->has_present || m->index.runs[i]->has_dirty;
+	runs_fill_present(&m->index, &present, start, end);
+	runs_fill_dirty(&m->index, &dirty, start, end);
+	runs_fill(&m->index, &verdict, start, end, &m->look);
 	grid_puts(p->g, p->row, 1, TONE_DIM, "page");
 	strip_axis(p, &verdict, COL, first);
 	if (flags) {
@@ -364,7 +228,7 @@ static void paint_runs(struct paint *p, const struct run_index *x)
 void pane_pages(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
 {
 	struct paint p = paint_begin(s, o, g);
-	struct map_ctx m = { .index = index_runs(s) };
+	struct map_ctx m = { .index = runs_index(s) };
 	uint64_t end = 0, pages = 0;
 
 	paint_title(&p, "pages");
@@ -391,5 +255,5 @@ void pane_pages(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 		paint_blank(&p);
 	}
 	paint_runs(&p, &m.index);
-	free(m.index.runs);
+	runs_deinit(&m.index);
 }

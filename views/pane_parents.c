@@ -8,7 +8,7 @@
 
 #define STRIP_COL 18
 
-static bool entry_in_parent(const Stepdump__PagemapEntry *e)
+bool entry_in_parent(const Stepdump__PagemapEntry *e)
 {
 	for (size_t i = 0; i < e->n_flags; i++)
 		if (!strcmp(e->flags[i], "PARENT"))
@@ -17,7 +17,7 @@ static bool entry_in_parent(const Stepdump__PagemapEntry *e)
 }
 
 /* Pages of [start, end) that the entries cover, of any kind; entries ascend, as in the image. */
-static uint64_t covered_pages(Stepdump__PagemapEntry *const *runs, size_t nr, uint64_t start,
+uint64_t covered_pages(Stepdump__PagemapEntry *const *runs, size_t nr, uint64_t start,
 			      uint64_t end)
 {
 	uint64_t covered = 0;
@@ -84,7 +84,7 @@ static void label(struct paint *p, const char *text)
 	free(cut);
 }
 
-static void fill_entries(struct strip *st, Stepdump__PagemapEntry *const *runs, size_t nr)
+void fill_entries(struct strip *st, Stepdump__PagemapEntry *const *runs, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
 		bool parent = entry_in_parent(runs[i]);

@@ -90,7 +90,7 @@ static unsigned strip_width(const Stepdump__Cursor *c, bool brief)
 	return width + 4; /* the two bars of the loop */
 }
 
-static void paint_phases(struct paint *p)
+static void paint_strip(struct paint *p, bool loop)
 {
 	const Stepdump__Cursor *c = p->s->cursor;
 	bool brief = strip_width(c, false) > p->g->cols;
@@ -120,7 +120,18 @@ static void paint_phases(struct paint *p)
 		col += width + 2;
 	}
 	p->row += 2;
-	paint_loop(p, from, to);
+	if (loop)
+		paint_loop(p, from, to);
+}
+
+void paint_phases(struct paint *p)
+{
+	paint_strip(p, true);
+}
+
+void paint_phases_short(struct paint *p)
+{
+	paint_strip(p, false);
 }
 
 static void figure(struct paint *p, unsigned row, enum tone tone, const char *name, uint64_t pages)
@@ -155,29 +166,17 @@ static void paint_skipped(struct paint *p, const Stepdump__Counters *c)
 	p->row++;
 }
 
-static void paint_pages(struct paint *p)
+/* The conservation bar: its four parts are the whole. */
+static void paint_tally(struct paint *p, const struct tally *t, unsigned width)
 {
-	const Stepdump__Counters *c = p->s->counters;
-	bool figures = p->g->cols >= 80;
-	unsigned width = (figures ? FIGURES_COL - 3 : p->g->cols) - 4, columns[4], at = 2;
-
-	if (!c || (!c->has_pages_total && !c->n_verdicts)) {
-		paint_line(p, TONE_DIM, "PAGES  -");
-		return;
-	}
-
-	struct tally t = tally_counters(c);
-	const uint64_t parts[] = { t.to_pipe, t.holes, t.skipped, t.to_scan };
+	const uint64_t parts[] = { t->to_pipe, t->holes, t->skipped, t->to_scan };
 	static const struct {
 		char32_t ch;
 		enum tone tone;
 	} looks[] = { { U'#', TONE_DUMP }, { U'=', TONE_HOLE }, { U'.', TONE_ABSENT },
 		      { U'_', TONE_UNSCANNED } };
-	unsigned top = p->row;
+	unsigned columns[4], at = 2;
 
-	paint_line(p, TONE_TITLE, "PAGES  %lu in private VMAs, %s", t.total, txt_pages(t.total).s);
-	if (p->g->cols < 12)
-		return;
 	share_columns(parts, 4, width, columns);
 	grid_putc(p->g, p->row, 1, TONE_DIM, U'[');
 	for (unsigned i = 0; i < 4; i++)
@@ -185,6 +184,51 @@ static void paint_pages(struct paint *p)
 			grid_putc(p->g, p->row, at++, looks[i].tone, looks[i].ch);
 	grid_putc(p->g, p->row, 2 + width, TONE_DIM, U']');
 	p->row++;
+}
+
+static bool pages_known(struct paint *p)
+{
+	const Stepdump__Counters *c = p->s->counters;
+
+	if (c && (c->has_pages_total || c->n_verdicts))
+		return true;
+	paint_line(p, TONE_DIM, "PAGES  -");
+	return false;
+}
+
+void paint_pages_short(struct paint *p)
+{
+	if (!pages_known(p))
+		return;
+
+	struct tally t = tally_counters(p->s->counters);
+	unsigned col;
+
+	if (p->g->cols >= 12)
+		paint_tally(p, &t, p->g->cols - 4);
+	col = grid_printf(p->g, p->row, 1, TONE_DUMP, "# to pipe %lu", t.to_pipe) + 2;
+	col = grid_printf(p->g, p->row, col, TONE_HOLE, "= holes %lu", t.holes) + 2;
+	col = grid_printf(p->g, p->row, col, TONE_ABSENT, ". skipped %lu", t.skipped) + 2;
+	grid_printf(p->g, p->row, col, t.balanced ? TONE_UNSCANNED : TONE_BAD, "%s %lu",
+		    t.balanced ? "_ to scan" : "BAD SUM, of", t.balanced ? t.to_scan : t.total);
+	p->row++;
+}
+
+void paint_pages(struct paint *p)
+{
+	const Stepdump__Counters *c = p->s->counters;
+	bool figures = p->g->cols >= 80;
+	unsigned width = (figures ? FIGURES_COL - 3 : p->g->cols) - 4, top = p->row;
+
+	if (!pages_known(p))
+		return;
+
+	struct tally t = tally_counters(c);
+
+	paint_line(p, TONE_TITLE, "PAGES  %lu in private VMAs, %s", t.total, txt_pages(t.total).s);
+	if (p->g->cols < 12)
+		return;
+	paint_tally(p, &t, width);
 
 	const struct legend items[] = { { TONE_DUMP, U'#', "to pipe" },
 					{ TONE_HOLE, U'=', "hole" },
@@ -212,28 +256,36 @@ static void paint_pages(struct paint *p)
 	}
 }
 
-static void paint_pipes(struct paint *p)
+/* Many pipes: those around the one the engine is at. */
+static size_t first_pipe(struct paint *p, unsigned room)
 {
-	enum { BAR = 8, CELL = BAR + 7, ROWS_MAX = 4 };
+	const Stepdump__PagePipe *pp = p->s->page_pipe;
+	size_t at = 0;
+
+	for (size_t i = 0; i < pp->n_ppbs; i++)
+		if (at_ppb(p->s, pp->ppbs[i]->index))
+			at = i;
+	if (pp->n_ppbs <= room || at < room / 2)
+		return 0;
+	return at + room - room / 2 > pp->n_ppbs ? pp->n_ppbs - room : at - room / 2;
+}
+
+static void paint_pipe_bars(struct paint *p, unsigned rows)
+{
+	enum { BAR = 8, CELL = BAR + 7 };
 	const Stepdump__PagePipe *pp = p->s->page_pipe;
 	unsigned per_row = p->g->cols > CELL + 2 ? (p->g->cols - 1) / CELL : 1, shown;
-	uint64_t capacity = 0, scale = 1;
+	uint64_t scale = 1;
 
-	if (!pp || !pp->n_ppbs) {
-		paint_line(p, TONE_TITLE, "PIPES  none yet");
-		return;
-	}
 	per_row = per_row >= 8 ? 8 : per_row >= 4 ? 4 : per_row;
-	for (size_t i = 0; i < pp->n_ppbs; i++) {
-		capacity += pp->ppbs[i]->pipe_size;
+
+	size_t first = first_pipe(p, per_row * rows);
+
+	for (size_t i = 0; i < pp->n_ppbs; i++)
 		if (pp->ppbs[i]->pipe_size > scale)
 			scale = pp->ppbs[i]->pipe_size;
-	}
-	paint_line(p, TONE_TITLE, "PIPES  %zu, room for %lu pages   planned %s   in pipes %s",
-		   pp->n_ppbs, capacity, txt_opt(pp->has_pages_planned, pp->pages_planned).s,
-		   txt_opt(pp->has_pages_in_pipes, pp->pages_in_pipes).s);
-	for (shown = 0; shown < pp->n_ppbs && shown < per_row * ROWS_MAX; shown++) {
-		const Stepdump__Ppb *b = pp->ppbs[shown];
+	for (shown = 0; first + shown < pp->n_ppbs && shown < per_row * rows; shown++) {
+		const Stepdump__Ppb *b = pp->ppbs[first + shown];
 		unsigned col = 1 + shown % per_row * CELL;
 		bool here = at_ppb(p->s, b->index);
 
@@ -245,12 +297,39 @@ static void paint_pipes(struct paint *p)
 		draw_pipe(p, col + 5, BAR, b, scale);
 	}
 	p->row++;
-	if (shown < pp->n_ppbs)
+	if (shown < pp->n_ppbs && rows > 1)
 		paint_line(p, TONE_DIM, "and %zu more: `show ppb`", pp->n_ppbs - shown);
+}
+
+void paint_pipes_short(struct paint *p)
+{
+	const Stepdump__PagePipe *pp = p->s->page_pipe;
+
+	if (pp && pp->n_ppbs)
+		paint_pipe_bars(p, p->g->cols >= 121 ? 1 : 2);
+	else
+		paint_line(p, TONE_TITLE, "PIPES  none yet");
+}
+
+void paint_pipes(struct paint *p)
+{
+	const Stepdump__PagePipe *pp = p->s->page_pipe;
+	uint64_t capacity = 0;
+
+	if (!pp || !pp->n_ppbs) {
+		paint_line(p, TONE_TITLE, "PIPES  none yet");
+		return;
+	}
+	for (size_t i = 0; i < pp->n_ppbs; i++)
+		capacity += pp->ppbs[i]->pipe_size;
+	paint_line(p, TONE_TITLE, "PIPES  %zu, room for %lu pages   planned %s   in pipes %s",
+		   pp->n_ppbs, capacity, txt_opt(pp->has_pages_planned, pp->pages_planned).s,
+		   txt_opt(pp->has_pages_in_pipes, pp->pages_in_pipes).s);
+	paint_pipe_bars(p, 4);
 	pipe_legend(p);
 }
 
-static void paint_out(struct paint *p)
+void paint_out(struct paint *p)
 {
 	const Stepdump__Xfer *x = p->s->xfer;
 
@@ -269,10 +348,10 @@ static void paint_out(struct paint *p)
 }
 
 /* What fails comes first: it is why one looks here. */
-static void paint_check_line(struct paint *p)
+void paint_check_line(struct paint *p)
 {
 	const Stepdump__Snapshot *s = p->s;
-	unsigned col = 17;
+	unsigned first = field_col(p), col = first;
 
 	grid_puts(p->g, p->row, 1, TONE_DIM, "CHECK");
 	if (!s->n_checks)
@@ -284,9 +363,9 @@ static void paint_check_line(struct paint *p)
 
 			if ((c->ok ? 1 : 0) != pass)
 				continue;
-			if (col > 17 && col + width > p->g->cols) {
+			if (col > first && col + width > p->g->cols) {
 				p->row++;
-				col = 17;
+				col = first;
 			}
 			col = grid_puts(p->g, p->row, col, TONE_NORMAL, c->name) + 1;
 			col = grid_puts(p->g, p->row, col, c->ok ? TONE_OK : TONE_BAD,
@@ -295,20 +374,20 @@ static void paint_check_line(struct paint *p)
 	p->row++;
 }
 
-static void paint_log(struct paint *p)
+void paint_log(struct paint *p, size_t max)
 {
 	const Stepdump__Snapshot *s = p->s;
-	size_t max = p->o->verbose ? 10 : 3;
+	unsigned col = field_col(p);
 
 	for (size_t i = 0; i < s->n_events && i < max; i++) {
 		const Stepdump__Event *e = s->events[s->n_events - 1 - i];
 		char *text = text_shown(p, e->text), *line;
 
-		grid_puts(p->g, p->row, 1, TONE_DIM, i ? "" : "LOG  (newest)");
+		grid_puts(p->g, p->row, 1, TONE_DIM, i ? "" : p->field_col ? "LOG" : "LOG  (newest)");
 		if (asprintf(&line, "%s %s: %s", txt_when(p, e->t_us).s,
 			     txt_enum(&stepdump__phase__descriptor, e->phase).s, text) < 0)
 			abort();
-		paint_cut(p, 17, p->g->cols > 17 ? p->g->cols - 17 : 0, TONE_NORMAL, false, line);
+		paint_cut(p, col, p->g->cols > col ? p->g->cols - col : 0, TONE_NORMAL, false, line);
 		p->row++;
 		free(text);
 		free(line);
@@ -361,5 +440,5 @@ void pane_pipeline(const Stepdump__Snapshot *s, const struct pane_opts *o, struc
 		free(message);
 	}
 	paint_check_line(&p);
-	paint_log(&p);
+	paint_log(&p, o->verbose ? 10 : 3);
 }

@@ -118,6 +118,15 @@ static const Stepdump__Ppb *ppb_by_index(const Stepdump__PagePipe *pp, uint32_t 
 	return NULL;
 }
 
+static size_t ppb_place(const Stepdump__PagePipe *pp, const Stepdump__Ppb *b)
+{
+	size_t i = 0;
+
+	while (pp->ppbs[i] != b)
+		i++;
+	return i;
+}
+
 static bool same_answer(const Stepdump__Ppb *a, const Stepdump__Ppb *b)
 {
 	return a->pipe_asked == b->pipe_asked && a->pipe_size == b->pipe_size &&
@@ -150,7 +159,7 @@ static void paint_pipe_sizes(struct paint *p, const Stepdump__PagePipe *pp)
 	}
 }
 
-static void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp)
+void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp, size_t first, size_t nr)
 {
 	struct pipe_scale scale = { 1 };
 	const struct column columns[] = {
@@ -176,7 +185,7 @@ static void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp)
 		struct txt state;
 		enum tone tone = ppb_state(b, &state);
 
-		if (p->o->index < 0 || b->index == p->o->index) {
+		if (i >= first && i - first < nr) {
 			table_row(t, b, at_ppb(p->s, b->index));
 			table_cell(t, TONE_NORMAL, "%u", b->index);
 			if (b->has_fd_read && b->has_fd_write)
@@ -210,20 +219,41 @@ static void draw_pages_bar(struct paint *p, unsigned col, unsigned width, const 
 			  glyph_full(p));
 }
 
+static void iov_row(struct paint *p, struct table *t, const Stepdump__Ppb *b, size_t number,
+		    const Stepdump__Iov *iov)
+{
+	char *vma = vma_label(p->s, iov->has_vma_index, iov->vma_index);
+
+	table_row(t, &iov->nr_pages, false);
+	table_cell(t, TONE_NORMAL, "%u", b->index);
+	table_cell(t, TONE_DIM, "%zu", number);
+	table_cell(t, TONE_ADDR, "%s", txt_addr(p, iov->start).s);
+	table_cell(t, TONE_ADDR, "%s", txt_addr(p, iov->start + iov->nr_pages * PAGE_BYTES).s);
+	table_cell(t, TONE_NORMAL, "%u", iov->nr_pages);
+	table_cell(t, TONE_NORMAL, "%s", txt_pages(iov->nr_pages).s);
+	table_cell(t, TONE_NORMAL, "%s", txt_opt(iov->has_pipe_off_pages, iov->pipe_off_pages).s);
+	table_cell(t, TONE_NORMAL, "%s", vma);
+	free(vma);
+}
+
+/* Column for the ppb's number only where there are several. */
+#define IOV_COLUMNS(several, scale)                                                     \
+	{                                                                               \
+		{ "ppb", .right = true, .drop = (several) ? 0 : 9 },                    \
+		{ "iov", .right = true, .drop = 3 },                                    \
+		{ "start", .right = true },                                             \
+		{ "end", .right = true, .drop = 5 },                                    \
+		{ "pages", .right = true },                                             \
+		{ "size", .right = true, .drop = 4 },                                   \
+		{ "pipe page", .right = true, .drop = 6 },                              \
+		{ "VMA", .drop = 1, .min = 16 },                                        \
+		{ "", .drop = 7, .min = 8, .grow = 32, .draw = draw_pages_bar, .ctx = (scale) }, \
+	}
+
 static void paint_iov_table(struct paint *p, const Stepdump__PagePipe *pp, int64_t only)
 {
 	uint64_t longest = 1;
-	const struct column columns[] = {
-		{ "ppb", .right = true, .drop = only < 0 ? 0 : 9 },
-		{ "iov", .right = true, .drop = 3 },
-		{ "start", .right = true },
-		{ "end", .right = true, .drop = 5 },
-		{ "pages", .right = true },
-		{ "size", .right = true, .drop = 4 },
-		{ "pipe page", .right = true, .drop = 6 },
-		{ "VMA", .drop = 1, .min = 16 },
-		{ "", .drop = 7, .min = 8, .grow = 32, .draw = draw_pages_bar, .ctx = &longest },
-	};
+	const struct column columns[] = IOV_COLUMNS(only < 0, &longest);
 	struct table *t = TABLE_NEW(columns);
 
 	for (size_t i = 0; i < pp->n_ppbs; i++)
@@ -233,24 +263,24 @@ static void paint_iov_table(struct paint *p, const Stepdump__PagePipe *pp, int64
 	for (size_t i = 0; i < pp->n_ppbs; i++) {
 		const Stepdump__Ppb *b = pp->ppbs[i];
 
-		for (size_t k = 0; (only < 0 || b->index == only) && k < b->n_iovs; k++) {
-			const Stepdump__Iov *iov = b->iovs[k];
-			char *vma = vma_label(p->s, iov->has_vma_index, iov->vma_index);
-
-			table_row(t, &iov->nr_pages, false);
-			table_cell(t, TONE_NORMAL, "%u", b->index);
-			table_cell(t, TONE_DIM, "%zu", k);
-			table_cell(t, TONE_ADDR, "%s", txt_addr(p, iov->start).s);
-			table_cell(t, TONE_ADDR, "%s",
-				   txt_addr(p, iov->start + iov->nr_pages * PAGE_BYTES).s);
-			table_cell(t, TONE_NORMAL, "%u", iov->nr_pages);
-			table_cell(t, TONE_NORMAL, "%s", txt_pages(iov->nr_pages).s);
-			table_cell(t, TONE_NORMAL, "%s",
-				   txt_opt(iov->has_pipe_off_pages, iov->pipe_off_pages).s);
-			table_cell(t, TONE_NORMAL, "%s", vma);
-			free(vma);
-		}
+		for (size_t k = 0; (only < 0 || b->index == only) && k < b->n_iovs; k++)
+			iov_row(p, t, b, k, b->iovs[k]);
 	}
+	table_end(t, p, "none");
+}
+
+void paint_iov_rows(struct paint *p, const Stepdump__Ppb *b, size_t first, size_t number, size_t nr)
+{
+	uint64_t longest = 1;
+	const struct column columns[] = IOV_COLUMNS(false, &longest);
+	struct table *t = TABLE_NEW(columns);
+	size_t end = first + nr < b->n_iovs ? first + nr : b->n_iovs;
+
+	for (size_t k = first; k < end; k++)
+		if (b->iovs[k]->nr_pages > longest)
+			longest = b->iovs[k]->nr_pages;
+	for (size_t k = first; k < end; k++)
+		iov_row(p, t, b, number + k - first, b->iovs[k]);
 	table_end(t, p, "none");
 }
 
@@ -300,7 +330,7 @@ void pane_ppb(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gri
 		return;
 	if (!one)
 		paint_pipe_summary(&p, pp);
-	paint_ppb_table(&p, pp);
+	paint_ppb_table(&p, pp, one ? ppb_place(pp, one) : 0, one ? 1 : pp->n_ppbs);
 	if (!pp->n_ppbs)
 		return;
 	pipe_legend(&p);

@@ -173,7 +173,7 @@ static void paint_map_row(struct paint *p, const struct strip *frame,
 	remark(p, &st, text);
 }
 
-static void paint_pstate(struct paint *p, const Stepdump__Shmem *m)
+void paint_pstate(struct paint *p, const Stepdump__Shmem *m)
 {
 	uint64_t pages = m->size_bytes / PAGE_BYTES + (m->size_bytes % PAGE_BYTES != 0);
 	unsigned width = p->g->cols > STRIP_COL + 10 ? p->g->cols - STRIP_COL - 1 : 8;

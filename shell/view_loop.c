@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shell/view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shell/cmd.h"
+#include "shell/signals.h"
+#include "views/term.h"
+
+#define IDLE_MS 500 /* a target that dies is noticed after that */
+#define FRAME_US 100000 /* while a dump runs: ten frames a second at most, */
+#define FRAME_SHARE 50 /* and at most one part in 50 of the time */
+
+static uint64_t clock_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+struct err *view_parse_size(const char *text, unsigned *rows_ret, unsigned *cols_ret)
+{
+	unsigned cols, rows;
+	char end;
+
+	if (sscanf(text, "%ux%u%c", &cols, &rows, &end) != 2 || !cols || !rows || cols > 1000 ||
+	    rows > 1000)
+		return err_new(ERR_USAGE, "\"%s\" is no size: COLUMNSxROWS, as in 80x24", text);
+	*rows_ret = rows;
+	*cols_ret = cols;
+	return NULL;
+}
+
+struct terminal_opts view_terminal_opts(const struct shell *sh)
+{
+	const char *no = getenv("NO_COLOR");
+	bool color = sh->settings.color == COLOR_ALWAYS ||
+		     (sh->settings.color == COLOR_AUTO && !(no && *no));
+
+	return (struct terminal_opts){
+		.theme = color ? settings_theme(&sh->settings) : theme_find("mono"),
+		.mouse = sh->settings.mouse,
+	};
+}
+
+struct grid view_draw(struct view_session *v)
+{
+	struct grid g;
+
+	grid_init(&g, v->ui.cols, v->ui.rows);
+	screen_render(&v->ui, v->now, v->before, &g);
+	return g;
+}
+
+static void show(struct view_session *v)
+{
+	struct grid g;
+
+	if (v->headless)
+		return;
+	terminal_dimensions(&v->ui.rows, &v->ui.cols);
+	g = view_draw(v);
+	terminal_draw(&g, screen_cursor(&v->ui));
+	grid_deinit(&g);
+}
+
+/* A snapshot that cannot be taken leaves the last one on screen, and says why. */
+static void look(struct view_session *v)
+{
+	struct err *e = view_look(v);
+
+	if (e)
+		ui_message(&v->ui, TONE_BAD, "%s", e->msg ? e->msg : "no snapshot");
+	err_free(e);
+	if (v->now)
+		return;
+	v->now = v->before;
+	v->before = NULL;
+	if (v->now)
+		return;
+	v->now = calloc(1, sizeof(*v->now));
+	if (!v->now)
+		abort();
+	stepdump__snapshot__init(v->now);
+	v->opened = false;
+}
+
+static void follow(struct view_session *v)
+{
+	if (!ui_follow(&v->ui, v->now))
+		return;
+
+	/* The engine named an address and no VMA. */
+	struct snap_request req = shell_snap_request(SNAP_VMAS);
+	Stepdump__Snapshot *all;
+	struct err *e = shell_snap(v->sh, &req, &all);
+
+	if (!e) {
+		ui_find(&v->ui, all);
+		shell_snap_free(v->sh, all);
+	}
+	err_free(e);
+}
+
+static void find(struct view_session *v)
+{
+	struct snap_request req = shell_snap_request(SNAP_VMAS);
+	Stepdump__Snapshot *all;
+	struct err *e = shell_snap(v->sh, &req, &all);
+
+	if (e) {
+		ui_message(&v->ui, TONE_BAD, "%s", e->msg);
+		err_free(e);
+		return;
+	}
+	ui_find(&v->ui, all);
+	shell_snap_free(v->sh, all);
+}
+
+/* ---- commands -------------------------------------------------------------------------------------- */
+
+/* What is printed goes into a file in memory, also what children print. */
+struct caught {
+	int out, err, file;
+};
+
+static struct err *catch_output(struct caught *c)
+{
+	fflush(stdout);
+	fflush(stderr);
+	c->file = memfd_create("stepdump-view", MFD_CLOEXEC);
+	c->out = dup(STDOUT_FILENO);
+	c->err = dup(STDERR_FILENO);
+	if (c->file < 0 || c->out < 0 || c->err < 0 || dup2(c->file, STDOUT_FILENO) < 0 ||
+	    dup2(c->file, STDERR_FILENO) < 0)
+		return err_sys(errno, "cannot catch the output of a command");
+	return NULL;
+}
+
+/* Heap; NULL if there was none. */
+static char *caught_output(struct caught *c)
+{
+	off_t len;
+	char *text = NULL;
+
+	fflush(stdout);
+	fflush(stderr);
+	dup2(c->out, STDOUT_FILENO);
+	dup2(c->err, STDERR_FILENO);
+	close(c->out);
+	close(c->err);
+	len = lseek(c->file, 0, SEEK_END);
+	if (len > 0 && (text = calloc(1, (size_t)len + 1)) &&
+	    pread(c->file, text, (size_t)len, 0) != (ssize_t)len) {
+		free(text);
+		text = NULL;
+	}
+	close(c->file);
+	return text;
+}
+
+/* "!cmd" and the like want the terminal for themselves. */
+static bool wants_terminal(const char *line)
+{
+	line += strspn(line, " ");
+	return *line == '!' || !strncmp(line, "shell", 5);
+}
+
+static void run_on_terminal(struct view_session *v)
+{
+	terminal_leave();
+	struct err *e = shell_exec(v->sh, v->ui.command);
+	report_error(v->sh, e);
+	fprintf(stderr, "\nEnter goes back to the view ");
+	int c;
+	do
+		c = getchar();
+	while (c != '\n' && c != EOF && !signals_quit());
+	terminal_return();
+}
+
+/* The message line tells an error in short, the pane all of it. */
+static void tell_error(struct view_session *v, struct err *e)
+{
+	char *text = err_text(e), *page;
+
+	ui_message(&v->ui, e->code == ERR_INTERRUPTED ? TONE_WARN : TONE_BAD, "%s", text ? text : e->msg);
+	if (e->hint && asprintf(&page, "%s\n  hint: %s\n", text ? text : e->msg, e->hint) > 0) {
+		char message[256];
+
+		memcpy(message, v->ui.message, sizeof(message));
+		if (grid_text_width(message) + 4 > v->ui.cols || !v->ui.command_steps)
+			ui_page(&v->ui, "error", page);
+		free(page);
+	}
+	free(text);
+	err_free(e);
+}
+
+static void run_command(struct view_session *v)
+{
+	struct shell *sh = v->sh;
+	struct caught c;
+	unsigned width = sh->width;
+	char command[sizeof(v->ui.command)];
+
+	memcpy(command, v->ui.command, sizeof(command));
+	if (!v->headless && wants_terminal(command)) {
+		run_on_terminal(v);
+		look(v);
+		return;
+	}
+	if (v->ui.command_steps && !v->opened) {
+		if (v->before)
+			stepdump__snapshot__free_unpacked(v->before, NULL);
+		v->before = v->now;
+		v->now = NULL;
+	}
+	struct err *e = catch_output(&c);
+	if (!e) {
+		sh->width = v->ui.cols;
+		v->next_frame_us = 0;
+		signals_command(sh->session);
+		e = shell_exec(sh, command);
+		signals_command(NULL);
+		sh->width = width;
+
+		char *text = caught_output(&c);
+
+		*v->ui.message = '\0';
+		if (text && v->ui.command_steps) {
+			/* Where it stopped is on screen; the last line says why. */
+			char *last = text + strlen(text);
+
+			while (last > text && last[-1] == '\n')
+				*--last = '\0';
+			last = strrchr(text, '\n');
+			ui_message(&v->ui, TONE_NORMAL, "%s", last ? last + 1 : text);
+		} else if (text) {
+			ui_page(&v->ui, command, text);
+		}
+		free(text);
+	}
+	if (e)
+		tell_error(v, e);
+	look(v);
+	/* What the file shows has nothing to do with what was live before. */
+	if (v->opened && v->before) {
+		stepdump__snapshot__free_unpacked(v->before, NULL);
+		v->before = NULL;
+	}
+	if (v->ui.command_steps && v->now) {
+		follow(v);
+		look(v);
+	}
+}
+
+/* ---- test seams ---------------------------------------------------------------------------------------- */
+
+static struct err *save_screen(struct view_session *v, const char *path)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f)
+		return err_sys(errno, "cannot write \"%s\"", path);
+
+	struct grid g = view_draw(v);
+	const struct theme *t = v->sh->settings.color == COLOR_ALWAYS ?
+					settings_theme(&v->sh->settings) : NULL;
+	char *text = grid_to_ansi(&g, t);
+	bool bad = fputs(text, f) < 0;
+
+	free(text);
+	grid_deinit(&g);
+	return fclose(f) || bad ? err_sys(errno, "cannot write \"%s\"", path) : NULL;
+}
+
+/* Next key of the file: text as it stands, <Name> for the others; the end of a line is Enter only
+ * while a line is being typed. */
+static int next_key(struct view_session *v)
+{
+	while (*v->keys) {
+		const char *close;
+		int c = (unsigned char)*v->keys++;
+
+		if (c == '\n') {
+			if (v->ui.mode == UI_LINE)
+				return K_ENTER;
+			while (*v->keys == '#') /* a comment */
+				v->keys += strcspn(v->keys, "\n") + (v->keys[strcspn(v->keys, "\n")] != 0);
+			continue;
+		}
+		close = c == '<' && v->ui.mode != UI_LINE ? strchr(v->keys, '>') : NULL;
+		if (close && key_parse(v->keys, (size_t)(close - v->keys))) {
+			int key = key_parse(v->keys, (size_t)(close - v->keys));
+
+			v->keys = close + 1;
+			return key;
+		}
+		if (c >= 0xc0) { /* UTF-8 */
+			unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+
+			c &= 0x3f >> more;
+			while (more-- && (*v->keys & 0xc0) == 0x80)
+				c = c << 6 | (*v->keys++ & 0x3f);
+		}
+		return c;
+	}
+	return K_NONE;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------ */
+
+static void suspend(struct view_session *v)
+{
+	char text[96] = "suspended";
+
+	if (session_has_target(v->sh->session))
+		snprintf(text, sizeof(text), "suspended; target %d stays frozen until `fg`",
+			 (int)session_pid(v->sh->session));
+	if (!v->headless)
+		terminal_suspend(text);
+}
+
+/* A command that means the screen, not the session. */
+static bool own_command(struct view_session *v)
+{
+	char *line = v->ui.command + strspn(v->ui.command, " ");
+	struct err *e = NULL;
+
+	if (!strncmp(line, "save-screen ", 12)) {
+		*v->ui.message = '\0';
+		e = save_screen(v, line + 12 + strspn(line + 12, " "));
+	} else if (!strncmp(line, "view ", 5) && view_find(line + 5) != NR_VIEWS) {
+		v->ui.view = view_find(line + 5);
+		look(v);
+	} else {
+		return false;
+	}
+	if (e)
+		tell_error(v, e);
+	return true;
+}
+
+/* True: go on. */
+static bool do_effect(struct view_session *v, enum ui_effect effect)
+{
+	switch (effect) {
+	case UI_NOTHING:
+	case UI_DRAW:
+		return true;
+	case UI_SUSPEND:
+		suspend(v);
+		return true;
+	case UI_LEAVE:
+		return false;
+	case UI_RUN:
+		if (!own_command(v))
+			run_command(v);
+		if (!v->headless) {
+			struct terminal_opts o = view_terminal_opts(v->sh);
+
+			terminal_configure(&o);
+		}
+		v->ui.ascii = v->sh->settings.ascii;
+		return !v->sh->quit;
+	case UI_FIND:
+		find(v);
+		break;
+	case UI_LOOK:
+		break;
+	}
+	/* Another window: what changed in the old one is no longer to be seen. */
+	if (v->before) {
+		stepdump__snapshot__free_unpacked(v->before, NULL);
+		v->before = NULL;
+	}
+	look(v);
+	return true;
+}
+
+static enum ui_effect on_mouse(struct view_session *v)
+{
+	unsigned row, col;
+	int wheel;
+
+	terminal_mouse(&row, &col, &wheel);
+	if (!wheel)
+		return ui_click(&v->ui, row, col, v->now);
+	return ui_action(&v->ui, wheel < 0 ? ACT_UP : ACT_DOWN, v->now);
+}
+
+static enum ui_effect wait_and_act(struct view_session *v)
+{
+	unsigned rows = v->ui.rows, cols = v->ui.cols;
+	int key;
+
+	if (v->headless) {
+		key = next_key(v);
+		return key == K_NONE ? UI_LEAVE : ui_key(&v->ui, key, v->now);
+	}
+	key = terminal_key(IDLE_MS);
+	terminal_dimensions(&v->ui.rows, &v->ui.cols);
+	if (v->ui.rows != rows || v->ui.cols != cols)
+		return UI_LOOK;
+	if (signals_take_int()) {
+		ui_message(&v->ui, TONE_NORMAL, "nothing runs; q leaves the view");
+		return UI_DRAW;
+	}
+	if (key == 'L' - '@')
+		terminal_redraw();
+	if (key == K_NONE && session_has_target(v->sh->session) && !v->sh->gone_told &&
+	    session_target_gone(v->sh->session)) {
+		v->sh->gone_told = true;
+		ui_message(&v->ui, TONE_BAD, "the target has died; what is known of it can still be looked at");
+		return UI_LOOK;
+	}
+	if (key == K_NONE || key == K_RESIZE)
+		return UI_NOTHING;
+	return key == K_MOUSE ? on_mouse(v) : ui_key(&v->ui, key, v->now);
+}
+
+struct err *view_loop(struct view_session *v)
+{
+	struct shell *sh = v->sh;
+	bool go_on = true;
+
+	v->ui.relative = sh->relative;
+	v->ui.ascii = sh->settings.ascii;
+	if (!v->headless)
+		terminal_dimensions(&v->ui.rows, &v->ui.cols);
+	TRY(view_look(v));
+	if (v->fresh) {
+		v->fresh = false;
+		follow(v);
+		TRY(view_look(v));
+	}
+	sh->view = v;
+	signals_command(NULL); /* ^C now means us; commands set it for themselves */
+	while (go_on && !signals_quit()) {
+		show(v);
+		go_on = do_effect(v, wait_and_act(v));
+	}
+	sh->view = NULL;
+	return NULL;
+}
+
+/* ---- while a dump runs ----------------------------------------------------------------------------- */
+
+void view_progress(struct session *s, void *arg)
+{
+	struct view_session *v = arg;
+	uint64_t start = clock_us(), took;
+	Stepdump__Snapshot *before = v->before;
+	char where[48];
+
+	if (terminal_take_suspend())
+		suspend(v);
+	if (v->headless || start < v->next_frame_us)
+		return;
+	session_position(s, where, sizeof(where));
+	ui_message(&v->ui, TONE_ENGINE, "running: %s   ^C stops before the next unit", where);
+	v->before = NULL; /* everything changes: nothing is highlighted */
+	look(v);
+	show(v);
+	v->before = before;
+	/* The next frame when this one has been paid for. */
+	took = clock_us() - start;
+	v->next_frame_us = clock_us() + (took * FRAME_SHARE > FRAME_US ? took * FRAME_SHARE : FRAME_US);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a view wants to see, as snapshots: windows of VMAs, ranges of pages, some bytes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shell/view.h"
+
+#define RUNS_MAX 16384 /* of one range */
+
+/* Moves the elements of src behind those of dst. */
+static void append(void *dst_array, size_t *dst_nr, void *src_array, size_t *src_nr)
+{
+	void ***d = dst_array, ***s = src_array;
+
+	if (!*src_nr)
+		return;
+
+	void **all = reallocarray(*d, *dst_nr + *src_nr, sizeof(void *));
+
+	if (!all)
+		abort();
+	memcpy(all + *dst_nr, *s, *src_nr * sizeof(void *));
+	*d = all;
+	*dst_nr += *src_nr;
+	*src_nr = 0;
+	free(*s);
+	*s = NULL;
+}
+
+static int vma_order(const void *a, const void *b)
+{
+	const Stepdump__Vma *x = *(Stepdump__Vma *const *)a, *y = *(Stepdump__Vma *const *)b;
+
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void merge(Stepdump__Snapshot *into, Stepdump__Snapshot *from)
+{
+	append(&into->vmas, &into->n_vmas, &from->vmas, &from->n_vmas);
+	append(&into->runs, &into->n_runs, &from->runs, &from->n_runs);
+	append(&into->peeks, &into->n_peeks, &from->peeks, &from->n_peeks);
+	append(&into->parents, &into->n_parents, &from->parents, &from->n_parents);
+	stepdump__snapshot__free_unpacked(from, NULL);
+}
+
+static struct err *take_more(struct session *s, const struct snap_request *req,
+			     Stepdump__Snapshot *into)
+{
+	Stepdump__Snapshot *more;
+
+	TRY(snap_take(s, req, &more));
+	merge(into, more);
+	return NULL;
+}
+
+/* The VMAs may have been asked for twice: by the rows and by the iovs. */
+static void sort_vmas(Stepdump__Snapshot *s)
+{
+	size_t nr = 0;
+
+	qsort(s->vmas, s->n_vmas, sizeof(*s->vmas), vma_order);
+	for (size_t i = 0; i < s->n_vmas; i++) {
+		if (nr && s->vmas[nr - 1]->index == s->vmas[i]->index)
+			stepdump__vma__free_unpacked(s->vmas[i], NULL);
+		else
+			s->vmas[nr++] = s->vmas[i];
+	}
+	s->n_vmas = nr;
+}
+
+static struct err *take_vmas(struct session *s, const struct view_want *w, uint32_t needs,
+			     Stepdump__Snapshot *into)
+{
+	struct snap_request req = snap_request_none();
+
+	req.vmas = true;
+	req.vma_counts = needs & SNAP_VMA_COUNTS;
+	for (unsigned i = 0; i < w->nr_vmas; i++) {
+		req.vma_first = w->vmas[i].first;
+		req.vma_nr = w->vmas[i].nr;
+		TRY(take_more(s, &req, into));
+	}
+	if (into->n_vmas)
+		sort_vmas(into);
+	return NULL;
+}
+
+static int range_order(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Neighbours in one go; what overlaps is asked for once. */
+static struct err *take_runs(struct session *s, struct view_want *w, Stepdump__Snapshot *into)
+{
+	struct snap_request req = snap_request_none();
+
+	if (!w->nr_runs && w->needs & SNAP_PARENTS) {
+		req.parents = true;
+		req.runs_start = req.runs_end = 0;
+		return take_more(s, &req, into);
+	}
+	qsort(w->runs, w->nr_runs, sizeof(w->runs[0]), range_order);
+	req.parents = w->needs & SNAP_PARENTS;
+	for (unsigned i = 0, next; i < w->nr_runs; i = next) {
+		uint64_t end = w->runs[i].end;
+
+		for (next = i + 1; next < w->nr_runs && w->runs[next].start <= end; next++)
+			end = w->runs[next].end > end ? w->runs[next].end : end;
+		req.runs_start = w->runs[i].start;
+		req.runs_end = end;
+		req.runs_max = RUNS_MAX;
+		TRY(take_more(s, &req, into));
+		req.parents = false;
+	}
+	return NULL;
+}
+
+/* Bytes that cannot be had are no reason to show nothing: the reason is shown in their place. */
+static void take_peek(struct session *s, const struct view_want *w, Stepdump__Snapshot *into)
+{
+	struct snap_request req = snap_request_none();
+
+	if (w->peek == UINT64_MAX || !w->peek_len)
+		return;
+	req.peek.vaddr = w->peek;
+	req.peek.len = w->peek_len;
+	req.peek_source = w->peek_source;
+
+	struct err *e = take_more(s, &req, into);
+
+	if (!e)
+		return;
+
+	Stepdump__Peek **all = reallocarray(into->peeks, into->n_peeks + 1, sizeof(*all));
+	Stepdump__Peek *k = calloc(1, sizeof(*k));
+
+	if (!all || !k)
+		abort();
+	stepdump__peek__init(k);
+	k->vaddr = w->peek;
+	k->source = strdup(w->peek_source);
+	k->error = strdup(e->msg ? e->msg : "");
+	err_free(e);
+	into->peeks = all;
+	into->peeks[into->n_peeks++] = k;
+}
+
+static struct err *take(struct view_session *v, const struct view_want *first, Stepdump__Snapshot **ret)
+{
+	struct session *s = v->sh->session;
+	struct snap_request req = shell_snap_request(first->needs & ~(uint32_t)(SNAP_VMAS | SNAP_RUNS));
+	Stepdump__Snapshot *snap;
+	struct view_want more;
+
+	req.events_max = first->events_max;
+	req.iovs_of_ppb = first->iovs_of_ppb;
+	req.iov_first = first->iov_first;
+	req.iov_max = first->iov_max;
+	TRY(snap_take(s, &req, &snap));
+
+	struct err *e = take_vmas(s, first, first->needs, snap);
+
+	ui_want(&v->ui, snap, &more);
+	if (!e)
+		e = take_vmas(s, &more, first->needs, snap);
+	if (!e)
+		e = take_runs(s, &more, snap);
+	if (e) {
+		stepdump__snapshot__free_unpacked(snap, NULL);
+		return e;
+	}
+	take_peek(s, first, snap);
+	take_peek(s, &more, snap);
+	*ret = snap;
+	return NULL;
+}
+
+void view_free_snapshots(struct view_session *v)
+{
+	if (v->now && !v->opened)
+		stepdump__snapshot__free_unpacked(v->now, NULL);
+	if (v->before)
+		stepdump__snapshot__free_unpacked(v->before, NULL);
+	v->now = v->before = NULL;
+}
+
+struct err *view_look(struct view_session *v)
+{
+	struct view_want w, again;
+
+	v->ui.saved = v->sh->opened != NULL;
+	if (v->sh->opened) {
+		view_free_snapshots(v);
+		v->opened = true;
+		v->now = v->sh->opened;
+		ui_settle(&v->ui, v->now);
+		return NULL;
+	}
+	/* Settling may move the window, once: to where there is something. */
+	for (int tries = 0; tries < 2; tries++) {
+		Stepdump__Snapshot *snap;
+
+		ui_want(&v->ui, NULL, &w);
+		TRY(take(v, &w, &snap));
+		if (v->now && !v->opened)
+			stepdump__snapshot__free_unpacked(v->now, NULL);
+		v->opened = false;
+		v->now = snap;
+		ui_settle(&v->ui, snap);
+		ui_want(&v->ui, NULL, &again);
+		if (!memcmp(&w, &again, sizeof(w)))
+			break;
+	}
+	return NULL;
+}

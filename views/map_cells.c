@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Cells of VMAs, and the continuous map: all VMAs one behind the other, gaps left out. */
+#include <stdlib.h>
+
+#include "views/map_impl.h"
+
+#define ADDR_COL 1
+#define CELLS_COL 15
+#define MAX_VMAS 2048 /* of one picture */
+
+void draw_vma_cells(struct paint *p, struct map_look *m, const Stepdump__Vma *v, struct strip *st,
+		    unsigned col)
+{
+	bool known = runs_covered(&m->index, v->start, v->end) == span_pages(v->start, v->end);
+	uint32_t counted = verdicts_of(v->counts, v->n_counts);
+	int at;
+
+	/* Runs that stop short were too many: shares are right, half of the places are not. */
+	if (!known && counted && m->channel == CHANNEL_VERDICT) {
+		draw_composition(p, v, col, st->width, &m->look.verdicts);
+		m->composition = true;
+		return;
+	}
+	switch (m->channel) {
+	case CHANNEL_PRESENT:
+		runs_fill_present(&m->index, st, v->start, v->end);
+		break;
+	case CHANNEL_DIRTY:
+		runs_fill_dirty(&m->index, st, v->start, v->end);
+		break;
+	default:
+		runs_fill(&m->index, st, v->start, v->end, &m->look);
+	}
+	strip_draw(p, st, col + 1, TONE_UNSCANNED, m->channel == CHANNEL_VERDICT ? U'_' : U'?');
+	for (unsigned i = 0; i < st->width; i++)
+		if (!st->cells[i].ch)
+			m->look.verdicts |= 1u << STEPDUMP__VERDICT__NOT_SCANNED;
+	at = engine_column(p->s, st, col + 1);
+	if (at >= 0) {
+		grid_putc(p->g, p->row, (unsigned)at, TONE_ENGINE, U'>');
+		m->engine = true;
+	}
+}
+
+void map_legend(struct paint *p, const struct map_look *m)
+{
+	struct legend more[8];
+	unsigned nr = 0;
+
+	if (m->channel != CHANNEL_VERDICT)
+		more[nr++] = m->channel == CHANNEL_PRESENT ?
+				     (struct legend){ TONE_NORMAL, U'p', "present" } :
+				     (struct legend){ TONE_CHANGED, U'd', "dirty since the parent" };
+	if (m->look.lazy)
+		more[nr++] = (struct legend){ TONE_LAZY, U'L', "to pipe, may be lazy" };
+	if (m->engine)
+		more[nr++] = (struct legend){ TONE_ENGINE, U'>', "engine" };
+	if (m->look.mixed)
+		more[nr++] = (struct legend){ TONE_MIXED, U'%', "mixed" };
+	if (m->composition)
+		more[nr++] = (struct legend){ TONE_DIM, U'(', ") shares, not places" };
+	if (m->cut)
+		more[nr++] = (struct legend){ TONE_WARN, U'+', "VMA goes on" };
+	paint_verdict_legend(p, m->channel == CHANNEL_VERDICT ? m->look.verdicts : 0, more, nr);
+}
+
+/* ---- the continuous map ------------------------------------------------------------------------ */
+
+static unsigned cells_wide(unsigned cols)
+{
+	return cols > CELLS_COL + 9 ? cols - CELLS_COL - 1 : 8;
+}
+
+/* Pages of VMAs, so that a VMA always is in the same picture wherever the cursor is in it. */
+void continuous_window(const struct ui *ui, uint32_t rows, uint32_t *first, uint32_t *nr)
+{
+	uint32_t room = rows * cells_wide(ui->cols) / 2;
+
+	if (room > MAX_VMAS)
+		room = MAX_VMAS;
+	*first = ui->vma / room * room;
+	*nr = room;
+}
+
+/* Cells that the VMAs take: at least one each, and a blank between. */
+static uint64_t cells_needed(const Stepdump__Snapshot *s, uint32_t first, uint32_t nr, unsigned scale)
+{
+	uint64_t cells = 0;
+
+	for (size_t i = 0; i < s->n_vmas; i++) {
+		const Stepdump__Vma *v = s->vmas[i];
+
+		if (v->index >= first && v->index - first < nr)
+			cells += ((span_pages(v->start, v->end) + (1ul << scale) - 1) >> scale) + 1;
+	}
+	return cells;
+}
+
+unsigned continuous_scale(const struct ui *ui, const Stepdump__Snapshot *s, uint32_t rows)
+{
+	uint32_t first, nr;
+	unsigned scale = 0;
+
+	if (ui->map.scale)
+		return ui->map.scale - 1;
+	continuous_window(ui, rows, &first, &nr);
+	while (scale < 40 && cells_needed(s, first, nr, scale) > (uint64_t)rows * cells_wide(ui->cols))
+		scale++;
+	return scale;
+}
+
+/* Where a cell comes to stand, in a picture that is as wide as the screen and endless below. */
+static uint64_t cell_of(const Stepdump__Snapshot *s, const struct ui *ui, uint32_t first, uint32_t nr,
+			unsigned scale)
+{
+	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
+	uint64_t before = ui->vma > first ? cells_needed(s, first, ui->vma - first, scale) : 0;
+
+	if (nr && v && ui->addr >= v->start)
+		before += (ui->addr - v->start) / PAGE_BYTES >> scale;
+	return before;
+}
+
+/* One VMA's cells in [from, to) of the endless picture, row by row. */
+static void draw_part(struct paint *p, struct map_look *m, const Stepdump__Vma *v, uint64_t at,
+		      uint64_t from, uint64_t to, unsigned width, unsigned scale)
+{
+	uint64_t cells = (span_pages(v->start, v->end) + (1ul << scale) - 1) >> scale;
+	uint64_t cell = at < from ? from - at : 0;
+	unsigned top = p->row;
+
+	while (cell < cells && at + cell < to) {
+		uint64_t place = at + cell - from, room = width - place % width;
+		uint64_t start = v->start + (cell << scale) * PAGE_BYTES;
+		uint64_t n = cells - cell < room ? cells - cell : room;
+		uint64_t pages = span_pages(start, v->end);
+		struct strip st;
+		struct grid line;
+		struct paint inner = *p;
+
+		pages = pages < n << scale ? pages : n << scale;
+		strip_init(&st, start / PAGE_BYTES, pages, 1ul << scale, (unsigned)n);
+
+		/* draw_vma_cells() wants room for brackets on both sides. */
+		grid_init(&line, (unsigned)n + 2, 1);
+		line.ascii = p->g->ascii;
+		inner.g = &line;
+		inner.row = 0;
+		draw_vma_cells(&inner, m, v, &st, 0);
+		p->row = top + (unsigned)(place / width);
+		for (unsigned i = 0; i < st.width && i + 1 < line.cols && line.rows; i++)
+			grid_putc(p->g, p->row, CELLS_COL + (unsigned)(place % width) + i,
+				  line.cells[i + 1].tone, line.cells[i + 1].ch);
+		if (place % width == 0)
+			grid_puts(p->g, p->row, ADDR_COL, TONE_ADDR, txt_addr(p, start).s);
+		grid_deinit(&line);
+		cell += st.width ? st.width : 1;
+	}
+	p->row = top;
+}
+
+void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m, uint32_t rows)
+{
+	uint32_t first, nr;
+	unsigned width = cells_wide(p->g->cols), scale = continuous_scale(ui, p->s, rows), col;
+	uint64_t at = 0, from, cursor, all;
+
+	continuous_window(ui, rows, &first, &nr);
+	m->per_cell = 1ul << scale;
+	cursor = cell_of(p->s, ui, first, nr, scale);
+	all = cells_needed(p->s, first, nr, scale);
+	from = cursor / width > rows / 2 && all > (uint64_t)rows * width ?
+		       (cursor / width - rows / 2) * width :
+		       0;
+	col = grid_printf(p->g, p->row, 1, TONE_HEAD, "one map, gaps left out   1 cell = %s",
+			  txt_pages(m->per_cell).s);
+	if (total_vmas(p->s) > nr)
+		grid_printf(p->g, p->row, col + 3, TONE_DIM, "VMAs %u to %u", first, first + nr - 1);
+	p->row++;
+	for (size_t i = 0; i < p->s->n_vmas; i++) {
+		const Stepdump__Vma *v = p->s->vmas[i];
+
+		if (v->index < first || v->index - first >= nr)
+			continue;
+		draw_part(p, m, v, at, from, from + (uint64_t)rows * width, width, scale);
+		at += ((span_pages(v->start, v->end) + (1ul << scale) - 1) >> scale) + 1;
+	}
+	if (cursor >= from && cursor - from < (uint64_t)rows * width) {
+		unsigned row = p->row + (unsigned)((cursor - from) / width);
+
+		tone_cells(p->g, row, CELLS_COL + (unsigned)((cursor - from) % width), 1, TONE_CURSOR);
+		grid_putc(p->g, row, 0, TONE_CURSOR, U'*');
+	}
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The full-screen views without a terminal: what is on screen is a function of a snapshot and
+ * of `struct ui` (where the cursor is, what is zoomed, what is typed).
+ *
+ * The shell turns the wheel (shell/view_loop.c):
+ *
+ *      key -> ui_key() --------> effect: run a command, search, leave
+ *                 |
+ *      ui_want() -> bounded snapshot -> ui_settle() -> screen_render() -> terminal_draw()
+ *
+ * Only what is visible is asked for, so the cost does not grow with the target.
+ */
+#ifndef STEPDUMP_VIEW_H
+#define STEPDUMP_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "views/keys.h"
+#include "views/panes.h"
+
+#define SCREEN_MIN_COLS 60
+#define SCREEN_MIN_ROWS 12
+#define UI_TEXT_MAX 512
+#define WANT_MAX 256 /* windows of one kind */
+
+/*
+ * What a view needs to see.  It is asked twice: first without a snapshot, then with what came
+ * of that, since the ranges of pages follow from the VMAs.  The second answer adds to the first.
+ */
+struct view_want {
+	uint32_t needs; /* SNAP_* bits but VMAs, runs, iovs and holes, which have windows */
+	struct {
+		uint32_t first, nr;
+	} vmas[WANT_MAX];
+	unsigned nr_vmas;
+	struct {
+		uint64_t start, end;
+	} runs[WANT_MAX];
+	unsigned nr_runs;
+	int32_t iovs_of_ppb; /* -2: none */
+	uint32_t iov_first, iov_max;
+	bool holes;
+	uint32_t events_max;
+	uint64_t why; /* page; UINT64_MAX: none */
+	uint64_t peek; /* address; UINT64_MAX: none */
+	uint32_t peek_len;
+	const char *peek_source;
+};
+
+void want_vmas(struct view_want *w, uint32_t first, uint32_t nr);
+void want_runs(struct view_want *w, uint64_t start, uint64_t end);
+
+enum byte_source { BYTES_TARGET, BYTES_PIPE, BYTES_IMAGE, BYTES_PARENT, NR_BYTE_SOURCES };
+const char *byte_source_name(enum byte_source b);
+
+enum map_channel { CHANNEL_VERDICT, CHANNEL_PRESENT, CHANNEL_DIRTY, NR_CHANNELS };
+
+/* What is over the view: nothing, text that scrolls, or a line being typed. */
+enum ui_mode { UI_VIEW, UI_PAGER, UI_LINE };
+
+enum ui_effect {
+	UI_NOTHING,
+	UI_DRAW,    /* the picture changed, the data did not */
+	UI_LOOK,    /* a new snapshot is needed */
+	UI_RUN,     /* ui->command is to be run, by the shell's own dispatcher */
+	UI_FIND,    /* ui->find_* is to be looked for: ui_find() wants all VMAs */
+	UI_SUSPEND,
+	UI_LEAVE,
+};
+
+struct pager {
+	char *title;
+	char **line;
+	size_t nr, top;
+};
+
+struct ui {
+	enum view_id view;
+	unsigned rows, cols;
+	bool ascii, relative;
+	bool saved; /* a snapshot from a file: nothing can be run */
+
+	/* The place that map and parents share: survives a change of view. */
+	uint64_t addr; /* page under the cursor */
+	uint32_t vma;  /* its VMA */
+	uint64_t origin; /* start of the first VMA, for relative addresses */
+	unsigned zoom; /* log2 of pages per cell */
+	enum byte_source bytes;
+
+	struct {
+		uint32_t top; /* first row shown, counted among the rows that pass the filter */
+		enum map_channel channel;
+		bool continuous;
+		unsigned scale; /* continuous: log2 of pages per cell, plus 1; 0: what fits */
+	} map;
+	struct {
+		uint32_t ppb, top;
+		bool in_iovs;
+		uint32_t iov, iov_top;
+		uint64_t iov_addr; /* of the selected iov, 0 before it is known */
+	} pipes;
+	struct {
+		uint32_t shmem;
+		uint32_t generation;
+	} parents;
+	struct {
+		uint32_t at, top;
+		bool moved; /* by hand: else the newest row is shown */
+	} list[NR_VIEWS];
+
+	/* Rows that pass the filter: indices of VMAs, ascending; NULL: all do. */
+	char filter[NR_VIEWS][64];
+	uint32_t *filtered;
+	uint32_t nr_filtered;
+
+	char search[128];
+	bool find_back; /* N */
+	bool find_filter; /* the VMAs that pass the filter, not the next match */
+	bool find_addr; /* the VMA of ui->addr */
+
+	enum ui_mode mode;
+	struct pager pager;
+	char line_kind; /* ':', '/', '\\' or '@' */
+	char line[UI_TEXT_MAX];
+	char last_line[UI_TEXT_MAX]; /* what Up brings back after ':' */
+
+	char message[256];
+	enum tone message_tone;
+	char command[UI_TEXT_MAX + 64];
+	bool command_steps; /* it runs the pipeline: what changes is highlighted */
+};
+
+void ui_init(struct ui *ui, unsigned rows, unsigned cols, bool ascii);
+void ui_deinit(struct ui *ui);
+
+enum ui_effect ui_key(struct ui *ui, int key, const Stepdump__Snapshot *s);
+enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot *s);
+/* A click on a cell. */
+enum ui_effect ui_click(struct ui *ui, unsigned row, unsigned col, const Stepdump__Snapshot *s);
+void ui_message(struct ui *ui, enum tone tone, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Shows `text` (lines) in the pager pane.  Text without a line break becomes the message. */
+void ui_page(struct ui *ui, const char *title, const char *text);
+
+/* s NULL: the first question; see struct view_want. */
+void ui_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w);
+/* After each new snapshot or size: puts cursor and window back to where something is. */
+void ui_settle(struct ui *ui, const Stepdump__Snapshot *s);
+/* The cursor goes to where the engine is.  True: the VMA has to be looked up, see UI_FIND. */
+bool ui_follow(struct ui *ui, const Stepdump__Snapshot *s);
+/* Answers UI_FIND; `all` has all VMAs. */
+void ui_find(struct ui *ui, const Stepdump__Snapshot *all);
+
+/*
+ * The whole screen.  `g` has ui->cols columns and gets ui->rows rows.  `before`, if not NULL, is
+ * what was seen before the last unit: cells that differ are drawn as TONE_CHANGED.
+ */
+void screen_render(const struct ui *ui, const Stepdump__Snapshot *s, const Stepdump__Snapshot *before,
+		   struct grid *g);
+/* Column of the text cursor in the bottom row while a line is typed; -1: no cursor. */
+int screen_cursor(const struct ui *ui);
+
+#endif

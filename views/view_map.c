@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The map: above, where we are in the address space; below, the pages around the cursor with
+ * what led to their verdict.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "views/map_impl.h"
+
+struct plan {
+	uint32_t upper; /* rows of VMAs, or of the continuous map */
+	bool legend, inputs; /* present and dirty beside the verdict */
+	unsigned hex;
+};
+
+static struct plan share(const struct ui *ui)
+{
+	unsigned rows = body_rows(ui);
+	struct plan p = { .legend = rows >= 12, .inputs = rows >= 12 };
+
+	p.hex = rows >= 50 ? 8 : rows >= 30 ? 4 : rows >= 18 ? 2 : 0;
+
+	unsigned fixed = 1 + p.legend + zoom_rows(p.inputs) + p.hex;
+
+	p.upper = rows > fixed + 2 ? rows - fixed : 2;
+	return p;
+}
+
+/* ---- rows are VMAs, perhaps not all of them -------------------------------------------------------- */
+
+static uint32_t nr_rows(const struct ui *ui, const Stepdump__Snapshot *s)
+{
+	return ui->filtered ? ui->nr_filtered : s ? total_vmas(s) : UINT32_MAX;
+}
+
+static uint32_t vma_of_row(const struct ui *ui, uint32_t row)
+{
+	return !ui->filtered		 ? row :
+	       row < ui->nr_filtered ? ui->filtered[row] :
+				       ui->filtered[ui->nr_filtered - 1];
+}
+
+/* The first row at or behind that VMA. */
+static uint32_t row_of_vma(const struct ui *ui, uint32_t vma)
+{
+	uint32_t low = 0, high = ui->nr_filtered;
+
+	if (!ui->filtered)
+		return vma;
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (ui->filtered[mid] < vma)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < ui->nr_filtered ? low : ui->nr_filtered - 1;
+}
+
+static uint32_t top_row(const struct ui *ui, const Stepdump__Snapshot *s)
+{
+	uint32_t top = ui->map.top;
+
+	keep_visible(row_of_vma(ui, ui->vma), share(ui).upper, nr_rows(ui, s), &top);
+	return top;
+}
+
+/* The VMAs that are visible, in both layouts. */
+static void visible(const struct ui *ui, const Stepdump__Snapshot *s, uint32_t *first, uint32_t *nr)
+{
+	if (ui->map.continuous) {
+		continuous_window(ui, share(ui).upper, first, nr);
+		return;
+	}
+	*first = top_row(ui, s);
+	*nr = share(ui).upper;
+}
+
+static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+{
+	uint32_t first, nr;
+
+	visible(ui, s, &first, &nr);
+	if (!s) {
+		w->needs |= SNAP_PMC | SNAP_VMA_COUNTS;
+		w->peek = ui->addr;
+		w->peek_len = 32 * share(ui).hex;
+		w->peek_source = byte_source_name(ui->bytes);
+		if (ui->relative)
+			want_vmas(w, 0, first ? 1 : 0);
+		if (ui->map.continuous)
+			want_vmas(w, first, nr);
+		for (uint32_t r = first; !ui->map.continuous && r < first + nr && r < nr_rows(ui, s); r++)
+			want_vmas(w, vma_of_row(ui, r), 1);
+		return;
+	}
+	want_zoom(ui, s, w);
+
+	uint64_t left = MAP_PAGES_MAX;
+
+	for (size_t i = 0; i < s->n_vmas; i++) {
+		const Stepdump__Vma *v = s->vmas[i];
+		uint64_t pages = span_pages(v->start, v->end);
+
+		if (v->index == ui->vma || pages > left || (!ui->map.continuous && pages > VMA_PAGES_MAX))
+			continue;
+		want_runs(w, v->start, v->end);
+		left -= pages;
+	}
+}
+
+static void settle(struct ui *ui, const Stepdump__Snapshot *s)
+{
+	uint32_t nr = total_vmas(s);
+	const Stepdump__Vma *v;
+
+	if (nr && ui->vma >= nr)
+		ui->vma = nr - 1;
+	if (ui->filtered)
+		ui->vma = vma_of_row(ui, row_of_vma(ui, ui->vma));
+	ui->map.top = top_row(ui, s);
+	v = vma_by_index(s, ui->vma);
+	if (v && (ui->addr < v->start || ui->addr >= v->end))
+		ui->addr = v->start;
+}
+
+static enum ui_effect go_to_vma(struct ui *ui, uint32_t vma)
+{
+	if (vma != ui->vma)
+		ui->addr = 0; /* settle() puts it to the start of the VMA */
+	ui->vma = vma;
+	return UI_LOOK;
+}
+
+enum ui_effect move_in_vma(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+{
+	const Stepdump__Vma *v = s ? vma_by_index(s, ui->vma) : NULL;
+	uint64_t cell = PAGE_BYTES << (ui->map.continuous && ui->view == VIEW_MAP ?
+					       continuous_scale(ui, s, share(ui).upper) :
+					       ui->zoom);
+
+	if (!v)
+		return UI_NOTHING;
+	switch (a) {
+	case ACT_LEFT:
+		ui->addr = ui->addr - v->start < cell ? v->start : ui->addr - cell;
+		break;
+	case ACT_RIGHT:
+		if (v->end - ui->addr > cell)
+			ui->addr += cell;
+		break;
+	case ACT_LINE_START:
+		ui->addr = v->start;
+		break;
+	case ACT_LINE_END:
+		ui->addr = v->end - PAGE_BYTES;
+		break;
+	default:
+		return UI_NOTHING;
+	}
+	return UI_LOOK;
+}
+
+enum ui_effect zoom_by(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+{
+	const Stepdump__Vma *v = s ? vma_by_index(s, ui->vma) : NULL;
+	bool out = a == ACT_ZOOM_OUT;
+
+	if (ui->map.continuous && ui->view == VIEW_MAP) {
+		unsigned scale = continuous_scale(ui, s, share(ui).upper);
+
+		if (out ? scale < 40 : scale > 0)
+			ui->map.scale = scale + (out ? 2 : 0); /* one more than log2, 0 is "fit" */
+		return UI_LOOK;
+	}
+	if (!out && ui->zoom)
+		ui->zoom--;
+	else if (out && v && span_pages(v->start, v->end) >> ui->zoom > zoom_width(ui))
+		ui->zoom++;
+	return UI_LOOK;
+}
+
+enum ui_effect why_here(struct ui *ui)
+{
+	snprintf(ui->command, sizeof(ui->command), "why %lx", ui->addr);
+	ui->command_steps = false;
+	return UI_RUN;
+}
+
+static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+{
+	uint32_t row = row_of_vma(ui, ui->vma);
+	char where[32];
+
+	switch (a) {
+	case ACT_ZOOM_IN:
+	case ACT_ZOOM_OUT:
+		return zoom_by(ui, a, s);
+	case ACT_LAYOUT:
+		ui->map.continuous = !ui->map.continuous;
+		return UI_LOOK;
+	case ACT_SHOW:
+		ui->map.channel = (ui->map.channel + 1) % NR_CHANNELS;
+		return UI_DRAW;
+	case ACT_WHY:
+		return why_here(ui);
+	case ACT_BREAK:
+		snprintf(where, sizeof(where), "%lx", ui->addr);
+		return s ? toggle_break(ui, s, where) : UI_NOTHING;
+	default:
+		break;
+	}
+	if (s && move_rows(a, share(ui).upper, nr_rows(ui, s), &row))
+		return go_to_vma(ui, vma_of_row(ui, row));
+	return move_in_vma(ui, a, s);
+}
+
+/* ---- drawing ---------------------------------------------------------------------------------------- */
+
+static void draw_row_strip(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
+{
+	const Stepdump__Vma *v = item;
+	struct map_look *m = ctx;
+	struct strip st;
+
+	if (!v) {
+		static const char *const heads[] = { "pages", "pages: present", "pages: dirty" };
+
+		grid_puts(p->g, p->row, col, TONE_HEAD, heads[m->channel]);
+		return;
+	}
+
+	uint64_t pages = span_pages(v->start, v->end);
+
+	/* Two columns for the brackets of a composition, or the mark of a cut row. */
+	strip_init(&st, v->start / PAGE_BYTES, pages, m->per_cell, width - 2);
+	draw_vma_cells(p, m, v, &st, col);
+	if (pages / m->per_cell >= width - 1) {
+		grid_putc(p->g, p->row, col + width - 1, TONE_WARN, U'+');
+		m->cut = true;
+	}
+}
+
+static void render_rows(struct paint *p, const struct ui *ui, struct map_look *m, uint32_t rows)
+{
+	unsigned strip = p->g->cols > 46 ? p->g->cols - 42 : 8, head = p->row;
+	const struct column columns[] = {
+		{ "start", .right = true },
+		{ "size", .right = true },
+		{ "prot", .drop = 2 },
+		{ "kind", .drop = 1, .min = 8 },
+		{ "", .min = 10, .grow = 250, .draw = draw_row_strip, .ctx = m },
+	};
+	struct table *t = TABLE_NEW(columns);
+	Stepdump__Vma **shown = calloc(rows, sizeof(*shown));
+	uint32_t nr = 0, top = ui->map.top, mark = UINT32_MAX;
+
+	if (!shown)
+		abort();
+	for (uint32_t r = top; r < top + rows && r < nr_rows(ui, p->s); r++) {
+		const Stepdump__Vma *v = vma_by_index(p->s, vma_of_row(ui, r));
+
+		if (!v)
+			continue;
+		if (v->index == ui->vma)
+			mark = nr;
+		shown[nr++] = (Stepdump__Vma *)v;
+		table_row(t, v, at_vma(p->s, v));
+		table_cell(t, TONE_ADDR, "%s", txt_addr(p, v->start).s);
+		table_cell(t, TONE_NORMAL, "%s", txt_pages(span_pages(v->start, v->end)).s);
+		table_cell(t, TONE_NORMAL, "%s", v->prot);
+		table_cell(t, TONE_KEY, "%s", v->kind);
+	}
+	m->per_cell = strip_scale(longest_that_counts(shown, nr), strip < STRIP_MAX ? strip : STRIP_MAX);
+	table_end(t, p, "none");
+	/* The strip keeps its colours: the cursor is on the words. */
+	if (mark != UINT32_MAX)
+		mark_row(p->g, head + 1 + mark, 0, 14);
+	free(shown);
+}
+
+static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
+{
+	struct pane_opts o = view_opts(ui);
+	struct paint p = view_paint(ui, &o, s, g);
+	struct map_look m = { .index = runs_index(s), .channel = ui->map.channel };
+	struct plan plan = share(ui);
+
+	if (!total_vmas(s)) {
+		paint_prose(&p, 1, TONE_DIM, "no VMAs: no target is attached (`:attach PID`)");
+		runs_deinit(&m.index);
+		return;
+	}
+	if (ui->map.continuous)
+		render_continuous(&p, ui, &m, plan.upper);
+	else
+		render_rows(&p, ui, &m, plan.upper);
+	p.row = 1 + plan.upper;
+	if (plan.legend) {
+		struct grid line;
+		struct paint inner = p;
+
+		grid_init(&line, g->cols, 1); /* one row of it must do */
+		line.ascii = g->ascii;
+		inner.g = &line;
+		inner.row = 0;
+		map_legend(&inner, &m);
+		grid_blit(g, p.row++, 0, &line);
+		grid_deinit(&line);
+	}
+	render_zoom(&p, ui, &m.index, plan.inputs);
+	if (plan.hex)
+		paint_hex(&p, ui->addr, plan.hex);
+	runs_deinit(&m.index);
+}
+
+static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
+{
+	if (ui->filtered)
+		snprintf(buf, len, "%u of %u VMAs, with \"%s\"", ui->nr_filtered, total_vmas(s),
+			 ui->filter[VIEW_MAP]);
+	else
+		snprintf(buf, len, "VMA %u of %u", ui->vma, total_vmas(s));
+}
+
+const struct view_ops view_map = {
+	.want = want,
+	.settle = settle,
+	.act = act,
+	.render = render,
+	.title = title,
+};

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The pipeline view: phases, pages, pipes, output, in the order data flows; then where we are. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "views/view_impl.h"
+
+#define LABEL_COL 8
+#define LEFT_MAX 100 /* columns of the pipeline when the pipes stand beside it */
+#define SIDE_BY_SIDE 120
+
+static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+{
+	if (s)
+		return;
+	w->needs |= SNAP_COUNTERS | SNAP_PAGE_PIPE | SNAP_XFER | SNAP_CHECKS | SNAP_EVENTS |
+		    SNAP_PARENTS;
+	w->events_max = ui->rows;
+}
+
+static void want_both(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+{
+	want(ui, s, w);
+	if (ui->cols >= SIDE_BY_SIDE)
+		view_pipes.want(ui, s, w);
+}
+
+static void settle(struct ui *ui, const Stepdump__Snapshot *s)
+{
+	view_pipes.settle(ui, s);
+}
+
+static void field(struct paint *p, const char *label, enum tone tone, const char *text)
+{
+	grid_puts(p->g, p->row, 1, TONE_DIM, label);
+	paint_cut(p, LABEL_COL, p->g->cols - LABEL_COL, tone, false, text);
+	p->row++;
+}
+
+static const Stepdump__PhaseInfo *phase_now(const Stepdump__Snapshot *s)
+{
+	const Stepdump__Cursor *c = s->cursor;
+
+	for (size_t i = 0; c && i < c->n_phases; i++)
+		if (c->phases[i]->phase == c->phase)
+			return c->phases[i];
+	return NULL;
+}
+
+/* "drain: DUMPPAGES for ppb 5, its pipe fd, the reply" */
+static char *unit_text(struct paint *p, const Stepdump__Unit *u)
+{
+	char *text = text_shown(p, u->text), *line;
+
+	if (asprintf(&line, "%s: %s", txt_enum(&stepdump__phase__descriptor, u->phase).s, text) < 0)
+		abort();
+	free(text);
+	return line;
+}
+
+static void paint_units(struct paint *p)
+{
+	const Stepdump__Cursor *c = p->s->cursor;
+
+	if (!c) {
+		field(p, "NEXT", TONE_DIM, "-");
+		return;
+	}
+	if (c->last) {
+		char *text = unit_text(p, c->last);
+
+		field(p, "DONE", TONE_NORMAL, text);
+		free(text);
+	}
+	if (c->next) {
+		char *text = unit_text(p, c->next);
+
+		field(p, "NEXT", TONE_ENGINE, text);
+		free(text);
+	}
+}
+
+/* What the phase is, whose code it mirrors, and what each key would do from here. */
+static void paint_units_full(struct paint *p)
+{
+	const Stepdump__PhaseInfo *ph = phase_now(p->s);
+	const Stepdump__Cursor *c = p->s->cursor;
+	char line[300];
+
+	paint_units(p);
+	if (!c)
+		return;
+	if (ph && ph->unit) {
+		snprintf(line, sizeof(line), "one unit: %s   mirrors %s", str_or_dash(ph->unit),
+			 str_or_dash(ph->mirrors));
+		field(p, "", TONE_DIM, line);
+	}
+	if (c->phase >= STEPDUMP__PHASE__PMC_FILL && c->phase <= STEPDUMP__PHASE__XFER)
+		snprintf(line, sizeof(line), "s: that unit   S: to the next phase   "
+					     "f: to the end of chunk %u   c: to a breakpoint or the gate",
+			 c->chunk ? c->chunk : 1);
+	else if (c->phase <= STEPDUMP__PHASE__PREPARE)
+		snprintf(line, sizeof(line), "s: that unit   S: all of prepare   c: to the commit gate");
+	else if (c->phase == STEPDUMP__PHASE__GATE)
+		snprintf(line, sizeof(line),
+			 ":commit DIR publishes   :restart begins again   :abort gives up");
+	else
+		return;
+	field(p, "KEYS", TONE_KEY, line);
+}
+
+static void paint_error_line(struct paint *p)
+{
+	if (!p->s->error)
+		return;
+
+	char *message = text_shown(p, p->s->error->message);
+
+	field(p, "ERROR", TONE_BAD, message);
+	free(message);
+	if (p->s->error->hint) {
+		char *hint = text_shown(p, p->s->error->hint);
+
+		field(p, "", TONE_KEY, hint);
+		free(hint);
+	}
+}
+
+static const struct section {
+	void (*full)(struct paint *p);
+	void (*brief)(struct paint *p); /* NULL: in full or not at all */
+	unsigned rank; /* 0 is drawn first, the highest goes first where room is short */
+	bool apart; /* a blank row before it where there is room */
+} sections[] = {
+	{ paint_phases, paint_phases_short, 0, false },
+	{ paint_pages, paint_pages_short, 1, true },
+	{ paint_pipes, paint_pipes_short, 3, true },
+	{ paint_out, NULL, 5, true },
+	{ paint_units_full, paint_units, 2, true },
+	{ paint_error_line, NULL, 4, false },
+	{ paint_check_line, NULL, 6, false },
+};
+
+#define NR_SECTIONS (sizeof(sections) / sizeof(*sections))
+
+/* A section by itself, to see how high it is. */
+static struct grid draw_section(const struct paint *p, void (*paint)(struct paint *p))
+{
+	struct paint inner = *p;
+	struct grid g;
+
+	grid_init(&g, p->g->cols, 0);
+	g.ascii = p->g->ascii;
+	inner.g = &g;
+	inner.row = 0;
+	paint(&inner);
+	return g;
+}
+
+/* What fits: everything brief by rank, then in full by rank, then air. */
+static void lay_out(const struct grid *full, const struct grid *brief, unsigned rows,
+		    const struct grid **chosen, unsigned *left_ret)
+{
+	for (unsigned rank = 0; rank < NR_SECTIONS; rank++)
+		for (size_t i = 0; i < NR_SECTIONS; i++)
+			if (sections[i].rank == rank && brief[i].rows <= rows) {
+				chosen[i] = &brief[i];
+				rows -= brief[i].rows;
+			}
+	for (unsigned rank = 0; rank < NR_SECTIONS; rank++)
+		for (size_t i = 0; i < NR_SECTIONS; i++)
+			if (sections[i].rank == rank && chosen[i] &&
+			    full[i].rows <= rows + brief[i].rows) {
+				rows = rows + brief[i].rows - full[i].rows;
+				chosen[i] = &full[i];
+			}
+	*left_ret = rows;
+}
+
+static void render_left(struct paint *p, unsigned rows)
+{
+	struct grid full[NR_SECTIONS], brief[NR_SECTIONS];
+	const struct grid *chosen[NR_SECTIONS] = { NULL };
+	unsigned left, blanks = 0;
+
+	for (size_t i = 0; i < NR_SECTIONS; i++) {
+		full[i] = draw_section(p, sections[i].full);
+		brief[i] = draw_section(p, sections[i].brief ?: sections[i].full);
+	}
+	lay_out(full, brief, rows, chosen, &left);
+	/* Three lines of the log are worth more than air. */
+	blanks = left > 3 ? left - 3 : 0;
+	for (size_t i = 0; i < NR_SECTIONS; i++) {
+		if (!chosen[i] || !chosen[i]->rows)
+			continue;
+		if (sections[i].apart && blanks && p->row) {
+			p->row++;
+			blanks--;
+			left--;
+		}
+		grid_blit(p->g, p->row, 0, chosen[i]);
+		p->row += chosen[i]->rows;
+	}
+	if (left)
+		paint_log(p, left);
+	for (size_t i = 0; i < NR_SECTIONS; i++) {
+		grid_deinit(&full[i]);
+		grid_deinit(&brief[i]);
+	}
+}
+
+static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
+{
+	struct pane_opts o = view_opts(ui);
+	struct paint p = view_paint(ui, &o, s, g);
+	unsigned left = g->cols;
+
+	p.field_col = LABEL_COL;
+	if (!s->cursor && (!s->target || s->target->state == STEPDUMP__TARGET_STATE__NO_TARGET)) {
+		paint_prose(&p, 1, TONE_DIM, "no target: `:attach PID` takes one, `:run PROGRAM` "
+					     "starts one; q goes back to the prompt");
+		return;
+	}
+	if (g->cols >= SIDE_BY_SIDE)
+		left = g->cols - 40 < LEFT_MAX ? g->cols - 40 : LEFT_MAX;
+
+	struct grid half;
+
+	grid_init(&half, left, g->max_rows);
+	half.ascii = g->ascii;
+	p.g = &half;
+	render_left(&p, g->max_rows);
+	grid_blit(g, 0, 0, &half);
+	grid_deinit(&half);
+	if (left == g->cols)
+		return;
+	grid_init(&half, g->cols - left - 2, g->max_rows);
+	half.ascii = g->ascii;
+	view_pipes.render(ui, s, &half);
+	for (unsigned r = 0; r < g->max_rows; r++)
+		grid_putc(g, r, left, TONE_DIM, g->ascii ? U'|' : U'│');
+	grid_blit(g, 0, left + 2, &half);
+	grid_deinit(&half);
+}
+
+static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
+{
+	if (s->n_parents)
+		snprintf(buf, len, "dump, parent %s", str_or_dash(s->parents[0]->dir));
+	else if (s->target && s->target->state != STEPDUMP__TARGET_STATE__NO_TARGET)
+		snprintf(buf, len, "full dump, no parent");
+}
+
+static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+{
+	const Stepdump__Cursor *c = s ? s->cursor : NULL;
+
+	if (a == ACT_BREAK && c && c->phase > STEPDUMP__PHASE__READY &&
+	    c->phase != STEPDUMP__PHASE__GATE && c->phase <= STEPDUMP__PHASE__RESET)
+		return toggle_break(ui, s, txt_enum(&stepdump__phase__descriptor, c->phase).s);
+	if (a == ACT_BREAK)
+		ui_message(ui, TONE_WARN, "no phase is under way: `:break drain` names one");
+	return UI_DRAW;
+}
+
+const struct view_ops view_pipeline = {
+	.want = want_both,
+	.settle = settle,
+	.act = act,
+	.render = render,
+	.title = title,
+};
