@@ -187,6 +187,12 @@ struct err *keeper_infect(struct keeper *k, pid_t pid, size_t max_mprotect,
 	int fd = -1;
 
 	TRY(call(k, &m, NULL, NULL, &fd));
+	if (fd < 0) { /* the kernel drops a descriptor that finds no place */
+		struct err *e = err_sys(EMFILE, "receive the channel to the parasite in %d", pid);
+
+		return err_first(err_hint(e, "raise the limit of open files (ulimit -n)"),
+				 keeper_cure(k, pid));
+	}
 	*ret = (struct keeper_parasite){
 		.sock = fd,
 		.map_start = m.arg[0],
