@@ -5,6 +5,7 @@
 
 #include "tests/unit/images.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -93,6 +94,7 @@ static inline void child_make(struct memory m)
 	int p[2];
 
 	MUST(!pipe2(p, O_CLOEXEC));
+	malloc_trim(0); /* what earlier tests left is not for this child */
 	child = fork();
 	MUST(child >= 0);
 	if (!child) {
