@@ -298,8 +298,7 @@ bool tracker_page_dirty(const struct tracker *t, const struct vma *v, uint64_t c
 {
 	if (tracker_untrusted(t, v))
 		return true;
-	/* Not armed by us, the bits may be somebody else's history (criu pre-dump); without one
-	 * they are all set. */
+	/* Not armed by us, the bits may still be the history that criu pre-dump began. */
 	if (t->kind == TRACK_SOFT_DIRTY)
 		return categories & PAGE_IS_SOFT_DIRTY;
 	/* Whether a page can be clean at all comes first: without a registration it is never

@@ -31,8 +31,10 @@ struct tracker;
 
 /*
  * tracker_create - choose a tracker for a frozen, not infected task.
- * Arms nothing yet: until the first reset all pages are dirty.  Never NULL on success: where
- * nothing works the kind is TRACK_NONE and tracker_reason() says why.
+ * Arms nothing yet.  Until the first reset uffd calls all pages dirty; soft-dirty says what the
+ * kernel's bits say, which may be the history that somebody else began (criu pre-dump), or what
+ * a fork has inherited: it means something only together with a parent image.
+ * Never NULL on success: where nothing works the kind is TRACK_NONE and tracker_reason() says why.
  * Target: uffd: one injected userfaultfd() and close(), nothing stays behind in it.
  * Fails:  ERR_UNSUPPORTED if a kind was asked for by name and does not work here.
  */

@@ -138,7 +138,9 @@ static void known_writes_are_known(enum opt_track want)
 	assert_false(tracker_armed(t));
 	assert_string_equal(page_states(&f, &caps, t, a, NR), "dddddddddddddddd");
 	assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
-	assert_true(dirty == total && total > NR);
+	assert_true(total > NR);
+	/* this program has cleared its own soft-dirty bits, and a fork inherits that */
+	assert_true(dirty == total || want == OPT_TRACK_SOFT_DIRTY);
 
 	assert_ok(tracker_reset(t, &f.vmas));
 	assert_string_equal(page_states(&f, &caps, t, a, NR), "cccccccccccccccc");
@@ -165,7 +167,10 @@ static void known_writes_are_known(enum opt_track want)
 		vma_list_deinit(&f.vmas);
 	}
 	freeze(keeper, v.pid, &f);
-	assert_string_equal(page_states(&f, &caps, t, a, NR), "cc-cdccccccccccc");
+	if (want == OPT_TRACK_UFFD)
+		assert_string_equal(page_states(&f, &caps, t, a, NR), "cc-cdccccccccccc");
+	else /* the new mapping makes its whole VMA dirty */
+		assert_string_equal(page_states(&f, &caps, t, a, NR), "dd-ddddddddddddd");
 	reset_and_thaw(t, &f);
 
 	tell(&v, STORE_ALL);
@@ -685,6 +690,7 @@ static void do_big(struct shared *sh, int step)
 static void run_big(struct shared *sh)
 {
 	mem = map_rw(BIG / PAGE);
+	madvise(mem, BIG, MADV_NOHUGEPAGE); /* soft-dirty knows huge pages as a whole */
 	memset(mem, 1, BIG);
 	sh->address = (uintptr_t)mem;
 	obey(sh, do_big);
