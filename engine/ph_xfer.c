@@ -187,7 +187,7 @@ struct err *xfer_ppb(struct dump *d)
 	uint64_t t0 = now_us();
 	struct err *e = NULL;
 
-	while (!e && ppb->state == PPB_DRAINED)
+	while (!e && ppb->state != PPB_SENT)
 		e = one_unit(d, true);
 	d->times.memwrite += now_us() - t0;
 	return e;

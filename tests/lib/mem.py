@@ -161,15 +161,15 @@ class Pages:
             os.close(self.fd)
 
 
-def compare(pid, directory, maps, check):
+def compare(pid, directory, maps, check, images=Pages):
     """
     Every page of the images against the memory of the frozen target, and every page of the target
     against the rule.  `maps`: the target's VMAs as they were before infection (the parasite's own
-    do not belong in images).  Returns counts for the log.
+    do not belong in images).  images: what reads an object's images.  Returns counts for the log.
     """
     zero = zero_pfn()
     memory = Memory(pid)
-    image = Pages(directory, pid)
+    image = images(directory, pid)
     in_image = set(image.offsets)
     ascending = sorted(in_image)
     counts = dict(private=0, zero=0, clean=0, shared=0, objects=0)
@@ -192,7 +192,7 @@ def compare(pid, directory, maps, check):
         if not vma.shared and not vma.never:
             check_unselected(pid, vma, set(want), memory, check, counts)
     check(not in_image, f'pages in the image outside of all VMAs: {[hex(a) for a in sorted(in_image)[:5]]}')
-    compare_shared(pid, directory, maps, check, counts)
+    compare_shared(pid, directory, maps, check, counts, images)
     image.close()
     memory.close()
     return counts
@@ -225,7 +225,7 @@ def is_shmem(vma):
             vma.name.startswith('/SYSV')) and vma.ino != 0
 
 
-def compare_shared(pid, directory, maps, check, counts):
+def compare_shared(pid, directory, maps, check, counts, images):
     """Every page of every mapped shared object, against the object itself (not the mapping)."""
     seen = {}
     for vma in maps:
@@ -233,7 +233,7 @@ def compare_shared(pid, directory, maps, check, counts):
             continue
         image = seen.get(vma.ino)
         if image is None:
-            image = seen[vma.ino] = Pages(directory, f'shmem-{vma.ino}')
+            image = seen[vma.ino] = images(directory, f'shmem-{vma.ino}')
             counts['objects'] += 1
         with open(f'/proc/{pid}/map_files/{vma.start:x}-{vma.end:x}', 'rb', buffering=0) as f:
             for offset in range(vma.offset, vma.offset + vma.end - vma.start, PAGE):

@@ -238,6 +238,7 @@ static const char usage[] =
 "  --dense SIZE --reserve SIZE --vmas N --child --seccomp\n"
 "  --for-criu        ask for nothing that a dump and restore by CRIU cannot give;\n"
 "                    check all memory in each round\n"
+"  --no-aio          no AIO ring: whoever has one may write unseen by dirty tracking\n"
 "  --secretmem --iouring   memory that cannot be dumped\n";
 
 static size_t size_arg(const char *s)
@@ -259,7 +260,8 @@ static size_t size_arg(const char *s)
 static void parse(int argc, char **argv, bool *list)
 {
 	enum { SEED = 1, STATUS, RECORD, DIR_, THREADS, SPARSE, DENSE, RESERVE, VMAS, CHILD, SECRET,
-	       URING, SECCOMP, QUIET, FATAL, RUN, CRIU, LIST, HELP };
+	       URING, SECCOMP, QUIET, FATAL, RUN, CRIU, NO_AIO,
+	       LIST, HELP };
 	static const struct option longopts[] = {
 		{ "seed", 1, 0, SEED }, { "status", 1, 0, STATUS }, { "record", 1, 0, RECORD },
 		{ "dir", 1, 0, DIR_ }, { "threads", 1, 0, THREADS }, { "sparse-every", 1, 0, SPARSE },
@@ -267,7 +269,7 @@ static void parse(int argc, char **argv, bool *list)
 		{ "child", 0, 0, CHILD }, { "secretmem", 0, 0, SECRET }, { "iouring", 0, 0, URING },
 		{ "seccomp", 0, 0, SECCOMP }, { "quiet-memory", 0, 0, QUIET }, { "fatal", 0, 0, FATAL },
 		{ "run-for", 1, 0, RUN }, { "for-criu", 0, 0, CRIU }, { "list", 0, 0, LIST },
-		{ "help", 0, 0, HELP }, { 0 },
+		{ "no-aio", 0, 0, NO_AIO }, { "help", 0, 0, HELP }, { 0 },
 	};
 	int c;
 
@@ -289,6 +291,7 @@ static void parse(int argc, char **argv, bool *list)
 		case QUIET: opt.quiet = true; break;
 		case FATAL: opt.fatal = true; break;
 		case CRIU: opt.for_criu = true; break;
+		case NO_AIO: opt.no_aio = true; break;
 		case RUN: opt.run_for = size_arg(optarg); break;
 		case LIST: *list = true; break;
 		case HELP: fputs(usage, stdout); exit(0);

@@ -557,7 +557,8 @@ void kinds_setup(void)
 	files();
 	memfds();
 	shared_memory();
-	aio();
+	if (!opt.no_aio)
+		aio();
 	modern();
 	huge();
 	advised();

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chains of image directories as an independent witness reads them, and the sessions that make them.
+
+A pagemap is read twice: by a reader of our own, from the raw bytes and for both ways in which a
+number of pages is written, and by pycriu where that can.  Holes are followed page by page through
+`parent` links.
+"""
+import os
+import random
+import struct
+
+import mem
+import sd
+
+PAGE = mem.PAGE
+MAGIC_COMMON, MAGIC_PAGEMAP, MAGIC_INVENTORY = 0x54564319, 0x56084025, 0x58313116
+
+
+# ---- raw images ---------------------------------------------------------------
+
+def records(path):
+    """The payload of each message of an image; checks the framing."""
+    with open(path, 'rb') as f:
+        data = f.read()
+    magics, at = [], 0
+    while at + 4 <= len(data) and struct.unpack_from('<I', data, at)[0] in (
+            MAGIC_COMMON, MAGIC_PAGEMAP, MAGIC_INVENTORY):
+        magics.append(struct.unpack_from('<I', data, at)[0])
+        at += 4
+    sd.check(magics, f'{path}: no magic number')
+    found = []
+    while at < len(data):
+        size, = struct.unpack_from('<I', data, at)
+        sd.check(at + 4 + size <= len(data), f'{path}: a message that is cut off')
+        found.append(data[at + 4:at + 4 + size])
+        at += 4 + size
+    return magics, found
+
+
+def fields(message):
+    """{number: value} of a message of integers; the last value counts."""
+    def varint(at):
+        value = shift = 0
+        while True:
+            byte = message[at]
+            value |= (byte & 127) << shift
+            at, shift = at + 1, shift + 7
+            if not byte & 128:
+                return value, at
+    found, at = {}, 0
+    while at < len(message):
+        key, at = varint(at)
+        if key & 7 == 0:
+            found[key >> 3], at = varint(at)
+        else:
+            sd.check(key & 7 == 2, f'wire type {key & 7}')
+            size, at = varint(at)
+            found[key >> 3], at = message[at:at + size], at + size
+    return found
+
+
+def write_records(path, magics, messages):
+    with open(path, 'wb') as f:
+        f.write(struct.pack(f'<{len(magics)}I', *magics))
+        for m in messages:
+            f.write(struct.pack('<I', len(m)) + m)
+
+
+def put_fields(values):
+    """A message of integers."""
+    def varint(value):
+        out = bytearray()
+        while value > 127:
+            out.append(value & 127 | 128)
+            value >>= 7
+        return bytes(out + bytes([value]))
+    return b''.join(varint(number << 3) + varint(value) if isinstance(value, int) else
+                    varint(number << 3 | 2) + varint(len(value)) + value
+                    for number, value in sorted(values.items()))
+
+
+def entry_of(message):
+    """(vaddr, pages, flags) in either encoding."""
+    f = fields(message)
+    flags = mem.PE_PARENT if f.get(3) else f.get(4, mem.PE_PRESENT)
+    return f[1], f.get(5, f[2]), flags
+
+
+def inventory(directory):
+    return fields(records(os.path.join(directory, 'inventory.img'))[1][0])
+
+
+def set_uptime(directory, uptime_us):
+    """None: without one."""
+    path = os.path.join(directory, 'inventory.img')
+    magics, (message,) = records(path)
+    values = fields(message)
+    values.pop(8, None)
+    if uptime_us is not None:
+        values[8] = uptime_us
+    write_records(path, magics, [put_fields(values)])
+
+
+def rewrite(directory, name, change):
+    """Replaces the pagemap entries by what `change` makes of them, and the pages file with them."""
+    path = os.path.join(directory, f'pagemap-{name}.img')
+    old = mem_of(directory, name)
+    magics, messages = records(path)
+    entries = change(list(old.entries))
+    data = [old.page(vaddr + i * PAGE) for vaddr, nr, flags in entries if flags & mem.PE_PRESENT
+            for i in range(nr)]
+    old.close()
+    write_records(path, magics, messages[:1] + [put_fields({1: v, 2: nr, 4: flags, 5: nr})
+                                                for v, nr, flags in entries])
+    with open(old.path, 'wb') as f:
+        f.write(b''.join(data))
+
+
+class mem_of:
+    """One generation of one object."""
+
+    def __init__(self, directory, name):
+        path = os.path.join(directory, f'pagemap-{name}.img')
+        magics, (head, *rest) = records(path)
+        sd.equal(magics[-1], MAGIC_PAGEMAP, f'magic of {path}')
+        self.directory = directory
+        self.entries = [entry_of(m) for m in rest]
+        self.path = os.path.join(directory, f'pages-{fields(head)[1]}.img')
+        self.offsets, self.holes = {}, set()
+        end = size = 0
+        for vaddr, nr, flags in self.entries:
+            sd.check(vaddr >= end and vaddr % PAGE == 0 and nr > 0,
+                     f'{path}: entry {vaddr:x}+{nr} after {end:x}')
+            end = vaddr + nr * PAGE
+            sd.check(flags in (mem.PE_PARENT, mem.PE_PRESENT, mem.PE_PRESENT | mem.PE_LAZY),
+                     f'{path}: entry {vaddr:x} has flags {flags}')
+            for page in range(vaddr, end, PAGE):
+                if flags & mem.PE_PARENT:
+                    self.holes.add(page)
+                else:
+                    self.offsets[page] = size
+                    size += PAGE
+        self.fd = os.open(self.path, os.O_RDONLY) if self.entries else -1
+        if self.entries:
+            sd.equal(os.fstat(self.fd).st_size, size, f'size of {self.path}')
+        theirs = [(e['vaddr'], e['nr_pages'], e['flags']) for e in mem.load(path)[1:]]
+        sd.equal(theirs, self.entries, f'what pycriu reads of {path}')
+
+    def page(self, address):
+        return os.pread(self.fd, PAGE, self.offsets[address])
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+
+
+class Chain:
+    """All generations of one object.  Looks like mem.Pages, with holes followed."""
+
+    def __init__(self, directory, name):
+        self.generations, self.used = [], []
+        while os.path.exists(os.path.join(directory, f'pagemap-{name}.img')):
+            sd.check(len(self.generations) < 100, f'{directory}: a chain without end')
+            self.generations.append(mem_of(directory, name))
+            self.used.append(0)
+            directory = os.path.join(directory, 'parent')
+        sd.check(self.generations, f'{directory}: no pagemap-{name}.img')
+        self.entries = self.generations[0].entries
+        self.holes = self.generations[0].holes
+        self.offsets = dict.fromkeys(self.holes)
+        self.offsets.update(self.generations[0].offsets)
+
+    def page(self, address):
+        for i, g in enumerate(self.generations):
+            if address in g.offsets:
+                self.used[i] += 1
+                return g.page(address)
+            if address not in g.holes:
+                raise AssertionError(f'page {address:x}: hole down to generation {i - 1}, and '
+                                     f'{g.directory} lacks it')
+        raise AssertionError(f'page {address:x} is a hole in the last generation')
+
+    def close(self):
+        for g in self.generations:
+            g.close()
+
+
+def compare(pid, directory, maps, check=sd.check):
+    """mem.compare() with a chain.  Returns its counts, and how many pages came from which
+    generation, the newest first."""
+    chains = []
+
+    def images(directory, name):
+        chains.append(Chain(directory, name))
+        return chains[-1]
+    counts = mem.compare(pid, directory, maps, check, images)
+    return counts, next(c.used for c in chains if c.offsets)
+
+
+# ---- making chains ----------------------------------------------------------------
+
+PRE_DUMPS = ('pre-dump splice', 'pre-dump read')
+
+
+class Maker:
+    """A session that makes one link after the other."""
+
+    def __init__(self, pid, *settings, base=None, tree=False, serial=[0]):
+        serial[0] += 1
+        self.base = base or os.path.join(sd.TMP, f'chain.{serial[0]}')
+        if not os.path.isdir(self.base):
+            os.mkdir(self.base)
+        self.pid, self.tree, self.last, self.nr = pid, tree, None, 0
+        self.s = sd.Session()
+        for line in ('set track auto', *settings):
+            self.s.do(line)
+        self.attach()
+
+    def attach(self):
+        self.s.do(f'attach {self.pid}' + (' --tree' if self.tree else ''))
+        self.fresh, self.thawed = True, False
+
+    def let_run(self, until):
+        """The target runs, tracked, until the condition holds."""
+        if self.thawed:
+            sd.wait_until(until, 'the target to have worked')
+            return
+        self.s.do('detach --keep-tracking')
+        sd.wait_until(until, 'the target to have worked')
+        self.attach()
+
+    def prepare(self, kind, parent=True):
+        """Up to the gate."""
+        if not self.fresh:
+            self.s.do('restart')
+        self.fresh = False
+        if kind == 'dump':
+            self.s.do('set mode dump')
+        else:
+            self.s.do('set mode pre-dump')
+            self.s.do(f'set {kind}')
+        self.s.do(f'set parent {self.last if parent and self.last else ""}'.rstrip())
+
+    def link(self, kind, parent=True, name=None):
+        """One more directory; returns its path."""
+        self.prepare(kind, parent)
+        self.nr += 1
+        directory = os.path.join(self.base, name or f'{self.nr}')
+        self.s.do(f'commit {directory}')
+        self.last, self.thawed = directory, kind != 'dump'
+        return directory
+
+    def close(self):
+        sd.equal(self.s.close(), 0, 'exit status')
+        sd.check_free(self.pid)
+
+
+def counters(path, nr):
+    with open(path, 'rb') as f:
+        return struct.unpack(f'{nr}Q', f.read(8 * nr))
+
+
+class Mutator(sd.Target):
+    def __init__(self, seed, threads, *options, **kwargs):
+        self.status, self.threads = os.path.join(sd.TMP, f'mutate.{seed}'), threads
+        super().__init__('mutate', seed, threads, self.status, *options, **kwargs)
+
+    def counters(self):
+        return counters(self.status, self.threads)
+
+    def worked(self, steps):
+        """A condition: from now on each thread did that many steps."""
+        before = self.counters()
+        return lambda: all(n >= b + steps for n, b in zip(self.counters(), before))
+
+
+def seeds(nr):
+    first = int(os.environ.get('SD_SEED', random.randrange(1 << 32)))
+    print(f'seeds {first} .. (SD_SEED={first} repeats)')
+    return range(first, first + nr)
