@@ -19,6 +19,7 @@ enum cmd_group { /* in the order of `help` */
 		 GROUP_BREAK,
 		 GROUP_COMMIT,
 		 GROUP_LOOK,
+		 GROUP_CHAIN,
 		 GROUP_SHELL,
 		 NR_GROUPS
 };

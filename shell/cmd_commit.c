@@ -1,16 +1,53 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* commit, restart, abort */
+#include <string.h>
+
 #include "shell/cmd.h"
 #include "shell/cmds.h"
 #include "shell/progress.h"
 #include "shell/stop.h"
 
+/* As `set parent`, which only counts before prepare. */
+static struct err *set_parent(struct shell *sh, const char *dir)
+{
+	const struct opt_desc *d = opt_find("parent");
+	struct opts *opts = session_opts(sh->session);
+
+	if (opts->parent && !strcmp(opts->parent, dir))
+		return NULL;
+	if (session_has_pipeline(sh->session))
+		return err_hint(
+			err_new(ERR_STATE,
+				"commit --parent: the dump that is under way was begun %s",
+				opts->parent ? "with another parent" : "without a parent"),
+			"`commit DIR` finishes it as it is; `restart`, then commit with --parent");
+	return opts_set(opts, d, dir);
+}
+
+/* "[DIR] [--parent OLD]", in any order. */
+static struct err *commit_args(struct shell *sh, const struct args *a, const char **dir_ret)
+{
+	const char *parent = NULL;
+
+	*dir_ret = NULL;
+	for (unsigned i = 0; i < a->argc; i++) {
+		if (!strcmp(a->argv[i], "--parent") && !parent && i + 1 < a->argc)
+			parent = a->argv[++i];
+		else if (*dir_ret || a->argv[i][0] == '-')
+			return cmd_usage(&cmd_commit);
+		else
+			*dir_ret = a->argv[i];
+	}
+	return parent ? set_parent(sh, parent) : NULL;
+}
+
 static struct err *commit_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	Stepdump__Stop *stop = NULL;
-	struct run_request req = { .kind = RUN_COMMIT, .where = a->argc ? a->argv[0] : NULL };
+	struct run_request req = { .kind = RUN_COMMIT };
 	struct progress p;
 
+	TRY(commit_args(sh, a, &req.where));
 	progress_begin(&p, sh, &req);
 	struct err *e = session_run(sh->session, &req, &stop);
 	progress_end(&p);
@@ -23,28 +60,45 @@ static struct err *commit_exec(struct shell *sh, const struct args *a, struct ou
 const struct cmd_entry cmd_commit = {
 	.name = "commit",
 	.group = GROUP_COMMIT,
-	.args = { 0, 1, comp_dir },
-	.usage = "[DIR]",
+	.args = { 0, 3, comp_commit },
+	.usage = "[DIR] [--parent OLD]",
 	.summary = "finish the dump and publish the images",
 	.help = "Runs what is left of the pipeline from wherever it stands, checks the "
 		"images, makes them durable, renames the staging directory to DIR and only "
 		"then resets dirty tracking. DIR must not exist, or be empty; without it, "
 		"`set dir` counts.  Should it fail, there is nothing at DIR and the dump can "
-		"be looked at, retried, restarted or aborted.",
-	.examples = (const struct cmd_example[]){ { "commit %D/dump", "the whole dump in one go",
-						    "attach %P" },
-						  { "commit", "to the directory of `set dir`",
-						    "attach %P; set dir %D/dump2" },
-						  { 0 } },
+		"be looked at, retried, restarted or aborted.  --parent OLD is `set parent OLD` "
+		"first: pages unchanged since that dump are left there (`help chains`).  After a "
+		"pre-dump the target runs on; `restart` freezes it for the next one.",
+	.examples =
+		(const struct cmd_example[]){
+			{ "commit %D/dump", "the whole dump in one go", "attach %P" },
+			{ "commit", "to the directory of `set dir`",
+			  "attach %P; set dir %D/dump2" },
+			{ "commit new --parent old", "only what changed since old", NULL },
+			{ 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = commit_exec,
 };
 
+/* One that is under way, or done: after a pre-dump the target runs, and can be frozen again. */
+static struct err *need_dump(struct shell *sh, const char *what)
+{
+	if (session_has_pipeline(sh->session) || session_past_gate(sh->session))
+		return NULL;
+	return err_hint(err_new(ERR_STATE, "%s: no dump is under way", what), "`step` begins one");
+}
+
 static struct err *restart_exec(struct shell *sh, const struct args *a, struct out *o)
 {
+	bool again = session_past_gate(sh->session);
+
 	(void)a;
+	TRY(need_dump(sh, "restart"));
 	TRY(session_restart(sh->session));
-	out_printf(o, "back before prepare; nothing is staged\n");
+	out_printf(o, "%s\n",
+		   again ? "frozen, ready for another dump" :
+			   "back before prepare; nothing is staged");
 	return NULL;
 }
 
@@ -55,7 +109,8 @@ const struct cmd_entry cmd_restart = {
 	.usage = "",
 	.summary = "go back to before prepare",
 	.help = "Pipes and staged files are dropped and protections restored; the target "
-		"stays attached and frozen, breakpoints and settings stay.",
+		"stays attached and frozen, breakpoints and settings stay.  After a commit it "
+		"begins the next dump; a target that a pre-dump let run is frozen again.",
 	.examples = (const struct cmd_example[]){ { "restart", "", "attach %P; step 2" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
 	.exec = restart_exec,
@@ -64,6 +119,7 @@ const struct cmd_entry cmd_restart = {
 static struct err *abort_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	(void)a;
+	TRY(need_dump(sh, "abort"));
 	TRY(session_abort(sh->session));
 	out_printf(o, "aborted: the target is as right after attach\n");
 	return NULL;
@@ -78,6 +134,6 @@ const struct cmd_entry cmd_abort = {
 	.help = "As `restart`, and the target is cured.  It stays attached: `detach` lets it "
 		"run.",
 	.examples = (const struct cmd_example[]){ { "abort", "", "attach %P; step 2" }, { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_PIPELINE,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
 	.exec = abort_exec,
 };

@@ -102,6 +102,30 @@ static struct err *pane_index(struct shell *sh, const struct pane *p, const char
 	return NULL;
 }
 
+/* Runs of the VMA around `addr` only: a process may have millions. */
+static struct err *narrow_runs(struct shell *sh, uint64_t addr, struct snap_request *req)
+{
+	struct snap_request vmas = shell_snap_request(SNAP_VMAS);
+	Stepdump__Snapshot *s;
+
+	if (sh->opened) /* it has what it has */
+		return NULL;
+	TRY(shell_snap(sh, &vmas, &s));
+	struct err *e = err_new(ERR_USAGE, "%" PRIx64 " is in no VMA", addr);
+
+	for (size_t i = 0; i < s->n_vmas; i++) {
+		if (addr < s->vmas[i]->start || addr >= s->vmas[i]->end)
+			continue;
+		req->runs_start = s->vmas[i]->start;
+		req->runs_end = s->vmas[i]->end;
+		err_free(e);
+		e = NULL;
+		break;
+	}
+	shell_snap_free(sh, s);
+	return e;
+}
+
 static struct err *render(struct shell *sh, const struct pane *p, const struct snap_request *req,
 			  const struct pane_opts *po, struct out *o)
 {
@@ -159,6 +183,8 @@ static struct err *show_exec(struct shell *sh, const struct args *a, struct out 
 	if (p->needs & SNAP_IOVS && !(p->needs & SNAP_RUNS) && po.index >= 0 &&
 	    po.index <= INT32_MAX)
 		req.iovs_of_ppb = (int32_t)po.index;
+	if (!strcmp(p->name, "pages") && po.index >= 0)
+		TRY(narrow_runs(sh, addr, &req));
 	if (p->needs & SNAP_WHY) {
 		req.why = &addr;
 		req.nr_why = 1;

@@ -9,13 +9,13 @@
 #include "shell/cmds.h"
 
 const struct cmd_entry *const cmd_table[] = {
-	&cmd_attach,  &cmd_run,    &cmd_detach,  &cmd_kill,     &cmd_rescue, &cmd_step,
-	&cmd_next,    &cmd_finish, &cmd_until,   &cmd_continue, &cmd_break,  &cmd_tbreak,
-	&cmd_delete,  &cmd_commit, &cmd_restart, &cmd_abort,    &cmd_show,   &cmd_why,
-	&cmd_x,       &cmd_view,
-	&cmd_snap,   &cmd_open,    &cmd_close,    &cmd_set,    &cmd_help,
-	&cmd_apropos, &cmd_source, &cmd_history, &cmd_alias,    &cmd_echo,   &cmd_shell,
-	&cmd_pwd,     &cmd_cd,     &cmd_version, &cmd_quit,     NULL,
+	&cmd_attach, &cmd_task,    &cmd_run,     &cmd_detach,  &cmd_kill,     &cmd_rescue,
+	&cmd_step,   &cmd_next,    &cmd_finish,  &cmd_until,   &cmd_continue, &cmd_break,
+	&cmd_tbreak, &cmd_delete,  &cmd_commit,  &cmd_restart, &cmd_abort,    &cmd_show,
+	&cmd_why,    &cmd_x,       &cmd_view,    &cmd_snap,    &cmd_open,     &cmd_close,
+	&cmd_verify, &cmd_diff,    &cmd_flatten, &cmd_set,     &cmd_help,     &cmd_apropos,
+	&cmd_source, &cmd_history, &cmd_alias,   &cmd_echo,    &cmd_shell,    &cmd_pwd,
+	&cmd_cd,     &cmd_version, &cmd_quit,    NULL,
 };
 
 const char *cmd_group_name(enum cmd_group g)
@@ -23,7 +23,8 @@ const char *cmd_group_name(enum cmd_group g)
 	static const char *const names[NR_GROUPS] = {
 		[GROUP_TARGET] = "Target",     [GROUP_RUN] = "Running the pipeline",
 		[GROUP_BREAK] = "Breakpoints", [GROUP_COMMIT] = "Commit or not",
-		[GROUP_LOOK] = "Looking",      [GROUP_SHELL] = "The shell",
+		[GROUP_LOOK] = "Looking",      [GROUP_CHAIN] = "Image directories and chains",
+		[GROUP_SHELL] = "The shell",
 	};
 
 	return names[g];

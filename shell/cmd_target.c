@@ -10,7 +10,7 @@
 #include "shell/format.h"
 #include "views/panes.h"
 
-#define TARGET_PARTS (SNAP_TARGET | SNAP_TRACKER)
+#define TARGET_PARTS (SNAP_TARGET | SNAP_TRACKER | SNAP_TASKS)
 
 /* "attached 4242 redis-server: 5 threads frozen, 41 VMAs, 48.0M resident" */
 static struct err *tell_attached(struct shell *sh, const char *verb, struct out *o)
@@ -32,6 +32,10 @@ static struct err *tell_attached(struct shell *sh, const char *verb, struct out 
 		if (s->tracker && s->tracker->kind)
 			out_printf(o, "; dirty tracking: %s", s->tracker->kind);
 		out_printf(o, "\n");
+		if (s->n_tasks > 1)
+			out_printf(o, "and %zu descendant%s: `show tasks`\n", s->n_tasks - 1,
+				   s->n_tasks == 2 ? "" : "s");
+		out_member(o, "nr_tasks", json_object_new_int64((int64_t)s->n_tasks));
 	}
 	shell_snap_free(sh, s);
 	return NULL;
@@ -39,12 +43,25 @@ static struct err *tell_attached(struct shell *sh, const char *verb, struct out 
 
 static struct err *attach_exec(struct shell *sh, const struct args *a, struct out *o)
 {
+	const char *text = NULL;
+	bool tree = false;
 	uint64_t pid;
 
-	TRY(arg_uint(a->argv[0], "pid", INT32_MAX, &pid));
+	for (unsigned i = 0; i < a->argc; i++) {
+		if (!strcmp(a->argv[i], "--tree"))
+			tree = true;
+		else if (text)
+			return cmd_usage(&cmd_attach);
+		else
+			text = a->argv[i];
+	}
+	if (!text)
+		return cmd_usage(&cmd_attach);
+	TRY(arg_uint(text, "pid", INT32_MAX, &pid));
 	if (!pid)
 		return err_new(ERR_USAGE, "0 is not a pid");
-	TRY(session_attach(sh->session, (pid_t)pid));
+	TRY(tree ? session_attach_tree(sh->session, (pid_t)pid) :
+		   session_attach(sh->session, (pid_t)pid));
 	return tell_attached(sh, "attached", o);
 }
 
@@ -52,17 +69,64 @@ const struct cmd_entry cmd_attach = {
 	.name = "attach",
 	.aliases = "at",
 	.group = GROUP_TARGET,
-	.args = { 1, 1, comp_pid },
-	.usage = "PID",
+	.args = { 1, 2, comp_attach },
+	.usage = "[--tree] PID",
 	.summary = "freeze a process and collect its mappings",
 	.help = "All threads of the process stop; nothing in it is changed: the parasite goes "
 		"in with the first `step`.  `detach`, `quit`, the end of the input and "
 		"signals let it go on as if nothing had been.  Tab completes pids, own "
-		"processes first; a name works too.",
-	.examples = (const struct cmd_example[]){ { "attach %P", "the process with that pid", "" },
-						  { 0 } },
+		"processes first; a name works too.  With --tree its children, their children "
+		"and so on are frozen as well and dumped together, task by task; `task N` "
+		"chooses the one that `show` speaks of.",
+	.examples =
+		(const struct cmd_example[]){ { "attach %P", "the process with that pid", "" },
+					      { "attach --tree %P", "and all its descendants", "" },
+					      { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE,
 	.exec = attach_exec,
+};
+
+static struct err *task_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	struct snap_request req = shell_snap_request(SNAP_TASKS);
+	Stepdump__Snapshot *s;
+	uint64_t n;
+
+	if (a->argc && !strcmp(a->argv[0], "auto")) {
+		TRY(session_select_task(sh->session, -1));
+	} else if (a->argc) {
+		TRY(arg_uint(a->argv[0], "number of a task", UINT32_MAX, &n));
+		TRY(session_select_task(sh->session, (int64_t)n));
+		sh->x.valid = false; /* the address was of another one's memory */
+	}
+	TRY(shell_snap(sh, &req, &s));
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		const Stepdump__Task *t = s->tasks[i];
+
+		if (t->pid != (uint32_t)session_pid(sh->session))
+			continue;
+		out_message(o, &t->base);
+		out_printf(o, "task %u of %zu: %u %s\n", t->index, s->n_tasks, t->pid,
+			   t->comm ? t->comm : "");
+	}
+	shell_snap_free(sh, s);
+	return NULL;
+}
+
+const struct cmd_entry cmd_task = {
+	.name = "task",
+	.group = GROUP_TARGET,
+	.args = { 0, 1, comp_task },
+	.usage = "[N|auto]",
+	.summary = "the task of a tree that show, why and x speak of",
+	.help = "N counts the tasks in the order of `show tasks`; auto is the one that the "
+		"pipeline is at, and follows it.  Without an argument, says which it is.  The "
+		"pipeline itself goes its way through all tasks.",
+	.examples = (const struct cmd_example[]){ { "task 0", "the root", "attach --tree %P" },
+						  { "task auto", "", "attach --tree %P; step" },
+						  { 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
+	.exec = task_exec,
 };
 
 static struct err *run_exec(struct shell *sh, const struct args *a, struct out *o)
@@ -93,24 +157,29 @@ const struct cmd_entry cmd_run = {
 static struct err *detach_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	int pid = (int)session_pid(sh->session);
+	bool keep = a->argc != 0;
 
-	(void)a;
-	TRY(session_detach(sh->session));
+	if (keep && strcmp(a->argv[0], "--keep-tracking"))
+		return cmd_usage(&cmd_detach);
+	TRY(keep ? session_detach_keep_tracking(sh->session) : session_detach(sh->session));
 	sh->gone_told = false;
 	out_member(o, "pid", json_object_new_int(pid));
-	out_printf(o, "detached from %d\n", pid);
+	out_printf(o, "detached from %d%s\n", pid,
+		   keep ? "; its writes are tracked until it is attached again" : "");
 	return NULL;
 }
 
 const struct cmd_entry cmd_detach = {
 	.name = "detach",
 	.group = GROUP_TARGET,
-	.args = { 0, 0, NULL },
-	.usage = "",
+	.args = { 0, 1, comp_detach },
+	.usage = "[--keep-tracking]",
 	.summary = "put the target back as it was and let it go",
 	.help = "A dump that is under way is aborted, the parasite removed, registers, "
 		"protections and signals are as before; a target that ran runs on, a stopped "
-		"one stays stopped (`set leave-stopped on` stops it in any case).",
+		"one stays stopped (`set leave-stopped on` stops it in any case).  With "
+		"--keep-tracking the tracker of its writes stays, as long as stepdump runs: the "
+		"next `attach` can make an incremental dump (`help tracking`).",
 	.examples = (const struct cmd_example[]){ { "detach", "", "attach %P; step" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
 	.exec = detach_exec,

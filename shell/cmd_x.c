@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* x: bytes of the target, of the pipes or of the staged image */
+/* x: bytes of the target, of the pipes, of the staged image or of the parent */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,15 +42,17 @@ static struct err *parse_mod(const char *mod, struct x_state *x)
 
 static struct err *parse_source(const char *text, char *buf, size_t len)
 {
-	static const char *const names[] = { "target", "pipe", "image" };
+	static const char *const names[] = { "target", "pipe", "image", "parent" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		/* "p" is the older of the two. */
 		if (*text && !strncmp(names[i], text, strlen(text))) {
 			snprintf(buf, len, "%s", names[i]);
 			return NULL;
 		}
 	}
-	return err_hint(err_new(ERR_USAGE, "\"%s\" holds no pages", text), "target, pipe or image");
+	return err_hint(err_new(ERR_USAGE, "\"%s\" holds no pages", text),
+			"target, pipe, image or parent");
 }
 
 static uint64_t load(const uint8_t *p, uint32_t unit)
@@ -144,11 +146,12 @@ const struct cmd_entry cmd_x = {
 	.name = "x",
 	.group = GROUP_LOOK,
 	.args = { 0, 2, comp_x },
-	.usage = "[/N[b|h|w|g]] ADDR [target|pipe|image]",
-	.summary = "bytes of the target, of a pipe or of the staged image",
+	.usage = "[/N[b|h|w|g]] ADDR [target|pipe|image|parent]",
+	.summary = "bytes of the target, of a pipe or of an image",
 	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g), 64 bytes if not said.  Enter, or "
 		"x alone, goes on where it stopped.  With `pipe` and `image` the same address "
-		"is looked up in what was drained or staged, so the three can be compared.  "
+		"is looked up in what was drained or staged, with `parent` in the images that "
+		"holes point to, so all can be compared.  "
 		"ADDR as for `why`.",
 	.examples =
 		(const struct cmd_example[]){

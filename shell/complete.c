@@ -129,7 +129,7 @@ void comp_addr(struct shell *sh, const struct cword *w, struct complist *l)
 
 void comp_x(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	static const char *const sources[] = { "target", "pipe", "image", NULL };
+	static const char *const sources[] = { "target", "pipe", "image", "parent", NULL };
 
 	if (w->argn == 0)
 		comp_addr(sh, w, l);
@@ -252,6 +252,76 @@ void comp_dir(struct shell *sh, const struct cword *w, struct complist *l)
 	l->dirs = w->argn == 0;
 }
 
+void comp_commit(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	(void)sh;
+	if (*w->text == '-')
+		complist_add(l, w, "--parent", "pages unchanged since that dump stay there");
+	else
+		l->dirs = true;
+}
+
+/* Directories, and then a pid. */
+static void dirs_and_pid(struct shell *sh, const struct cword *w, struct complist *l,
+			 unsigned nr_dirs)
+{
+	struct cword word = *w;
+
+	for (unsigned i = 0; i < w->argn; i++)
+		word.argn -= !strcmp(w->argv[i], "-v");
+	if (*w->text == '-') {
+		complist_add(l, w, "-v", "also what is the same");
+	} else if (word.argn < nr_dirs) {
+		l->dirs = true;
+	} else if (word.argn == nr_dirs) {
+		Stepdump__Snapshot *s = look(sh, SNAP_TASKS);
+
+		for (size_t i = 0; s && i < s->n_tasks; i++)
+			add_number(l, w, s->tasks[i]->pid, s->tasks[i]->comm);
+		shell_snap_free(sh, s);
+	}
+}
+
+void comp_verify(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	dirs_and_pid(sh, w, l, 1);
+}
+
+void comp_diff(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	dirs_and_pid(sh, w, l, 2);
+}
+
+void comp_flatten(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	(void)sh;
+	l->dirs = w->argn < 2;
+}
+
+void comp_task(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	if (w->argn)
+		return;
+	Stepdump__Snapshot *s = look(sh, SNAP_TASKS);
+
+	for (size_t i = 0; s && i < s->n_tasks; i++) {
+		char desc[80];
+
+		snprintf(desc, sizeof(desc), "%u %s", s->tasks[i]->pid,
+			 s->tasks[i]->comm ? s->tasks[i]->comm : "");
+		add_number(l, w, s->tasks[i]->index, desc);
+	}
+	shell_snap_free(sh, s);
+	complist_add(l, w, "auto", "the one that the pipeline is at");
+}
+
+void comp_detach(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	(void)sh;
+	if (!w->argn)
+		complist_add(l, w, "--keep-tracking", "writes are known until the next attach");
+}
+
 void comp_file(struct shell *sh, const struct cword *w, struct complist *l)
 {
 	(void)sh;
@@ -346,6 +416,19 @@ void comp_pid(struct shell *sh, const struct cword *w, struct complist *l)
 			complist_add(l, w, text, v[i].comm);
 	}
 	free(v);
+}
+
+void comp_attach(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	struct cword first = *w;
+	bool tree = w->argn && !strcmp(w->argv[0], "--tree");
+
+	if (*w->text == '-') {
+		complist_add(l, w, "--tree", "with all its descendants");
+		return;
+	}
+	first.argn -= tree;
+	comp_pid(sh, &first, l);
 }
 
 /* ---- a whole line -------------------------------------------------------------- */

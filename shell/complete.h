@@ -50,6 +50,13 @@ void comp_x(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_set(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_dir(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_file(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_attach(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_detach(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_task(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_commit(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_verify(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_diff(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_flatten(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_snap(struct shell *sh, const struct cword *w, struct complist *l);
 
 #endif

@@ -44,6 +44,7 @@ struct snap_request shell_snap_request(uint32_t needs)
 	struct snap_request r = snap_request_none();
 
 	r.target = needs & SNAP_TARGET;
+	r.tasks = needs & SNAP_TASKS;
 	r.threads = needs & SNAP_THREADS;
 	r.vmas = needs & SNAP_VMAS;
 	r.pmc = needs & SNAP_PMC;
@@ -85,9 +86,30 @@ void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s)
 		stepdump__snapshot__free_unpacked(s, NULL);
 }
 
+/* "task 1 " of a tree, "" otherwise. */
+static void which_task(struct shell *sh, char *buf, size_t len)
+{
+	struct snap_request req = shell_snap_request(SNAP_TASKS);
+	Stepdump__Snapshot *s;
+
+	*buf = '\0';
+	if (session_nr_tasks(sh->session) < 2)
+		return;
+	struct err *e = snap_take(sh->session, &req, &s);
+
+	if (e) { /* the prompt has the pid anyway */
+		err_free(e);
+		return;
+	}
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (s->tasks[i]->pid == (uint32_t)session_pid(sh->session))
+			snprintf(buf, len, "task %u ", s->tasks[i]->index);
+	stepdump__snapshot__free_unpacked(s, NULL);
+}
+
 void shell_position(struct shell *sh, char *buf, size_t len)
 {
-	char where[48] = "";
+	char where[48] = "", task[24];
 	const char *slash;
 
 	*buf = '\0';
@@ -96,7 +118,8 @@ void shell_position(struct shell *sh, char *buf, size_t len)
 		snprintf(buf, len, "snapshot %s", slash ? slash + 1 : sh->opened_path);
 	} else if (session_has_target(sh->session)) {
 		session_position(sh->session, where, sizeof(where));
-		snprintf(buf, len, "%d %s", (int)session_pid(sh->session), where);
+		which_task(sh, task, sizeof(task));
+		snprintf(buf, len, "%s%d %s", task, (int)session_pid(sh->session), where);
 	}
 }
 

@@ -86,7 +86,7 @@ void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s);
 /* SNAP_* bits of views/panes.h as a request. */
 struct snap_request shell_snap_request(uint32_t needs);
 
-/* "4242 drain 5/8" into buf; "" when there is nothing. */
+/* "4242 drain 5/8", in a tree "task 1 4243 drain 5/8", into buf; "" when there is nothing. */
 void shell_position(struct shell *sh, char *buf, size_t len);
 
 #endif

@@ -92,6 +92,59 @@ static const char history[] =
 	"  soft-dirty   Clearing it succeeds even on kernels that do not have it.  Believing that\n"
 	"               would lose changes, so it is tried out on a page of our own first.\n";
 
+static const char chains[] =
+	"A dump can leave what has not changed in an earlier one.  The new directory has a `parent`\n"
+	"link to the old one, and its pagemap has holes: entries that say \"look in the parent\".\n"
+	"That one may have holes too, and so on; a chain ends with a full dump.\n"
+	"\n"
+	"  generation 0   new/    pagemap: ##==#==  pages file: ###       # stored   = hole\n"
+	"  generation 1   old/    pagemap: #######  pages file: #######\n"
+	"\n"
+	"Three things have to be right, and all are checked before a hole is written:\n"
+	"  the page did not change     a tracker says so (`help tracking`)\n"
+	"  the parent has it           its pagemap covers the hole; if not, the dump stops and says\n"
+	"                              what to do (`set hole-missing dump` dumps such pages)\n"
+	"  it is the same process      start time against the parent's dump_uptime: pids are reused\n"
+	"\n"
+	"A session:\n"
+	"  attach 4242\n"
+	"  set track auto              writes are known from the next commit on\n"
+	"  commit full                 everything\n"
+	"  detach --keep-tracking      the target works on\n"
+	"  attach 4242\n"
+	"  commit new --parent full    what changed since; the rest is holes\n"
+	"  show parents                the chain;  why ADDR  follows a page to file and byte\n"
+	"  verify new                  is all of it there, through all generations?\n"
+	"  diff full new               what changed, per mapping\n"
+	"  flatten new alone           one directory without a parent\n"
+	"\n"
+	"`set mode pre-dump` is for all dumps but the last: the pages stay in pipes, the target runs\n"
+	"on before anything is written, and memory that the last dump takes whole anyway (AIO rings,\n"
+	"huge pages) is left out.  After such a commit the target runs; `restart` freezes it again.\n"
+	"CRIU reads these chains, and a chain that `criu pre-dump` began can be continued here.\n";
+
+static const char tracking[] =
+	"A tracker knows which pages were written since its last reset, which a commit does once the\n"
+	"images are durable.  It is chosen with `set track`, and `show tracker` tells which it is\n"
+	"and why, since when, and how many pages are dirty now.\n"
+	"\n"
+	"  soft-dirty  What CRIU uses: a bit per page that the kernel sets at a store.  Many kernels\n"
+	"              lack it, and clearing it succeeds even there, so it is tried out first.\n"
+	"  uffd        Write-protection by userfaultfd in asynchronous mode, read by PAGEMAP_SCAN;\n"
+	"              the target never waits for us.  For private anonymous memory only: what is\n"
+	"              shared, of a file, or of huge pages can be written to unseen and is dumped\n"
+	"              whole each time.  It is gone without trace when stepdump ends, and has to be\n"
+	"              before CRIU is let at the task.\n"
+	"  auto        soft-dirty if it works, else uffd.\n"
+	"  none        Nothing is tracked; `set parent` and pre-dumps choose as auto does.\n"
+	"\n"
+	"What a tracker cannot vouch for counts as dirty: a dump may take a page too many, never one\n"
+	"too few.  A history belongs to one image set, that of the commit which reset it: another\n"
+	"one as the parent is refused.  `detach` ends tracking, `detach --keep-tracking` does not;\n"
+	"it ends with stepdump in any case.\n"
+	"Shared memory: `set track-shmem on` keeps a map of page states per object, ORed over all of its\n"
+	"mappings; `show pstate ID` shows it.\n";
+
 static const char scripts[] =
 	"stepdump -batch -p PID -ex 'commit DIR'     one dump, no questions\n"
 	"stepdump -batch -x FILE                     commands from a file\n"
@@ -113,6 +166,8 @@ const struct help_topic help_topics[] = {
 	{ "verdicts", "what can become of a page", verdicts },
 	{ "breakpoints", "where the pipeline can be stopped", breakpoints },
 	{ "errors", "how to read an error, and exit statuses", errors },
+	{ "chains", "parents and holes: incremental dumps, a worked session", chains },
+	{ "tracking", "how changed pages are known, and when not", tracking },
 	{ "scripts", "batch use, JSON, pipes and files", scripts },
 	{ "history", "where older texts on CRIU's dump are wrong", history },
 	{ NULL, NULL, NULL },

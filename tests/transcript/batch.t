@@ -37,14 +37,14 @@ Scripts: order, first error ends the run, exit statuses, streams.
     hint: a number from 1 to 262144
   [2]
   $ stepdump -batch -p 999999999
-  error: attach 999999999: cannot attach to 999999999: ESRCH (No such process)
+  error: cannot attach to 999999999: ESRCH (No such process)
     hint: check the pid; inside a container use the pid as seen from here
   [3]
   $ stepdump -batch -p x
   error: "x" is not a pid
   [2]
   $ stepdump -batch -p 4000000
-  error: attach 4000000: cannot attach to 4000000: ESRCH (No such process)
+  error: cannot attach to 4000000: ESRCH (No such process)
     hint: check the pid; inside a container use the pid as seen from here
   [3]
   $ stepdump --nonsense

@@ -14,7 +14,7 @@ Help, man page and completion come from the same tables.
   [1]
   $ for c in $(stepdump --examples | cut -f1 | sort -u); do stepdump -batch -ex "help $c" > /dev/null || echo $c; done
   $ for t in phases verdicts breakpoints errors scripts history; do stepdump -batch -ex "help $t" | wc -L | awk '$1 > 92 || $1 < 40'; done
-  $ stepdump --man | man -l - > man.txt 2> man.err; grep -c '^ *attach PID' man.txt; cat man.err
+  $ stepdump --man | man -l - > man.txt 2> man.err; grep -c '^ *attach \[--tree\] PID' man.txt; cat man.err
   1
   $ stepdump -batch -ex help | awk 'length > 80'
   $ stepdump --complete 'st'

@@ -1,7 +1,7 @@
 How a word becomes a command: exact name, exact short name, user alias, unique prefix; an
 ambiguous word lists the candidates, a near miss is named.
 
-  $ stepdump -batch -ex 'ver'
+  $ stepdump -batch -ex 'vers'
   stepdump 0.1
   $ stepdump -batch -ex 're'
   error: ambiguous command "re": rescue, restart
@@ -14,7 +14,7 @@ ambiguous word lists the candidates, a near miss is named.
   error: unknown command "frobnicate"
     hint: `help` lists the commands
   [2]
-  $ stepdump -batch -ex 'alias v=echo mine' -ex 'v 1' -ex 'ver' -ex 'alias'
+  $ stepdump -batch -ex 'alias v=echo mine' -ex 'v 1' -ex 'vers' -ex 'alias'
   mine 1
   stepdump 0.1
   v = echo mine

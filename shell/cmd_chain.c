@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* verify, diff, flatten: image directories and the chains behind them */
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/chain.h"
+#include "shell/cmd.h"
+#include "shell/cmds.h"
+#include "views/reports.h"
+
+static struct pane_opts report_opts(const struct shell *sh, bool verbose)
+{
+	return (struct pane_opts){
+		.ascii = sh->settings.ascii,
+		.relative = sh->relative,
+		.verbose = verbose,
+		.index = -1,
+	};
+}
+
+/* Takes "-v" and words apart; at most `max` words. */
+static struct err *take_words(const struct cmd_entry *c, const struct args *a, unsigned min,
+			      unsigned max, const char **words, unsigned *nr_ret, bool *verbose_ret)
+{
+	unsigned nr = 0;
+
+	*verbose_ret = false;
+	for (unsigned i = 0; i < a->argc; i++) {
+		if (!strcmp(a->argv[i], "-v"))
+			*verbose_ret = true;
+		else if (nr == max)
+			return cmd_usage(c);
+		else
+			words[nr++] = a->argv[i];
+	}
+	*nr_ret = nr;
+	return nr < min ? cmd_usage(c) : NULL;
+}
+
+static struct err *take_pid(const char *text, pid_t *ret)
+{
+	uint64_t pid;
+
+	TRY(arg_uint(text, "pid", INT32_MAX, &pid));
+	if (!pid)
+		return err_new(ERR_USAGE, "0 is not a pid");
+	*ret = (pid_t)pid;
+	return NULL;
+}
+
+/* ---- verify -------------------------------------------------------------------------------- */
+
+static struct err *first_fatal(const Stepdump__VerifyReport *r)
+{
+	for (size_t i = 0; i < r->n_findings; i++)
+		if (r->findings[i]->fatal)
+			return err_new(ERR_CHECK,
+				       "%s is no good image set: %" PRIu64 " fatal finding%s, "
+				       "the first in %s: %s",
+				       r->dir, r->nr_fatal, r->nr_fatal == 1 ? "" : "s",
+				       r->findings[i]->file, r->findings[i]->text);
+	return NULL;
+}
+
+static struct err *verify_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	Stepdump__VerifyReport *r;
+	const char *words[2];
+	unsigned nr;
+	pid_t pid = 0;
+	bool verbose;
+	struct grid g;
+
+	TRY(take_words(&cmd_verify, a, 1, 2, words, &nr, &verbose));
+	if (nr == 2)
+		TRY(take_pid(words[1], &pid));
+	struct err *e = session_verify(sh->session, words[0], pid, &r);
+	if (e)
+		return e;
+	out_message(o, &r->base);
+	if (!o->json) {
+		struct pane_opts po = report_opts(sh, verbose);
+
+		grid_init(&g, o->width, 0);
+		report_verify(r, &po, &g);
+		out_grid(o, &g);
+		grid_deinit(&g);
+	}
+	e = first_fatal(r);
+	stepdump__verify_report__free_unpacked(r, NULL);
+	return e;
+}
+
+const struct cmd_entry cmd_verify = {
+	.name = "verify",
+	.group = GROUP_CHAIN,
+	.args = { 1, 3, comp_verify },
+	.usage = "[-v] DIR [PID]",
+	.summary = "is a directory, with all its parents, a good image set?",
+	.help = "Looks for everything that makes CRIU fail, crash, spin or restore wrong memory: "
+		"entries out of order, without flags or outside of private mappings, a pages file "
+		"that is too short, an empty pagemap, file ids that lead nowhere, holes that no "
+		"parent covers, through any depth of chain.  Parents are looked at too; what only "
+		"matters if they are restored themselves is a note.  With PID, which must be "
+		"attached, also compares pages and mappings with the live process; -v lists the "
+		"mappings that are the same as well.  Fatal findings are an error (exit status 1 in "
+		"scripts); differences to a live process are not.",
+	.examples = (const struct cmd_example[]){ { "verify %D/v", "", "attach %P; commit %D/v" },
+						  { "verify %D/w %P", "and the live process",
+						    "attach %P; commit %D/w" },
+						  { 0 } },
+	.exec = verify_exec,
+};
+
+/* ---- diff ---------------------------------------------------------------------------------- */
+
+static struct err *diff_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	Stepdump__DiffReport *r;
+	const char *words[3];
+	unsigned nr;
+	pid_t pid = 0;
+	bool verbose;
+	struct grid g;
+
+	TRY(take_words(&cmd_diff, a, 2, 3, words, &nr, &verbose));
+	if (nr == 3)
+		TRY(take_pid(words[2], &pid));
+	struct err *e = session_diff(sh->session, words[0], words[1], pid, &r);
+	if (e)
+		return e;
+	out_message(o, &r->base);
+	if (!o->json) {
+		struct pane_opts po = report_opts(sh, verbose);
+
+		grid_init(&g, o->width, 0);
+		report_diff(r, &po, &g);
+		out_grid(o, &g);
+		grid_deinit(&g);
+	}
+	stepdump__diff_report__free_unpacked(r, NULL);
+	return NULL;
+}
+
+const struct cmd_entry cmd_diff = {
+	.name = "diff",
+	.group = GROUP_CHAIN,
+	.args = { 2, 4, comp_diff },
+	.usage = "[-v] OLD NEW [PID]",
+	.summary = "pages added, gone and changed between two directories",
+	.help = "Per mapping, by contents.  Holes are followed through the parents of either "
+		"side, so a full dump and an incremental one can be compared.  PID, the number in "
+		"the file names, leaves out all others.  -v lists mappings without a difference "
+		"too.",
+	.examples =
+		(const struct cmd_example[]){ { "diff %D/a %D/b", "two dumps of one process",
+						"attach %P; commit %D/a; restart; commit %D/b" },
+					      { 0 } },
+	.exec = diff_exec,
+};
+
+/* ---- flatten ------------------------------------------------------------------------------- */
+
+static struct err *flatten_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	Stepdump__FlattenReport *r;
+	struct grid g;
+
+	struct err *e = session_flatten(sh->session, a->argv[0], a->argv[1], &r);
+	if (e)
+		return e;
+	out_message(o, &r->base);
+	if (!o->json) {
+		struct pane_opts po = report_opts(sh, false);
+
+		grid_init(&g, o->width, 0);
+		report_flatten(r, &po, &g);
+		out_grid(o, &g);
+		grid_deinit(&g);
+	}
+	stepdump__flatten_report__free_unpacked(r, NULL);
+	return NULL;
+}
+
+const struct cmd_entry cmd_flatten = {
+	.name = "flatten",
+	.group = GROUP_CHAIN,
+	.args = { 2, 2, comp_flatten },
+	.usage = "CHAIN DIR",
+	.summary = "write one directory without a parent",
+	.help = "CHAIN is the newest directory of a chain.  All its holes become the pages that they "
+		"stand for, everything else is copied; DIR appears complete and checked, or not "
+		"at all.  A chain of pre-dumps becomes one pre-dump.  The chain is only read.",
+	.examples =
+		(const struct cmd_example[]){ { "flatten %D/f %D/g", "", "attach %P; commit %D/f" },
+					      { 0 } },
+	.flags = CMD_NO_REPEAT | CMD_MUTATES,
+	.exec = flatten_exec,
+};
