@@ -388,6 +388,27 @@ static void run_io_uring(struct shared *sh)
 	obey(sh, do_plain);
 }
 
+/* Its descriptor is with a child only, but its buffers are this program's memory. */
+static void run_pinned(struct shared *sh)
+{
+	uint32_t params[30] = { 0 };
+	int ring = (int)syscall(425, 4, params);
+
+	set_up(sh);
+	struct iovec buffer = { mem, 4 * PAGE };
+	if (syscall(427 /* io_uring_register */, ring, 0 /* IORING_REGISTER_BUFFERS */, &buffer, 1))
+		sh->bad_errno = errno;
+	pid_t parent = getpid();
+	if (!fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (getppid() == parent)
+			pause();
+		_exit(0);
+	}
+	close(ring);
+	obey(sh, do_plain);
+}
+
 static void nothing_is_clean(void (*run)(struct shared *), enum opt_track want, const char *why)
 {
 	struct frozen f;
@@ -431,6 +452,16 @@ static void io_uring_uffd(void **state)
 static void io_uring_soft_dirty(void **state)
 {
 	nothing_is_clean(run_io_uring, OPT_TRACK_SOFT_DIRTY, "io_uring");
+}
+
+static void pinned_memory_uffd(void **state)
+{
+	nothing_is_clean(run_pinned, OPT_TRACK_UFFD, "VmPin");
+}
+
+static void pinned_memory_soft_dirty(void **state)
+{
+	nothing_is_clean(run_pinned, OPT_TRACK_SOFT_DIRTY, "VmPin");
 }
 
 /* ---- how it ends ------------------------------------------------------------------------- */
@@ -676,7 +707,7 @@ static void where_it_does_not_work(void **state)
 
 /* ---- what it costs ------------------------------------------------------------------------- */
 
-#define BIG (1ul << 30)
+#define BIG (256ul << 20)
 
 static void do_big(struct shared *sh, int step)
 {
@@ -716,7 +747,7 @@ static void cost(enum opt_track want)
 	freeze(keeper, v.pid, &f);
 	t0 = now_us_();
 	struct tracker *t = track(&f, want, &caps);
-	printf("%s, 1 GiB: create %lu us", tracker_kind_name(tracker_kind(t)), now_us_() - t0);
+	printf("%s, 256 MiB: create %lu us", tracker_kind_name(tracker_kind(t)), now_us_() - t0);
 	t0 = now_us_();
 	assert_ok(tracker_reset(t, &f.vmas));
 	printf(", first reset %lu us", now_us_() - t0);
@@ -789,6 +820,8 @@ int main(void)
 		cmocka_unit_test(asynchronous_input_soft_dirty),
 		cmocka_unit_test(io_uring_uffd),
 		cmocka_unit_test(io_uring_soft_dirty),
+		cmocka_unit_test(pinned_memory_uffd),
+		cmocka_unit_test(pinned_memory_soft_dirty),
 		cmocka_unit_test(a_destroyed_tracker_leaves_nothing),
 		cmocka_unit_test(stepdump_is_killed),
 		cmocka_unit_test(after_an_exec_uffd),
