@@ -83,6 +83,7 @@ static struct err *run_keys(struct view_session *v, const char *path)
 
 	TRY(read_keys(path, &keys));
 	v->keys = keys;
+	view_skip_comments(v);
 	v->headless = true;
 	struct err *e = view_loop(v);
 	v->headless = false;

@@ -33,6 +33,9 @@ struct err *view_loop(struct view_session *v);
 /* While a command runs the pipeline: struct run_request's progress. */
 void view_progress(struct session *s, void *arg);
 
+/* Lines that begin with # in a file of keys. */
+void view_skip_comments(struct view_session *v);
+
 /* Colours and mouse as set. */
 struct terminal_opts view_terminal_opts(const struct shell *sh);
 

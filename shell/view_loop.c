@@ -111,7 +111,7 @@ static void follow(struct view_session *v)
 
 static void find(struct view_session *v)
 {
-	struct snap_request req = shell_snap_request(SNAP_VMAS);
+	struct snap_request req = shell_snap_request(ui_find_needs(&v->ui));
 	Stepdump__Snapshot *all;
 	struct err *e = shell_snap(v->sh, &req, &all);
 
@@ -282,6 +282,14 @@ static struct err *save_screen(struct view_session *v, const char *path)
 	return fclose(f) || bad ? err_sys(errno, "cannot write \"%s\"", path) : NULL;
 }
 
+void view_skip_comments(struct view_session *v)
+{
+	while (*v->keys == '#') {
+		v->keys += strcspn(v->keys, "\n");
+		v->keys += *v->keys == '\n';
+	}
+}
+
 /* Next key of the file: text as it stands, <Name> for the others; the end of a line is Enter only
  * while a line is being typed. */
 static int next_key(struct view_session *v)
@@ -293,8 +301,7 @@ static int next_key(struct view_session *v)
 		if (c == '\n') {
 			if (v->ui.mode == UI_LINE)
 				return K_ENTER;
-			while (*v->keys == '#') /* a comment */
-				v->keys += strcspn(v->keys, "\n") + (v->keys[strcspn(v->keys, "\n")] != 0);
+			view_skip_comments(v);
 			continue;
 		}
 		close = c == '<' && v->ui.mode != UI_LINE ? strchr(v->keys, '>') : NULL;

@@ -44,24 +44,41 @@ void draw_vma_cells(struct paint *p, struct map_look *m, const Stepdump__Vma *v,
 
 void map_legend(struct paint *p, const struct map_look *m)
 {
-	struct legend more[8];
+	static const struct {
+		Stepdump__Verdict v;
+		const char *text;
+	} words[] = {
+		{ STEPDUMP__VERDICT__DUMP, "pipe" },	 { STEPDUMP__VERDICT__DUMP_SWAPPED, "swap" },
+		{ STEPDUMP__VERDICT__ALWAYS, "always" }, { STEPDUMP__VERDICT__HOLE, "parent" },
+		{ STEPDUMP__VERDICT__ZERO, "zero" },	 { STEPDUMP__VERDICT__FILE_CLEAN, "file" },
+		{ STEPDUMP__VERDICT__ABSENT, "absent" }, { STEPDUMP__VERDICT__GUARD, "guard" },
+		{ STEPDUMP__VERDICT__NEVER, "never" },	 { STEPDUMP__VERDICT__SHARED, "shared" },
+		{ STEPDUMP__VERDICT__NOT_SCANNED, "to scan" },
+	};
+	struct legend more[20];
 	unsigned nr = 0;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (m->channel == CHANNEL_VERDICT && m->look.verdicts & 1u << words[i].v)
+			more[nr++] = (struct legend){ verdict_tone(words[i].v, false),
+						      (char32_t)verdict_glyph(words[i].v, false),
+						      words[i].text };
 
 	if (m->channel != CHANNEL_VERDICT)
 		more[nr++] = m->channel == CHANNEL_PRESENT ?
 				     (struct legend){ TONE_NORMAL, U'p', "present" } :
 				     (struct legend){ TONE_CHANGED, U'd', "dirty since the parent" };
 	if (m->look.lazy)
-		more[nr++] = (struct legend){ TONE_LAZY, U'L', "to pipe, may be lazy" };
+		more[nr++] = (struct legend){ TONE_LAZY, U'L', "pipe, lazy" };
 	if (m->engine)
 		more[nr++] = (struct legend){ TONE_ENGINE, U'>', "engine" };
 	if (m->look.mixed)
 		more[nr++] = (struct legend){ TONE_MIXED, U'%', "mixed" };
 	if (m->composition)
-		more[nr++] = (struct legend){ TONE_DIM, U'(', ") shares, not places" };
+		more[nr++] = (struct legend){ TONE_DIM, U'(', ") shares" };
 	if (m->cut)
-		more[nr++] = (struct legend){ TONE_WARN, U'+', "VMA goes on" };
-	paint_verdict_legend(p, m->channel == CHANNEL_VERDICT ? m->look.verdicts : 0, more, nr);
+		more[nr++] = (struct legend){ TONE_WARN, U'+', "cut" };
+	paint_legend(p, more, nr);
 }
 
 /* ---- the continuous map ------------------------------------------------------------------------ */
@@ -151,7 +168,8 @@ static void draw_part(struct paint *p, struct map_look *m, const Stepdump__Vma *
 		for (unsigned i = 0; i < st.width && i + 1 < line.cols && line.rows; i++)
 			grid_putc(p->g, p->row, CELLS_COL + (unsigned)(place % width) + i,
 				  line.cells[i + 1].tone, line.cells[i + 1].ch);
-		if (place % width == 0)
+		/* The first one of a row, or the first after the blank that ends another VMA. */
+		if (place % width <= 1)
 			grid_puts(p->g, p->row, ADDR_COL, TONE_ADDR, txt_addr(p, start).s);
 		grid_deinit(&line);
 		cell += st.width ? st.width : 1;
@@ -162,7 +180,7 @@ static void draw_part(struct paint *p, struct map_look *m, const Stepdump__Vma *
 void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m, uint32_t rows)
 {
 	uint32_t first, nr;
-	unsigned width = cells_wide(p->g->cols), scale = continuous_scale(ui, p->s, rows), col;
+	unsigned width = cells_wide(p->g->cols), scale = continuous_scale(ui, p->s, rows), col, head;
 	uint64_t at = 0, from, cursor, all;
 
 	continuous_window(ui, rows, &first, &nr);
@@ -172,10 +190,11 @@ void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m,
 	from = cursor / width > rows / 2 && all > (uint64_t)rows * width ?
 		       (cursor / width - rows / 2) * width :
 		       0;
-	col = grid_printf(p->g, p->row, 1, TONE_HEAD, "one map, gaps left out   1 cell = %s",
+	head = p->row;
+	col = grid_printf(p->g, head, 1, TONE_HEAD, "one map, gaps left out   1 cell = %s",
 			  txt_pages(m->per_cell).s);
 	if (total_vmas(p->s) > nr)
-		grid_printf(p->g, p->row, col + 3, TONE_DIM, "VMAs %u to %u", first, first + nr - 1);
+		col = grid_printf(p->g, head, col + 3, TONE_DIM, "VMAs %u to %u", first, first + nr - 1);
 	p->row++;
 	for (size_t i = 0; i < p->s->n_vmas; i++) {
 		const Stepdump__Vma *v = p->s->vmas[i];
@@ -185,6 +204,9 @@ void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m,
 		draw_part(p, m, v, at, from, from + (uint64_t)rows * width, width, scale);
 		at += ((span_pages(v->start, v->end) + (1ul << scale) - 1) >> scale) + 1;
 	}
+	if (m->composition) /* there is no room for the brackets */
+		grid_puts(p->g, head, col + 3, TONE_WARN, "large VMAs: shares, not places");
+	m->composition = false;
 	if (cursor >= from && cursor - from < (uint64_t)rows * width) {
 		unsigned row = p->row + (unsigned)((cursor - from) / width);
 

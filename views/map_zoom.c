@@ -123,7 +123,8 @@ static void paint_cursor_line(struct paint *p, const struct ui *ui, const struct
 
 	col = grid_printf(p->g, p->row, col, TONE_ADDR, "%s: ", txt_addr(p, ui->addr).s);
 	if (!r) {
-		grid_puts(p->g, p->row++, col, TONE_DIM, "not looked at from so far away (+ zooms in)");
+		grid_puts(p->g, p->row++, col, TONE_DIM, ui->saved ? "the snapshot does not say" :
+								   "not looked at from so far away (+ zooms in)");
 		return;
 	}
 	if (r->has_present && r->verdict != STEPDUMP__VERDICT__SHARED)

@@ -89,7 +89,6 @@ void paint_pages(struct paint *p);
 void paint_pages_short(struct paint *p);
 void paint_pipes(struct paint *p);
 void paint_pipes_short(struct paint *p);
-void paint_out(struct paint *p);
 void paint_check_line(struct paint *p);
 void paint_log(struct paint *p, size_t max); /* newest first */
 

@@ -142,7 +142,7 @@ static void figure(struct paint *p, unsigned row, enum tone tone, const char *na
 	grid_puts(p->g, row, FIGURES_COL, tone, line);
 }
 
-static void paint_skipped(struct paint *p, const Stepdump__Counters *c)
+static void paint_skipped(struct paint *p, const Stepdump__Counters *c, unsigned end)
 {
 	static const struct {
 		Stepdump__Verdict v;
@@ -157,9 +157,16 @@ static void paint_skipped(struct paint *p, const Stepdump__Counters *c)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		uint64_t n = count_of(c->verdicts, c->n_verdicts, kinds[i].v);
 
-		if (n)
-			col = grid_printf(p->g, p->row, col, verdict_tone(kinds[i].v, false),
-					  "%s %lu", kinds[i].name, n) + 2;
+		char text[40];
+
+		snprintf(text, sizeof(text), "%s %lu", kinds[i].name, n);
+		if (!n)
+			continue;
+		if (col > first && col + strlen(text) >= end) { /* the sum is beside it anyway */
+			grid_puts(p->g, p->row, col, TONE_DIM, "...");
+			break;
+		}
+		col = grid_puts(p->g, p->row, col, verdict_tone(kinds[i].v, false), text) + 2;
 	}
 	if (col == first)
 		grid_puts(p->g, p->row, col, TONE_DIM, "nothing");
@@ -236,7 +243,7 @@ void paint_pages(struct paint *p)
 					{ TONE_UNSCANNED, U'_', "to scan" } };
 
 	paint_legend(p, items, 4);
-	paint_skipped(p, c);
+	paint_skipped(p, c, figures ? FIGURES_COL - 3 : p->g->cols - 3);
 	if (figures) {
 		grid_puts(p->g, top, FIGURES_COL + 14, TONE_HEAD, "pages");
 		grid_puts(p->g, top, FIGURES_COL + 23, TONE_HEAD, "bytes");
@@ -272,9 +279,9 @@ static size_t first_pipe(struct paint *p, unsigned room)
 
 static void paint_pipe_bars(struct paint *p, unsigned rows)
 {
-	enum { BAR = 8, CELL = BAR + 7 };
 	const Stepdump__PagePipe *pp = p->s->page_pipe;
-	unsigned per_row = p->g->cols > CELL + 2 ? (p->g->cols - 1) / CELL : 1, shown;
+	const unsigned bar = p->g->cols < 62 ? 6 : 8, cell = bar + 7;
+	unsigned per_row = p->g->cols > cell + 2 ? (p->g->cols - 1) / cell : 1, shown;
 	uint64_t scale = 1;
 
 	per_row = per_row >= 8 ? 8 : per_row >= 4 ? 4 : per_row;
@@ -286,18 +293,18 @@ static void paint_pipe_bars(struct paint *p, unsigned rows)
 			scale = pp->ppbs[i]->pipe_size;
 	for (shown = 0; first + shown < pp->n_ppbs && shown < per_row * rows; shown++) {
 		const Stepdump__Ppb *b = pp->ppbs[first + shown];
-		unsigned col = 1 + shown % per_row * CELL;
+		unsigned col = 1 + shown % per_row * cell;
 		bool here = at_ppb(p->s, b->index);
 
 		if (shown && shown % per_row == 0)
 			p->row++;
 		grid_printf(p->g, p->row, col, here ? TONE_ENGINE : TONE_DIM, "%3u", b->index);
 		grid_putc(p->g, p->row, col + 4, here ? TONE_ENGINE : TONE_DIM, here ? U'>' : U'[');
-		grid_putc(p->g, p->row, col + 5 + BAR, TONE_DIM, U']');
-		draw_pipe(p, col + 5, BAR, b, scale);
+		grid_putc(p->g, p->row, col + 5 + bar, TONE_DIM, U']');
+		draw_pipe(p, col + 5, bar, b, scale);
 	}
 	p->row++;
-	if (shown < pp->n_ppbs && rows > 1)
+	if (shown < pp->n_ppbs && rows > 2)
 		paint_line(p, TONE_DIM, "and %zu more: `show ppb`", pp->n_ppbs - shown);
 }
 
@@ -329,7 +336,7 @@ void paint_pipes(struct paint *p)
 	pipe_legend(p);
 }
 
-void paint_out(struct paint *p)
+static void paint_out(struct paint *p)
 {
 	const Stepdump__Xfer *x = p->s->xfer;
 

@@ -258,6 +258,22 @@ void screen_render(const struct ui *ui, const Stepdump__Snapshot *s, const Stepd
 	paint_bar_row(ui, g, ui->rows - 1);
 }
 
+void paint_first_rows(struct paint *p, unsigned rows, void (*fn)(struct paint *p, const void *ctx),
+		      const void *ctx)
+{
+	struct paint inner = *p;
+	struct grid line;
+
+	grid_init(&line, p->g->cols, rows);
+	line.ascii = p->g->ascii;
+	inner.g = &line;
+	inner.row = 0;
+	fn(&inner, ctx);
+	grid_blit(p->g, p->row, 0, &line);
+	p->row += rows;
+	grid_deinit(&line);
+}
+
 /* ---- shared by the views ---------------------------------------------------------------------- */
 
 void paint_hex(struct paint *p, uint64_t addr, unsigned rows)

@@ -237,9 +237,55 @@ static void find_next(struct ui *ui, const Stepdump__Snapshot *all)
 	ui_message(ui, TONE_WARN, "no VMA has \"%s\"", ui->search);
 }
 
+static bool iov_matches(const Stepdump__Snapshot *all, const Stepdump__Iov *iov, const char *text)
+{
+	const Stepdump__Vma *v = iov->has_vma_index ? vma_by_index(all, iov->vma_index) : NULL;
+	char *end;
+	uint64_t addr = strtoull(text, &end, 16);
+
+	if (end - text >= 6 && !*end)
+		return addr >= iov->start && (addr - iov->start) / PAGE_BYTES < iov->nr_pages;
+	return v && vma_matches(v, text);
+}
+
+/* The next iov, in whatever ppb it is. */
+static void find_next_iov(struct ui *ui, const Stepdump__Snapshot *all)
+{
+	const Stepdump__PagePipe *pp = all->page_pipe;
+	size_t nr = 0, at = 0;
+
+	for (size_t i = 0; pp && i < pp->n_ppbs; i++) {
+		if (i == ui->pipes.ppb)
+			at = nr + ui->pipes.iov;
+		nr += pp->ppbs[i]->n_iovs;
+	}
+	for (size_t k = 1; k <= nr; k++) {
+		size_t n = (ui->find_back ? at + nr - k : at + k) % nr, ppb = 0;
+
+		while (n >= pp->ppbs[ppb]->n_iovs)
+			n -= pp->ppbs[ppb++]->n_iovs;
+		if (!iov_matches(all, pp->ppbs[ppb]->iovs[n], ui->search))
+			continue;
+		ui->pipes.ppb = (uint32_t)ppb;
+		ui->pipes.iov = (uint32_t)n;
+		ui->pipes.in_iovs = true;
+		return;
+	}
+	ui_message(ui, TONE_WARN, "no iov is in a VMA with \"%s\", or holds that address", ui->search);
+}
+
+uint32_t ui_find_needs(const struct ui *ui)
+{
+	bool iovs = ui->view == VIEW_PIPES && !ui->find_addr && !ui->find_filter;
+
+	return SNAP_VMAS | (iovs ? SNAP_PAGE_PIPE | SNAP_IOVS : 0);
+}
+
 void ui_find(struct ui *ui, const Stepdump__Snapshot *all)
 {
-	if (ui->find_filter)
+	if (ui_find_needs(ui) & SNAP_IOVS)
+		find_next_iov(ui, all);
+	else if (ui->find_filter)
 		apply_filter(ui, all);
 	else if (!ui->find_addr)
 		find_next(ui, all);
@@ -400,7 +446,7 @@ static enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump_
 	if (!*ui->search)
 		return begin_line(ui, '/');
 	ui->find_back = a == ACT_SEARCH_PREV;
-	if (ui->view == VIEW_MAP || ui->view == VIEW_PARENTS)
+	if (ui->view != VIEW_THREADS && ui->view != VIEW_EVENTS)
 		return UI_FIND;
 	return view_ops(ui->view)->act(ui, a, s);
 }
@@ -409,7 +455,7 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 {
 	*ui->message = '\0';
 	if (ui->mode == UI_PAGER && a != ACT_SEARCH && a != ACT_SUSPEND && a != ACT_LEAVE &&
-	    a != ACT_REDRAW)
+	    a != ACT_REDRAW && a != ACT_COMMAND)
 		return pager_action(ui, a);
 	switch (a) {
 	case ACT_NONE:

@@ -65,7 +65,7 @@ enum ui_effect {
 	UI_DRAW,    /* the picture changed, the data did not */
 	UI_LOOK,    /* a new snapshot is needed */
 	UI_RUN,     /* ui->command is to be run, by the shell's own dispatcher */
-	UI_FIND,    /* ui->find_* is to be looked for: ui_find() wants all VMAs */
+	UI_FIND,    /* something is to be looked for in all there is: ui_find() */
 	UI_SUSPEND,
 	UI_LEAVE,
 };
@@ -150,7 +150,9 @@ void ui_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want 
 void ui_settle(struct ui *ui, const Stepdump__Snapshot *s);
 /* The cursor goes to where the engine is.  True: the VMA has to be looked up, see UI_FIND. */
 bool ui_follow(struct ui *ui, const Stepdump__Snapshot *s);
-/* Answers UI_FIND; `all` has all VMAs. */
+/* SNAP_* bits of what ui_find() wants to see in full. */
+uint32_t ui_find_needs(const struct ui *ui);
+/* Answers UI_FIND; `all` has all VMAs, or also all iovs. */
 void ui_find(struct ui *ui, const Stepdump__Snapshot *all);
 
 /*

@@ -31,6 +31,9 @@ const struct view_ops *view_ops(enum view_id v);
 struct paint view_paint(const struct ui *ui, const struct pane_opts *o, const Stepdump__Snapshot *s,
 			struct grid *g);
 struct pane_opts view_opts(const struct ui *ui);
+/* What fn() paints, but only its first rows: at p->row, which moves on by `rows`. */
+void paint_first_rows(struct paint *p, unsigned rows, void (*fn)(struct paint *p, const void *ctx),
+		      const void *ctx);
 /* Copies rows of `src` to (row, col) of `dst`, clipped on both sides. */
 void grid_blit(struct grid *dst, unsigned row, unsigned col, const struct grid *src);
 /* Shows that the cursor is there: reverse, and a '*' in the margin at `mark` if that is < cols. */

@@ -11,29 +11,36 @@
 
 struct plan {
 	uint32_t upper; /* rows of VMAs, or of the continuous map */
-	bool legend, inputs; /* present and dirty beside the verdict */
-	unsigned hex;
+	unsigned legend, hex;
+	bool inputs; /* present and dirty beside the verdict */
 };
 
-static struct plan share(const struct ui *ui)
+static uint32_t nr_rows(const struct ui *ui, const Stepdump__Snapshot *s)
+{
+	return ui->filtered ? ui->nr_filtered : s ? total_vmas(s) : UINT32_MAX;
+}
+
+static struct plan share(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	unsigned rows = body_rows(ui);
-	struct plan p = { .legend = rows >= 12, .inputs = rows >= 12 };
+	struct plan p = { .inputs = rows >= 12 };
+
+	p.legend = rows < 12 ? 0 : ui->cols < 110 && rows >= 18 ? 2 : 1;
 
 	p.hex = rows >= 50 ? 8 : rows >= 30 ? 4 : rows >= 18 ? 2 : 0;
 
 	unsigned fixed = 1 + p.legend + zoom_rows(p.inputs) + p.hex;
 
 	p.upper = rows > fixed + 2 ? rows - fixed : 2;
+	/* Few VMAs leave room for bytes. */
+	if (p.hex && !ui->map.continuous && p.upper > nr_rows(ui, s)) {
+		p.hex += p.upper - nr_rows(ui, s);
+		p.upper = nr_rows(ui, s);
+	}
 	return p;
 }
 
 /* ---- rows are VMAs, perhaps not all of them -------------------------------------------------------- */
-
-static uint32_t nr_rows(const struct ui *ui, const Stepdump__Snapshot *s)
-{
-	return ui->filtered ? ui->nr_filtered : s ? total_vmas(s) : UINT32_MAX;
-}
 
 static uint32_t vma_of_row(const struct ui *ui, uint32_t row)
 {
@@ -64,7 +71,7 @@ static uint32_t top_row(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	uint32_t top = ui->map.top;
 
-	keep_visible(row_of_vma(ui, ui->vma), share(ui).upper, nr_rows(ui, s), &top);
+	keep_visible(row_of_vma(ui, ui->vma), share(ui, s).upper, nr_rows(ui, s), &top);
 	return top;
 }
 
@@ -72,11 +79,11 @@ static uint32_t top_row(const struct ui *ui, const Stepdump__Snapshot *s)
 static void visible(const struct ui *ui, const Stepdump__Snapshot *s, uint32_t *first, uint32_t *nr)
 {
 	if (ui->map.continuous) {
-		continuous_window(ui, share(ui).upper, first, nr);
+		continuous_window(ui, share(ui, s).upper, first, nr);
 		return;
 	}
 	*first = top_row(ui, s);
-	*nr = share(ui).upper;
+	*nr = share(ui, s).upper;
 }
 
 static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
@@ -86,9 +93,6 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	visible(ui, s, &first, &nr);
 	if (!s) {
 		w->needs |= SNAP_PMC | SNAP_VMA_COUNTS;
-		w->peek = ui->addr;
-		w->peek_len = 32 * share(ui).hex;
-		w->peek_source = byte_source_name(ui->bytes);
 		if (ui->relative)
 			want_vmas(w, 0, first ? 1 : 0);
 		if (ui->map.continuous)
@@ -98,6 +102,9 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 		return;
 	}
 	want_zoom(ui, s, w);
+	w->peek = ui->addr;
+	w->peek_len = 32 * share(ui, s).hex;
+	w->peek_source = byte_source_name(ui->bytes);
 
 	uint64_t left = MAP_PAGES_MAX;
 
@@ -139,7 +146,7 @@ enum ui_effect move_in_vma(struct ui *ui, enum action a, const Stepdump__Snapsho
 {
 	const Stepdump__Vma *v = s ? vma_by_index(s, ui->vma) : NULL;
 	uint64_t cell = PAGE_BYTES << (ui->map.continuous && ui->view == VIEW_MAP ?
-					       continuous_scale(ui, s, share(ui).upper) :
+					       continuous_scale(ui, s, share(ui, s).upper) :
 					       ui->zoom);
 
 	if (!v)
@@ -170,7 +177,7 @@ enum ui_effect zoom_by(struct ui *ui, enum action a, const Stepdump__Snapshot *s
 	bool out = a == ACT_ZOOM_OUT;
 
 	if (ui->map.continuous && ui->view == VIEW_MAP) {
-		unsigned scale = continuous_scale(ui, s, share(ui).upper);
+		unsigned scale = continuous_scale(ui, s, share(ui, s).upper);
 
 		if (out ? scale < 40 : scale > 0)
 			ui->map.scale = scale + (out ? 2 : 0); /* one more than log2, 0 is "fit" */
@@ -213,7 +220,7 @@ static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot
 	default:
 		break;
 	}
-	if (s && move_rows(a, share(ui).upper, nr_rows(ui, s), &row))
+	if (s && move_rows(a, share(ui, s).upper, nr_rows(ui, s), &row))
 		return go_to_vma(ui, vma_of_row(ui, row));
 	return move_in_vma(ui, a, s);
 }
@@ -282,12 +289,17 @@ static void render_rows(struct paint *p, const struct ui *ui, struct map_look *m
 	free(shown);
 }
 
+static void legend(struct paint *p, const void *ctx)
+{
+	map_legend(p, ctx);
+}
+
 static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
 {
 	struct pane_opts o = view_opts(ui);
 	struct paint p = view_paint(ui, &o, s, g);
 	struct map_look m = { .index = runs_index(s), .channel = ui->map.channel };
-	struct plan plan = share(ui);
+	struct plan plan = share(ui, s);
 
 	if (!total_vmas(s)) {
 		paint_prose(&p, 1, TONE_DIM, "no VMAs: no target is attached (`:attach PID`)");
@@ -299,18 +311,8 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 	else
 		render_rows(&p, ui, &m, plan.upper);
 	p.row = 1 + plan.upper;
-	if (plan.legend) {
-		struct grid line;
-		struct paint inner = p;
-
-		grid_init(&line, g->cols, 1); /* one row of it must do */
-		line.ascii = g->ascii;
-		inner.g = &line;
-		inner.row = 0;
-		map_legend(&inner, &m);
-		grid_blit(g, p.row++, 0, &line);
-		grid_deinit(&line);
-	}
+	if (plan.legend)
+		paint_first_rows(&p, plan.legend, legend, &m);
 	render_zoom(&p, ui, &m.index, plan.inputs);
 	if (plan.hex)
 		paint_hex(&p, ui->addr, plan.hex);

@@ -92,13 +92,14 @@ static void paint_units_full(struct paint *p)
 	if (!c)
 		return;
 	if (ph && ph->unit) {
-		snprintf(line, sizeof(line), "one unit: %s   mirrors %s", str_or_dash(ph->unit),
-			 str_or_dash(ph->mirrors));
+		snprintf(line, sizeof(line), "one unit: %s", ph->unit);
+		field(p, "", TONE_DIM, line);
+		snprintf(line, sizeof(line), "as in CRIU: %s", str_or_dash(ph->mirrors));
 		field(p, "", TONE_DIM, line);
 	}
 	if (c->phase >= STEPDUMP__PHASE__PMC_FILL && c->phase <= STEPDUMP__PHASE__XFER)
-		snprintf(line, sizeof(line), "s: that unit   S: to the next phase   "
-					     "f: to the end of chunk %u   c: to a breakpoint or the gate",
+		snprintf(line, sizeof(line), "s: that unit   S: next phase   "
+					     "f: end of chunk %u   c: to the gate",
 			 c->chunk ? c->chunk : 1);
 	else if (c->phase <= STEPDUMP__PHASE__PREPARE)
 		snprintf(line, sizeof(line), "s: that unit   S: all of prepare   c: to the commit gate");
@@ -108,6 +109,28 @@ static void paint_units_full(struct paint *p)
 	else
 		return;
 	field(p, "KEYS", TONE_KEY, line);
+}
+
+static void paint_xfer(struct paint *p)
+{
+	const Stepdump__Xfer *x = p->s->xfer;
+	char *text;
+
+	if (!x) {
+		field(p, "XFER", TONE_DIM, "- (opened in prepare)");
+		return;
+	}
+
+	char *object = text_shown(p, x->object);
+
+	if (asprintf(&text, "%s%s%s   %s pages in %s entries out%s%s", str_or_dash(x->kind),
+		     x->dir ? " to " : "", x->dir ?: "", txt_opt(x->has_pages_written, x->pages_written).s,
+		     txt_opt(x->has_entries, x->entries).s, x->object ? "   now open: " : "",
+		     x->object ? object : "") < 0)
+		abort();
+	field(p, "XFER", TONE_NORMAL, text);
+	free(text);
+	free(object);
 }
 
 static void paint_error_line(struct paint *p)
@@ -136,7 +159,7 @@ static const struct section {
 	{ paint_phases, paint_phases_short, 0, false },
 	{ paint_pages, paint_pages_short, 1, true },
 	{ paint_pipes, paint_pipes_short, 3, true },
-	{ paint_out, NULL, 5, true },
+	{ paint_xfer, NULL, 5, true },
 	{ paint_units_full, paint_units, 2, true },
 	{ paint_error_line, NULL, 4, false },
 	{ paint_check_line, NULL, 6, false },

@@ -183,7 +183,7 @@ static void paint_iov_part(struct paint *p, const struct ui *ui, const Stepdump_
 	if (nr_iovs(b))
 		col = grid_printf(p->g, p->row, col, TONE_DIM, ", %u of %u", ui->pipes.iov + 1,
 				  nr_iovs(b));
-	if (!ui->pipes.in_iovs && nr_iovs(b))
+	if (!ui->pipes.in_iovs && nr_iovs(b) && ui->view == VIEW_PIPES)
 		grid_puts(p->g, p->row, col + 3, TONE_DIM, "Enter: go in");
 	p->row++;
 	if (first > b->n_iovs)
@@ -193,6 +193,12 @@ static void paint_iov_part(struct paint *p, const struct ui *ui, const Stepdump_
 	if (ui->pipes.in_iovs && here >= first && here - first < plan->iovs)
 		mark_row(p->g, head + 1 + (unsigned)(here - first), 0, p->g->cols);
 	p->row = head + 1 + plan->iovs;
+}
+
+static void legend(struct paint *p, const void *ctx)
+{
+	(void)ctx;
+	pipe_legend(p);
 }
 
 static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
@@ -213,12 +219,8 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 	if (!ui->pipes.in_iovs && ui->view == VIEW_PIPES)
 		mark_row(g, 1 + ui->pipes.ppb - ui->pipes.top, 0, g->cols);
 	p.row = 1 + plan.ppbs;
-	if (plan.legend) {
-		unsigned row = p.row;
-
-		pipe_legend(&p);
-		p.row = row + 1; /* one row of it must do */
-	}
+	if (plan.legend)
+		paint_first_rows(&p, 1, legend, NULL);
 	if (b)
 		paint_iov_part(&p, ui, b, &plan);
 	if (plan.hex)
