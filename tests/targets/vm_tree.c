@@ -27,9 +27,9 @@
 #define PAGE 4096ul
 #define WORDS (PAGE / 8)
 #define TASKS 4
-#define SHARED 96  /* pages of each object that have content */
+#define SHARED 96 /* pages of each object that have content */
 #define PRIVATE 64 /* pages */
-#define VIEW 40    /* the page of the memfd where the second mapping begins */
+#define VIEW 40 /* the page of the memfd where the second mapping begins */
 
 /* The first pages of each object. */
 struct control {
@@ -41,8 +41,8 @@ struct control {
 
 struct object {
 	struct control *ctl;
-	uint64_t *pages;          /* SHARED of them, after the control pages */
-	const uint64_t *view;     /* of pages[VIEW..] in a mapping of its own, or NULL */
+	uint64_t *pages; /* SHARED of them, after the control pages */
+	const uint64_t *view; /* of pages[VIEW..] in a mapping of its own, or NULL */
 };
 
 static struct object obj[2];
@@ -89,11 +89,13 @@ static void __attribute__((format(printf, 1, 2))) damage(const char *fmt, ...)
 	va_end(ap);
 }
 
-static void page_check(const volatile uint64_t *p, uint64_t what, uint64_t gen, const char *name, unsigned nr)
+static void page_check(const volatile uint64_t *p, uint64_t what, uint64_t gen, const char *name,
+		       unsigned nr)
 {
 	for (size_t i = 0; i < WORDS; i++)
 		if (p[i] != word(what, gen, i)) {
-			damage("%s page %u, generation %" PRIu64 ", word %zu: %" PRIx64, name, nr, gen, i, p[i]);
+			damage("%s page %u, generation %" PRIu64 ", word %zu: %" PRIx64, name, nr,
+			       gen, i, p[i]);
 			return;
 		}
 }
@@ -103,8 +105,9 @@ static void status_write(void)
 	char buf[512];
 
 	memset(buf, '\n', sizeof(buf));
-	int n = snprintf(buf, sizeof(buf), "serial %" PRIu64 "\nrounds %" PRIu64 "\nseen %" PRIu64
-			 "\ndamage %" PRIu64 "\nfirst %s\nend %" PRIu64,
+	int n = snprintf(buf, sizeof(buf),
+			 "serial %" PRIu64 "\nrounds %" PRIu64 "\nseen %" PRIu64 "\ndamage %" PRIu64
+			 "\nfirst %s\nend %" PRIu64,
 			 rounds, rounds, seen, damages, first, rounds);
 
 	buf[n] = '\n';
@@ -119,8 +122,8 @@ static void private_round(void)
 	page_write(private_pages + nr * WORDS, 16 + me, ++private_gen[nr]);
 	for (unsigned i = 0; i < PRIVATE; i++)
 		/* Generation 1 is the root's, written before it forked. */
-		page_check(private_pages + i * WORDS, private_gen[i] == 1 ? 16 : 16 + me, private_gen[i],
-			   "private", i);
+		page_check(private_pages + i * WORDS, private_gen[i] == 1 ? 16 : 16 + me,
+			   private_gen[i], "private", i);
 }
 
 static void shared_round(unsigned k)
@@ -173,7 +176,8 @@ static void objects(int fd)
 {
 	pthread_mutexattr_t a;
 
-	obj[0].ctl = map(CONTROL + SHARED, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	obj[0].ctl =
+		map(CONTROL + SHARED, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (ftruncate(fd, (CONTROL + SHARED) * PAGE))
 		die("ftruncate");
 	obj[1].ctl = map(CONTROL + SHARED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -220,7 +224,8 @@ int main(int argc, char **argv)
 
 	/* The root sees the memfd by its whole, 1 also by a second mapping, 2 by a read-only one. */
 	if (me == 1)
-		obj[1].view = map(SHARED - VIEW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, CONTROL + VIEW);
+		obj[1].view =
+			map(SHARED - VIEW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, CONTROL + VIEW);
 	if (me == 2)
 		obj[1].view = map(SHARED - VIEW, PROT_READ, MAP_SHARED, fd, CONTROL + VIEW);
 	close(fd);
