@@ -267,7 +267,8 @@ verdict_t page_verdict(const struct vma *v, uint64_t c)
 	return c & PAGE_IS_PRESENT ? VD(DUMP) : VD(DUMP_SWAPPED);
 }
 
-/* Memory whose changes nobody sees, and what CRIU never leaves in a parent. */
+/* Memory whose changes nobody sees, or that is not worth it: CRIU leaves a clean vdso to the parent,
+ * for us its two pages are always data. */
 static bool never_hole(const struct vma *v)
 {
 	return vma_always_dumped(v) || (v->vmf & VMF_HUGETLB) || !(v->prot & PROT_READ);
