@@ -172,8 +172,11 @@ struct err *tracker_create(enum opt_track want, struct keeper *k, pid_t pid,
 
 	if (!t)
 		return err_nomem();
-	*t = (struct tracker){ .pid = pid, .start_time_ticks = start_time_ticks, .caps = *caps,
-			       .uffd = -1, .pagemap_fd = -1 };
+	*t = (struct tracker){ .pid = pid,
+			       .start_time_ticks = start_time_ticks,
+			       .caps = *caps,
+			       .uffd = -1,
+			       .pagemap_fd = -1 };
 	struct err *e = choose(t, want, k);
 
 	if (!e && t->kind != TRACK_NONE) {
@@ -306,8 +309,8 @@ bool tracker_page_dirty(const struct tracker *t, const struct vma *v, uint64_t c
 	return !t->armed || !(categories & PAGE_IS_WPALLOWED) || (categories & PAGE_IS_WRITTEN);
 }
 
-struct err *tracker_count(const struct tracker *t, const struct vma_list *vmas,
-			  uint64_t *dirty_ret, uint64_t *total_ret)
+struct err *tracker_count(const struct tracker *t, const struct vma_list *vmas, uint64_t *dirty_ret,
+			  uint64_t *total_ret)
 {
 	uint64_t dirty = 0, total = 0;
 	struct pmc pmc;

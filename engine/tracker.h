@@ -39,7 +39,8 @@ struct tracker;
  * Fails:  ERR_UNSUPPORTED if a kind was asked for by name and does not work here.
  */
 struct err *tracker_create(enum opt_track want, struct keeper *k, pid_t pid,
-			   uint64_t start_time_ticks, const struct caps *caps, struct tracker **ret);
+			   uint64_t start_time_ticks, const struct caps *caps,
+			   struct tracker **ret);
 /* Unregisters whatever was registered; NULL is fine.  The task may be running, frozen or gone. */
 void tracker_destroy(struct tracker *t);
 

@@ -16,15 +16,15 @@ struct tracker {
 	pid_t pid;
 	uint64_t start_time_ticks;
 	struct caps caps;
-	char *reason;            /* owned */
+	char *reason; /* owned */
 	bool armed;
 	uint64_t reset_uptime_us;
 	/* Bound to the memory that the task had when the tracker was made; -1 for TRACK_NONE. */
 	int pagemap_fd;
-	const char *distrust;    /* static: why no page of the task can be called clean; or NULL */
+	const char *distrust; /* static: why no page of the task can be called clean; or NULL */
 
 	/* uffd only */
-	int uffd;                /* -1: none */
+	int uffd; /* -1: none */
 	struct untracked *untracked; /* in address order; owned */
 	size_t nr_untracked, cap_untracked;
 };

@@ -110,8 +110,8 @@ static const char *not_trackable(const struct vma *v)
 	/* The same; and a store takes two faults, with a page that looks clean in between. */
 	if (!(v->status & VMA_ANON_PRIVATE) || v->dev || v->ino)
 		return "private mapping of a file: a page given back and taken again looks clean";
-	if (v->status & (VMA_AREA_VDSO | VMA_AREA_VVAR | VMA_AREA_VSYSCALL | VMA_AREA_SHSTK |
-			 VMA_AREA_AIORING))
+	if (v->status &
+	    (VMA_AREA_VDSO | VMA_AREA_VVAR | VMA_AREA_VSYSCALL | VMA_AREA_SHSTK | VMA_AREA_AIORING))
 		return "memory that belongs to the kernel";
 	if (v->vmf & (VMF_IO | VMF_PFNMAP | VMF_DROPPABLE))
 		return "the kernel cannot write-protect this kind of memory";
@@ -135,7 +135,8 @@ const char *uffd_untrusted(const struct tracker *t, const struct vma *v)
 		else
 			hi = mid;
 	}
-	return lo < t->nr_untracked && t->untracked[lo].start < v->end ? t->untracked[lo].why : NULL;
+	return lo < t->nr_untracked && t->untracked[lo].start < v->end ? t->untracked[lo].why :
+									 NULL;
 }
 
 static struct err *add_untracked(struct tracker *t, const struct vma *v, const char *why)
@@ -219,9 +220,10 @@ static struct err *register_vma(struct tracker *t, int pagemap_fd, const struct 
 	/* Does nothing if it is ours already, and tells us if it is somebody else's: arming that
 	 * would clear their history. */
 	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg))
-		return add_untracked(t, v, errno == EBUSY ?
-				     "registered with a userfaultfd of the target's own" :
-				     "the kernel refused to write-protect it");
+		return add_untracked(t, v,
+				     errno == EBUSY ?
+					     "registered with a userfaultfd of the target's own" :
+					     "the kernel refused to write-protect it");
 	if (registered)
 		return NULL;
 	/* mremap() beside armed memory can merge VMAs such that the registration goes, while marks

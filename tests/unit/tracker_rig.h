@@ -53,10 +53,10 @@ static inline bool is_data(const struct vma *v, uint64_t cats)
 }
 
 /* Calls fn for each run of pages of VMA number i that are in the same state. */
-__attribute__((unused)) static void
-for_each_run(struct frozen *f, const struct caps *c, const struct tracker *t, size_t i,
-	     void (*fn)(void *arg, const struct vma *v, uint64_t start, uint64_t end, uint64_t cats),
-	     void *arg)
+__attribute__((unused)) static void for_each_run(
+	struct frozen *f, const struct caps *c, const struct tracker *t, size_t i,
+	void (*fn)(void *arg, const struct vma *v, uint64_t start, uint64_t end, uint64_t cats),
+	void *arg)
 {
 	const struct vma *v = &f->vmas.v[i];
 	struct pmc pmc;

@@ -8,14 +8,14 @@
 #include "tracker_victim.h"
 
 #define ROUNDS 500u
-#define MAX_MS 40000u
+#define MAX_MS 30000u
 #define CHUNK_PAGES 256u
 
 struct shadow {
 	struct shadow_page {
 		uint64_t addr;
 		uint8_t *data; /* owned */
-	} *p;
+	} * p;
 	size_t nr, cap;
 };
 
@@ -27,7 +27,7 @@ struct round {
 	const struct tracker *t;
 	judge_fn *dirty;
 	struct shadow old, new;
-	size_t at;               /* in old */
+	size_t at; /* in old */
 	uint64_t taken, clean, lost, uncovered, filled, counted;
 	bool quiet;
 };
@@ -67,8 +67,8 @@ static void complain(struct round *r, const char *what, const struct vma *v, uin
 		     uint64_t cats)
 {
 	if (!r->quiet && r->lost + r->uncovered <= 20)
-		print_error("%s: page %lx of %lx-%lx %s, categories %lx\n", what, addr, v->start, v->end,
-			    v->name, cats);
+		print_error("%s: page %lx of %lx-%lx %s, categories %lx\n", what, addr, v->start,
+			    v->end, v->name, cats);
 }
 
 static bool is_zero(const uint8_t *page)
@@ -151,8 +151,8 @@ static void write_from_outside(struct target *v)
 {
 	uint8_t data[5000];
 	uint64_t off = rnd(VICTIM_POOL_PAGES * PAGE - sizeof(data));
-	struct iovec here = { data, 1 + rnd(sizeof(data)) }, there = { (void *)(v->sh->address + off),
-									here.iov_len };
+	struct iovec here = { data, 1 + rnd(sizeof(data)) },
+		     there = { (void *)(v->sh->address + off), here.iov_len };
 
 	memset(data, (int)rnd(256), sizeof(data));
 	assert_int_equal(process_vm_writev(v->pid, &here, 1, &there, 1, 0), here.iov_len);
@@ -168,7 +168,8 @@ static void infect(struct round *r, struct keeper_parasite *par)
 		const struct vma *m = &r->f.vmas.v[i];
 
 		if (vma_is_private(m) && !(m->prot & PROT_READ))
-			v[nr++] = (struct parasite_vma){ .start = m->start, .len = m->end - m->start,
+			v[nr++] = (struct parasite_vma){ .start = m->start,
+							 .len = m->end - m->start,
 							 .prot = m->prot };
 	}
 	assert_ok(keeper_infect(r->f.k, r->f.task.pid, 128, par));
@@ -185,7 +186,8 @@ static void cure(struct round *r, struct keeper_parasite *par)
 static void play_round(struct round *r, struct keeper *k, struct target *v, const struct caps *c,
 		       struct tracker **t, enum opt_track want)
 {
-	uint64_t until = v->sh->ticks + 1 + rnd(rnd(8) ? 60 : 1500), count_dirty, count_total, again;
+	uint64_t until = v->sh->ticks + 1 + rnd(rnd(8) ? 60 : 1500), count_dirty, count_total,
+		 again;
 
 	for (unsigned n = (unsigned)rnd(4); n; n--)
 		write_from_outside(v);
@@ -251,8 +253,8 @@ static unsigned play(enum opt_track want, judge_fn *rule, const struct caps *c, 
 	end(&v);
 	assert_ok(keeper_stop(k));
 	shadow_free(&r->old);
-	printf("%u rounds: %lu pages taken, %lu clean ones compared, %lu lost, %lu uncovered, %lu filled\n", n,
-	       r->taken, r->clean, r->lost, r->uncovered, r->filled);
+	printf("%u rounds: %lu pages taken, %lu clean ones compared, %lu lost, %lu uncovered, %lu filled\n",
+	       n, r->taken, r->clean, r->lost, r->uncovered, r->filled);
 	return n;
 }
 

@@ -183,8 +183,9 @@ static void do_protect(struct actor *a)
 
 static void do_advise(struct actor *a)
 {
-	static const int advice[] = { MADV_DONTNEED, MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT,
-				      MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTFORK, MADV_DOFORK };
+	static const int advice[] = { MADV_DONTNEED,       MADV_DONTNEED, MADV_FREE,
+				      MADV_COLD,           MADV_PAGEOUT,  MADV_POPULATE_READ,
+				      MADV_POPULATE_WRITE, MADV_DONTFORK, MADV_DOFORK };
 	int what = advice[dice(a, sizeof(advice) / sizeof(advice[0]))];
 	size_t at, nr;
 
@@ -297,7 +298,8 @@ static void do_fork(struct actor *a)
 
 static void do_huge(struct actor *a)
 {
-	static const int advice[] = { MADV_DONTNEED, MADV_COLLAPSE, MADV_HUGEPAGE, MADV_NOHUGEPAGE };
+	static const int advice[] = { MADV_DONTNEED, MADV_COLLAPSE, MADV_HUGEPAGE,
+				      MADV_NOHUGEPAGE };
 	size_t off = dice(a, HUGE_LEN / 4096) * 4096, len = (1 + dice(a, 600)) * 4096;
 
 	if (dice(a, 12)) {
