@@ -70,9 +70,11 @@ static void make_chain(unsigned number, bool mm)
 		if (sscanf(line, "page %u %" SCNu64 " %u %" SCNu64 " %" SCNu64, &p->gen, &p->addr,
 			   &p->found, &p->off, &p->id) == 5)
 			nr_pages++;
-		else if (sscanf(line, "diff %u %u %" SCNu64 " %" SCNu64 " %15s %" SCNu64 " %" SCNu64
-				" %" SCNu64 " %" SCNu64, &r->a, &r->b, &r->start, &r->end, r->mapped,
-				&r->added, &r->gone, &r->changed, &r->same) == 9)
+		else if (sscanf(line,
+				"diff %u %u %" SCNu64 " %" SCNu64 " %15s %" SCNu64 " %" SCNu64
+				" %" SCNu64 " %" SCNu64,
+				&r->a, &r->b, &r->start, &r->end, r->mapped, &r->added, &r->gone,
+				&r->changed, &r->same) == 9)
 			nr_rows++;
 		else
 			fail_msg("bad line: %s", line);

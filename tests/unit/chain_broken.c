@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Chains that are broken somewhere: verify finds where, flatten and diff refuse, nothing is left. */
+#include "tests/unit/images.h"
+
+#include <signal.h>
+
+#include "engine/chain_diff.h"
+#include "engine/chain_flatten.h"
+#include "engine/chain_verify.h"
+#include "engine/image.h"
+#include "engine/page_read.h"
+#include "proto/inventory.pb-c.h"
+#include "proto/pagemap.pb-c.h"
+
+#define NAME "pagemap-42.img"
+#define P PE_PRESENT
+#define H PE_PARENT
+
+static char path[4][96]; /* g0 is the newest here, g1 its parent, ... */
+
+static void pages_file(int d, uint32_t id, uint64_t nr)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "pages-%u.img", id);
+	int fd = openat(d, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	MUST(fd >= 0 && !ftruncate(fd, (off_t)(nr * PAGE)));
+	close(fd);
+}
+
+/* Entries end with nr_pages 0.  field5: 0 leaves it out. */
+struct raw {
+	uint64_t vaddr;
+	uint32_t nr_pages, flags;
+	uint64_t field5;
+};
+
+static void generation(unsigned g, bool uptime, const struct raw *e)
+{
+	Criu__InventoryEntry inv = CRIU__INVENTORY_ENTRY__INIT;
+	Criu__PagemapHead head = CRIU__PAGEMAP_HEAD__INIT;
+	struct image_writer *w;
+	uint64_t stored = 0;
+
+	snprintf(path[g], sizeof(path[g]), "%s/g%u", scratch, g);
+	MUST(!mkdir(path[g], 0755));
+	int d = open(path[g], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	MUST(d >= 0);
+	if (g) { /* the one made before is the child */
+		char to[32];
+
+		snprintf(to, sizeof(to), "../g%u", g);
+		char child[128];
+
+		snprintf(child, sizeof(child), "%s/parent", path[g - 1]);
+		MUST(!symlink(to, child));
+	}
+	inv.has_dump_uptime = uptime;
+	inv.dump_uptime = 5;
+	ok(image_write_one(d, IMG_INVENTORY, 0, &inv.base));
+	ok(image_create(d, NAME, IMG_PAGEMAP, &w));
+	head.pages_id = 1;
+	ok(image_write(w, &head.base));
+	for (; e->nr_pages || e->field5; e++) {
+		Criu__PagemapEntry m = CRIU__PAGEMAP_ENTRY__INIT;
+
+		m.vaddr = e->vaddr;
+		m.compat_nr_pages = e->nr_pages;
+		m.has_nr_pages = e->field5 != 0;
+		m.nr_pages = e->field5;
+		m.has_flags = true;
+		m.flags = e->flags;
+		ok(image_write(w, &m.base));
+		if (e->flags & P)
+			stored += e->field5 ? e->field5 : e->nr_pages;
+	}
+	ok(image_finish(w));
+	pages_file(d, 1, stored);
+	close(d);
+}
+#define GENERATION(g, uptime, ...) generation(g, uptime, (const struct raw[]){ __VA_ARGS__, { 0 } })
+
+static const Stepdump__Finding *find(const Stepdump__VerifyReport *r, const char *text)
+{
+	for (size_t i = 0; i < r->n_findings; i++)
+		if (strstr(r->findings[i]->text, text))
+			return r->findings[i];
+	for (size_t i = 0; i < r->n_findings; i++)
+		print_error("%s: %s\n", r->findings[i]->file, r->findings[i]->text);
+	fail_msg("no finding \"%s\"", text);
+	return NULL;
+}
+
+static void verify_says(bool fatal, const char *file, int64_t entry, uint64_t vaddr,
+			const char *text)
+{
+	Stepdump__VerifyReport *r;
+
+	ok(chain_verify(path[0], &r));
+	const Stepdump__Finding *f = find(r, text);
+
+	assert_int_equal(f->fatal, fatal);
+	assert_string_equal(f->file, file);
+	if (entry >= 0)
+		assert_int_equal(f->entry, entry);
+	if (vaddr)
+		assert_int_equal(f->vaddr, vaddr);
+	assert_int_equal(r->nr_fatal != 0, fatal);
+	stepdump__verify_report__free_unpacked(r, NULL);
+}
+
+/* It fails, says so, and there is nothing beside what was there. */
+static void flatten_fails(enum err_code code, const char *text)
+{
+	Stepdump__FlattenReport *r;
+	char to[96];
+	unsigned nr = 0;
+
+	snprintf(to, sizeof(to), "%s/flat", scratch);
+	fails(chain_flatten(path[0], to, NULL, NULL, &r), code, text);
+	DIR *d = opendir(scratch);
+
+	MUST(d);
+	for (struct dirent *de; (de = readdir(d));)
+		nr += de->d_name[0] != 'g' && strcmp(de->d_name, ".") && strcmp(de->d_name, "..");
+	closedir(d);
+	assert_int_equal(nr, 0);
+}
+
+static void hole_that_nobody_covers(void **state)
+{
+	GENERATION(0, true, { 0x10000, 4, H, 0 });
+	GENERATION(1, true, { 0x10000, 4, H, 0 });
+	GENERATION(2, true, { 0x10000, 2, P, 0 }, { 0x13000, 1, P, 0 });
+	verify_says(true, "parent/" NAME, 0, 0x12000, "the parent does not have the page");
+	flatten_fails(ERR_CHECK, "12000 is in no entry");
+}
+
+static void hole_without_a_parent(void **state)
+{
+	GENERATION(0, true, { 0x10000, 4, H, 0 });
+	verify_says(true, NAME, -1, 0, "its parent cannot be opened");
+	flatten_fails(ERR_CHECK, "no parent");
+}
+
+static void circle(void **state)
+{
+	char link[128];
+
+	GENERATION(0, true, { 0x10000, 4, H, 0 });
+	GENERATION(1, true, { 0x10000, 4, H, 0 });
+	snprintf(link, sizeof(link), "%s/parent", path[1]);
+	MUST(!symlink("../g0", link));
+	verify_says(true, "parent", -1, 0, "circle");
+	flatten_fails(ERR_CHECK, "lead back");
+}
+
+static void page_without_data(void **state)
+{
+	GENERATION(0, true, { 0x10000, 1, H, 0 });
+	GENERATION(1, true, { 0x10000, 1, PE_LAZY, 0 });
+	verify_says(true, NAME, 0, 0x10000, "without its data");
+	flatten_fails(ERR_CHECK, "without data (lazy)");
+}
+
+static void counts_that_disagree(void **state)
+{
+	GENERATION(0, true, { 0x10000, 3, P, 4 });
+	verify_says(true, NAME, -1, 0, "different counts in fields 2 and 5");
+}
+
+static void counts_of_criu_4_2(void **state)
+{
+	GENERATION(0, true, { 0x10000, 0, P, 4 });
+	verify_says(false, NAME, -1, 0, "CRIU before 4.2 cannot read");
+}
+
+static void no_uptime(void **state)
+{
+	GENERATION(0, true, { 0x10000, 1, H, 0 });
+	GENERATION(1, false, { 0x10000, 1, P, 0 });
+	verify_says(false, "parent/inventory.img", -1, 0, "no dump_uptime");
+}
+
+static void short_data(void **state)
+{
+	char file[128];
+
+	GENERATION(0, true, { 0x10000, 2, H, 0 });
+	GENERATION(1, true, { 0x10000, 2, P, 0 });
+	snprintf(file, sizeof(file), "%s/pages-1.img", path[1]);
+	MUST(!truncate(file, 5000));
+	verify_says(true, "parent/" NAME, -1, 0, "has 5000 bytes");
+	flatten_fails(ERR_CHECK, "too early");
+}
+
+/* What is wrong in the parent, but nothing of ours depends on it. */
+static void harm_to_the_parent_alone(void **state)
+{
+	GENERATION(0, true, { 0x10000, 2, P, 0 });
+	GENERATION(1, true, { 0x13000, 1, P, 0 }, { 0x10000, 1, P, 0 });
+	verify_says(false, "parent/" NAME, 1, 0x10000, "matters if this parent itself is restored");
+}
+
+static void stopped_by_the_operator(void **state)
+{
+	static volatile sig_atomic_t stop = 1;
+	Stepdump__FlattenReport *f;
+	Stepdump__DiffReport *d;
+	char to[96];
+
+	GENERATION(0, true, { 0x10000, 2, P, 0 });
+	snprintf(to, sizeof(to), "%s/flat", scratch);
+	fails(chain_flatten(path[0], to, NULL, &stop, &f), ERR_INTERRUPTED, "stopped");
+	assert_int_not_equal(access(to, F_OK), 0);
+	fails(chain_diff(path[0], path[0], 0, &stop, &d), ERR_INTERRUPTED, "stopped");
+	fails(chain_diff(path[0], path[0], 43, NULL, &d), ERR_USAGE, "task 43");
+}
+
+static void full_disk(void **state)
+{
+	Stepdump__FlattenReport *r;
+	char to[96];
+
+	scratch_small(256);
+	GENERATION(0, true, { 0x10000, 4, H, 0 });
+	GENERATION(1, true, { 0x10000, 4096, P, 0 }); /* a sparse file of 16 MiB */
+	unlinkat(scratch_fd, "g0/" NAME, 0);
+	int d = open(path[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct pagemap_writer w;
+
+	ok(pagemap_writer_open(&w, d, NAME, 1));
+	ok(pagemap_writer_add(&w, 0x10000, 4096, H));
+	ok(pagemap_writer_close(&w));
+	close(d);
+	snprintf(to, sizeof(to), "%s/flat", scratch);
+	struct err *e = chain_flatten(path[0], to, NULL, NULL, &r);
+
+	assert_non_null(e);
+	assert_int_equal(e->sys_errno, ENOSPC);
+	assert_non_null(e->hint);
+	assert_non_null(strstr(e->hint, "16.0 needed"));
+	err_free(e);
+	assert_int_not_equal(access(to, F_OK), 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_drop)
+	const struct CMUnitTest tests[] = {
+		T(hole_that_nobody_covers),
+		T(hole_without_a_parent),
+		T(circle),
+		T(page_without_data),
+		T(counts_that_disagree),
+		T(counts_of_criu_4_2),
+		T(no_uptime),
+		T(short_data),
+		T(harm_to_the_parent_alone),
+		T(stopped_by_the_operator),
+		T(full_disk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
