@@ -10,7 +10,7 @@
  * How many pages are looked at for one picture: beyond, shares are drawn instead of places, so
  * that a redraw takes no longer for a bigger target.
  */
-#define MAP_PAGES_MAX (1ul << 18)
+uint64_t map_pages_max(const Stepdump__Snapshot *s);
 #define VMA_PAGES_MAX (1ul << 16)
 #define ZOOM_COL 12 /* where the strips begin */
 

@@ -45,7 +45,7 @@ void want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view_wan
 	/* All of its VMA if it is small: the row above shows the same one. */
 	if (v && span_pages(v->start, v->end) <= VMA_PAGES_MAX)
 		want_runs(w, v->start, v->end);
-	else if (zoom_range(ui, s, zoom_width(ui), &start, &end) && span_pages(start, end) <= MAP_PAGES_MAX)
+	else if (zoom_range(ui, s, zoom_width(ui), &start, &end) && span_pages(start, end) <= map_pages_max(s))
 		want_runs(w, start, end);
 }
 

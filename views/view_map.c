@@ -106,7 +106,7 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	w->peek_len = 32 * share(ui, s).hex;
 	w->peek_source = byte_source_name(ui->bytes);
 
-	uint64_t left = MAP_PAGES_MAX;
+	uint64_t left = map_pages_max(s);
 
 	for (size_t i = 0; i < s->n_vmas; i++) {
 		const Stepdump__Vma *v = s->vmas[i];

@@ -24,7 +24,7 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	uint64_t start, end;
 
 	if (!s) {
-		w->needs |= SNAP_SHMEM | SNAP_XFER | SNAP_TRACKER;
+		w->needs |= SNAP_SHMEM | SNAP_XFER | SNAP_TRACKER | SNAP_PMC;
 		if (ui->relative)
 			want_vmas(w, 0, ui->vma ? 1 : 0);
 		want_vmas(w, ui->vma, 1);
@@ -37,7 +37,7 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	}
 	/* The entries of the generations come with the range. */
 	w->needs |= SNAP_PARENTS;
-	if (zoom_range(ui, s, strip_width(ui), &start, &end) && span_pages(start, end) <= MAP_PAGES_MAX)
+	if (zoom_range(ui, s, strip_width(ui), &start, &end) && span_pages(start, end) <= map_pages_max(s))
 		want_runs(w, start, end);
 }
 

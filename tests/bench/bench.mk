@@ -9,5 +9,6 @@ $(B)/tests/bench/bench: tests/bench/bench.c $(BENCH_PARTS) tests/bench/bench/ben
 BENCH_ARGS ?=
 
 .PHONY: bench
-bench: $(B)/tests/bench/bench ## speed and size against a bare loop of CRIU's sequence (BENCH_ARGS=--quick)
+bench: $(B)/tests/bench/bench $(B)/tests/bench/redraw ## speed and size against a bare loop of CRIU's sequence (BENCH_ARGS=--quick)
+	$(Q)$(B)/tests/bench/redraw
 	$(Q)$< --disk $(B) $(BENCH_ARGS)
