@@ -112,13 +112,17 @@ struct results {
 
 void report_table(const struct results *r);
 void report_json(const struct results *r);
-/* Prints one line per limit, to stderr if `json`; true if all are kept. */
+/* Prints one line per limit, to stderr if `json`; true if all are kept.
+ * INVALID: the bare loop is not in a sane relation to the machine's limit, so a ratio to it says nothing; counts as failed. */
 bool report_checks(const struct results *r, bool json);
 
 /* ---- odds and ends (util.c) ----------------------------------------------------------- */
 
 uint64_t bench_us(void);
-/* Touches free memory, so that no sample pays for pages that the host took back. */
+/* Touches some free memory, a quarter at the most, so that fewer samples pay for pages that the
+ * host took back (a virtual machine reports free pages).  The allocator may still hand out
+ * others: the same loop was seen five times slower.  report_checks() refuses such results; to
+ * touch all that is free would do harm to whoever else uses the machine. */
 void touch_free_memory(uint64_t bytes);
 /* Microseconds that we and the target were ready to run, but somebody else ran; pid 0: only we. */
 uint64_t run_delay_us(pid_t target);

@@ -8,6 +8,10 @@
 
 #define RATIO_LIMIT 1.05
 #define PEAK_LIMIT_MIB 64
+/* The bare loop against the fastest write() of as many bytes: nothing can be faster than that, and
+ * a loop that is much slower was held up by something that is not its own. */
+#define SANE_LEAST 0.9
+#define SANE_MOST 3.0
 
 #define F(name) offsetof(struct sample, name)
 
@@ -131,8 +135,7 @@ void report_table(const struct results *r)
 	       "descriptor, vmsplice, reply; commit = check, fsync, rename, cure.\n",
 	       r->rounds);
 	if (r->disturbed)
-		printf("%u samples were disturbed by other processes at each try.\n",
-		       r->disturbed);
+		printf("%u samples were disturbed by other processes at each try.\n", r->disturbed);
 }
 
 static void json_series(const struct results *r, unsigned l, unsigned o, unsigned m, bool *first)
@@ -188,8 +191,18 @@ bool report_checks(const struct results *r, bool json)
 	for (unsigned o = 0; r->load[LOAD_DENSE].pid && o < NR_OUTS; o++) {
 		double ratio = median(&r->series[LOAD_DENSE][o][STEPDUMP], F(main)) /
 			       median(&r->series[LOAD_DENSE][o][BARE], F(main));
+		double sane = median(&r->series[LOAD_DENSE][o][BARE], F(main)) /
+			      least(&r->series[LOAD_DENSE][o][WRITE], F(main));
 		char what[80];
 
+		if (sane < SANE_LEAST || sane > SANE_MOST) {
+			fprintf(f,
+				"INVALID  dense, %s: bare loop / write() is %.2f, not %.1f to %.1f: "
+				"the ratio %.2f says nothing\n",
+				r->out[o].name, sane, SANE_LEAST, SANE_MOST, ratio);
+			ok = false;
+			continue;
+		}
 		snprintf(what, sizeof(what), "not slower than the bare loop on dense, %s: ratio",
 			 r->out[o].name);
 		ok &= check_line(f, ratio <= RATIO_LIMIT, what, ratio, RATIO_LIMIT);
