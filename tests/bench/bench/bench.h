@@ -113,7 +113,8 @@ struct results {
 void report_table(const struct results *r);
 void report_json(const struct results *r);
 /* Prints one line per limit, to stderr if `json`; true if all are kept.
- * INVALID: the bare loop is not in a sane relation to the machine's limit, so a ratio to it says nothing; counts as failed. */
+ * INVALID: the bare loop is not in a sane relation to the machine's limit, so a ratio to it
+ * says nothing; counts as failed. */
 bool report_checks(const struct results *r, bool json);
 
 /* ---- odds and ends (util.c) ----------------------------------------------------------- */

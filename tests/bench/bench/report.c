@@ -197,7 +197,7 @@ bool report_checks(const struct results *r, bool json)
 
 		if (sane < SANE_LEAST || sane > SANE_MOST) {
 			fprintf(f,
-				"INVALID  dense, %s: bare loop / write() is %.2f, not %.1f to %.1f: "
+				"INVALID  dense, %s: bare / write() is %.2f, not %.1f to %.1f: "
 				"the ratio %.2f says nothing\n",
 				r->out[o].name, sane, SANE_LEAST, SANE_MOST, ratio);
 			ok = false;
