@@ -20,7 +20,7 @@ static void target_reset(struct target *t)
 	vma_list_deinit(&t->vmas);
 	free(t->comm);
 	free(t->cmdline);
-	*t = (struct target){ .pagemap_fd = -1 };
+	*t = (struct target){ .pagemap_fd = -1, .task.mem_fd = -1 };
 }
 
 static struct err *collect(struct target *t)
@@ -37,7 +37,8 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **
 {
 	char *residue = NULL;
 
-	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1 };
+	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1,
+			      .task.mem_fd = -1 };
 	/* What cannot be looked at is no reason to stop here: seizing says better what is wrong. */
 	err_free(keeper_rescue(k, pid, true, &residue));
 	if (residue && !*residue) {

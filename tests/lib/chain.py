@@ -5,9 +5,16 @@ A pagemap is read twice: by a reader of our own, from the raw bytes and for both
 number of pages is written, and by pycriu where that can.  Holes are followed page by page through
 `parent` links.
 """
+import fcntl
 import os
+import pty
 import random
+import re
+import select
 import struct
+import subprocess
+import termios
+import time
 
 import mem
 import sd
@@ -278,3 +285,47 @@ def seeds(nr):
     first = int(os.environ.get('SD_SEED', random.randrange(1 << 32)))
     print(f'seeds {first} .. (SD_SEED={first} repeats)')
     return range(first, first + nr)
+
+
+class Terminal:
+    """stepdump at a terminal, where an error does not end it; text, not JSON."""
+
+    def __init__(self, *args):
+        self.master, slave = pty.openpty()
+        mode = termios.tcgetattr(slave)
+        mode[3] &= ~termios.ECHO
+        termios.tcsetattr(slave, termios.TCSANOW, mode)
+
+        def become_foreground():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        self.proc = subprocess.Popen([sd.STEPDUMP, *map(str, args)], stdin=slave, stdout=slave,
+                                     stderr=slave, preexec_fn=become_foreground,
+                                     env=dict(os.environ, TERM='dumb', COLUMNS='300', HOME=sd.TMP))
+        sd._children.append(self.proc)
+        os.close(slave)
+        self.read()
+
+    def read(self):
+        """What it says up to its next prompt."""
+        data, deadline = b'', time.monotonic() + sd.PATIENCE
+        while not re.search(rb'(^|\n|\r)\([^()\r\n]*\) $', data):
+            left = deadline - time.monotonic()
+            sd.check(left > 0 and select.select([self.master], [], [], left)[0], f'no prompt: {data!r}')
+            try:
+                data += os.read(self.master, 65536)
+            except OSError:   # it has ended
+                break
+        return data.decode(errors='replace').replace('\r', '')
+
+    def do(self, line):
+        os.write(self.master, line.encode() + b'\n')
+        text = self.read()
+        print(text, flush=True)
+        return text
+
+    def close(self):
+        os.write(self.master, b'quit\n')
+        status = self.proc.wait(sd.PATIENCE)
+        os.close(self.master)
+        return status
