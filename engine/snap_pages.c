@@ -79,22 +79,43 @@ static struct err *runs_of_vma(struct runs *r, size_t idx)
 	const struct vma *v = &r->vmas->v[idx];
 	uint64_t at = v->start > r->start ? v->start : r->start;
 	uint64_t end = v->end < r->end ? v->end : r->end, run_end;
+	/* A fill goes to the end of the VMA: of one of 100 GiB, only what is asked for. */
+	struct vma clipped = *v;
+	const struct vma_list one = { .v = &clipped, .nr = 1 };
 
 	if (!vma_is_private(v) || dump_decides_alone(&r->s->d.task[r->task], v)) {
 		push_run(r, v, at, end, 0);
 		return NULL;
 	}
+	clipped.end = end;
 	while (at < end && r->snap->n_runs < r->max) {
 		bool hit;
 
 		if (!pmc_covers(&r->pmc, at, at + PAGE_SIZE_4K))
-			TRY(pmc_get_map(&r->pmc, r->vmas, idx, at, &hit));
+			TRY(end < v->end ? pmc_get_map(&r->pmc, &one, 0, at, &hit) :
+					   pmc_get_map(&r->pmc, r->vmas, idx, at, &hit));
 		uint64_t cats = pmc_run(&r->pmc, at, end, &run_end);
 
 		push_run(r, v, at, run_end, cats);
 		at = run_end;
 	}
 	return NULL;
+}
+
+/* The first VMA that reaches beyond `addr`. */
+static size_t first_vma(const struct vma_list *l, uint64_t addr)
+{
+	size_t low = 0, high = l->nr;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (l->v[mid].end <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
 }
 
 static struct err *snap_runs(struct session *s, const struct snap_request *req,
@@ -108,9 +129,9 @@ static struct err *snap_runs(struct session *s, const struct snap_request *req,
 	TRY(pmc_init(&r.pmc, t->pagemap_fd, &s->caps, s->opts.pmc, s->opts.pmc_cache));
 	r.pmc.extra = s->d.task[r.task].pmc.extra;
 	e = NULL;
-	for (size_t i = 0; i < t->vmas.nr && !e && snap->n_runs < r.max; i++)
-		if (t->vmas.v[i].end > r.start && t->vmas.v[i].start < r.end)
-			e = runs_of_vma(&r, i);
+	for (size_t i = first_vma(&t->vmas, r.start);
+	     i < t->vmas.nr && t->vmas.v[i].start < r.end && !e && snap->n_runs < r.max; i++)
+		e = runs_of_vma(&r, i);
 	pmc_deinit(&r.pmc);
 	return e;
 }

@@ -9,10 +9,10 @@
 #define CELLS_COL 15
 #define MAX_VMAS 2048 /* of one picture */
 
-/* PAGEMAP_SCAN answers in regions; pread copies 8 bytes for each page, and is four times slower. */
+/* PAGEMAP_SCAN answers in regions; pread copies 8 bytes for each page, and is many times slower. */
 uint64_t map_pages_max(const Stepdump__Snapshot *s)
 {
-	return s->pmc && s->pmc->mode && !strcmp(s->pmc->mode, "scan") ? 1ul << 18 : 1ul << 16;
+	return s->pmc && s->pmc->mode && !strcmp(s->pmc->mode, "scan") ? 1ul << 18 : 1ul << 15;
 }
 
 void draw_vma_cells(struct paint *p, struct map_look *m, const Stepdump__Vma *v, struct strip *st,

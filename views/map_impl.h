@@ -11,7 +11,6 @@
  * that a redraw takes no longer for a bigger target.
  */
 uint64_t map_pages_max(const Stepdump__Snapshot *s);
-#define VMA_PAGES_MAX (1ul << 16)
 #define ZOOM_COL 12 /* where the strips begin */
 
 struct map_look {
@@ -38,7 +37,8 @@ unsigned zoom_width(const struct ui *ui);
 /* Pages shown in `width` cells, as addresses; false: nothing is known of the VMA. */
 bool zoom_range(const struct ui *ui, const Stepdump__Snapshot *s, unsigned width, uint64_t *start,
 		uint64_t *end);
-void want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w);
+/* Returns how many pages that are. */
+uint64_t want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w);
 void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x, bool inputs);
 /* Page numbers above a strip, with a mark over the cursor. */
 void zoom_axis(struct paint *p, const struct strip *st, unsigned col, uint64_t origin, uint64_t addr);

@@ -37,16 +37,21 @@ bool zoom_range(const struct ui *ui, const Stepdump__Snapshot *s, unsigned width
 	return true;
 }
 
-void want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+uint64_t want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	uint64_t start, end;
 	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
 
 	/* All of its VMA if it is small: the row above shows the same one. */
-	if (v && span_pages(v->start, v->end) <= VMA_PAGES_MAX)
-		want_runs(w, v->start, v->end);
-	else if (zoom_range(ui, s, zoom_width(ui), &start, &end) && span_pages(start, end) <= map_pages_max(s))
-		want_runs(w, start, end);
+	if (v && span_pages(v->start, v->end) <= map_pages_max(s) / 4) {
+		start = v->start;
+		end = v->end;
+	} else if (!zoom_range(ui, s, zoom_width(ui), &start, &end) ||
+		   span_pages(start, end) > map_pages_max(s) / 2) {
+		return 0;
+	}
+	want_runs(w, start, end);
+	return span_pages(start, end);
 }
 
 void zoom_axis(struct paint *p, const struct strip *st, unsigned col, uint64_t origin, uint64_t addr)

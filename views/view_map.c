@@ -101,18 +101,17 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 			want_vmas(w, vma_of_row(ui, r), 1);
 		return;
 	}
-	want_zoom(ui, s, w);
 	w->peek = ui->addr;
 	w->peek_len = 32 * share(ui, s).hex;
 	w->peek_source = byte_source_name(ui->bytes);
 
-	uint64_t left = map_pages_max(s);
+	uint64_t left = map_pages_max(s) - want_zoom(ui, s, w);
 
 	for (size_t i = 0; i < s->n_vmas; i++) {
 		const Stepdump__Vma *v = s->vmas[i];
 		uint64_t pages = span_pages(v->start, v->end);
 
-		if (v->index == ui->vma || pages > left || (!ui->map.continuous && pages > VMA_PAGES_MAX))
+		if (v->index == ui->vma || pages > left || (!ui->map.continuous && pages > map_pages_max(s) / 4))
 			continue;
 		want_runs(w, v->start, v->end);
 		left -= pages;
