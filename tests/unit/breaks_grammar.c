@@ -22,13 +22,19 @@ static struct brk *brk(const char *where)
 	return &l.b[l.nr - 1];
 }
 
-/* ---- grammar ------------------------------------------------------------------------------ */
+/* ---- grammar ---------------------------------------------------------------------- */
 
 static void every_phase_but_reset_can_be_named(void **state)
 {
-	static const struct { const char *name; phase_t phase; } good[] = {
-		{ "prepare", PH(PREPARE) }, { "pmc-fill", PH(PMC_FILL) },
-		{ "generate-iovs", PH(GENERATE_IOVS) }, { "drain", PH(DRAIN) }, { "xfer", PH(XFER) },
+	static const struct {
+		const char *name;
+		phase_t phase;
+	} good[] = {
+		{ "prepare", PH(PREPARE) },
+		{ "pmc-fill", PH(PMC_FILL) },
+		{ "generate-iovs", PH(GENERATE_IOVS) },
+		{ "drain", PH(DRAIN) },
+		{ "xfer", PH(XFER) },
 	};
 
 	for (size_t i = 0; i < 5; i++) {
@@ -46,7 +52,11 @@ static void every_phase_but_reset_can_be_named(void **state)
 
 static void conditions(void **state)
 {
-	static const struct { const char *where; unsigned nr; struct brk_cond cond[4]; } good[] = {
+	static const struct {
+		const char *where;
+		unsigned nr;
+		struct brk_cond cond[4];
+	} good[] = {
 		{ "drain if ppb == 5", 1, { { COND_PPB, 5 } } },
 		{ "drain if ppb==5", 1, { { COND_PPB, 5 } } },
 		{ "drain if ppb ==5", 1, { { COND_PPB, 5 } } },
@@ -55,7 +65,8 @@ static void conditions(void **state)
 		{ "xfer if chunk == 2 && ppb == 0", 2, { { COND_CHUNK, 2 }, { COND_PPB, 0 } } },
 		{ "xfer if chunk==2 and shmem==1", 2, { { COND_CHUNK, 2 }, { COND_SHMEM, 1 } } },
 		{ "xfer if chunk == 2 if ppb == 0", 2, { { COND_CHUNK, 2 }, { COND_PPB, 0 } } },
-		{ "pmc-fill if vma==1 && chunk==2 && ppb==3 && shmem==4", 4,
+		{ "pmc-fill if vma==1 && chunk==2 && ppb==3 && shmem==4",
+		  4,
 		  { { COND_VMA, 1 }, { COND_CHUNK, 2 }, { COND_PPB, 3 }, { COND_SHMEM, 4 } } },
 	};
 
@@ -73,7 +84,11 @@ static void conditions(void **state)
 
 static void addresses_vmas_verdicts_chunks(void **state)
 {
-	static const struct { const char *where; int kind; uint64_t value; } good[] = {
+	static const struct {
+		const char *where;
+		int kind;
+		uint64_t value;
+	} good[] = {
 		{ "0x7f3a41c0c000", BRK_ADDR, 0x7f3a41c0c000 },
 		{ "7f3a41c0c123", BRK_ADDR, 0x7f3a41c0c000 }, /* its page */
 		{ "7F3A41C0C123", BRK_ADDR, 0x7f3a41c0c000 },
@@ -107,16 +122,47 @@ static void addresses_vmas_verdicts_chunks(void **state)
 static void what_is_not_understood(void **state)
 {
 	static const char *const bad[] = {
-		"", " ", "drai", "drain if", "drain if ppb", "drain if ppb ==", "drain if ppb = 5",
-		"drain if == 5", "drain ppb == 5", "drain if ppb == x", "drain if ppb == -1",
-		"drain if ppb == 0x5", "drain if ppb == 5 &&", "drain if ppb == 5 || vma == 1",
-		"drain if ppb == 5 vma == 1", "drain if pid == 5", "drain if ppb == 1 == 2",
-		"drain if ppb==1==2", "drain if ppb == 5 extra", "drain extra",
+		"",
+		" ",
+		"drai",
+		"drain if",
+		"drain if ppb",
+		"drain if ppb ==",
+		"drain if ppb = 5",
+		"drain if == 5",
+		"drain ppb == 5",
+		"drain if ppb == x",
+		"drain if ppb == -1",
+		"drain if ppb == 0x5",
+		"drain if ppb == 5 &&",
+		"drain if ppb == 5 || vma == 1",
+		"drain if ppb == 5 vma == 1",
+		"drain if pid == 5",
+		"drain if ppb == 1 == 2",
+		"drain if ppb==1==2",
+		"drain if ppb == 5 extra",
+		"drain extra",
 		"drain if ppb==1 && ppb==1 && ppb==1 && ppb==1 && ppb==1", /* at most four */
 		"drain if ppb == 99999999999999999999",
-		"fail now", "chunk", "chunk x", "chunk 1 2", "vma", "vma x", "vma 1 2", "vma -1",
-		"verdict", "verdict hole zero", "0", "fff", "-1000", "1000 2000", "0x", "0xzz",
-		"10000000000000000000000", "==", "if ppb == 5",
+		"fail now",
+		"chunk",
+		"chunk x",
+		"chunk 1 2",
+		"vma",
+		"vma x",
+		"vma 1 2",
+		"vma -1",
+		"verdict",
+		"verdict hole zero",
+		"0",
+		"fff",
+		"-1000",
+		"1000 2000",
+		"0x",
+		"0xzz",
+		"10000000000000000000000",
+		"==",
+		"if ppb == 5",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -164,7 +210,7 @@ static void numbers_and_deletion(void **state)
 	fails(brk_delete(&l, 1), ERR_USAGE, "no breakpoint 1");
 }
 
-/* ---- matching ------------------------------------------------------------------------------- */
+/* ---- matching --------------------------------------------------------------------- */
 
 static struct vma_list vmas;
 
@@ -185,13 +231,17 @@ static int no_vmas(void **state)
 	return 0;
 }
 
-#define UNIT(ph) (struct unit){ .phase = PH(ph), .chunk = 1, .vma = -1, .ppb = -1, .shmem = -1 }
+#define UNIT(ph)                                                                                   \
+	(struct unit)                                                                              \
+	{                                                                                          \
+		.phase = PH(ph), .chunk = 1, .vma = -1, .ppb = -1, .shmem = -1                     \
+	}
 
-#define SETTER(name, type, field)                                \
-	static struct unit name(struct unit u, type value)       \
-	{                                                        \
-		u.field = value;                                 \
-		return u;                                        \
+#define SETTER(name, type, field)                                                                  \
+	static struct unit name(struct unit u, type value)                                         \
+	{                                                                                          \
+		u.field = value;                                                                   \
+		return u;                                                                          \
 	}
 
 SETTER(ppb, int, ppb)
@@ -326,7 +376,10 @@ static void the_first_of_several_is_named(void **state)
 /* Which phases must go unit by unit: whatever could match in the middle of one. */
 static void bulk_is_allowed_where_nothing_can_match(void **state)
 {
-	static const struct { const char *where; bool generate, drain, xfer; } want[] = {
+	static const struct {
+		const char *where;
+		bool generate, drain, xfer;
+	} want[] = {
 		{ "drain", false, false, false },
 		{ "drain if ppb == 5", false, true, false },
 		{ "xfer if ppb == 5", false, false, true },

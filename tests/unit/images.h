@@ -106,7 +106,7 @@ static inline struct pm pm_read(int dirfd, const char *name)
 	return pm;
 }
 
-/* ---- places ----------------------------------------------------------------------------------- */
+/* ---- places ----------------------------------------------------------------------- */
 
 static char scratch[64];
 static int scratch_fd = -1;
@@ -128,7 +128,8 @@ static inline void scratch_small(unsigned kib)
 	char options[64];
 
 	snprintf(options, sizeof(options), "size=%uk", kib);
-	if (!own_mounts && (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))) {
+	if (!own_mounts &&
+	    (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))) {
 		print_message("skipped: no mount namespace of our own (%s)\n", strerror(errno));
 		skip();
 	}

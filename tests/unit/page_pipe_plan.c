@@ -16,11 +16,11 @@
 #include "engine/page_pipe.h"
 
 #define A 0x7f0000000000ull
-#define P(n) (A + (uint64_t)(n) * PAGE)
+#define P(n) (A + (uint64_t)(n)*PAGE)
 
-/* ---- the kernel -------------------------------------------------------------------------- */
+/* ---- the kernel ------------------------------------------------------------------- */
 
-static unsigned grant_up_to;  /* pages; more is EPERM.  0: ask the real one */
+static unsigned grant_up_to; /* pages; more is EPERM.  0: ask the real one */
 static unsigned asked[64], nr_asked;
 
 static long real_fcntl(int fd, int cmd, long arg)
@@ -70,7 +70,7 @@ int fcntl64(int fd, int cmd, ...)
 	return fake_fcntl(fd, cmd, arg);
 }
 
-/* ---- helpers ------------------------------------------------------------------------------ */
+/* ---- helpers ---------------------------------------------------------------------- */
 
 static struct page_pipe pp;
 
@@ -132,7 +132,7 @@ static void plan_is_sound(void)
 	assert_int_equal(page_pipe_planned(&pp), total);
 }
 
-/* ---- runs ------------------------------------------------------------------------------------ */
+/* ---- runs ------------------------------------------------------------------------- */
 
 static void adjacent_runs_become_one_iov(void **state)
 {
@@ -255,7 +255,7 @@ static void the_sizes_are_those_of_the_kernel(void **state)
 	assert_int_equal(real_fcntl(pp.ppb[0].p[0], F_GETPIPE_SZ, 0), limit * PAGE);
 }
 
-/* ---- chunks ------------------------------------------------------------------------------------ */
+/* ---- chunks ----------------------------------------------------------------------- */
 
 static void eight_pipes_are_a_chunk(void **state)
 {
@@ -324,7 +324,7 @@ static void without_a_bound_pipes_are_made_as_needed(void **state)
 	plan_is_sound();
 }
 
-/* ---- holes ---------------------------------------------------------------------------------------- */
+/* ---- holes ------------------------------------------------------------------------ */
 
 static void holes_merge_and_grow_by_32(void **state)
 {
@@ -345,11 +345,15 @@ static void holes_merge_and_grow_by_32(void **state)
 	assert_int_equal(pp.nr_ppbs, 0);
 }
 
-/* ---- look-up --------------------------------------------------------------------------------------- */
+/* ---- look-up ---------------------------------------------------------------------- */
 
 static void every_planned_page_is_found(void **state)
 {
-	struct { uint64_t addr; unsigned ppb, iov; uint64_t off; } page[600];
+	struct {
+		uint64_t addr;
+		unsigned ppb, iov;
+		uint64_t off;
+	} page[600];
 	unsigned nr = 0, at, iov;
 	uint64_t off, addr = 0;
 
@@ -389,7 +393,7 @@ static void every_planned_page_is_found(void **state)
 	plan_is_sound();
 }
 
-/* ---- the worked example of CRIU's page-pipe header --------------------------------------------------- */
+/* ---- the worked example of CRIU's page-pipe header -------------------------------- */
 
 static void the_worked_example(void **state)
 {
@@ -426,7 +430,7 @@ static void the_worked_example(void **state)
 	plan_is_sound();
 }
 
-/* ---- failures ----------------------------------------------------------------------------------------- */
+/* ---- failures --------------------------------------------------------------------- */
 
 /* No descriptors left after `pipes` more pipes. */
 static struct rlimit files_for(unsigned pipes)
@@ -509,7 +513,7 @@ static void what_was_planned_before_stays(void **state)
 	plan_is_sound();
 }
 
-/* ---- contents -------------------------------------------------------------------------------------------- */
+/* ---- contents --------------------------------------------------------------------- */
 
 static void emptying_makes_a_pipe_as_planned(void **state)
 {

@@ -20,7 +20,8 @@ static struct page_xfer x;
 
 static int setup(void **state)
 {
-	arena = mmap(NULL, ARENA * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	arena = mmap(NULL, ARENA * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		     0);
 	if (arena == MAP_FAILED)
 		return -1;
 	for (uint32_t i = 0; i < ARENA; i++)
@@ -52,14 +53,15 @@ static void stored_pages_are_right(const struct pm *pm)
 	assert_int_equal(f.nr, pm->stored * PAGE);
 	for (size_t i = 0; i < pm->nr; i++)
 		if (pm->e[i].flags & 4) {
-			assert_memory_equal(f.b + at, (void *)pm->e[i].vaddr, pm->e[i].pages * PAGE);
+			assert_memory_equal(f.b + at, (void *)pm->e[i].vaddr,
+					    pm->e[i].pages * PAGE);
 			at += pm->e[i].pages * PAGE;
 		}
 	assert_int_equal(at, f.nr);
 	free(f.b);
 }
 
-/* ---- whole plans through the phase -------------------------------------------------------------- */
+/* ---- whole plans through the phase ------------------------------------------------ */
 
 static struct dump d;
 static struct target nobody;
@@ -162,8 +164,8 @@ static void entries_are(const struct pm *pm, const struct pm_entry *want, size_t
 static void the_worked_example(void **state)
 {
 	const struct pm_entry want[] = {
-		{ addr(0x03), 2, PE_PARENT }, { addr(0x05), 1, PE_PRESENT },
-		{ addr(0x0b), 4, PE_PARENT }, { addr(0x0f), 3, PE_PRESENT },
+		{ addr(0x03), 2, PE_PARENT },  { addr(0x05), 1, PE_PRESENT },
+		{ addr(0x0b), 4, PE_PARENT },  { addr(0x0f), 3, PE_PRESENT },
 		{ addr(0x17), 2, PE_PRESENT }, { addr(0x19), 3, PE_PARENT },
 	};
 
@@ -248,7 +250,8 @@ static void random_plans(void **state)
 
 		memset(want, 0, sizeof(want));
 		for (unsigned at = (unsigned)rnd(4); at < ARENA;) {
-			static const uint8_t kinds[] = { 0, PE_PRESENT, PE_PRESENT | PE_LAZY, PE_PARENT };
+			static const uint8_t kinds[] = { 0, PE_PRESENT, PE_PRESENT | PE_LAZY,
+							 PE_PARENT };
 			unsigned nr = 1 + (unsigned)rnd(rnd(6) ? 12 : 300);
 			uint8_t kind = kinds[rnd(4)];
 
@@ -299,7 +302,7 @@ static void random_plans(void **state)
 	}
 }
 
-/* ---- objects -------------------------------------------------------------------------------------------- */
+/* ---- objects ---------------------------------------------------------------------- */
 
 static int pipe_with(unsigned page, unsigned nr, int p[2])
 {
@@ -390,7 +393,7 @@ static void a_rehearsal_takes_all_and_writes_nothing(void **state)
 	assert_int_equal(files, 2); /* . and .. */
 }
 
-/* ---- failures --------------------------------------------------------------------------------------------- */
+/* ---- failures --------------------------------------------------------------------- */
 
 static off_t size_of(const char *name)
 {
@@ -519,7 +522,8 @@ static void entries_that_do_not_fit_come_again(void **state)
 		}
 		assert_true(nr++ < 100000);
 	}
-	fails(page_xfer_entry(&x, 0x10000000 + 2 * PAGE * nr, 1, PE_PARENT), ERR_SYS, "pagemap-17.img");
+	fails(page_xfer_entry(&x, 0x10000000 + 2 * PAGE * nr, 1, PE_PARENT), ERR_SYS,
+	      "pagemap-17.img");
 	MUST(!unlinkat(scratch_fd, "ballast", 0));
 	for (unsigned i = 0; i < 1000; i++, nr++)
 		ok(page_xfer_entry(&x, 0x10000000 + 2 * PAGE * nr, 1, PE_PARENT));

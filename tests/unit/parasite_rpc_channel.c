@@ -41,7 +41,7 @@ ssize_t sendmsg(int fd, const struct msghdr *h, int flags)
 	return syscall(SYS_sendmsg, fd, h, flags);
 }
 
-/* ---- the other side --------------------------------------------------------------------------- */
+/* ---- the other side --------------------------------------------------------------- */
 
 union answer {
 	struct parasite_reply r;
@@ -60,7 +60,10 @@ static int got_fd = -1;
 
 static void *parasite(void *arg)
 {
-	static union { struct parasite_msg m; char bytes[PARASITE_MSG_MAX + 8]; } in;
+	static union {
+		struct parasite_msg m;
+		char bytes[PARASITE_MSG_MAX + 8];
+	} in;
 
 	for (;;) {
 		union answer a = { .r = { 0 } };
@@ -72,7 +75,9 @@ static void *parasite(void *arg)
 		if (in.m.cmd == PC_DUMP_PAGES) {
 			char byte, control[CMSG_SPACE(sizeof(int))];
 			struct iovec one = { &byte, 1 };
-			struct msghdr h = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = control,
+			struct msghdr h = { .msg_iov = &one,
+					    .msg_iovlen = 1,
+					    .msg_control = control,
 					    .msg_controllen = sizeof(control) };
 
 			if (recvmsg(theirs, &h, 0) != 1 || !CMSG_FIRSTHDR(&h))
@@ -80,7 +85,8 @@ static void *parasite(void *arg)
 			memcpy(&got_fd, CMSG_DATA(CMSG_FIRSTHDR(&h)), sizeof(int));
 		}
 		a.r.cmd = in.m.cmd;
-		size_t len = script.play(&in.m, in.bytes + sizeof(in.m), (size_t)n - sizeof(in.m), &a);
+		size_t len =
+			script.play(&in.m, in.bytes + sizeof(in.m), (size_t)n - sizeof(in.m), &a);
 
 		if (got_fd >= 0)
 			close(got_fd);
@@ -109,7 +115,7 @@ static void end(void)
 	MUST(!pthread_join(thread, NULL));
 }
 
-/* ---- simple commands ------------------------------------------------------------------------------ */
+/* ---- simple commands -------------------------------------------------------------- */
 
 static size_t answers_42(struct parasite_msg *m, const void *data, size_t len, union answer *a)
 {
@@ -152,7 +158,7 @@ static void an_error_in_the_target_keeps_its_number(void **state)
 	end();
 }
 
-/* ---- bad replies ------------------------------------------------------------------------------------ */
+/* ---- bad replies ------------------------------------------------------------------ */
 
 static size_t answers_short(struct parasite_msg *m, const void *data, size_t len, union answer *a)
 {
@@ -275,7 +281,7 @@ static void silence_ends(void **state)
 	end();
 }
 
-/* ---- mprotect ---------------------------------------------------------------------------------------- */
+/* ---- mprotect --------------------------------------------------------------------- */
 
 #define NR 2500u
 
@@ -295,7 +301,8 @@ static size_t plays_mprotect(struct parasite_msg *m, const void *data, size_t le
 	if (mp.batches < 8)
 		mp.nr[mp.batches++] = m->nr;
 	for (unsigned i = 0; i < m->nr && !mp.wrong; i++, mp.seen++) {
-		mp.wrong |= v[i].start != (1 + mp.seen) * PAGE || v[i].len != PAGE || v[i].prot != (mp.seen & 7);
+		mp.wrong |= v[i].start != (1 + mp.seen) * PAGE || v[i].len != PAGE ||
+			    v[i].prot != (mp.seen & 7);
 		if (mp.fail_at && mp.seen == mp.fail_at) {
 			a->r.err = -EINVAL;
 			a->r.at = i;
@@ -389,7 +396,7 @@ static void an_index_from_outside_stays_in_range(void **state)
 	assert_true(at < 3);
 }
 
-/* ---- dump pages ---------------------------------------------------------------------------------------- */
+/* ---- dump pages ------------------------------------------------------------------- */
 
 static struct {
 	bool wrong;
@@ -397,7 +404,8 @@ static struct {
 } dp;
 
 /* As the real one: splices what the iovecs say into the pipe that it was given. */
-static size_t plays_dump_pages(struct parasite_msg *m, const void *data, size_t len, union answer *a)
+static size_t plays_dump_pages(struct parasite_msg *m, const void *data, size_t len,
+			       union answer *a)
 {
 	const struct iovec *iov = data;
 
@@ -449,7 +457,8 @@ static void pages_come_through_the_pipe(void **state)
 
 static void a_splice_that_stops_says_where_and_why(void **state)
 {
-	char *area = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *area =
+		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct iovec iov[3] = { { area, PAGE }, { area + PAGE, PAGE }, { area + 2 * PAGE, PAGE } };
 	uint64_t bytes = 0;
 	unsigned at = 77;

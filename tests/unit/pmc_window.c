@@ -33,8 +33,11 @@ static int end(void **state)
 
 static void add(uint64_t start, uint64_t stop)
 {
-	struct vma v = { .start = start, .end = stop, .status = VMA_AREA_REGULAR | VMA_ANON_PRIVATE,
-			 .flags = MAP_PRIVATE | MAP_ANONYMOUS, .rss_bytes = PAGE };
+	struct vma v = { .start = start,
+			 .end = stop,
+			 .status = VMA_AREA_REGULAR | VMA_ANON_PRIVATE,
+			 .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+			 .rss_bytes = PAGE };
 
 	ok(vma_list_add(&l, &v, ""));
 }
@@ -53,43 +56,92 @@ static void windows(void **state)
 {
 	static const struct {
 		const char *what;
-		struct { uint64_t start, end; } vma[4];
+		struct {
+			uint64_t start, end;
+		} vma[4];
 		uint64_t from, end; /* of the window fetched for the first VMA */
-		unsigned nr_vmas;   /* 0: simple mode */
+		unsigned nr_vmas; /* 0: simple mode */
 		bool no_cache;
 	} c[] = {
-		{ "two neighbours", { { B, B + 64 * K }, { B + 128 * K, B + 192 * K } },
-		  B, B + 2 * M, 2, false },
-		{ "three", { { B, B + 4 * K }, { B + 4 * K, B + 8 * K }, { B + M, B + 2 * M } },
-		  B, B + 2 * M, 3, false },
+		{ "two neighbours",
+		  { { B, B + 64 * K }, { B + 128 * K, B + 192 * K } },
+		  B,
+		  B + 2 * M,
+		  2,
+		  false },
+		{ "three",
+		  { { B, B + 4 * K }, { B + 4 * K, B + 8 * K }, { B + M, B + 2 * M } },
+		  B,
+		  B + 2 * M,
+		  3,
+		  false },
 		{ "alone", { { B, B + 64 * K } }, B, B + 64 * K, 0, false },
-		{ "not alone, but cache mode is off", { { B, B + 64 * K }, { B + 128 * K, B + 192 * K } },
-		  B, B + 64 * K, 0, true },
+		{ "not alone, but cache mode is off",
+		  { { B, B + 64 * K }, { B + 128 * K, B + 192 * K } },
+		  B,
+		  B + 64 * K,
+		  0,
+		  true },
 		{ "begins just within the gap",
 		  { { B + 508 * K, B + 512 * K }, { B + M, B + M + 4 * K } },
-		  B + 508 * K, B + 2 * M, 2, false },
-		{ "begins at the gap", { { B + 512 * K, B + 516 * K }, { B + M, B + M + 4 * K } },
-		  B + 512 * K, B + 516 * K, 0, false },
-		{ "a page less than 2 MiB", { { B, B + 2 * M - 4 * K }, { B + 2 * M - 4 * K, B + 2 * M } },
-		  B, B + 2 * M, 2, false },
-		{ "2 MiB", { { B, B + 2 * M }, { B + 2 * M, B + 2 * M + 4 * K } },
-		  B, B + 2 * M, 0, false },
+		  B + 508 * K,
+		  B + 2 * M,
+		  2,
+		  false },
+		{ "begins at the gap",
+		  { { B + 512 * K, B + 516 * K }, { B + M, B + M + 4 * K } },
+		  B + 512 * K,
+		  B + 516 * K,
+		  0,
+		  false },
+		{ "a page less than 2 MiB",
+		  { { B, B + 2 * M - 4 * K }, { B + 2 * M - 4 * K, B + 2 * M } },
+		  B,
+		  B + 2 * M,
+		  2,
+		  false },
+		{ "2 MiB",
+		  { { B, B + 2 * M }, { B + 2 * M, B + 2 * M + 4 * K } },
+		  B,
+		  B + 2 * M,
+		  0,
+		  false },
 		{ "the neighbour leaves the window",
-		  { { B, B + 64 * K }, { B + M, B + 2 * M + 4 * K } }, B, B + 64 * K, 0, false },
+		  { { B, B + 64 * K }, { B + M, B + 2 * M + 4 * K } },
+		  B,
+		  B + 64 * K,
+		  0,
+		  false },
 		{ "the second neighbour leaves the window",
 		  { { B, B + 64 * K }, { B + 64 * K, B + M }, { B + M, B + 3 * M } },
-		  B, B + 2 * M, 2, false },
+		  B,
+		  B + 2 * M,
+		  2,
+		  false },
 		{ "what comes behind one that leaves does not count",
 		  { { B, B + 64 * K }, { B + M, B + 3 * M }, { B + 3 * M, B + 4 * M } },
-		  B, B + 64 * K, 0, false },
+		  B,
+		  B + 64 * K,
+		  0,
+		  false },
 		{ "it leaves the window itself",
 		  { { B + 256 * K, B + 2 * M + 64 * K }, { B + 3 * M, B + 4 * M } },
-		  B + 256 * K, B + 2 * M + 64 * K, 0, false },
-		{ "the rest of a VMA", { { B, B + 64 * K }, { B + 128 * K, B + 192 * K } },
-		  B + 32 * K, B + 64 * K, 0, false },
+		  B + 256 * K,
+		  B + 2 * M + 64 * K,
+		  0,
+		  false },
+		{ "the rest of a VMA",
+		  { { B, B + 64 * K }, { B + 128 * K, B + 192 * K } },
+		  B + 32 * K,
+		  B + 64 * K,
+		  0,
+		  false },
 		{ "the last window of the address space",
 		  { { 0x7fffffe00000, 0x7fffffe10000 }, { 0x7fffffe20000, 0x7fffffe30000 } },
-		  0x7fffffe00000, PAGEMAP_TASK_SIZE, 2, false },
+		  0x7fffffe00000,
+		  PAGEMAP_TASK_SIZE,
+		  2,
+		  false },
 	};
 
 	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++)
@@ -102,8 +154,8 @@ static void windows(void **state)
 			assert_false(look_up(0, c[i].from));
 			if (pmc.end != c[i].end || pmc.cached != (c[i].nr_vmas != 0))
 				print_error("%s: window %llx-%llx, cached %d\n", c[i].what,
-					    (unsigned long long)pmc.start, (unsigned long long)pmc.end,
-					    pmc.cached);
+					    (unsigned long long)pmc.start,
+					    (unsigned long long)pmc.end, pmc.cached);
 			assert_int_equal(pmc.start, c[i].from);
 			assert_int_equal(pmc.end, c[i].end);
 			assert_int_equal(pmc.want_end, c[i].end);
@@ -206,7 +258,8 @@ static void a_failed_fill_leaves_no_window(void **state)
 		struct err *e = pmc_get_map(&pmc, &l, 2, B + 16 * M, &hit);
 
 		assert_non_null(e);
-		assert_non_null(strstr(e->msg, "fill the pagemap cache for 600001000000-600001100000"));
+		assert_non_null(
+			strstr(e->msg, "fill the pagemap cache for 600001000000-600001100000"));
 		err_free(e);
 		assert_false(pmc_covers(&pmc, B + 16 * M, B + 17 * M));
 		assert_false(pmc_covers(&pmc, B, B + 64 * K));

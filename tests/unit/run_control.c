@@ -7,17 +7,20 @@
 
 #include "engine/dump.h"
 
-/* ---- step, next, finish ----------------------------------------------------------------------------- */
+/* ---- step, next, finish ----------------------------------------------------------- */
 
 static void steps_follow_the_pipeline(void **state)
 {
 	static const bool may[16][16] = {
 		[PH(PREPARE)] = { [PH(PMC_FILL)] = true, [PH(GENERATE_IOVS)] = true },
 		[PH(PMC_FILL)] = { [PH(GENERATE_IOVS)] = true },
-		[PH(GENERATE_IOVS)] = { [PH(PMC_FILL)] = true, [PH(DRAIN)] = true,
+		[PH(GENERATE_IOVS)] = { [PH(PMC_FILL)] = true,
+					[PH(DRAIN)] = true,
 					[PH(GENERATE_IOVS)] = true },
 		[PH(DRAIN)] = { [PH(XFER)] = true },
-		[PH(XFER)] = { [PH(GENERATE_IOVS)] = true, [PH(PMC_FILL)] = true, [PH(GATE)] = true },
+		[PH(XFER)] = { [PH(GENERATE_IOVS)] = true,
+			       [PH(PMC_FILL)] = true,
+			       [PH(GATE)] = true },
 	};
 	phase_t at = PH(PREPARE);
 	unsigned drains = 0, fills = 0;
@@ -122,7 +125,7 @@ static void finish_ends_a_chunk(void **state)
 	assert_int_equal(stop.chunk, 2);
 }
 
-/* ---- breakpoints ---------------------------------------------------------------------------------------- */
+/* ---- breakpoints ------------------------------------------------------------------ */
 
 static unsigned brk_at(const char *where, bool temporary)
 {
@@ -149,8 +152,10 @@ static size_t nr_breaks(unsigned *hits_of_first)
 
 static void a_phase_stops_before_each_time(void **state)
 {
-	static const char *const phases[] = { "prepare", "pmc-fill", "generate-iovs", "drain", "xfer" };
-	static const phase_t number[] = { PH(PREPARE), PH(PMC_FILL), PH(GENERATE_IOVS), PH(DRAIN), PH(XFER) };
+	static const char *const phases[] = { "prepare", "pmc-fill", "generate-iovs", "drain",
+					      "xfer" };
+	static const phase_t number[] = { PH(PREPARE), PH(PMC_FILL), PH(GENERATE_IOVS), PH(DRAIN),
+					  PH(XFER) };
 
 	for (int i = 0; i < 5; i++) {
 		unsigned b = brk_at(phases[i], false), stops = 0, hits;
@@ -224,29 +229,29 @@ static void chunks_vmas_addresses_verdicts(void **state)
 	assert_int_equal(stop.chunk, 2);
 	ok(session_restart(s));
 
-	snprintf(where, sizeof(where), "vma %lx", (unsigned long)mem.zero_at);
+	snprintf(where, sizeof(where), "vma %lx", (unsigned long)its.zero);
 	brk_at(where, true);
 	stop = cont();
 	assert_int_equal(stop.phase, PH(PMC_FILL));
-	assert_int_equal(stop.start, (uint64_t)mem.zero_at);
+	assert_int_equal(stop.start, (uint64_t)its.zero);
 	int vma = stop.vma;
 
 	ok(session_restart(s));
 	snprintf(where, sizeof(where), "vma %d", vma);
 	brk_at(where, true);
 	stop = cont();
-	assert_int_equal(stop.start, (uint64_t)mem.zero_at);
+	assert_int_equal(stop.start, (uint64_t)its.zero);
 	ok(session_restart(s));
 
-	snprintf(where, sizeof(where), "%lx", (unsigned long)mem.sparse_at + 20 * PAGE + 5);
+	snprintf(where, sizeof(where), "%lx", (unsigned long)its.sparse + 20 * PAGE + 5);
 	unsigned b = brk_at(where, false);
 
 	stop = cont();
 	assert_int_equal(stop.phase, PH(GENERATE_IOVS));
-	assert_int_equal(stop.start, (uint64_t)mem.sparse_at + 20 * PAGE);
+	assert_int_equal(stop.start, (uint64_t)its.sparse + 20 * PAGE);
 	stop = cont();
 	assert_int_equal(stop.phase, PH(XFER));
-	assert_int_equal(stop.start, (uint64_t)mem.sparse_at + 20 * PAGE);
+	assert_int_equal(stop.start, (uint64_t)its.sparse + 20 * PAGE);
 	stop = cont();
 	reason_is(stop, "gate");
 	ok(session_delete_break(s, b));
@@ -257,8 +262,8 @@ static void chunks_vmas_addresses_verdicts(void **state)
 
 	while (stop = cont(), stop.phase != PH(GATE)) {
 		assert_int_equal(stop.verdict, VD(ZERO));
-		found |= stop.start == (uint64_t)mem.zero_at &&
-			 stop.end == (uint64_t)mem.zero_at + ZERO_PAGES * PAGE;
+		found |= stop.start == (uint64_t)its.zero &&
+			 stop.end == (uint64_t)its.zero + ZERO_PAGES * PAGE;
 	}
 	if (!found)
 		print_message("page frame numbers are hidden, or the zero page was not seen\n");
@@ -297,7 +302,7 @@ static void a_place_that_is_not_understood_moves_nothing(void **state)
 	assert_false(session_has_pipeline(s));
 }
 
-/* ---- ^C ---------------------------------------------------------------------------------------------------- */
+/* ---- ^C --------------------------------------------------------------------------- */
 
 static atomic_bool run_is_over;
 
@@ -341,7 +346,7 @@ static void an_interrupt_stops_between_two_units(void **state)
 	staged_free(&want);
 }
 
-/* ---- restart, abort ------------------------------------------------------------------------------------------ */
+/* ---- restart, abort --------------------------------------------------------------- */
 
 static struct bytes maps_of_child(void)
 {

@@ -18,7 +18,8 @@ static unsigned checks_are_ok(void)
 
 	for (size_t i = 0; i < nr; i++) {
 		if (!snap->checks[i]->ok)
-			print_error("check \"%s\": %s\n", snap->checks[i]->name, snap->checks[i]->detail);
+			print_error("check \"%s\": %s\n", snap->checks[i]->name,
+				    snap->checks[i]->detail);
 		assert_true(snap->checks[i]->ok);
 	}
 	stepdump__snapshot__free_unpacked(snap, NULL);
@@ -68,14 +69,15 @@ static void driven_differently_the_bytes_are_the_same(void **state)
 		ok(session_restart(s));
 		do
 			stop = rnd(3) ? next(1 + (unsigned)rnd(60)) :
-			       rnd(2) ? run(RUN_STEP, 1, NULL) : run(RUN_FINISH, 0, NULL);
+			       rnd(2) ? run(RUN_STEP, 1, NULL) :
+					run(RUN_FINISH, 0, NULL);
 		while (stop.phase != PH(GATE));
 		staged_equal(&want, staged_now());
 	}
 	staged_free(&want);
 }
 
-/* ---- against the child's own memory ------------------------------------------------------------------- */
+/* ---- against the child's own memory ----------------------------------------------- */
 
 /* The entry that holds the address, or NULL; *off_ret: its page's number in the pages file. */
 static const struct pm_entry *entry_of(const struct pm *pm, uint64_t addr, uint64_t *off_ret)
@@ -93,8 +95,8 @@ static const struct pm_entry *entry_of(const struct pm *pm, uint64_t addr, uint6
 	return NULL;
 }
 
-static void has_pages(const struct pm *pm, const struct bytes *pages, int mem_fd, char *at, size_t nr,
-		      size_t every)
+static void has_pages(const struct pm *pm, const struct bytes *pages, int mem_fd, char *at,
+		      size_t nr, size_t every)
 {
 	for (size_t i = 0; i < nr; i++) {
 		uint64_t addr = (uint64_t)at + i * PAGE, off;
@@ -130,13 +132,13 @@ static void images_hold_what_the_child_has(const char *dir)
 
 	MUST(mem_fd >= 0);
 	assert_int_equal(pages.nr, pm.stored * PAGE);
-	has_pages(&pm, &pages, mem_fd, mem.dense_at, mem.dense, 1);
-	has_pages(&pm, &pages, mem_fd, mem.sparse_at, mem.sparse, 2);
-	has_pages(&pm, &pages, mem_fd, mem.locked_at, LOCKED_PAGES, 1);
+	has_pages(&pm, &pages, mem_fd, its.dense, mem.dense, 1);
+	has_pages(&pm, &pages, mem_fd, its.sparse, mem.sparse, 2);
+	has_pages(&pm, &pages, mem_fd, its.locked, LOCKED_PAGES, 1);
 	uint64_t off;
 
 	for (unsigned i = 0; i < ZERO_PAGES && !geteuid(); i++)
-		assert_null(entry_of(&pm, (uint64_t)mem.zero_at + i * PAGE, &off));
+		assert_null(entry_of(&pm, (uint64_t)its.zero + i * PAGE, &off));
 	free(pm.e);
 	free(pages.b);
 	close(mem_fd);
@@ -212,7 +214,7 @@ static void a_rehearsal_stages_nothing(void **state)
 	stepdump__stop__free_unpacked(stop, NULL);
 }
 
-/* ---- a full disk ------------------------------------------------------------------------------------------- */
+/* ---- a full disk ------------------------------------------------------------------ */
 
 /* The file system is as small as `kib`; whatever fails, after it has grown `continue` ends with
  * the same bytes. */
@@ -322,7 +324,7 @@ static void descriptors_that_run_out_are_survived(void **state)
 	staged_free(&want);
 }
 
-/* ---- death ---------------------------------------------------------------------------------------------------- */
+/* ---- death ------------------------------------------------------------------------ */
 
 static void kill_child(void)
 {
@@ -369,7 +371,7 @@ static void a_child_that_dies_is_never_committed(void **state)
 	}
 }
 
-/* ---- size -------------------------------------------------------------------------------------------------------- */
+/* ---- size ------------------------------------------------------------------------- */
 
 static uint64_t status_kib(const char *key)
 {
@@ -389,7 +391,9 @@ static uint64_t status_kib(const char *key)
 static void our_memory_does_not_grow_with_the_target(void **state)
 {
 	/* 576 MiB in 65,000 runs */
-	struct memory large = { .dense = 65536, .sparse = 2 * 65536, .memfd = 9000, .shared = 9000 };
+	struct memory large = {
+		.dense = 65536, .sparse = 2 * 65536, .memfd = 9000, .shared = 9000
+	};
 
 	session_over(large);
 	session_opts(s)->pipe_pages = PIPE_ASK_PAGES;

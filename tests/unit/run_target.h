@@ -5,105 +5,58 @@
 
 #include "tests/unit/images.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "engine/session.h"
-
-#define RW (PROT_READ | PROT_WRITE)
+#include "tests/targets/run_child.h"
 
 static struct session *s;
 static pid_t child;
 
-struct memory { /* of the child, set before it is made */
-	size_t dense, sparse;             /* pages; of the sparse ones every second exists */
-	char *dense_at, *sparse_at, *zero_at, *locked_at; /* the same addresses in the child */
-	size_t memfd, shared;             /* pages */
+struct memory { /* pages, as tests/targets/run_child.c takes them */
+	size_t dense, sparse, memfd, shared;
 };
 
-#define ZERO_PAGES 10u
-#define LOCKED_PAGES 3u /* written, then PROT_NONE */
-
 static struct memory mem;
-
-static inline char *map(size_t pages, int flags, int fd)
-{
-	/* a page without rights keeps mappings apart */
-	char *p = mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		       -1, 0);
-
-	MUST(p != MAP_FAILED);
-	MUST(mmap(p + PAGE, pages * PAGE, RW, flags | MAP_FIXED, fd, 0) == p + PAGE);
-	MUST(!madvise(p + PAGE, pages * PAGE, MADV_NOHUGEPAGE));
-	return p + PAGE;
-}
-
-static inline void write_pages(char *p, size_t nr, size_t every)
-{
-	for (size_t i = 0; i < nr; i += every)
-		for (size_t k = 0; k < PAGE; k += 64)
-			*(uint64_t *)(p + i * PAGE + k) = (uint64_t)(p + i * PAGE + k) * 0x9e3779b97f4a7c15ull;
-}
-
-/* The kernel writes the CPU's number into a thread's rseq area whenever the thread has moved, also
- * while it runs the parasite: two dumps of one frozen child would differ there. */
-static inline void without_rseq(void)
-{
-	MUST(!__rseq_size ||
-	     !syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32, 1, RSEQ_SIG));
-}
-
-static inline void child_main(int ready, struct memory *m)
-{
-	const int anon = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	int fd = memfd_create("unit", MFD_CLOEXEC);
-	volatile char sink;
-
-	without_rseq();
-	m->dense_at = map(m->dense ? m->dense : 1, anon, -1);
-	m->sparse_at = map(m->sparse ? m->sparse : 1, anon, -1);
-	m->zero_at = map(ZERO_PAGES, anon, -1);
-	m->locked_at = map(LOCKED_PAGES, anon, -1);
-	write_pages(m->dense_at, m->dense, 1);
-	write_pages(m->sparse_at, m->sparse, 2);
-	for (unsigned i = 0; i < ZERO_PAGES; i++)
-		sink = m->zero_at[i * PAGE];
-	(void)sink;
-	write_pages(m->locked_at, LOCKED_PAGES, 1);
-	MUST(!mprotect(m->locked_at, LOCKED_PAGES * PAGE, PROT_NONE));
-	if (m->memfd) {
-		MUST(fd >= 0 && !ftruncate(fd, (off_t)(m->memfd * PAGE)));
-		write_pages(map(m->memfd, MAP_SHARED, fd), m->memfd, 3);
-	}
-	if (m->shared)
-		write_pages(map(m->shared, MAP_SHARED | MAP_ANONYMOUS, -1), m->shared, 1);
-	MUST(write(ready, m, sizeof(*m)) == sizeof(*m));
-	for (;;)
-		pause();
-}
+static struct run_child its;
 
 static inline void child_make(struct memory m)
 {
+	char program[PATH_MAX + 32], arg[4][24];
+	size_t nr[4] = { m.dense, m.sparse, m.memfd, m.shared };
 	int p[2];
 
+	/* beside this program: .../tests/unit/NAME and .../tests/targets/run_child */
+	ssize_t len = readlink("/proc/self/exe", program, PATH_MAX);
+
+	MUST(len > 0);
+	program[len] = '\0';
+	for (int i = 0; i < 2; i++)
+		*strrchr(program, '/') = '\0';
+	strcat(program, "/targets/run_child");
+	for (int i = 0; i < 4; i++)
+		snprintf(arg[i], sizeof(arg[i]), "%zu", nr[i]);
 	MUST(!pipe2(p, O_CLOEXEC));
-	malloc_trim(0); /* what earlier tests left is not for this child */
 	child = fork();
 	MUST(child >= 0);
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		child_main(p[1], &m);
+		dup2(p[1], STDOUT_FILENO);
+		execl(program, "run_child", arg[0], arg[1], arg[2], arg[3], NULL);
+		perror(program);
+		_exit(127);
 	}
 	close(p[1]);
-	MUST(read(p[0], &mem, sizeof(mem)) == sizeof(mem));
+	MUST(read(p[0], &its, sizeof(its)) == sizeof(its));
 	close(p[0]);
+	mem = m;
 }
 
 static inline void set(const char *name, const char *value)
@@ -167,16 +120,16 @@ static inline int end_target(void **state)
 	return bad | scratch_drop(state);
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running ---------------------------------------------------------------------- */
 
 struct stop { /* what a Stepdump__Stop said */
 	char reason[16];
 	unsigned breakpoint;
 	Stepdump__Phase phase; /* of the next unit */
 	unsigned chunk;
-	int ppb, vma;          /* of the next unit; -1 */
+	int ppb, vma; /* of the next unit; -1 */
 	uint64_t start, end;
-	int verdict;           /* -1: none */
+	int verdict; /* -1: none */
 };
 
 static inline struct err *run_kind(enum run_kind kind, unsigned count, const char *where,
@@ -222,10 +175,13 @@ static inline struct stop run(enum run_kind kind, unsigned count, const char *wh
 
 #define reason_is(stop, text) assert_string_equal((stop).reason, text)
 
-/* ---- what is staged ------------------------------------------------------------------------------ */
+/* ---- what is staged --------------------------------------------------------------- */
 
 struct staged {
-	struct { char name[256]; struct bytes f; } file[16];
+	struct {
+		char name[256];
+		struct bytes f;
+	} file[16];
 	size_t nr;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Shared memory as objects: what maps what, how an object is reached, where its data is.  The objects
- * are real and our own; what is in them is known from having put it there.
+ * Shared memory as objects: what maps what, how an object is reached, where its data is.
+ * The objects are real and our own; what is in them is known from having put it there.
  */
 #include "tests/unit/unit.h"
 
@@ -64,7 +64,7 @@ static char *shared(size_t pages, int fd, size_t first)
 	return p;
 }
 
-/* ---- who maps what ------------------------------------------------------------------------------ */
+/* ---- who maps what ---------------------------------------------------------------- */
 
 static void an_object_is_one_whatever_maps_it(void **state)
 {
@@ -173,7 +173,7 @@ static void a_pre_dump_leaves_memfds_out(void **state)
 	close(fd);
 }
 
-/* ---- where data is -------------------------------------------------------------------------------- */
+/* ---- where data is ---------------------------------------------------------------- */
 
 /* Walks the object as generate-iovs does, and marks the pages that have data. */
 static void walk(const struct shmem_info *o, bool data[MAX])
@@ -229,7 +229,7 @@ static void data_is_found_where_it_was_written(void **state)
 					(off_t)(from * PAGE), (off_t)(nr * PAGE)));
 			memset(want + from, 0, nr * sizeof(*want));
 		}
-		/* Only a part stays mapped.  A memfd is restored whole, the rest as far as it is mapped. */
+		/* Only a part stays mapped.  A memfd counts as a whole, the rest so far. */
 		if (mapped < pages)
 			MUST(!munmap(p + mapped * PAGE, (pages - mapped) * PAGE));
 		collect(false);
@@ -241,7 +241,8 @@ static void data_is_found_where_it_was_written(void **state)
 		walk(o, is);
 		for (size_t i = 0; i < o->size / PAGE; i++) {
 			if (is[i] != want[i])
-				print_error("page %zu of %zu (%zu mapped): data %d\n", i, pages, mapped, is[i]);
+				print_error("page %zu of %zu (%zu mapped): data %d\n", i, pages,
+					    mapped, is[i]);
 			assert_int_equal(is[i], want[i]);
 			any |= want[i];
 		}
@@ -280,7 +281,7 @@ static void an_object_smaller_than_its_mapping(void **state)
 	close(fd);
 }
 
-/* ---- how it is reached --------------------------------------------------------------------------------- */
+/* ---- how it is reached ------------------------------------------------------------ */
 
 /* In a child without privileges: 0 as expected, else a line number. */
 static int as_nobody(char *anon, char *mem, int fd)

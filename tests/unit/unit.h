@@ -17,12 +17,12 @@
 #include "engine/err.h"
 
 #define PAGE 4096ul
-#define MUST(x)                                                                            \
-	do {                                                                               \
-		if (!(x)) {                                                                \
-			perror(#x);                                                        \
-			fail_msg("%s:%d: %s", __FILE__, __LINE__, #x);                     \
-		}                                                                          \
+#define MUST(x)                                                                                    \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			perror(#x);                                                                \
+			fail_msg("%s:%d: %s", __FILE__, __LINE__, #x);                             \
+		}                                                                                  \
 	} while (0)
 
 static inline void ok_at(struct err *e, const char *file, int line)
@@ -64,7 +64,8 @@ static inline void rnd_init(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	rnd_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)ts.tv_nsec * 1000003u + (uint64_t)ts.tv_sec;
+	rnd_state = seed ? strtoull(seed, NULL, 0) :
+			   (uint64_t)ts.tv_nsec * 1000003u + (uint64_t)ts.tv_sec;
 	printf("SEED=%llu\n", (unsigned long long)rnd_state);
 	fflush(stdout);
 }

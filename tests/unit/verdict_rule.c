@@ -8,10 +8,13 @@
 
 #define REG VMA_AREA_REGULAR
 
-static const struct vma anon = { .start = 0x10000, .end = 0x20000, .status = REG | VMA_ANON_PRIVATE,
+static const struct vma anon = { .start = 0x10000,
+				 .end = 0x20000,
+				 .status = REG | VMA_ANON_PRIVATE,
 				 .flags = MAP_PRIVATE | MAP_ANONYMOUS };
-static const struct vma file = { .start = 0x10000, .end = 0x20000, .status = REG | VMA_FILE_PRIVATE,
-				 .flags = MAP_PRIVATE };
+static const struct vma file = {
+	.start = 0x10000, .end = 0x20000, .status = REG | VMA_FILE_PRIVATE, .flags = MAP_PRIVATE
+};
 
 #define P PAGE_IS_PRESENT
 #define S PAGE_IS_SWAPPED
@@ -24,14 +27,29 @@ static const struct vma file = { .start = 0x10000, .end = 0x20000, .status = REG
 
 static void private_pages(void **state)
 {
-	static const struct { uint64_t categories; verdict_t want; } rule[] = {
-		{ 0, VD(ABSENT) }, { D, VD(ABSENT) }, { F, VD(ABSENT) }, { W, VD(ABSENT) },
-		{ P, VD(DUMP) }, { P | D, VD(DUMP) }, { P | H, VD(DUMP) }, { P | W, VD(DUMP) },
-		{ S, VD(DUMP_SWAPPED) }, { S | D, VD(DUMP_SWAPPED) },
-		{ P | F, VD(FILE_CLEAN) }, { P | F | D, VD(FILE_CLEAN) },
-		{ P | Z, VD(ZERO) }, { P | Z | H, VD(ZERO) }, { P | Z | D, VD(ZERO) },
+	static const struct {
+		uint64_t categories;
+		verdict_t want;
+	} rule[] = {
+		{ 0, VD(ABSENT) },
+		{ D, VD(ABSENT) },
+		{ F, VD(ABSENT) },
+		{ W, VD(ABSENT) },
+		{ P, VD(DUMP) },
+		{ P | D, VD(DUMP) },
+		{ P | H, VD(DUMP) },
+		{ P | W, VD(DUMP) },
+		{ S, VD(DUMP_SWAPPED) },
+		{ S | D, VD(DUMP_SWAPPED) },
+		{ P | F, VD(FILE_CLEAN) },
+		{ P | F | D, VD(FILE_CLEAN) },
+		{ P | Z, VD(ZERO) },
+		{ P | Z | H, VD(ZERO) },
+		{ P | Z | D, VD(ZERO) },
 		{ P | F | Z | H, VD(ZERO) }, /* so the kernel describes the huge zero page */
-		{ G, VD(GUARD) }, { G | S, VD(GUARD) }, { G | P, VD(GUARD) },
+		{ G, VD(GUARD) },
+		{ G | S, VD(GUARD) },
+		{ G | P, VD(GUARD) },
 	};
 
 	for (size_t i = 0; i < sizeof(rule) / sizeof(rule[0]); i++) {
@@ -53,21 +71,30 @@ static void data_is_what_criu_takes(void **state)
 
 static void kinds_that_the_pagemap_does_not_decide(void **state)
 {
-	static const struct { uint32_t status, flags, vmf; verdict_t want; } kind[] = {
-		{ REG | VMA_AREA_VDSO | VMA_ANON_PRIVATE, MAP_PRIVATE | MAP_ANONYMOUS, 0, VD(ALWAYS) },
+	static const struct {
+		uint32_t status, flags, vmf;
+		verdict_t want;
+	} kind[] = {
+		{ REG | VMA_AREA_VDSO | VMA_ANON_PRIVATE, MAP_PRIVATE | MAP_ANONYMOUS, 0,
+		  VD(ALWAYS) },
 		{ VMA_AREA_AIORING, MAP_SHARED, 0, VD(ALWAYS) },
-		{ REG | VMA_AREA_VVAR | VMA_ANON_PRIVATE, MAP_PRIVATE | MAP_ANONYMOUS, 0, VD(NEVER) },
+		{ REG | VMA_AREA_VVAR | VMA_ANON_PRIVATE, MAP_PRIVATE | MAP_ANONYMOUS, 0,
+		  VD(NEVER) },
 		{ REG | VMA_ANON_PRIVATE, MAP_ANONYMOUS | 0x8, VMF_DROPPABLE, VD(NEVER) },
 		{ REG | VMA_ANON_SHARED, MAP_SHARED | MAP_ANONYMOUS, 0, VD(SHARED) },
 		{ REG | VMA_FILE_SHARED, MAP_SHARED, 0, VD(SHARED) },
 		{ REG | VMA_FILE_SHARED | VMA_AREA_MEMFD, MAP_SHARED, 0, VD(SHARED) },
-		{ REG | VMA_ANON_SHARED | VMA_AREA_SYSVIPC, MAP_SHARED | MAP_ANONYMOUS, 0, VD(SHARED) },
+		{ REG | VMA_ANON_SHARED | VMA_AREA_SYSVIPC, MAP_SHARED | MAP_ANONYMOUS, 0,
+		  VD(SHARED) },
 	};
 
 	for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]); i++)
 		for (uint64_t c = 0; c < 512; c++) {
-			struct vma v = { .start = 0x10000, .end = 0x20000, .status = kind[i].status,
-					 .flags = kind[i].flags, .vmf = kind[i].vmf };
+			struct vma v = { .start = 0x10000,
+					 .end = 0x20000,
+					 .status = kind[i].status,
+					 .flags = kind[i].flags,
+					 .vmf = kind[i].vmf };
 
 			assert_int_equal(page_verdict(&v, c), kind[i].want);
 		}
@@ -76,7 +103,8 @@ static void kinds_that_the_pagemap_does_not_decide(void **state)
 /* [vsyscall] lies above the task's addresses: it is listed, no page of it is dumped. */
 static void vsyscall_is_never_dumped(void **state)
 {
-	struct vma v = { .start = 0xffffffffff600000, .end = 0xffffffffff601000,
+	struct vma v = { .start = 0xffffffffff600000,
+			 .end = 0xffffffffff601000,
 			 .status = REG | VMA_AREA_VSYSCALL | VMA_ANON_PRIVATE,
 			 .flags = MAP_PRIVATE | MAP_ANONYMOUS };
 
@@ -86,10 +114,12 @@ static void vsyscall_is_never_dumped(void **state)
 
 static void names_go_both_ways(void **state)
 {
-	static const char *const phases[] = { "ready", "prepare", "pmc-fill", "generate-iovs", "drain",
-					      "xfer", "gate", "reset", "done" };
-	static const char *const verdicts[] = { "not-scanned", "dump", "swapped", "always", "hole",
-						"zero", "file", "absent", "guard", "never", "shared" };
+	static const char *const phases[] = { "ready",         "prepare", "pmc-fill",
+					      "generate-iovs", "drain",   "xfer",
+					      "gate",          "reset",   "done" };
+	static const char *const verdicts[] = { "not-scanned", "dump",  "swapped", "always",
+						"hole",        "zero",  "file",    "absent",
+						"guard",       "never", "shared" };
 
 	for (int i = 0; i < 9; i++) {
 		assert_string_equal(phase_name((phase_t)i), phases[i]);
