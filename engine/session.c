@@ -233,7 +233,8 @@ size_t session_task(const struct session *s)
 {
 	if (s->selected >= 0)
 		return (size_t)s->selected;
-	return s->d.item < s->nr_tasks ? s->d.item : s->nr_tasks - 1;
+	/* Once no task is being dumped any more it is the root again. */
+	return s->d.phase < PH(GATE) && s->d.item < s->nr_tasks ? s->d.item : 0;
 }
 
 /* In the child: becomes the program, or says why not. */
