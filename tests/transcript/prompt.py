@@ -121,6 +121,38 @@ def case_prompt_tells_pid_and_phase(w, program):
     runs(w)
 
 
+def case_prompt_tells_the_task_of_a_tree(w, program):
+    tree = subprocess.Popen(['bash', '-c', 'sleep 100000 & echo $!; wait'], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    child = int(tree.stdout.readline())
+    try:
+        t = Terminal(w, program, '-q')
+        t.prompt()
+        t.line(f'attach --tree {tree.pid}')
+        t.expect('1 descendant')
+        t.prompt(f'task 0 {tree.pid} ready')
+        t.line('task 1')
+        t.prompt(f'task 1 {child} ready')
+        t.line('task auto')
+        t.prompt(f'task 0 {tree.pid} ready')
+        t.line('set mode pre-dump')
+        t.prompt(f'task 0 {tree.pid} ready')
+        t.line('commit tree')
+        # Where nothing tracks writes there are no pre-dumps.
+        if 'runs' in t.expect('the target runs|nothing tracks').group():
+            t.prompt('task [01] [0-9]+ done')
+            t.line('restart')
+            t.prompt(f'task 0 {tree.pid} ready')
+        t.line('detach')
+        t.prompt()
+        t.line('q')
+        t.end()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        tree.wait()
+        tree.stdout.close()
+
+
 def case_end_of_file_quits(w, program):
     t = Terminal(w, program, '-q', '-p', str(w.target.pid))
     t.prompt(f'{w.target.pid} ready')
