@@ -301,7 +301,7 @@ class Terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         self.proc = subprocess.Popen([sd.STEPDUMP, *map(str, args)], stdin=slave, stdout=slave,
                                      stderr=slave, preexec_fn=become_foreground,
-                                     env=dict(os.environ, TERM='dumb', COLUMNS='300', HOME=sd.TMP))
+                                     env=dict(os.environ, TERM='dumb', COLUMNS='300', PAGER='cat', HOME=sd.TMP))
         sd._children.append(self.proc)
         os.close(slave)
         self.read()
