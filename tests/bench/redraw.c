@@ -189,6 +189,23 @@ static bool search(struct view_session *v, const char *what, enum view_id view, 
 	return took < 200000;
 }
 
+/* Begins a dump anew and stops where the pipes are planned. */
+static void dump_with(struct session *s, const char *pmc)
+{
+	struct run_request req = { .kind = RUN_UNTIL, .where = "drain" };
+	Stepdump__Stop *stop = NULL;
+	struct err *e = session_has_pipeline(s) ? session_restart(s) : NULL;
+
+	if (!e)
+		e = opt_parse(session_opts(s), opt_find("pmc"), pmc);
+	if (!e)
+		e = session_run(s, &req, &stop);
+	if (stop)
+		stepdump__stop__free_unpacked(stop, NULL);
+	if (e)
+		die("dump", e);
+}
+
 /* Where there are many pages in few VMAs: the last ones. */
 static bool maps(struct view_session *v, const char *how)
 {
@@ -230,16 +247,9 @@ int main(void)
 	if (read(ready[0], &c, 1) != 1)
 		die("the target could not be made (vm.max_map_count?)", NULL);
 	e = session_attach(sh.session, pid);
-	if (!e) {
-		struct run_request req = { .kind = RUN_UNTIL, .where = "drain" };
-		Stepdump__Stop *stop = NULL;
-
-		e = session_run(sh.session, &req, &stop);
-		if (stop)
-			stepdump__stop__free_unpacked(stop, NULL);
-	}
 	if (e)
-		die("dump", e);
+		die("attach", e);
+	dump_with(sh.session, "auto");
 
 	if (openpty(&master, &slave, name, NULL, &size))
 		die("no pseudo-terminal", NULL);
@@ -253,14 +263,9 @@ int main(void)
 	ok &= measure(&v, "pipeline", VIEW_PIPELINE, "j");
 	ok &= measure(&v, "pipes", VIEW_PIPES, "\njjjj");
 	ok &= maps(&v, "PAGEMAP_SCAN");
-	e = opt_parse(session_opts(sh.session), opt_find("pmc"), "pread");
-	if (e)
-		die("set pmc", e);
-	v.now = NULL;
+	dump_with(sh.session, "pread");
 	ok &= maps(&v, "pread");
-	e = opt_parse(session_opts(sh.session), opt_find("pmc"), "auto");
-	if (e)
-		die("set pmc", e);
+	dump_with(sh.session, "auto");
 	ok &= measure(&v, "map, rows", VIEW_MAP, "\6\6\6j");
 	v.ui.vma = 30000;
 	ok &= measure(&v, "map, rows, from the middle", VIEW_MAP, "jl\6k");
