@@ -101,6 +101,15 @@ static void verify_says(bool fatal, const char *file, int64_t entry, uint64_t va
 	ok(chain_verify(path[0], &r));
 	const Stepdump__Finding *f = find(r, text);
 
+	/* Each fault is told once, though two ways lead to a parent. */
+	for (size_t i = 0; i < r->n_findings; i++)
+		for (size_t k = i + 1; k < r->n_findings; k++)
+			if (!strcmp(r->findings[i]->file, r->findings[k]->file))
+				assert_int_not_equal(strncmp(r->findings[i]->text,
+							     r->findings[k]->text,
+							     strlen(r->findings[i]->text)),
+						     0);
+
 	assert_int_equal(f->fatal, fatal);
 	assert_string_equal(f->file, file);
 	if (entry >= 0)

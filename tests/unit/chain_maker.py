@@ -3,7 +3,7 @@
 """Image chains made by hand, from a model that knows every page; no code of ours, none of CRIU's.
 
 chain_maker.py make DIR SEED [mm]     DIR/g0 (oldest) to DIR/gN; DIR/expect says what is in them:
-    page G ADDR FOUND OFF ID          page of gG: in which generation (counted from G down), where
+    page G ADDR FOUND OFF ID LAZY     page of gG: in which generation (counted from G down), where
     diff A B START END MAPPED ADDED GONE CHANGED SAME     per VMA (one row without mm)
     [mm]: each has an mm image
 chain_maker.py flat DIR G FLAT        FLAT, read by pycriu, holds exactly what gG stands for
@@ -178,8 +178,8 @@ def make(directory, seed, with_mm):
         models.append(before)
     with open(os.path.join(directory, 'expect'), 'w') as f:
         for g, m in enumerate(models):
-            for page, (found, off, page_id, _) in sorted(m.pages.items()):
-                print('page', g, BASE + page * PAGE, g - found, off, page_id, file=f)
+            for page, (found, off, page_id, lazy) in sorted(m.pages.items()):
+                print('page', g, BASE + page * PAGE, g - found, off, page_id, int(lazy), file=f)
         for a, old in enumerate(models):
             for b, new in enumerate(models):
                 for start, end, mapped, *n in diff(old, new, with_mm):
@@ -194,15 +194,18 @@ def check_flat(directory, generation, flat):
         for line in f:
             word = line.split()
             if word[0] == 'page' and word[1] == generation:
-                want[int(word[2])] = int(word[5])
+                want[int(word[2])] = int(word[5]), int(word[6])
     if os.path.lexists(os.path.join(flat, 'parent')):
         sys.exit('there is a parent')
     image_ = mem.Pages(flat, PID)
     if set(image_.offsets) != set(want):
         sys.exit(f'pages differ: {sorted(set(image_.offsets) ^ set(want))[:5]}')
-    for address, page_id in want.items():
+    flags = {v + i * PAGE: f for v, n, f in image_.entries for i in range(n)}
+    for address, (page_id, lazy) in want.items():
         if image_.page(address) != content(page_id):
             sys.exit(f'{address:x}: wrong bytes')
+        if flags[address] != (6 if lazy else 4):
+            sys.exit(f'{address:x}: flags {flags[address]}, lazy was {lazy}')
     names = sorted(os.listdir(flat))
     if len([n for n in names if n.startswith('pages-')]) != 1 or 'inventory.img' not in names:
         sys.exit(f'files: {names}')
