@@ -42,7 +42,7 @@ static struct err *write_stats(struct dump *d, int dirfd)
 	Criu__DumpStatsEntry st = CRIU__DUMP_STATS_ENTRY__INIT;
 
 	st.freezing_time = (uint32_t)d->task[0].t->task.freezing_us;
-	st.frozen_time = (uint32_t)(now_us() - d->task[0].t->t_frozen_us);
+	st.frozen_time = (uint32_t)target_frozen_us(d->task[0].t);
 	st.memdump_time = (uint32_t)(d->times.scan + d->times.drain + d->times.memwrite);
 	st.memwrite_time = (uint32_t)d->times.memwrite;
 	st.pages_scanned = d->pages_scanned;

@@ -95,7 +95,7 @@ static void snap_target(struct session *s, Stepdump__Snapshot *snap)
 		t->cmdline = snap_strdup(in->cmdline);
 	SET(t, start_time_ticks, in->task.start_time_ticks);
 	t->was = snap_strdup(in->task.was_stopped ? "stopped" : "running");
-	SET(t, frozen_us, now_us() - in->t_frozen_us);
+	SET(t, frozen_us, target_frozen_us(in));
 	SET(t, nr_vmas, (uint32_t)in->vmas.nr);
 	SET(t, nr_threads, (uint32_t)in->task.nr_threads);
 	SET(t, nr_private_pages, in->vmas.nr_priv_pages);
@@ -377,7 +377,7 @@ Stepdump__Counters *snap_counters(struct session *s)
 	if (!attached(s))
 		return c;
 	SET(c, freezing_us, s->t[0].task.freezing_us);
-	SET(c, frozen_us, now_us() - s->t[0].t_frozen_us);
+	SET(c, frozen_us, target_frozen_us(&s->t[0]));
 	SET(c, memdump_us, d->times.scan + d->times.drain + d->times.memwrite);
 	SET(c, memwrite_us, d->times.memwrite);
 	SET(c, scan_us, d->times.scan);

@@ -65,6 +65,11 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **
 	return NULL;
 }
 
+uint64_t target_frozen_us(const struct target *t)
+{
+	return (t->t_thawed_us ? t->t_thawed_us : now_us()) - t->t_frozen_us;
+}
+
 struct err *target_thaw(struct target *t)
 {
 	struct err *e;
@@ -73,7 +78,9 @@ struct err *target_thaw(struct target *t)
 		return NULL;
 	e = target_cure(t);
 	t->thawed = true;
-	return err_first(e, keeper_release(t->keeper, t->pid));
+	e = err_first(e, keeper_release(t->keeper, t->pid));
+	t->t_thawed_us = now_us();
+	return e;
 }
 
 struct err *target_release(struct target *t)

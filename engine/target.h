@@ -24,6 +24,7 @@ struct target {
 	int pagemap_fd;           /* owned */
 	struct vma_list vmas;     /* as found right after the freeze; no mapping of ours */
 	uint64_t t_frozen_us;     /* CLOCK_MONOTONIC at the end of the freeze */
+	uint64_t t_thawed_us;     /* the same of the thaw; 0: still frozen */
 	char *comm, *cmdline;     /* owned */
 	bool started_by_us;
 	int parent;               /* index of its parent in the tree; -1: the root */
@@ -35,6 +36,8 @@ struct target {
  * A residue of an earlier dumper is removed first; *note_ret (caller frees, may be NULL) says so.
  */
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret);
+/* How long it stands, or stood, still. */
+uint64_t target_frozen_us(const struct target *t);
 /* Cures if need be and lets go.  The struct is empty afterwards, whatever is returned. */
 struct err *target_release(struct target *t);
 

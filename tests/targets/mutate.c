@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * mutate SEED THREADS STATUS [nounread]: changes its memory all the time and in every way: stores,
+ * mutate SEED THREADS STATUS [nounread] [large] [vanish]: changes its memory all the time and in every way: stores,
  * reads from files, process_vm_writev, mmap, munmap, mremap, mprotect, madvise, fork, brk, stack.
  * Each thread has slots of mappings of its own; mappings of different threads touch and merge.  All
  * write to a pool of pages that stays.
- * nounread: no mapping is ever without PROT_READ.
+ * nounread: no mapping is ever without PROT_READ; large: 64 MiB more, which stay as they are;
+ * vanish: pages of these are given back and written again, and mapped anew, by the first thread.
  *
  * STATUS is a file of 64-bit counters, one per thread, that grow as it works.  Prints READY PID.
  */
@@ -27,6 +28,7 @@
 #define MAX_PAGES 96
 #define MAX_THREADS 8
 #define POOL_PAGES 600
+#define LARGE (64ul << 20)
 #define RW (PROT_READ | PROT_WRITE)
 
 #ifndef MADV_POPULATE_WRITE
@@ -51,7 +53,8 @@ struct actor {
 
 static struct actor actors[MAX_THREADS];
 static volatile uint64_t *counters;
-static unsigned char *pool;
+static unsigned char *pool, *large;
+static int vanish;
 static int random_fd, exe_fd, mem_fd, may_be_unreadable = 1;
 
 static uint64_t rnd(struct actor *a, uint64_t below)
@@ -273,13 +276,31 @@ static void act(struct actor *a)
 	}
 }
 
+/* Stretches of the large mapping go, and come again or not. */
+static void vanish_some(struct actor *a)
+{
+	unsigned char *p = large + rnd(a, LARGE / 2 / PAGE) * PAGE;
+	size_t pages = 1 + rnd(a, 32);
+
+	if (rnd(a, 2))
+		madvise(p, pages * PAGE, MADV_DONTNEED);
+	else if (mmap(p, pages * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != p)
+		_exit(3);
+	for (size_t i = 0; i < pages; i++)
+		if (rnd(a, 2))
+			write_page(a, p + i * PAGE);
+}
+
 static void *run(void *arg)
 {
 	struct actor *a = arg;
 	const struct timespec rest = { .tv_nsec = 200000 };
 
 	for (;;) {
-		act(a);
+		if (vanish && !a->nr)
+			vanish_some(a);
+		else
+			act(a);
 		counters[a->nr]++;
 		if (!rnd(a, 8))
 			nanosleep(&rest, NULL);
@@ -293,10 +314,20 @@ int main(int argc, char **argv)
 	int fd = argc > 3 ? open(argv[3], O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
 
 	if (!nr || nr > MAX_THREADS || fd < 0 || ftruncate(fd, PAGE)) {
-		fprintf(stderr, "usage: mutate SEED THREADS STATUS [nounread]\n");
+		fprintf(stderr, "usage: mutate SEED THREADS STATUS [nounread] [large] [vanish]\n");
 		return 2;
 	}
-	may_be_unreadable = argc < 5;
+	for (int i = 4; i < argc; i++) {
+		if (!strcmp(argv[i], "nounread"))
+			may_be_unreadable = 0;
+		if (!strcmp(argv[i], "vanish"))
+			vanish = 1;
+		if (strcmp(argv[i], "large"))
+			continue;
+		large = mmap(NULL, LARGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		for (size_t at = 0; large != MAP_FAILED && at < LARGE; at += PAGE)
+			*(uint64_t *)(large + at) = at + 1;
+	}
 	counters = mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0);
 	random_fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
 	exe_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
