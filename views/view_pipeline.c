@@ -81,22 +81,28 @@ static void paint_units(struct paint *p)
 	}
 }
 
-/* What the phase is, whose code it mirrors, and what each key would do from here. */
-static void paint_units_full(struct paint *p)
+/* What one unit of the phase is, and whose code it mirrors. */
+static void paint_words(struct paint *p)
 {
 	const Stepdump__PhaseInfo *ph = phase_now(p->s);
-	const Stepdump__Cursor *c = p->s->cursor;
 	char line[300];
 
-	paint_units(p);
+	if (!ph || !ph->unit)
+		return;
+	snprintf(line, sizeof(line), "one unit: %s", ph->unit);
+	field(p, "", TONE_DIM, line);
+	snprintf(line, sizeof(line), "as in CRIU: %s", str_or_dash(ph->mirrors));
+	field(p, "", TONE_DIM, line);
+}
+
+/* What each key would do from here. */
+static void paint_keys(struct paint *p)
+{
+	const Stepdump__Cursor *c = p->s->cursor;
+	char line[200];
+
 	if (!c)
 		return;
-	if (ph && ph->unit) {
-		snprintf(line, sizeof(line), "one unit: %s", ph->unit);
-		field(p, "", TONE_DIM, line);
-		snprintf(line, sizeof(line), "as in CRIU: %s", str_or_dash(ph->mirrors));
-		field(p, "", TONE_DIM, line);
-	}
 	if (c->phase >= STEPDUMP__PHASE__PMC_FILL && c->phase <= STEPDUMP__PHASE__XFER)
 		snprintf(line, sizeof(line), "s: that unit   S: next phase   "
 					     "f: end of chunk %u   c: to the gate",
@@ -159,13 +165,16 @@ static const struct section {
 	{ paint_phases, paint_phases_short, 0, false },
 	{ paint_pages, paint_pages_short, 1, true },
 	{ paint_pipes, paint_pipes_short, 3, true },
-	{ paint_xfer, NULL, 5, true },
-	{ paint_units_full, paint_units, 2, true },
+	{ paint_xfer, NULL, 6, true },
+	{ paint_units, NULL, 2, true },
+	{ paint_words, NULL, 8, false },
+	{ paint_keys, NULL, 5, false },
 	{ paint_error_line, NULL, 4, false },
-	{ paint_check_line, NULL, 6, false },
+	{ paint_check_line, NULL, 7, false },
 };
 
 #define NR_SECTIONS (sizeof(sections) / sizeof(*sections))
+#define NR_BRIEF 4 /* up to this rank, better brief than not at all */
 
 /* A section by itself, to see how high it is. */
 static struct grid draw_section(const struct paint *p, void (*paint)(struct paint *p))
@@ -181,22 +190,21 @@ static struct grid draw_section(const struct paint *p, void (*paint)(struct pain
 	return g;
 }
 
-/* What fits: everything brief by rank, then in full by rank, then air. */
+/* What fits: first all that has a brief form in it, then by rank in full, then air. */
 static void lay_out(const struct grid *full, const struct grid *brief, unsigned rows,
 		    const struct grid **chosen, unsigned *left_ret)
 {
-	for (unsigned rank = 0; rank < NR_SECTIONS; rank++)
-		for (size_t i = 0; i < NR_SECTIONS; i++)
-			if (sections[i].rank == rank && brief[i].rows <= rows) {
-				chosen[i] = &brief[i];
-				rows -= brief[i].rows;
-			}
-	for (unsigned rank = 0; rank < NR_SECTIONS; rank++)
-		for (size_t i = 0; i < NR_SECTIONS; i++)
-			if (sections[i].rank == rank && chosen[i] &&
-			    full[i].rows <= rows + brief[i].rows) {
-				rows = rows + brief[i].rows - full[i].rows;
-				chosen[i] = &full[i];
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (unsigned rank = 0; rank < NR_SECTIONS; rank++)
+			for (size_t i = 0; i < NR_SECTIONS; i++) {
+				const struct grid *want = pass ? &full[i] : &brief[i];
+				unsigned have = chosen[i] ? chosen[i]->rows : 0;
+
+				if (sections[i].rank != rank || (!pass && rank > NR_BRIEF) ||
+				    want->rows > rows + have)
+					continue;
+				rows = rows + have - want->rows;
+				chosen[i] = want;
 			}
 	*left_ret = rows;
 }
