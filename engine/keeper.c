@@ -168,6 +168,13 @@ struct err *keeper_seize(struct keeper *k, pid_t pid, struct keeper_task *ret)
 
 	forget_death(k, pid);
 	TRY(call(k, &m, NULL, &threads, &fd));
+	if (fd < 0) { /* the kernel drops a descriptor that finds no place */
+		struct err *e = err_sys(EMFILE, "receive /proc/%d/mem", pid);
+
+		free(threads);
+		return err_first(err_hint(e, "raise the limit of open files (ulimit -n)"),
+				 keeper_release(k, pid));
+	}
 	*ret = (struct keeper_task){
 		.pid = pid,
 		.start_time_ticks = m.arg[0],

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Mirrors criu/page-xfer.c.  Differs in: pages are moved by pipe loads, many iovs in one splice,
- * and their entries recorded afterwards; a failed transfer truncates back, so that it can be
+ * and their entries recorded afterwards; a failed transfer goes on where it stopped when it is
  * tried again.
  */
 #include "engine/page_xfer.h"
@@ -22,7 +22,7 @@
 struct local {
 	int dirfd;    /* borrowed */
 	int pages_fd; /* -1: no object open */
-	off_t off;    /* bytes of pages-N.img that count */
+	loff_t off;   /* bytes of pages-N.img that are written */
 	struct pagemap_writer pm;
 };
 
@@ -44,31 +44,23 @@ static struct err *local_open_object(struct page_xfer *x)
 	return NULL;
 }
 
-static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t len)
+static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t len,
+				     uint64_t *moved)
 {
 	struct local *l = x->priv;
-	loff_t off = l->off;
-	uint64_t left = len;
 
-	while (left) {
-		ssize_t n = splice(pipe_fd, NULL, l->pages_fd, &off, left, SPLICE_F_MOVE);
+	while (*moved < len) {
+		ssize_t n = splice(pipe_fd, NULL, l->pages_fd, &l->off, len - *moved, SPLICE_F_MOVE);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			int why = n < 0 ? errno : EPIPE;
-			struct err *e = err_sys(why, "write pages to pages-%u.img at %lld",
-						x->pages_id, (long long)off);
-
-			/* What follows must not build on a torn tail. */
-			if (ftruncate(l->pages_fd, l->off))
-				e = err_wrap(e, "pages-%u.img keeps a torn tail (%s)", x->pages_id,
-					     err_errno_name(errno));
-			return staging_advise(e, l->dirfd, left);
-		}
-		left -= (uint64_t)n;
+		if (n <= 0)
+			return staging_advise(err_sys(n < 0 ? errno : EPIPE,
+						      "write pages to pages-%u.img at %lld",
+						      x->pages_id, (long long)l->off),
+					      l->dirfd, len - *moved);
+		*moved += (uint64_t)n;
 	}
-	l->off = off;
 	return NULL;
 }
 
@@ -166,18 +158,18 @@ static struct err *null_open_object(struct page_xfer *x)
 	return NULL;
 }
 
-static struct err *null_write_pages(struct page_xfer *x, int pipe_fd, uint64_t len)
+static struct err *null_write_pages(struct page_xfer *x, int pipe_fd, uint64_t len, uint64_t *moved)
 {
 	struct null *nl = x->priv;
 
-	while (len) {
-		ssize_t n = splice(pipe_fd, NULL, nl->fd, NULL, len, SPLICE_F_MOVE);
+	while (*moved < len) {
+		ssize_t n = splice(pipe_fd, NULL, nl->fd, NULL, len - *moved, SPLICE_F_MOVE);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return err_sys(n < 0 ? errno : EPIPE, "splice a pipe to /dev/null");
-		len -= (uint64_t)n;
+		*moved += (uint64_t)n;
 	}
 	return NULL;
 }
@@ -239,7 +231,7 @@ static struct err *open_object(struct page_xfer *x, bool is_shmem, uint64_t id)
 {
 	x->is_shmem = is_shmem;
 	x->id = id;
-	x->object_pages = x->entries_here = 0;
+	x->object_pages = x->entries_here = x->partial = 0;
 	snprintf(x->object, sizeof(x->object), is_shmem ? "pagemap-shmem-%llu.img" : "pagemap-%llu.img",
 		 (unsigned long long)id);
 	x->pages_id++;
@@ -282,7 +274,12 @@ static struct err *count_pages(struct page_xfer *x, struct err *e, uint64_t nr_p
 
 struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages)
 {
-	return count_pages(x, x->ops->write_pages(x, pipe_fd, nr_pages * PAGE_SIZE_4K), nr_pages);
+	uint64_t len = nr_pages * PAGE_SIZE_4K;
+
+	if (x->partial < len)
+		TRY(x->ops->write_pages(x, pipe_fd, len, &x->partial));
+	x->partial -= len; /* the failed call may have been for more pages than this one */
+	return count_pages(x, NULL, nr_pages);
 }
 
 struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_pages)

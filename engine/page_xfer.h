@@ -19,10 +19,9 @@ struct page_xfer_ops {
 	const char *name; /* "local", "null" */
 	/* Begin an object; it stays open until close_object. */
 	struct err *(*open_object)(struct page_xfer *x);
-	/* Move len bytes from the pipe.  After a failure the object is as if none had come, but
-	 * some may have left the pipe: drain the ppb again before the next try. */
-	struct err *(*write_pages)(struct page_xfer *x, int pipe_fd, uint64_t len);
-	/* Same, from our own memory. */
+	/* Move bytes [*moved, len) from the pipe, and *moved with them. */
+	struct err *(*write_pages)(struct page_xfer *x, int pipe_fd, uint64_t len, uint64_t *moved);
+	/* From our own memory; all or nothing. */
 	struct err *(*write_memory)(struct page_xfer *x, const void *buf, uint64_t len);
 	/* Record nr_pages from vaddr with PE_* flags. */
 	struct err *(*write_pagemap)(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages,
@@ -39,6 +38,7 @@ struct page_xfer {
 	uint64_t id;           /* pid or shmid */
 	uint32_t pages_id;     /* N of pages-N.img */
 	uint64_t object_pages; /* stored for this object */
+	uint64_t partial;      /* bytes that a failed page_xfer_pages() has moved */
 	uint64_t entries_here; /* entries of this object */
 	/* since creation */
 	uint64_t pages, entries, holes, hole_pages;
@@ -55,8 +55,11 @@ struct err *page_xfer_open_shmem(struct page_xfer *x, uint64_t shmid);
 /* After a failure the object is still open, nothing is lost, and it can be closed again. */
 struct err *page_xfer_close_object(struct page_xfer *x);
 
-/* Pages of one or several iovs that follow each other in the pipe.  Their entries are recorded by
- * the caller, after this succeeded. */
+/*
+ * Pages of one or several iovs that follow each other in the pipe.  Their entries are recorded by
+ * the caller, after this succeeded.  After a failure the rest is still in the pipe: the next call,
+ * for as many pages or for more or fewer, goes on where this one stopped.
+ */
 struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages);
 struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_pages);
 struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags);

@@ -36,11 +36,10 @@ static struct err *page_at_fault(struct dump *d, const struct page_pipe_buf *ppb
 	ssize_t vi = vma_list_find(&t->vmas, addr);
 	const struct vma *v = vi >= 0 ? &t->vmas.v[vi] : NULL;
 	struct err *read_err = target_read(t, addr, byte, sizeof(byte), &got);
-	struct err *e = err_new(ERR_SYS, "drain ppb %u: the page at %llx in VMA %zd (%s%s%s) did not "
+	struct err *e = err_sys(why, "drain ppb %u: the page at %llx in VMA %zd (%s%s%s) did not "
 				"go into the pipe", d->ppb, (unsigned long long)addr, vi,
 				v ? vma_kind(v) : "none", v && *v->name ? " " : "", v ? v->name : "");
 
-	e->sys_errno = why;
 	err_free(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 	if (why == EAGAIN)
 		e = err_hint(e, "the pipe took fewer pages than its size says; `next` tries again");

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include "engine/dump.h"
 #include "engine/parasite_rpc.h"
@@ -16,7 +15,7 @@
 static bool must_become_readable(const struct vma *v)
 {
 	return vma_is_private(v) && !vma_never_dumped(v) && !(v->prot & PROT_READ) &&
-	       (v->rss_bytes || v->swap_bytes);
+	       (v->rss_bytes || v->swap_bytes || (v->vmf & VMF_HUGETLB)); /* huge pages are no Rss */
 }
 
 /* The sums that later views are checked against, and room for the counts. */
@@ -181,13 +180,6 @@ static struct err *unit_pmc(struct dump *d)
 
 static struct err *unit_page_pipe(struct dump *d)
 {
-	struct rlimit files;
-
-	/* In keep mode all pages stay in pipes: two descriptors for each MiB, or worse. */
-	if (dump_keeps_pages(d) && !getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
 	page_pipe_deinit(&d->pp);
 	dump_new_page_pipe(d);
 	return NULL;

@@ -99,13 +99,7 @@ static struct err *one_iov(struct dump *d, struct page_pipe_buf *ppb)
 /* Pages of iovs [moved_iov, to) leave the pipe. */
 static struct err *move_pages(struct dump *d, struct page_pipe_buf *ppb, unsigned to)
 {
-	struct err *e = page_xfer_pages(&d->xfer, ppb->p[0], ppb_pages(ppb, ppb->moved_iov, to));
-
-	if (e) {
-		/* What has left the pipe is gone: drain this ppb once more. */
-		d->phase = PH(DRAIN);
-		return err_first(e, page_pipe_empty(&d->pp, d->ppb));
-	}
+	TRY(page_xfer_pages(&d->xfer, ppb->p[0], ppb_pages(ppb, ppb->moved_iov, to)));
 	ppb->moved_iov = to;
 	return NULL;
 }

@@ -5,7 +5,7 @@
 #include "engine/dump.h"
 
 /* Transfers the first ppb that has not been, with the holes that come before its iovs: in one
- * splice.  It must be DRAINED.  After a failure d->phase says where to go on. */
+ * splice.  It must be DRAINED; after a failure it still is. */
 struct err *xfer_ppb(struct dump *d);
 
 #endif

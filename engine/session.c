@@ -25,6 +25,13 @@ struct err *session_create(struct session **ret)
 	/* A lost page server, a pager that quits, a file size limit: errors, not ends. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* A pre-dump keeps all pages in pipes (two descriptors for each MiB), and every shared object
+	 * is open: take what there is. */
+	if (!getrlimit(RLIMIT_NOFILE, &s->nofile)) {
+		struct rlimit all = { s->nofile.rlim_max, s->nofile.rlim_max };
+
+		setrlimit(RLIMIT_NOFILE, &all);
+	}
 	opts_init(&s->opts);
 	e = keeper_start(&s->keeper);
 	if (!e)
@@ -238,11 +245,12 @@ size_t session_task(const struct session *s)
 }
 
 /* In the child: becomes the program, or says why not. */
-static void exec_program(char *const argv[], int report)
+static void exec_program(char *const argv[], int report, const struct rlimit *nofile)
 {
 	int null = open("/dev/null", O_RDONLY);
 
 	setsid();
+	setrlimit(RLIMIT_NOFILE, nofile);
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
 	for (int sig = 1; sig < 32; sig++)
@@ -278,7 +286,7 @@ struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret
 	}
 	if (pid == 0) {
 		close(p[0]);
-		exec_program(argv, p[1]);
+		exec_program(argv, p[1], &s->nofile);
 	}
 	close(p[1]);
 

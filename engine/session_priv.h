@@ -4,6 +4,7 @@
 #define STEPDUMP_SESSION_PRIV_H
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "engine/breaks.h"
 #include "engine/caps.h"
@@ -35,6 +36,7 @@ struct session {
 	struct brk_list breaks;
 	uint64_t stopped_at;    /* units_done + 1 where a breakpoint stopped us; 0: none did */
 	volatile sig_atomic_t interrupted;
+	struct rlimit nofile;   /* as we found it: for programs that we start */
 
 	struct event events[NR_EVENTS]; /* ring */
 	uint64_t nr_events;     /* ever */
