@@ -226,12 +226,13 @@ static struct err *drain_step(struct dump *d, enum pace pace)
 static void drain_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
 {
 	uint64_t pages = 0, us = 0;
-	unsigned drained = 0;
+	unsigned drained = 0, sent = 0;
 
 	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
-		if (d->pp.ppb[i].state == PPB_DRAINED) {
+		if (d->pp.ppb[i].state != PPB_PLANNED) {
 			drained++;
-			pages += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
+			sent += d->pp.ppb[i].state == PPB_SENT;
+			pages += d->pp.ppb[i].pages_in;
 			us += d->pp.ppb[i].drain_us;
 		}
 	if (u->ppb >= 0 && d->phase == PH(DRAIN)) {
@@ -241,8 +242,9 @@ static void drain_summary(const struct dump *d, const struct unit *u, char *buf,
 			 ppb->nr_segs, ppb->nr_segs == 1 ? "" : "s", (double)ppb->drain_us / 1000);
 		return;
 	}
-	snprintf(buf, len, "%u ppb%s drained, %llu pages in the pipes, %.1f ms", drained,
-		 drained == 1 ? "" : "s", (unsigned long long)pages, (double)us / 1000);
+	snprintf(buf, len, "%u ppb%s drained, %llu pages%s, %.1f ms", drained, drained == 1 ? "" : "s",
+		 (unsigned long long)pages, sent ? ", sent on meanwhile" : " in the pipes",
+		 (double)us / 1000);
 }
 
 const struct phase_ops ph_drain = {
