@@ -19,6 +19,14 @@ void *snap_push(void *array, size_t *nr, size_t elem_size);
 /* The next unit, said in words. */
 void unit_in_words(const struct unit *u, char *buf, size_t len);
 
+/* One element for each verdict that has pages. */
+void snap_counts(const struct verdict_counts *c, Stepdump__VerdictCount ***out, size_t *nr);
+
+/* snap_target.c */
+void snap_target(struct session *s, Stepdump__Snapshot *snap);
+void snap_tasks(struct session *s, Stepdump__Snapshot *snap);
+void snap_threads(struct session *s, Stepdump__Snapshot *snap);
+void snap_vmas(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
 /* snap_pipe.c: pmc, page_pipe, shmem, xfer, checks */
 void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
 /* snap_pages.c: verdict runs, why, peek */

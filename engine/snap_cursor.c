@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Where the pipeline stands, in a snapshot: the cursor, the units around it, the counters. */
+#include <stdio.h>
+
+#include "engine/snap_priv.h"
+
+static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool next)
+{
+	const struct phase_ops *ops = phase_ops(u->phase);
+	Stepdump__Unit *o = snap_alloc(sizeof(*o));
+
+	stepdump__unit__init(o);
+	o->phase = u->phase;
+	SET(o, chunk, u->chunk);
+	if (u->vma >= 0)
+		SET(o, vma_index, (uint32_t)u->vma);
+	if (u->ppb >= 0)
+		SET(o, ppb, (uint32_t)u->ppb);
+	if (u->start != u->end) {
+		SET(o, start, u->start);
+		SET(o, end, u->end);
+	}
+	if (u->has_verdict)
+		SET(o, verdict, u->verdict);
+	if (s->nr_tasks > 1 && u->shmem < 0)
+		SET(o, pid, (uint32_t)s->t[u->task].pid);
+	if (u->shmem >= 0)
+		SET(o, shmid, s->d.shmem.o[u->shmem].shmid);
+	if (u->pe_flags)
+		o->flags = snap_strdup(u->pe_flags & PE_PARENT ? "PARENT" : "DATA");
+
+	char text[200] = "";
+
+	if (next)
+		unit_in_words(u, text, sizeof(text));
+	else if (ops && attached(s))
+		ops->summary(&s->d, u, text, sizeof(text));
+	o->text = snap_strdup(text);
+	return o;
+}
+
+void unit_in_words(const struct unit *u, char *buf, size_t len)
+{
+	unsigned long long start = u->start, end = u->end;
+
+	switch (u->phase) {
+	case PH(PREPARE):
+	case PH(RESET):
+		snprintf(buf, len, "%s", u->what);
+		break;
+	case PH(PMC_FILL):
+		snprintf(buf, len, "look up VMA %lld from %llx on in the pagemap cache", (long long)u->vma,
+			 start);
+		break;
+	case PH(GENERATE_IOVS):
+		if (u->has_verdict)
+			snprintf(buf, len, "%llx-%llx: %llu page%s, verdict %s", start, end,
+				 (end - start) / PAGE_SIZE_4K, end - start == PAGE_SIZE_4K ? "" : "s",
+				 verdict_name(u->verdict));
+		else
+			snprintf(buf, len, "the run of pages at %llx", start);
+		break;
+	case PH(DRAIN):
+		if (u->ppb >= 0)
+			snprintf(buf, len, "DUMPPAGES for ppb %d, its pipe fd, the reply", u->ppb);
+		else
+			snprintf(buf, len, "nothing left to drain: on to xfer");
+		break;
+	case PH(XFER):
+		if (u->start != u->end)
+			snprintf(buf, len, "write entry %llx, %llu page%s, %s", start,
+				 (end - start) / PAGE_SIZE_4K, end - start == PAGE_SIZE_4K ? "" : "s",
+				 u->pe_flags & PE_PARENT ? "PARENT, no data" : "PRESENT, with data");
+		else
+			snprintf(buf, len, "end of the chunk");
+		break;
+	case PH(READY):
+		snprintf(buf, len, "prepare: nothing in the target is touched yet");
+		break;
+	case PH(GATE):
+		snprintf(buf, len, "commit gate: `commit DIR` publishes, `restart`, `abort` drop");
+		break;
+	default:
+		snprintf(buf, len, "committed: `detach` lets the target go, `restart` dumps again");
+	}
+}
+
+static const char *phase_state(const struct session *s, phase_t p)
+{
+	const struct dump *d = &s->d;
+
+	if (d->phase == p)
+		return s->has_error && s->error.phase == phase_name(p) ? "failed" : "now";
+	return d->units[p] ? "ok" : "-";
+}
+
+Stepdump__Cursor *snap_cursor(struct session *s)
+{
+	const struct dump *d = &s->d;
+	Stepdump__Cursor *c = snap_alloc(sizeof(*c));
+	struct unit next;
+
+	stepdump__cursor__init(c);
+	c->phase = attached(s) ? d->phase : PH(READY);
+	if (!attached(s))
+		return c;
+	session_next_unit(s, &next);
+	SET(c, chunk, d->chunk);
+	c->next = snap_unit(s, &next, true);
+	if (s->last.phase != PH(READY))
+		c->last = snap_unit(s, &s->last, false);
+	c->item = dump_shmem(d) ?
+			  snap_printf("shmem %llu", (unsigned long long)dump_shmem(d)->shmid) :
+			  snap_printf("task %d", dump_task(d)->t->pid);
+	SET(c, scan_vaddr, d->vaddr);
+	for (size_t i = 0; i < 6; i++) {
+		const struct phase_ops *ops = phase_table[i];
+		Stepdump__PhaseInfo *p = snap_push(&c->phases, &c->n_phases, sizeof(*p));
+
+		stepdump__phase_info__init(p);
+		p->phase = ops->phase;
+		p->name = snap_strdup(ops->name);
+		p->unit = snap_strdup(ops->unit);
+		p->effect = snap_strdup(ops->effect);
+		SET(p, undo, ops->undo);
+		p->mirrors = snap_strdup(ops->mirrors);
+		SET(p, units_done, d->units[ops->phase]);
+		p->state = snap_strdup(phase_state(s, ops->phase));
+		if (ops->phase == PH(DRAIN) && d->phase == PH(DRAIN))
+			SET(p, units_total, d->pp.nr_ppbs);
+	}
+	return c;
+}
+
+Stepdump__Counters *snap_counters(struct session *s)
+{
+	const struct dump *d = &s->d;
+	Stepdump__Counters *c = snap_alloc(sizeof(*c));
+
+	stepdump__counters__init(c);
+	if (!attached(s))
+		return c;
+	SET(c, freezing_us, s->t[0].task.freezing_us);
+	SET(c, frozen_us, target_frozen_us(&s->t[0]));
+	SET(c, memdump_us, d->times.scan + d->times.drain + d->times.memwrite);
+	SET(c, memwrite_us, d->times.memwrite);
+	SET(c, scan_us, d->times.scan);
+	SET(c, drain_us, d->times.drain);
+	SET(c, total_us, d->times.total);
+	SET(c, pages_scanned, d->pages_scanned);
+	SET(c, pages_skipped_parent, dump_count(d, VD(HOLE)));
+	SET(c, pages_written, d->xfer.pages - d->shpages_written);
+	SET(c, pages_lazy, d->pages_lazy);
+	c->has_page_pipes = c->has_page_pipe_bufs = true;
+	dump_pipes(d, &c->page_pipes, &c->page_pipe_bufs);
+	SET(c, shpages_scanned, d->shpages_scanned);
+	SET(c, shpages_skipped_parent, 0);
+	SET(c, shpages_written, d->shpages_written);
+
+	struct verdict_counts sum = { 0 };
+	uint64_t pages = 0;
+
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		pages += s->t[i].vmas.nr_priv_pages;
+		for (unsigned v = 0; v < NR_VERDICTS; v++)
+			sum.pages[v] += d->task[i].total.pages[v];
+	}
+	snap_counts(&sum, &c->verdicts, &c->n_verdicts);
+	SET(c, pages_total, pages);
+	return c;
+}
