@@ -98,7 +98,7 @@ static struct err *gone_error(struct session *s, struct err *e)
 		return e;
 	err_free(e);
 	return err_hint(err_pid(err_new(ERR_TARGET, "target %d died while it was being dumped",
-					s->t[0].pid), s->t[0].pid),
+					s->gone_pid), s->gone_pid),
 			"nothing is published; `detach`, then attach what replaced it");
 }
 

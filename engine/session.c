@@ -160,8 +160,18 @@ static bool is_held(const struct session *s, pid_t pid)
 	return false;
 }
 
-/* A frozen task makes no more children, so one look at each is enough.  A zombie has no memory
- * and stays with its parent. */
+/* Has it ended?  Zombies have. */
+static bool has_ended(pid_t pid)
+{
+	struct proc_stat st;
+	struct err *e = proc_read_stat(pid, &st);
+	bool ended = e ? e->code == ERR_TARGET : st.state == 'Z' || st.state == 'X';
+
+	err_free(e);
+	return ended;
+}
+
+/* A zombie has no memory and stays with its parent. */
 static struct err *seize_children(struct session *s, size_t parent)
 {
 	struct proc_children c;
@@ -184,9 +194,27 @@ static struct err *seize_children(struct session *s, size_t parent)
 		else
 			e = err_wrap(seize_one(s, c.pid[i], (int)parent), "child %d of %d", c.pid[i],
 				     s->t[parent].pid);
+		if (e && e->code == ERR_TARGET && has_ended(c.pid[i])) { /* while we came for it */
+			err_free(e);
+			e = NULL;
+		}
 	}
 	proc_children_deinit(&c);
 	return e;
+}
+
+/* A frozen task makes no more children, but gets some: orphans, if it is their subreaper, and what a
+ * child makes as its sibling (CLONE_PARENT).  So look until nobody is new. */
+static struct err *seize_descendants(struct session *s)
+{
+	size_t before;
+
+	do {
+		before = s->nr_tasks;
+		for (size_t i = 0; i < s->nr_tasks; i++)
+			TRY(seize_children(s, i));
+	} while (s->nr_tasks > before);
+	return NULL;
 }
 
 static struct err *attach(struct session *s, pid_t pid, bool tree)
@@ -201,8 +229,8 @@ static struct err *attach(struct session *s, pid_t pid, bool tree)
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;
 	e = seize_one(s, pid, -1);
-	for (size_t i = 0; tree && i < s->nr_tasks && !e; i++)
-		e = seize_children(s, i);
+	if (!e && tree)
+		e = seize_descendants(s);
 	if (!e)
 		e = dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts,
 			      &s->caps);
@@ -354,6 +382,7 @@ struct err *session_kill(struct session *s)
 		if (kill(s->t[i].pid, SIGKILL) && errno != ESRCH)
 			return err_sys(errno, "kill %d", s->t[i].pid);
 	s->gone = true;
+	s->gone_pid = s->t[0].pid;
 	return session_detach(s);
 }
 
@@ -378,6 +407,7 @@ bool session_target_gone(struct session *s)
 	for (size_t i = 0; i < s->nr_tasks && !s->gone && !s->d.thawed; i++)
 		if (keeper_task_gone(s->keeper, s->t[i].pid)) {
 			s->gone = true;
+			s->gone_pid = s->t[i].pid;
 			session_event(s, s->d.phase, "target %d died", s->t[i].pid);
 		}
 	return attached(s) && s->gone;
@@ -434,7 +464,7 @@ void session_state_clause(struct session *s, char *buf, size_t len)
 	if (s->d.thawed)
 		snprintf(buf, len, "target %d runs, as we found it", s->t[0].pid);
 	else if (session_target_gone(s))
-		snprintf(buf, len, "target %d is gone%s", s->t[0].pid,
+		snprintf(buf, len, "target %d is gone%s", s->gone_pid,
 			 s->d.committed ? "; what was committed stays" : "; nothing was published");
 	else if (infected)
 		snprintf(buf, len, "target %d is frozen, with the parasite in it; detach, abort and quit "

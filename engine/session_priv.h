@@ -25,6 +25,7 @@ struct session {
 	struct caps caps;
 	struct opts opts;
 	bool gone;              /* a task died while we held it */
+	pid_t gone_pid;         /* that one */
 	struct target *t;       /* parents before children; NULL: not attached */
 	size_t nr_tasks;
 	bool tree;              /* attached with all descendants */
