@@ -124,6 +124,7 @@ static struct err *ppb_open(struct page_pipe *pp, unsigned flags, struct page_pi
 	ppb->pages_in = 0;
 	ppb->nr_segs = 0;
 	ppb->next_iov = ppb->moved_iov = 0;
+	ppb->read_pages = 0;
 	ppb->flags = flags;
 	ppb->state = PPB_PLANNED;
 	ppb->drain_us = 0;

@@ -55,6 +55,7 @@ struct page_pipe_buf {
 	bool shares;          /* the pipe is its predecessor's */
 	enum ppb_state state;
 	unsigned next_iov;    /* first one whose pagemap entry is not yet recorded */
+	uint64_t read_pages; /* pre-dump by reading: pages of next_iov that are done */
 	unsigned moved_iov;   /* first one whose pages have not left the pipe; >= next_iov */
 	uint64_t drain_us;
 };

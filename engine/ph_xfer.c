@@ -114,28 +114,30 @@ static struct err *read_iov(struct dump *d, struct page_pipe_buf *ppb)
 	static char buf[READ_BUF_PAGES * PAGE_SIZE_4K];
 	const struct iovec *v = &ppb->iov[ppb->next_iov];
 	const struct target *t = dump_task(d)->t;
-	uint64_t at = (uint64_t)v->iov_base, end = at + v->iov_len;
+	uint64_t end = (uint64_t)v->iov_base + v->iov_len, at;
 
-	while (at < end) {
+	while ((at = (uint64_t)v->iov_base + ppb->read_pages * PAGE_SIZE_4K) < end) {
 		size_t want = end - at < sizeof(buf) ? end - at : sizeof(buf);
 		struct iovec local = { buf, want }, remote = { (void *)at, want };
 		ssize_t n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
 		uint64_t pages = n > 0 ? (uint64_t)n / PAGE_SIZE_4K : 0;
 
-		if (n < 0 && errno != EFAULT)
+		/* Of a tree, some may end: theirs are gone too. */
+		if (n < 0 && errno != EFAULT && !(errno == ESRCH && d->nr_tasks > 1))
 			return err_vaddr(err_hint(err_sys(errno, "read %d at %llx", t->pid,
 							  (unsigned long long)at),
 						  "`set pre-dump splice` takes the pages while the target "
 						  "is frozen"), at);
 		if (!pages) {
 			d->pages_vanished++;
-			at += PAGE_SIZE_4K;
+			ppb->read_pages++;
 			continue;
 		}
 		TRY(page_xfer_memory(&d->xfer, buf, pages));
 		TRY(page_xfer_entry(&d->xfer, at, pages, data_flags(ppb)));
-		at += pages * PAGE_SIZE_4K;
+		ppb->read_pages += pages;
 	}
+	ppb->read_pages = 0;
 	if (++ppb->next_iov == ppb->nr_segs)
 		ppb->state = PPB_SENT;
 	return NULL;
