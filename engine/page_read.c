@@ -159,20 +159,38 @@ static size_t first_beyond(const struct pagemap_image *pi, uint64_t vaddr)
 	return lo;
 }
 
-bool page_read_covers(const struct page_read *pr, uint64_t vaddr, uint64_t nr_pages,
-		      uint64_t *missing_ret)
+/* Down to data: a PARENT entry is worth as much as what is behind it. */
+static bool covers(const struct page_read *pr, size_t generation, uint64_t vaddr, uint64_t end,
+		   uint64_t *missing_ret)
 {
-	const struct pagemap_image *pi = &pr->g[0].pi;
-	uint64_t end = vaddr + nr_pages * PAGE_SIZE_4K;
+	if (generation == pr->nr) {
+		*missing_ret = vaddr;
+		return false;
+	}
+
+	const struct pagemap_image *pi = &pr->g[generation].pi;
 
 	for (size_t i = first_beyond(pi, vaddr); vaddr < end; i++) {
 		if (i == pi->nr || pi->e[i].vaddr > vaddr) {
 			*missing_ret = vaddr;
 			return false;
 		}
-		vaddr = pagemap_entry_end(&pi->e[i]);
+		uint64_t to = pagemap_entry_end(&pi->e[i]);
+
+		if (to > end)
+			to = end;
+		if ((pi->e[i].flags & PE_PARENT) &&
+		    !covers(pr, generation + 1, vaddr, to, missing_ret))
+			return false;
+		vaddr = to;
 	}
 	return true;
+}
+
+bool page_read_covers(const struct page_read *pr, uint64_t vaddr, uint64_t nr_pages,
+		      uint64_t *missing_ret)
+{
+	return covers(pr, 0, vaddr, vaddr + nr_pages * PAGE_SIZE_4K, missing_ret);
 }
 
 void page_read_neighbours(const struct page_read *pr, uint64_t vaddr,

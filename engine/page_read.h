@@ -31,8 +31,8 @@ struct page_read;
 struct err *page_read_open(int dirfd, const char *name, struct page_read **ret);
 void page_read_close(struct page_read *pr); /* NULL is fine */
 
-/* Is all of [vaddr, vaddr + nr_pages pages) in entries, of any kind, of the newest generation?
- * Else *missing_ret is the first address that is not.  CRIU's check of a hole. */
+/* Is all of [vaddr, vaddr + nr_pages pages) there, through as many generations as it takes?  Else
+ * *missing_ret is the first address that is not.  CRIU's check of a hole asks only the newest one. */
 bool page_read_covers(const struct page_read *pr, uint64_t vaddr, uint64_t nr_pages,
 		      uint64_t *missing_ret);
 /* The last entry that ends at or before vaddr, and the first that begins after it, in the newest
