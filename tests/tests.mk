@@ -35,3 +35,7 @@ $(DRIVERS): $(B)/%: %.c $(LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
 test-programs: $(DRIVERS)
+
+.PHONY: pictures
+pictures: test-programs ## docs/*.svg: the views, taken from the real program (needs tmux)
+	$(Q)B=$(abspath $(B)) STEPDUMP=$(abspath $(BIN)) tests/pictures/take docs

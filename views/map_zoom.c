@@ -145,6 +145,19 @@ static void paint_cursor_line(struct paint *p, const struct ui *ui, const struct
 	p->row++;
 }
 
+/* Runs that say nothing of it come from a target whose writes nobody watches. */
+static bool dirty_known(const struct run_index *x, uint64_t start, uint64_t end)
+{
+	bool any = false;
+
+	for (size_t i = runs_first(x, start); i < x->nr && x->runs[i]->start < end; i++) {
+		any = true;
+		if (x->runs[i]->has_dirty)
+			return true;
+	}
+	return !any;
+}
+
 static void label_strip(struct paint *p, const char *label, const struct strip *st, char32_t rest)
 {
 	grid_puts(p->g, p->row, 1, TONE_DIM, label);
@@ -186,8 +199,14 @@ void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x
 		runs_fill_present(x, &st, start, end);
 		label_strip(p, "present", &st, U'?');
 		st = frame;
-		runs_fill_dirty(x, &st, start, end);
-		label_strip(p, "dirty", &st, U'?');
+		if (dirty_known(x, start, end)) {
+			runs_fill_dirty(x, &st, start, end);
+			label_strip(p, "dirty", &st, U'?');
+		} else {
+			grid_puts(p->g, p->row, 1, TONE_DIM, "dirty");
+			grid_puts(p->g, p->row++, ZOOM_COL, TONE_DIM,
+				  "not known: no tracker watches (`:set track auto`)");
+		}
 	}
 	st = frame;
 	runs_fill(x, &st, start, end, &look);

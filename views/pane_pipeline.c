@@ -389,12 +389,14 @@ void paint_log(struct paint *p, size_t max)
 	for (size_t i = 0; i < s->n_events && i < max; i++) {
 		const Stepdump__Event *e = s->events[s->n_events - 1 - i];
 		char *text = text_shown(p, e->text), *line;
+		/* In a view only what is new stands out. */
+		enum tone tone = i && p->field_col ? TONE_DIM : TONE_NORMAL;
 
 		grid_puts(p->g, p->row, 1, TONE_DIM, i ? "" : p->field_col ? "LOG" : "LOG  (newest)");
 		if (asprintf(&line, "%s %s: %s", txt_when(p, e->t_us).s,
 			     txt_enum(&stepdump__phase__descriptor, e->phase).s, text) < 0)
 			abort();
-		paint_cut(p, col, p->g->cols > col ? p->g->cols - col : 0, TONE_NORMAL, false, line);
+		paint_cut(p, col, p->g->cols > col ? p->g->cols - col : 0, tone, false, line);
 		p->row++;
 		free(text);
 		free(line);

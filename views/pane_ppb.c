@@ -271,7 +271,7 @@ static void paint_iov_table(struct paint *p, const Stepdump__PagePipe *pp, int64
 
 void paint_iov_rows(struct paint *p, const Stepdump__Ppb *b, size_t first, size_t number, size_t nr)
 {
-	uint64_t longest = 1;
+	uint64_t longest = 16; /* many iovs of one page each should not be many full bars */
 	const struct column columns[] = IOV_COLUMNS(false, &longest);
 	struct table *t = TABLE_NEW(columns);
 	size_t end = first + nr < b->n_iovs ? first + nr : b->n_iovs;

@@ -201,7 +201,9 @@ static void mark_changed(struct grid *now, const struct grid *was)
 		if (!b || !different || (different > 12 && different * 2 > used))
 			continue;
 		for (unsigned c = 0; c < now->cols; c++) {
-			if (a[c].ch == b[c].ch || a[c].ch == ' ' || !a[c].ch)
+			/* Words in the background move, they do not change. */
+			if (a[c].ch == b[c].ch || a[c].ch == ' ' || !a[c].ch ||
+			    a[c].tone == TONE_DIM)
 				continue;
 
 			unsigned from = c, to = c + 1;

@@ -46,6 +46,9 @@ bool move_rows(enum action a, uint32_t page, uint32_t nr, uint32_t *at);
 /* Puts `top` so that `at` is among `page` rows shown of `nr`. */
 void keep_visible(uint32_t at, uint32_t page, uint32_t nr, uint32_t *top);
 
+/* The last part of its path. */
+const char *generation_name(const Stepdump__ParentGeneration *g);
+
 /* All VMAs that there are, also those that the snapshot's window leaves out. */
 uint32_t total_vmas(const Stepdump__Snapshot *s);
 /* Bytes of the page at `addr` as rows of hex and text, at most `rows`. */

@@ -284,7 +284,7 @@ static void render_rows(struct paint *p, const struct ui *ui, struct map_look *m
 	table_end(t, p, "none");
 	/* The strip keeps its colours: the cursor is on the words. */
 	if (mark != UINT32_MAX)
-		mark_row(p->g, head + 1 + mark, 0, 14);
+		mark_row(p->g, head + 1 + mark, 0, 15);
 	free(shown);
 }
 

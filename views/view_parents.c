@@ -122,15 +122,18 @@ static bool is_data(Stepdump__Verdict v)
 static void draw_task(struct rows *r)
 {
 	struct strip st = *r->frame;
+	bool tracked = false;
 
 	for (size_t i = 0; i < r->index.nr; i++) {
 		const Stepdump__VerdictRun *v = r->index.runs[i];
 
+		tracked |= v->has_dirty;
 		strip_fill(&st, v->start / PAGE_BYTES, v->nr_pages,
 			   !v->present ? TONE_ABSENT : v->dirty ? TONE_CHANGED : TONE_NORMAL,
 			   !v->present ? U'.' : v->dirty ? U'+' : U'o');
 	}
-	draw_row(r, "task now", &st, TONE_UNSCANNED, U'_', "o old  + new since parent");
+	draw_row(r, "task now", &st, TONE_UNSCANNED, U'_',
+		 tracked ? "o old  + new since parent" : "o present (no tracker)");
 }
 
 /* "05:1 0F:3 17:2", in the notation of the page-pipe header; pages, if they are too many. */
@@ -194,6 +197,13 @@ static void draw_pagemap(struct rows *r)
 	draw_row(r, "this: pagemap", &st, TONE_ABSENT, U'.', text);
 }
 
+const char *generation_name(const Stepdump__ParentGeneration *g)
+{
+	const char *name = str_or_dash(g->dir), *slash = strrchr(name, '/');
+
+	return slash && slash[1] ? slash + 1 : name;
+}
+
 static void draw_generations(struct rows *r, const struct ui *ui, unsigned max)
 {
 	const Stepdump__Snapshot *s = r->p->s;
@@ -203,7 +213,6 @@ static void draw_generations(struct rows *r, const struct ui *ui, unsigned max)
 		first = ui->parents.generation - max + 1;
 	for (size_t i = first; i < s->n_parents && i < first + max; i++) {
 		const Stepdump__ParentGeneration *g = s->parents[i];
-		const char *name = str_or_dash(g->dir), *slash = strrchr(name, '/');
 		struct strip st = *r->frame;
 		char text[160];
 
@@ -212,7 +221,7 @@ static void draw_generations(struct rows *r, const struct ui *ui, unsigned max)
 		fill_entries(&st, g->runs, g->n_runs);
 		snprintf(text, sizeof(text), "%s entries, %s stored", txt_opt(g->has_entries, g->entries).s,
 			 txt_opt(g->has_pages_stored, g->pages_stored).s);
-		draw_row(r, slash && slash[1] ? slash + 1 : name, &st, TONE_ABSENT, U'.', text);
+		draw_row(r, generation_name(g), &st, TONE_ABSENT, U'.', text);
 	}
 }
 
@@ -267,9 +276,8 @@ static void paint_chain(struct rows *r, const struct ui *ui)
 	for (size_t i = 0; i < p->s->n_parents; i++) {
 		const Stepdump__ParentGeneration *g = p->s->parents[i];
 		const Stepdump__PagemapEntry *e = entry_at(g, ui->addr);
-		const char *name = str_or_dash(g->dir), *slash = strrchr(name, '/');
+		const char *name = generation_name(g);
 
-		name = slash && slash[1] ? slash + 1 : name;
 		if (!e) {
 			grid_printf(p->g, p->row, col, TONE_BAD, " -> %s: NO ENTRY", name);
 			break;
@@ -362,7 +370,7 @@ static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, s
 
 	for (size_t i = 0; i < s->n_parents && i < 2 && n < len; i++)
 		n += (size_t)snprintf(buf + n, len - n, "%s%s", i ? " -> " : "this -> ",
-				      str_or_dash(s->parents[i]->dir));
+				      generation_name(s->parents[i]));
 	if (v && n < len)
 		snprintf(buf + n, len - n, "%sVMA %u %s", n ? "   " : "", v->index, v->kind);
 }

@@ -278,7 +278,7 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
 	if (s->n_parents)
-		snprintf(buf, len, "dump, parent %s", str_or_dash(s->parents[0]->dir));
+		snprintf(buf, len, "dump, parent %s", generation_name(s->parents[0]));
 	else if (s->target && s->target->state != STEPDUMP__TARGET_STATE__NO_TARGET)
 		snprintf(buf, len, "full dump, no parent");
 }
