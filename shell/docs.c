@@ -5,6 +5,7 @@
 #include "shell/cmd.h"
 #include "shell/topics.h"
 #include "shell/version.h"
+#include "views/keys.h"
 #include "views/panes.h"
 
 static const char *const synopsis[] = {
@@ -135,6 +136,27 @@ static void man_tables(FILE *f)
 	}
 }
 
+/* The keys of the views, from the same table that binds them. */
+static void man_keys(FILE *f)
+{
+	fprintf(f, ".SH \"KEYS IN THE VIEWS\"\n");
+	for (enum action_group g = 0; g < NR_ACTION_GROUPS; g++) {
+		fprintf(f, ".SS %s\n", action_group_name(g));
+		for (const struct action_desc *a = actions; a->id; a++) {
+			if (a->group != g)
+				continue;
+			man_rows(f, a->keys, NULL, a->help);
+			if (a->where & IN_ALL_VIEWS && (a->where & IN_ALL_VIEWS) != IN_ALL_VIEWS) {
+				fprintf(f, "(in");
+				for (enum view_id v = 0; v < NR_VIEWS; v++)
+					if (a->where & IN_VIEW(v))
+						fprintf(f, " %s", view_name(v));
+				fprintf(f, ")\n");
+			}
+		}
+	}
+}
+
 void docs_man(FILE *f)
 {
 	fprintf(f, ".TH STEPDUMP 1 \"\" \"stepdump %s\"\n", STEPDUMP_VERSION);
@@ -154,6 +176,7 @@ void docs_man(FILE *f)
 	man_options(f);
 	man_commands(f);
 	man_tables(f);
+	man_keys(f);
 	fprintf(f, ".SH ENVIRONMENT\n");
 	man_rows(f, "STEPDUMP_PAGER, PAGER", NULL,
 		 "shows what is longer than the screen; else less -FRX");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The terminal of the full-screen views: the only part that knows curses.  It opens a terminal
- * of its own (/dev/tty), so stdin and stdout stay what they are, and puts it back in order on
+ * of its own (/dev/tty), so the standard streams stay what they are, and puts it back in order on
  * every way out: close, exit(), a fatal signal, ^Z.
  */
 #ifndef STEPDUMP_TERM_H
