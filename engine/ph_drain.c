@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/parasite_rpc.h"
@@ -104,16 +105,40 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 	return NULL;
 }
 
+/* At most `len` bytes of an object into a pipe, as splice().  `whole` is where the last page begins
+ * that the object fills only in part: that one is copied, since images hold whole pages. */
+static ssize_t splice_object(int fd, loff_t *off, int pipe_fd, size_t len, uint64_t whole)
+{
+	char page[PAGE_SIZE_4K] = "";
+	ssize_t n;
+
+	if ((uint64_t)*off < whole)
+		return splice(fd, off, pipe_fd, NULL, len < whole - (uint64_t)*off ? len :
+			      whole - (uint64_t)*off, SPLICE_F_NONBLOCK);
+	n = pread(fd, page, sizeof(page), *off);
+	if (n > 0)
+		n = write(pipe_fd, page, sizeof(page));
+	if (n > 0)
+		*off += n;
+	return n;
+}
+
 static struct err *drain_shmem(struct dump *d, struct page_pipe_buf *ppb)
 {
 	const struct shmem_info *o = dump_shmem(d);
+	struct stat st;
+
+	if (fstat(o->fd, &st))
+		return err_sys(errno, "stat shared memory %llu", (unsigned long long)o->shmid);
+
+	uint64_t whole = (uint64_t)st.st_size & ~(PAGE_SIZE_4K - 1);
 
 	for (unsigned i = ppb->moved_iov; i < ppb->nr_segs; i++) {
 		loff_t off = (loff_t)(uint64_t)ppb->iov[i].iov_base;
 		size_t left = ppb->iov[i].iov_len;
 
 		while (left) {
-			ssize_t n = splice(o->fd, &off, ppb->p[1], NULL, left, SPLICE_F_NONBLOCK);
+			ssize_t n = splice_object(o->fd, &off, ppb->p[1], left, whole);
 
 			if (n < 0 && errno == EINTR)
 				continue;
