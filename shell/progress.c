@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shell/format.h"
@@ -25,12 +26,75 @@ static void show(struct progress *p, const char *text)
 	p->shown = true;
 }
 
+/* Pages that are selected and not yet out, once all is scanned: before, nobody knows. */
+static bool pages_left(const Stepdump__Counters *c, uint64_t *ret)
+{
+	uint64_t selected = 0, seen = 0;
+
+	for (size_t i = 0; i < c->n_verdicts; i++) {
+		Stepdump__Verdict v = c->verdicts[i]->verdict;
+
+		if (v == STEPDUMP__VERDICT__NOT_SCANNED)
+			continue;
+		seen += c->verdicts[i]->pages;
+		if (v == STEPDUMP__VERDICT__DUMP || v == STEPDUMP__VERDICT__DUMP_SWAPPED ||
+		    v == STEPDUMP__VERDICT__ALWAYS)
+			selected += c->verdicts[i]->pages;
+	}
+	if (seen < c->pages_total)
+		return false;
+	*ret = selected > c->pages_written ? selected - c->pages_written : 0;
+	return true;
+}
+
+static unsigned percent_scanned(const Stepdump__Counters *c)
+{
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < c->n_verdicts; i++)
+		if (c->verdicts[i]->verdict != STEPDUMP__VERDICT__NOT_SCANNED)
+			seen += c->verdicts[i]->pages;
+	return c->pages_total && seen < c->pages_total ?
+		       (unsigned)((unsigned __int128)seen * 100 / c->pages_total) : 100;
+}
+
+void progress_text(const Stepdump__Snapshot *s, uint64_t pages_before, uint64_t us, char *buf, size_t len)
+{
+	uint64_t pages = s->xfer ? s->xfer->pages_written : 0, left;
+	uint64_t done = pages > pages_before ? pages - pages_before : 0;
+	char bytes[24], rate[24];
+	int n;
+
+	format_bytes(pages * 4096, bytes, sizeof(bytes));
+	n = snprintf(buf, len, "chunk %u   %" PRIu64 " pages %s out",
+		     s->cursor ? s->cursor->chunk : 0, pages, bytes);
+	if (n < 0 || (size_t)n >= len || !us)
+		return;
+	format_bytes((uint64_t)((unsigned __int128)done * 4096 * 1000000 / us), rate, sizeof(rate));
+	n += snprintf(buf + n, len - (size_t)n, "   %s/s", rate);
+	if ((size_t)n >= len || !s->counters)
+		return;
+	if (!pages_left(s->counters, &left))
+		snprintf(buf + n, len - (size_t)n, "   %u%% scanned", percent_scanned(s->counters));
+	else if (done)
+		snprintf(buf + n, len - (size_t)n, "   about %.1f s left",
+			 (double)left * (double)us / (double)done / 1e6);
+}
+
+static uint64_t clock_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 static void on_progress(struct session *s, void *arg)
 {
 	struct progress *p = arg;
-	struct snap_request req = shell_snap_request(SNAP_XFER);
+	struct snap_request req = shell_snap_request(SNAP_XFER | SNAP_COUNTERS | SNAP_CURSOR);
 	Stepdump__Snapshot *snap;
-	char where[48], bytes[24] = "0", line[160];
+	char where[48], text[128], line[200];
 
 	session_position(s, where, sizeof(where));
 	struct err *e = snap_take(s, &req, &snap);
@@ -39,24 +103,40 @@ static void on_progress(struct session *s, void *arg)
 		show(p, where);
 		return;
 	}
-	if (snap->xfer)
-		format_bytes(snap->xfer->bytes_written, bytes, sizeof(bytes));
-	snprintf(line, sizeof(line), "%s  %" PRIu64 " pages written, %s  (^C stops)", where,
-		 snap->xfer ? snap->xfer->pages_written : 0, bytes);
+	progress_text(snap, p->pages_before, clock_us() - p->begin_us, text, sizeof(text));
+	snprintf(line, sizeof(line), "%s   %s   (^C stops)", where, text);
 	stepdump__snapshot__free_unpacked(snap, NULL);
 	show(p, line);
+}
+
+/* What was out before this command does not count for its rate. */
+static void remember_start(struct progress *p)
+{
+	struct snap_request req = shell_snap_request(SNAP_XFER);
+	Stepdump__Snapshot *snap;
+	struct err *e = snap_take(p->sh->session, &req, &snap);
+
+	p->begin_us = clock_us();
+	if (!e) {
+		p->pages_before = snap->xfer ? snap->xfer->pages_written : 0;
+		stepdump__snapshot__free_unpacked(snap, NULL);
+	}
+	err_free(e);
 }
 
 void progress_begin(struct progress *p, struct shell *sh, struct run_request *req)
 {
 	*p = (struct progress){ .sh = sh };
 	if (sh->view) {
+		remember_start(p);
+		sh->view->progress = *p;
 		req->progress = view_progress;
 		req->progress_arg = sh->view;
 		return;
 	}
 	if (!wanted(sh))
 		return;
+	remember_start(p);
 	req->progress = on_progress;
 	req->progress_arg = p;
 }

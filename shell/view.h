@@ -7,6 +7,7 @@
 #ifndef STEPDUMP_SHELL_VIEW_H
 #define STEPDUMP_SHELL_VIEW_H
 
+#include "shell/progress.h"
 #include "shell/shell.h"
 #include "views/term.h"
 #include "views/view.h"
@@ -19,6 +20,7 @@ struct view_session {
 	bool headless; /* keys come from a file, nothing is drawn */
 	bool fresh; /* never shown: the cursor begins where the engine is */
 	const char *keys; /* rest of the file */
+	struct progress progress; /* of the command that runs */
 	uint64_t next_frame_us; /* not before, while a dump runs */
 };
 

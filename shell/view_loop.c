@@ -466,16 +466,17 @@ void view_progress(struct session *s, void *arg)
 	struct view_session *v = arg;
 	uint64_t start = clock_us(), took;
 	Stepdump__Snapshot *before = v->before;
-	char where[48];
+	char where[48], text[128];
 
 	if (terminal_take_suspend())
 		suspend(v);
 	if (v->headless || start < v->next_frame_us)
 		return;
 	session_position(s, where, sizeof(where));
-	ui_message(&v->ui, TONE_ENGINE, "running: %s   ^C stops before the next unit", where);
 	v->before = NULL; /* everything changes: nothing is highlighted */
 	look(v);
+	progress_text(v->now, v->progress.pages_before, start - v->progress.begin_us, text, sizeof(text));
+	ui_message(&v->ui, TONE_ENGINE, "running: %s   %s   ^C stops", where, text);
 	show(v);
 	v->before = before;
 	/* The next frame when this one has been paid for. */

@@ -117,7 +117,8 @@ void ui_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want 
 	*w = (struct view_want){ .iovs_of_ppb = -2, .why = UINT64_MAX, .peek = UINT64_MAX };
 	if (!s) {
 		/* What the frame shows, and what stepping needs. */
-		w->needs = SNAP_TARGET | SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR;
+		w->needs = SNAP_TARGET | SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR | SNAP_COUNTERS |
+			   SNAP_XFER;
 		w->events_max = 1;
 		if (ui->relative && ui->view != VIEW_MAP)
 			want_vmas(w, 0, 1);
