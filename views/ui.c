@@ -134,6 +134,12 @@ void ui_settle(struct ui *ui, const Stepdump__Snapshot *s)
 		ui->origin = v->start;
 	if (view_ops(ui->view)->settle)
 		view_ops(ui->view)->settle(ui, s);
+	for (size_t i = 0; ui->at_hole && i < s->n_runs; i++)
+		if (s->runs[i]->verdict == STEPDUMP__VERDICT__HOLE && s->runs[i]->start >= ui->addr) {
+			ui->addr = s->runs[i]->start & ~(PAGE_BYTES - 1);
+			ui->at_hole = false;
+		}
+	ui->at_hole = false;
 }
 
 bool ui_follow(struct ui *ui, const Stepdump__Snapshot *s)
@@ -275,11 +281,29 @@ static void find_next_iov(struct ui *ui, const Stepdump__Snapshot *all)
 	ui_message(ui, TONE_WARN, "no iov is in a VMA with \"%s\", or holds that address", ui->search);
 }
 
+static void find_hole(struct ui *ui, const Stepdump__Snapshot *all)
+{
+	size_t n = all->n_vmas;
+
+	for (size_t k = 1; k <= n; k++) {
+		const Stepdump__Vma *v = all->vmas[(ui->vma + k) % n];
+
+		if (!count_of(v->counts, v->n_counts, STEPDUMP__VERDICT__HOLE))
+			continue;
+		ui->vma = v->index;
+		ui->addr = v->start;
+		ui->at_hole = true;
+		return;
+	}
+	ui_message(ui, TONE_WARN, "no VMA has holes so far: nothing is left to a parent");
+}
+
 uint32_t ui_find_needs(const struct ui *ui)
 {
-	bool iovs = ui->view == VIEW_PIPES && !ui->find_addr && !ui->find_filter;
+	bool iovs = ui->view == VIEW_PIPES && !ui->find_addr && !ui->find_filter && !ui->find_hole;
 
-	return SNAP_VMAS | (iovs ? SNAP_PAGE_PIPE | SNAP_IOVS : 0);
+	return SNAP_VMAS | (iovs ? SNAP_PAGE_PIPE | SNAP_IOVS : 0) |
+	       (ui->find_hole ? SNAP_VMA_COUNTS : 0);
 }
 
 void ui_find(struct ui *ui, const Stepdump__Snapshot *all)
@@ -288,11 +312,13 @@ void ui_find(struct ui *ui, const Stepdump__Snapshot *all)
 		find_next_iov(ui, all);
 	else if (ui->find_filter)
 		apply_filter(ui, all);
+	else if (ui->find_hole)
+		find_hole(ui, all);
 	else if (!ui->find_addr)
 		find_next(ui, all);
 	else if (!go_to_addr(ui, all, ui->addr))
 		ui_message(ui, TONE_WARN, "%lx is in no VMA", ui->addr);
-	ui->find_filter = ui->find_addr = false;
+	ui->find_filter = ui->find_addr = ui->find_hole = false;
 }
 
 /* ---- moving ------------------------------------------------------------------------------------- */
@@ -501,6 +527,9 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 	case ACT_QUIT:
 	case ACT_LEAVE:
 		return UI_LEAVE;
+	case ACT_NEXT_HOLE:
+		ui->find_hole = true;
+		return UI_FIND;
 	case ACT_ENGINE:
 		return s && ui_follow(ui, s) ? UI_FIND : UI_LOOK;
 	default:

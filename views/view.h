@@ -119,6 +119,8 @@ struct ui {
 	bool find_back; /* N */
 	bool find_filter; /* the VMAs that pass the filter, not the next match */
 	bool find_addr; /* the VMA of ui->addr */
+	bool find_hole; /* the next VMA with holes */
+	bool at_hole; /* the cursor goes to the first hole that the next snapshot shows */
 
 	enum ui_mode mode;
 	struct pager pager;

@@ -37,6 +37,13 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	}
 	/* The entries of the generations come with the range. */
 	w->needs |= SNAP_PARENTS;
+	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
+
+	/* To find its first hole, all of the VMA has to be seen once. */
+	if (v && ui->at_hole && span_pages(v->start, v->end) <= map_pages_max(s)) {
+		want_runs(w, v->start, v->end);
+		return;
+	}
 	if (zoom_range(ui, s, strip_width(ui), &start, &end) && span_pages(start, end) <= map_pages_max(s))
 		want_runs(w, start, end);
 }
