@@ -39,9 +39,14 @@ struct rseq_cs_abi {
 
 struct search {
 	int mem_fd;
-	bool vdso_only;
-	uint64_t insn_ip, text_ip;
+	bool vdso; /* look there, or everywhere else */
+	uint64_t insn_ip, text_ip, nr_maps;
 };
+
+static bool is_syscall(const uint8_t insn[2])
+{
+	return insn[0] == 0x0f && insn[1] == 0x05;
+}
 
 static uint64_t find_insn(int mem_fd, uint64_t start, uint64_t end)
 {
@@ -53,7 +58,7 @@ static uint64_t find_insn(int mem_fd, uint64_t start, uint64_t end)
 		return 0;
 	ssize_t n = pread(mem_fd, buf, len, (off_t)start);
 	for (ssize_t i = 0; i + 1 < n && !found; i++)
-		if (buf[i] == 0x0f && buf[i + 1] == 0x05)
+		if (is_syscall(buf + i))
 			found = start + (uint64_t)i;
 	free(buf);
 	return found;
@@ -63,8 +68,10 @@ static bool search_map(const struct kproc_map *m, void *arg)
 {
 	struct search *s = arg;
 
-	if (m->perms[2] != 'x' || m->perms[3] != 'p' || !strcmp(m->name, "[vsyscall]") ||
-	    s->vdso_only != !strcmp(m->name, "[vdso]"))
+	if (!strcmp(m->name, "[vsyscall]")) /* is not one of those that vm.max_map_count counts */
+		return true;
+	s->nr_maps++;
+	if (m->perms[2] != 'x' || m->perms[3] != 'p' || s->vdso != !strcmp(m->name, "[vdso]"))
 		return true;
 	if (!s->insn_ip)
 		s->insn_ip = find_insn(s->mem_fd, m->start, m->end);
@@ -72,32 +79,43 @@ static bool search_map(const struct kproc_map *m, void *arg)
 	 * identification: not even code. */
 	if (!s->text_ip)
 		s->text_ip = m->start;
-	return !s->insn_ip || !s->text_ip;
+	return s->vdso || !s->insn_ip || !s->text_ip;
+}
+
+void borrow_look(struct held *h)
+{
+	struct search s = { .vdso = true };
+	uint8_t insn[2];
+	char path[64];
+
+	/* Another process may share the memory, so what was found may be gone. */
+	if (h->nr_maps && !pt_read(h->pid, h->own.insn_ip, insn, sizeof(insn)) &&
+	    is_syscall(insn))
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
+	s.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (s.mem_fd < 0)
+		return;
+	kproc_maps(h->pid, search_map, &s);
+	h->nr_maps = s.nr_maps;
+	s.vdso = false;
+	if (!s.insn_ip || !s.text_ip)
+		kproc_maps(h->pid, search_map, &s);
+	close(s.mem_fd);
+	h->own.insn_ip = s.insn_ip;
+	h->own.text_ip = s.text_ip;
 }
 
 static struct err *find_places(struct held *h)
 {
-	struct search s = { .vdso_only = true };
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
-	s.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (s.mem_fd < 0)
-		return err_pid(err_sys(errno, "cannot open %s", path), h->pid);
-	kproc_maps(h->pid, search_map, &s);
-	s.vdso_only = false;
-	if (!s.insn_ip || !s.text_ip)
-		kproc_maps(h->pid, search_map, &s);
-	close(s.mem_fd);
-	if (!s.insn_ip || !s.text_ip)
-		return err_pid(err_new(ERR_UNSUPPORTED,
-				       "cannot inject into %d: it has no private "
-				       "executable mapping with a syscall instruction",
-				       h->pid),
-			       h->pid);
-	h->own.insn_ip = s.insn_ip;
-	h->own.text_ip = s.text_ip;
-	return NULL;
+	borrow_look(h);
+	if (h->own.insn_ip && h->own.text_ip)
+		return NULL;
+	return err_pid(err_new(ERR_UNSUPPORTED,
+			       "cannot inject into %d: it has no private executable mapping with "
+			       "a syscall instruction that we can read",
+			       h->pid),
+		       h->pid);
 }
 
 /*

@@ -225,8 +225,7 @@ struct err *explain_seize(pid_t pid, int sys_errno)
 }
 
 struct room {
-	uint64_t nofile;
-	uint64_t used_fds, maps;
+	uint64_t nofile, used_fds;
 };
 
 static void count_fd(int fd, const char *link, void *arg)
@@ -236,15 +235,7 @@ static void count_fd(int fd, const char *link, void *arg)
 	room->used_fds += (uint64_t)fd < room->nofile;
 }
 
-static bool count_map(const struct kproc_map *m, void *arg)
-{
-	struct room *room = arg;
-
-	room->maps += strcmp(m->name, "[vsyscall]") != 0;
-	return true;
-}
-
-struct err *preflight_infect(const struct held *h, size_t bytes)
+struct err *preflight_infect(struct held *h, size_t bytes)
 {
 	struct room room = { .nofile = kproc_limit(h->pid, "Max open files") };
 	struct kproc_status st;
@@ -279,12 +270,13 @@ struct err *preflight_infect(const struct held *h, size_t bytes)
 					"prlimit --pid %d --as=%llu", h->pid,
 					(unsigned long long)(st.vm_size + bytes + (1 << 20))),
 			       h->pid);
-	if (kproc_read("/proc/sys/vm/max_map_count", buf, sizeof(buf)) > 0 &&
-	    kproc_maps(h->pid, count_map, &room) && room.maps + 2 >= strtoull(buf, NULL, 10))
+	borrow_look(h);
+	if (kproc_read("/proc/sys/vm/max_map_count", buf, sizeof(buf)) > 0 && h->nr_maps &&
+	    h->nr_maps + 2 >= strtoull(buf, NULL, 10))
 		return err_pid(err_hint(err_new(ERR_TARGET,
 						"cannot inject into %d: it has %llu "
 						"mappings, the limit is %llu",
-						h->pid, (unsigned long long)room.maps,
+						h->pid, (unsigned long long)h->nr_maps,
 						strtoull(buf, NULL, 10)),
 					"raise vm.max_map_count"),
 			       h->pid);

@@ -46,6 +46,7 @@ struct held {
 	bool running; /* the leader is: it runs the parasite */
 	bool borrowed; /* the leader's state is ours; `own` holds what it was */
 	struct journal own;
+	uint64_t nr_maps; /* its mappings when they were looked at; 0: not yet */
 
 	bool infected;
 	int crash_sig; /* the parasite took a signal that it must not see */
@@ -84,10 +85,13 @@ struct err *explain_seize(pid_t pid, int sys_errno);
 /* Does it stand in a frozen cgroup? */
 bool preflight_frozen(pid_t pid);
 /* Room for the parasite: descriptors, address space, mappings. */
-struct err *preflight_infect(const struct held *h, size_t bytes);
+struct err *preflight_infect(struct held *h, size_t bytes);
 
 /* ---- borrowing the leader (keeper_borrow.c) ------------------------------ */
 
+/* Reads the target's mappings: counts them, and finds the places where calls can be injected.
+ * Once in a freeze, as it is long if there are many; says nothing if they cannot be read. */
+void borrow_look(struct held *h);
 /* Saves all that injected code changes, blocks all signals, writes the journal. */
 struct err *borrow_begin(struct held *h);
 /* Puts it back; the leader must be inside get_signal().  ERR_HARM on failure. */

@@ -38,7 +38,7 @@ uint64_t kproc_limit(pid_t pid, const char *name);
 struct kproc_map {
 	uint64_t start, end;
 	char perms[5];
-	char name[256];
+	const char *name; /* "" for none; valid during the call */
 };
 /* Calls `fn` for each mapping until it returns false.  false: maps cannot be read. */
 bool kproc_maps(pid_t pid, bool (*fn)(const struct kproc_map *m, void *arg), void *arg);
