@@ -123,8 +123,7 @@ static struct err *view_exec(struct shell *sh, const struct args *a, struct out 
 	v->ui.ascii = sh->settings.ascii;
 	if (sh->keys || !o->tty || !sh->interactive || !term || !strcmp(term, "dumb")) {
 		v->ui.rows = sh->screen_rows ? sh->screen_rows : DEFAULT_ROWS;
-		v->ui.cols = sh->screen_cols ? sh->screen_cols :
-			     o->tty	     ? o->width : DEFAULT_COLS;
+		v->ui.cols = sh->screen_cols ? sh->screen_cols : o->tty ? o->width : DEFAULT_COLS;
 	}
 	if (sh->keys)
 		return run_keys(v, sh->keys);
@@ -151,9 +150,10 @@ const struct cmd_entry cmd_view = {
 		"is highlighted.  q comes back to the prompt with everything as it was.  Where the "
 		"output is no terminal, or one that cannot move its cursor, the view is printed "
 		"once as text.",
-	.examples = (const struct cmd_example[]){ { "view", "the whole dump at a glance", "attach %P" },
-						  { "view map", "", "attach %P; step 2" },
-						  { 0 } },
+	.examples =
+		(const struct cmd_example[]){ { "view", "the whole dump at a glance", "attach %P" },
+					      { "view map", "", "attach %P; step 2" },
+					      { 0 } },
 	.flags = CMD_STREAMS,
 	.exec = view_exec,
 };

@@ -55,10 +55,12 @@ static unsigned percent_scanned(const Stepdump__Counters *c)
 		if (c->verdicts[i]->verdict != STEPDUMP__VERDICT__NOT_SCANNED)
 			seen += c->verdicts[i]->pages;
 	return c->pages_total && seen < c->pages_total ?
-		       (unsigned)((unsigned __int128)seen * 100 / c->pages_total) : 100;
+		       (unsigned)((unsigned __int128)seen * 100 / c->pages_total) :
+		       100;
 }
 
-void progress_text(const Stepdump__Snapshot *s, uint64_t pages_before, uint64_t us, char *buf, size_t len)
+void progress_text(const Stepdump__Snapshot *s, uint64_t pages_before, uint64_t us, char *buf,
+		   size_t len)
 {
 	uint64_t pages = s->xfer ? s->xfer->pages_written : 0, left;
 	uint64_t done = pages > pages_before ? pages - pages_before : 0;

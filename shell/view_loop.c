@@ -124,7 +124,7 @@ static void find(struct view_session *v)
 	shell_snap_free(v->sh, all);
 }
 
-/* ---- commands -------------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------ */
 
 /* What is printed goes into a file in memory, also what children print. */
 struct caught {
@@ -191,7 +191,8 @@ static void tell_error(struct view_session *v, struct err *e)
 {
 	char *text = err_text(e), *page;
 
-	ui_message(&v->ui, e->code == ERR_INTERRUPTED ? TONE_WARN : TONE_BAD, "%s", text ? text : e->msg);
+	ui_message(&v->ui, e->code == ERR_INTERRUPTED ? TONE_WARN : TONE_BAD, "%s",
+		   text ? text : e->msg);
 	if (e->hint && asprintf(&page, "%s\n  hint: %s\n", text ? text : e->msg, e->hint) > 0) {
 		char message[256];
 
@@ -262,7 +263,7 @@ static void run_command(struct view_session *v)
 	}
 }
 
-/* ---- test seams ---------------------------------------------------------------------------------------- */
+/* ---- test seams ---------------------------------------------------------------------------- */
 
 static struct err *save_screen(struct view_session *v, const char *path)
 {
@@ -272,8 +273,8 @@ static struct err *save_screen(struct view_session *v, const char *path)
 		return err_sys(errno, "cannot write \"%s\"", path);
 
 	struct grid g = view_draw(v);
-	const struct theme *t = v->sh->settings.color == COLOR_ALWAYS ?
-					settings_theme(&v->sh->settings) : NULL;
+	const struct theme *t =
+		v->sh->settings.color == COLOR_ALWAYS ? settings_theme(&v->sh->settings) : NULL;
 	char *text = grid_to_ansi(&g, t);
 	bool bad = fputs(text, f) < 0;
 
@@ -323,7 +324,7 @@ static int next_key(struct view_session *v)
 	return K_NONE;
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------ */
+/* ---- the loop ------------------------------------------------------------------------------ */
 
 static void suspend(struct view_session *v)
 {
@@ -426,7 +427,8 @@ static enum ui_effect wait_and_act(struct view_session *v)
 	if (key == K_NONE && session_has_target(v->sh->session) && !v->sh->gone_told &&
 	    session_target_gone(v->sh->session)) {
 		v->sh->gone_told = true;
-		ui_message(&v->ui, TONE_BAD, "the target has died; what is known of it can still be looked at");
+		ui_message(&v->ui, TONE_BAD,
+			   "the target has died; what is known of it can still be looked at");
 		return UI_LOOK;
 	}
 	if (key == K_NONE || key == K_RESIZE)
@@ -459,7 +461,7 @@ struct err *view_loop(struct view_session *v)
 	return NULL;
 }
 
-/* ---- while a dump runs ----------------------------------------------------------------------------- */
+/* ---- while a dump runs --------------------------------------------------------------------- */
 
 void view_progress(struct session *s, void *arg)
 {
@@ -475,11 +477,13 @@ void view_progress(struct session *s, void *arg)
 	session_position(s, where, sizeof(where));
 	v->before = NULL; /* everything changes: nothing is highlighted */
 	look(v);
-	progress_text(v->now, v->progress.pages_before, start - v->progress.begin_us, text, sizeof(text));
+	progress_text(v->now, v->progress.pages_before, start - v->progress.begin_us, text,
+		      sizeof(text));
 	ui_message(&v->ui, TONE_ENGINE, "running: %s   %s   ^C stops", where, text);
 	show(v);
 	v->before = before;
 	/* The next frame when this one has been paid for. */
 	took = clock_us() - start;
-	v->next_frame_us = clock_us() + (took * FRAME_SHARE > FRAME_US ? took * FRAME_SHARE : FRAME_US);
+	v->next_frame_us =
+		clock_us() + (took * FRAME_SHARE > FRAME_US ? took * FRAME_SHARE : FRAME_US);
 }

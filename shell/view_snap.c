@@ -148,10 +148,12 @@ static void take_peek(struct session *s, const struct view_want *w, Stepdump__Sn
 	into->peeks[into->n_peeks++] = k;
 }
 
-static struct err *take(struct view_session *v, const struct view_want *first, Stepdump__Snapshot **ret)
+static struct err *take(struct view_session *v, const struct view_want *first,
+			Stepdump__Snapshot **ret)
 {
 	struct session *s = v->sh->session;
-	struct snap_request req = shell_snap_request(first->needs & ~(uint32_t)(SNAP_VMAS | SNAP_RUNS));
+	struct snap_request req =
+		shell_snap_request(first->needs & ~(uint32_t)(SNAP_VMAS | SNAP_RUNS));
 	Stepdump__Snapshot *snap;
 	struct view_want more;
 

@@ -41,8 +41,8 @@ enum key {
 	K_END,
 	K_DELETE,
 	K_SHIFT_TAB,
-	K_RESIZE,  /* not a key: the terminal has another size */
-	K_MOUSE,   /* not a key: see terminal_mouse() */
+	K_RESIZE, /* not a key: the terminal has another size */
+	K_MOUSE, /* not a key: see terminal_mouse() */
 	K_SUSPEND, /* ^Z, which arrives as a signal */
 	K_F1 = 0x110100, /* K_F1 + 4 is F5; shifted ones begin at K_SHIFT_F1 */
 	K_SHIFT_F1 = 0x110200,
@@ -51,38 +51,74 @@ enum key {
 enum action {
 	ACT_NONE,
 	/* run control: the commands of the shell */
-	ACT_NEXT, ACT_STEP, ACT_FINISH, ACT_CONTINUE, ACT_BREAK,
+	ACT_NEXT,
+	ACT_STEP,
+	ACT_FINISH,
+	ACT_CONTINUE,
+	ACT_BREAK,
 	/* views */
-	ACT_VIEW_1, ACT_VIEW_2, ACT_VIEW_3, ACT_VIEW_4, ACT_VIEW_5, ACT_VIEW_6,
-	ACT_VIEW_NEXT, ACT_VIEW_PREV,
+	ACT_VIEW_1,
+	ACT_VIEW_2,
+	ACT_VIEW_3,
+	ACT_VIEW_4,
+	ACT_VIEW_5,
+	ACT_VIEW_6,
+	ACT_VIEW_NEXT,
+	ACT_VIEW_PREV,
 	/* moving */
-	ACT_DOWN, ACT_UP, ACT_LEFT, ACT_RIGHT, ACT_PAGE_DOWN, ACT_PAGE_UP, ACT_HALF_DOWN,
-	ACT_HALF_UP, ACT_TOP, ACT_BOTTOM, ACT_LINE_START, ACT_LINE_END, ACT_ENTER, ACT_BACK,
+	ACT_DOWN,
+	ACT_UP,
+	ACT_LEFT,
+	ACT_RIGHT,
+	ACT_PAGE_DOWN,
+	ACT_PAGE_UP,
+	ACT_HALF_DOWN,
+	ACT_HALF_UP,
+	ACT_TOP,
+	ACT_BOTTOM,
+	ACT_LINE_START,
+	ACT_LINE_END,
+	ACT_ENTER,
+	ACT_BACK,
 	/* looking */
-	ACT_WHY, ACT_ZOOM_IN, ACT_ZOOM_OUT, ACT_SHOW, ACT_LAYOUT, ACT_BYTES, ACT_MAP_HERE,
-	ACT_OLDER, ACT_NEWER, ACT_SHMEM, ACT_NEXT_HOLE, ACT_ENGINE, ACT_GOTO,
-	ACT_SEARCH, ACT_SEARCH_NEXT, ACT_SEARCH_PREV, ACT_FILTER,
+	ACT_WHY,
+	ACT_ZOOM_IN,
+	ACT_ZOOM_OUT,
+	ACT_SHOW,
+	ACT_LAYOUT,
+	ACT_BYTES,
+	ACT_MAP_HERE,
+	ACT_OLDER,
+	ACT_NEWER,
+	ACT_SHMEM,
+	ACT_NEXT_HOLE,
+	ACT_ENGINE,
+	ACT_GOTO,
+	ACT_SEARCH,
+	ACT_SEARCH_NEXT,
+	ACT_SEARCH_PREV,
+	ACT_FILTER,
 	/* the rest */
-	ACT_COMMAND, ACT_PROMPT, ACT_REDRAW, ACT_SUSPEND, ACT_HELP, ACT_QUIT, ACT_LEAVE,
+	ACT_COMMAND,
+	ACT_PROMPT,
+	ACT_REDRAW,
+	ACT_SUSPEND,
+	ACT_HELP,
+	ACT_QUIT,
+	ACT_LEAVE,
 	NR_ACTIONS
 };
 
-enum action_group {
-	ACTIONS_RUN,
-	ACTIONS_MOVE,
-	ACTIONS_LOOK,
-	ACTIONS_VIEW,
-	NR_ACTION_GROUPS
-};
+enum action_group { ACTIONS_RUN, ACTIONS_MOVE, ACTIONS_LOOK, ACTIONS_VIEW, NR_ACTION_GROUPS };
 
 struct action_desc {
 	enum action id;
 	enum action_group group;
-	const char *keys;  /* names separated by blanks: "j Down" */
-	const char *bar;   /* word in the bottom bar; NULL: not there */
-	uint32_t bar_in;   /* views whose bar shows it */
-	uint32_t where;    /* where the keys work */
-	const char *help;  /* at most 60 columns */
+	const char *keys; /* names separated by blanks: "j Down" */
+	const char *bar; /* word in the bottom bar; NULL: not there */
+	uint32_t bar_in; /* views whose bar shows it */
+	uint32_t where; /* where the keys work */
+	const char *help; /* at most 60 columns */
 };
 
 /* Ends with id == ACT_NONE. */

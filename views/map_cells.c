@@ -55,11 +55,16 @@ void map_legend(struct paint *p, const struct map_look *m)
 		Stepdump__Verdict v;
 		const char *text;
 	} words[] = {
-		{ STEPDUMP__VERDICT__DUMP, "pipe" },	 { STEPDUMP__VERDICT__DUMP_SWAPPED, "swap" },
-		{ STEPDUMP__VERDICT__ALWAYS, "always" }, { STEPDUMP__VERDICT__HOLE, "parent" },
-		{ STEPDUMP__VERDICT__ZERO, "zero" },	 { STEPDUMP__VERDICT__FILE_CLEAN, "file" },
-		{ STEPDUMP__VERDICT__ABSENT, "absent" }, { STEPDUMP__VERDICT__GUARD, "guard" },
-		{ STEPDUMP__VERDICT__NEVER, "never" },	 { STEPDUMP__VERDICT__SHARED, "shared" },
+		{ STEPDUMP__VERDICT__DUMP, "pipe" },
+		{ STEPDUMP__VERDICT__DUMP_SWAPPED, "swap" },
+		{ STEPDUMP__VERDICT__ALWAYS, "always" },
+		{ STEPDUMP__VERDICT__HOLE, "parent" },
+		{ STEPDUMP__VERDICT__ZERO, "zero" },
+		{ STEPDUMP__VERDICT__FILE_CLEAN, "file" },
+		{ STEPDUMP__VERDICT__ABSENT, "absent" },
+		{ STEPDUMP__VERDICT__GUARD, "guard" },
+		{ STEPDUMP__VERDICT__NEVER, "never" },
+		{ STEPDUMP__VERDICT__SHARED, "shared" },
 		{ STEPDUMP__VERDICT__NOT_SCANNED, "to scan" },
 	};
 	struct legend more[20];
@@ -72,9 +77,10 @@ void map_legend(struct paint *p, const struct map_look *m)
 						      words[i].text };
 
 	if (m->channel != CHANNEL_VERDICT)
-		more[nr++] = m->channel == CHANNEL_PRESENT ?
-				     (struct legend){ TONE_NORMAL, U'p', "present" } :
-				     (struct legend){ TONE_CHANGED, U'd', "dirty since the parent" };
+		more[nr++] =
+			m->channel == CHANNEL_PRESENT ?
+				(struct legend){ TONE_NORMAL, U'p', "present" } :
+				(struct legend){ TONE_CHANGED, U'd', "dirty since the parent" };
 	if (m->look.lazy)
 		more[nr++] = (struct legend){ TONE_LAZY, U'L', "pipe, lazy" };
 	if (m->engine)
@@ -88,7 +94,7 @@ void map_legend(struct paint *p, const struct map_look *m)
 	paint_legend(p, more, nr);
 }
 
-/* ---- the continuous map ------------------------------------------------------------------------ */
+/* ---- the continuous map -------------------------------------------------------------------- */
 
 static unsigned cells_wide(unsigned cols)
 {
@@ -107,7 +113,8 @@ void continuous_window(const struct ui *ui, uint32_t rows, uint32_t *first, uint
 }
 
 /* Cells that the VMAs take: at least one each, and a blank between. */
-static uint64_t cells_needed(const Stepdump__Snapshot *s, uint32_t first, uint32_t nr, unsigned scale)
+static uint64_t cells_needed(const Stepdump__Snapshot *s, uint32_t first, uint32_t nr,
+			     unsigned scale)
 {
 	uint64_t cells = 0;
 
@@ -128,14 +135,15 @@ unsigned continuous_scale(const struct ui *ui, const Stepdump__Snapshot *s, uint
 	if (ui->map.scale)
 		return ui->map.scale - 1;
 	continuous_window(ui, rows, &first, &nr);
-	while (scale < 40 && cells_needed(s, first, nr, scale) > (uint64_t)rows * cells_wide(ui->cols))
+	while (scale < 40 &&
+	       cells_needed(s, first, nr, scale) > (uint64_t)rows * cells_wide(ui->cols))
 		scale++;
 	return scale;
 }
 
 /* Where a cell comes to stand, in a picture that is as wide as the screen and endless below. */
-static uint64_t cell_of(const Stepdump__Snapshot *s, const struct ui *ui, uint32_t first, uint32_t nr,
-			unsigned scale)
+static uint64_t cell_of(const Stepdump__Snapshot *s, const struct ui *ui, uint32_t first,
+			uint32_t nr, unsigned scale)
 {
 	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
 	uint64_t before = ui->vma > first ? cells_needed(s, first, ui->vma - first, scale) : 0;
@@ -187,7 +195,8 @@ static void draw_part(struct paint *p, struct map_look *m, const Stepdump__Vma *
 void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m, uint32_t rows)
 {
 	uint32_t first, nr;
-	unsigned width = cells_wide(p->g->cols), scale = continuous_scale(ui, p->s, rows), col, head;
+	unsigned width = cells_wide(p->g->cols), scale = continuous_scale(ui, p->s, rows), col,
+		 head;
 	uint64_t at = 0, from, cursor, all;
 
 	continuous_window(ui, rows, &first, &nr);
@@ -201,7 +210,8 @@ void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m,
 	col = grid_printf(p->g, head, 1, TONE_HEAD, "one map, gaps left out   1 cell = %s",
 			  txt_pages(m->per_cell).s);
 	if (total_vmas(p->s) > nr)
-		col = grid_printf(p->g, head, col + 3, TONE_DIM, "VMAs %u to %u", first, first + nr - 1);
+		col = grid_printf(p->g, head, col + 3, TONE_DIM, "VMAs %u to %u", first,
+				  first + nr - 1);
 	p->row++;
 	for (size_t i = 0; i < p->s->n_vmas; i++) {
 		const Stepdump__Vma *v = p->s->vmas[i];
@@ -217,7 +227,8 @@ void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m,
 	if (cursor >= from && cursor - from < (uint64_t)rows * width) {
 		unsigned row = p->row + (unsigned)((cursor - from) / width);
 
-		tone_cells(p->g, row, CELLS_COL + (unsigned)((cursor - from) % width), 1, TONE_CURSOR);
+		tone_cells(p->g, row, CELLS_COL + (unsigned)((cursor - from) % width), 1,
+			   TONE_CURSOR);
 		grid_putc(p->g, row, 0, TONE_CURSOR, U'*');
 	}
 }

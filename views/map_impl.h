@@ -41,7 +41,8 @@ bool zoom_range(const struct ui *ui, const Stepdump__Snapshot *s, unsigned width
 uint64_t want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w);
 void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x, bool inputs);
 /* Page numbers above a strip, with a mark over the cursor. */
-void zoom_axis(struct paint *p, const struct strip *st, unsigned col, uint64_t origin, uint64_t addr);
+void zoom_axis(struct paint *p, const struct strip *st, unsigned col, uint64_t origin,
+	       uint64_t addr);
 
 /* Actions that the map and the parents view have in common. */
 enum ui_effect move_in_vma(struct ui *ui, enum action a, const Stepdump__Snapshot *s);

@@ -54,7 +54,8 @@ uint64_t want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view
 	return span_pages(start, end);
 }
 
-void zoom_axis(struct paint *p, const struct strip *st, unsigned col, uint64_t origin, uint64_t addr)
+void zoom_axis(struct paint *p, const struct strip *st, unsigned col, uint64_t origin,
+	       uint64_t addr)
 {
 	uint64_t page = addr / PAGE_BYTES;
 
@@ -84,10 +85,12 @@ static void draw_pmc(struct paint *p, const struct strip *frame)
 		strip_fill(&st, first, nr, TONE_NORMAL, U'=');
 		strip_draw(p, &st, ZOOM_COL, TONE_ABSENT, U'.');
 		if (first >= st.first && first - st.first < st.nr_pages)
-			grid_putc(p->g, p->row, ZOOM_COL + (unsigned)((first - st.first) / st.per_cell),
+			grid_putc(p->g, p->row,
+				  ZOOM_COL + (unsigned)((first - st.first) / st.per_cell),
 				  TONE_NORMAL, U'[');
 		if (nr && last >= st.first && last - st.first < st.nr_pages)
-			grid_putc(p->g, p->row, ZOOM_COL + (unsigned)((last - st.first) / st.per_cell),
+			grid_putc(p->g, p->row,
+				  ZOOM_COL + (unsigned)((last - st.first) / st.per_cell),
 				  TONE_NORMAL, U']');
 		snprintf(text, sizeof(text), "%s, %s%s", str_or_dash(c->mode), str_or_dash(c->last),
 			 end < c->end ? ", scan ended early" : "");
@@ -124,19 +127,24 @@ static void paint_cursor_line(struct paint *p, const struct ui *ui, const struct
 			      const Stepdump__Vma *v)
 {
 	const Stepdump__VerdictRun *r = runs_at(x, ui->addr);
-	unsigned col = grid_printf(p->g, p->row, 1, TONE_KEY, "%lX", (ui->addr - v->start) / PAGE_BYTES) + 1;
+	unsigned col =
+		grid_printf(p->g, p->row, 1, TONE_KEY, "%lX", (ui->addr - v->start) / PAGE_BYTES) +
+		1;
 
 	col = grid_printf(p->g, p->row, col, TONE_ADDR, "%s: ", txt_addr(p, ui->addr).s);
 	if (!r) {
-		grid_puts(p->g, p->row++, col, TONE_DIM, ui->saved ? "the snapshot does not say" :
-								   "not looked at from so far away (+ zooms in)");
+		grid_puts(p->g, p->row++, col, TONE_DIM,
+			  ui->saved ? "the snapshot does not say" :
+				      "not looked at from so far away (+ zooms in)");
 		return;
 	}
 	if (r->has_present && r->verdict != STEPDUMP__VERDICT__SHARED)
-		col = grid_puts(p->g, p->row, col, TONE_NORMAL, r->present ? "present, " : "not present, ");
+		col = grid_puts(p->g, p->row, col, TONE_NORMAL,
+				r->present ? "present, " : "not present, ");
 	if (r->has_dirty)
 		col = grid_puts(p->g, p->row, col, TONE_NORMAL, r->dirty ? "dirty, " : "clean, ");
-	col = grid_puts(p->g, p->row, col, verdict_tone(r->verdict, r->lazy), verdict_words(r->verdict));
+	col = grid_puts(p->g, p->row, col, verdict_tone(r->verdict, r->lazy),
+			verdict_words(r->verdict));
 	if (breakpoint_at(p->s, txt_addr(p, ui->addr).s))
 		col = grid_printf(p->g, p->row, col, TONE_WARN, "   breakpoint %u",
 				  breakpoint_at(p->s, txt_addr(p, ui->addr).s));
@@ -178,9 +186,11 @@ void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x
 		p->row = bottom;
 		return;
 	}
-	strip_init(&frame, start / PAGE_BYTES, span_pages(start, end), 1ul << ui->zoom, zoom_width(ui));
+	strip_init(&frame, start / PAGE_BYTES, span_pages(start, end), 1ul << ui->zoom,
+		   zoom_width(ui));
 	if (inputs) {
-		col = grid_printf(p->g, p->row, 1, TONE_TITLE, "ZOOM  VMA %u %s", v->index, v->kind);
+		col = grid_printf(p->g, p->row, 1, TONE_TITLE, "ZOOM  VMA %u %s", v->index,
+				  v->kind);
 		col = grid_printf(p->g, p->row, col + 3, TONE_NORMAL, "1 cell = %s",
 				  ui->zoom ? txt_pages(1ul << ui->zoom).s : "1 page");
 		if (v->name && col + 8 < p->g->cols) {

@@ -7,7 +7,7 @@
 #include "views/strip.h"
 #include "views/table.h"
 
-#define DECLARE_PANE(name) \
+#define DECLARE_PANE(name)                                                                         \
 	void pane_##name(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
 
 DECLARE_PANE(pipeline);
@@ -68,12 +68,14 @@ void pipe_legend(struct paint *p);
 /* ppbs[first .. first + nr) as a table. */
 void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp, size_t first, size_t nr);
 /* iovs[first .. first + nr) of one ppb; `number` is that of the first in the whole list. */
-void paint_iov_rows(struct paint *p, const Stepdump__Ppb *b, size_t first, size_t number, size_t nr);
+void paint_iov_rows(struct paint *p, const Stepdump__Ppb *b, size_t first, size_t number,
+		    size_t nr);
 
 /* Is the entry a hole? */
 bool entry_in_parent(const Stepdump__PagemapEntry *e);
 /* Pages of [start, end) that the entries cover, of any kind; entries ascend, as in the image. */
-uint64_t covered_pages(Stepdump__PagemapEntry *const *runs, size_t nr, uint64_t start, uint64_t end);
+uint64_t covered_pages(Stepdump__PagemapEntry *const *runs, size_t nr, uint64_t start,
+		       uint64_t end);
 /* '#' where pages are stored, '=' where the next generation is asked. */
 void fill_entries(struct strip *st, Stepdump__PagemapEntry *const *runs, size_t nr);
 /* One shared object: data, the say of each mapping, the OR, the verdict. */

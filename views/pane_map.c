@@ -42,7 +42,8 @@ static void draw_vma_strip(struct paint *p, unsigned col, unsigned width, const 
 
 	/* Two columns for the brackets of a composition, or the mark of a cut row. */
 	strip_init(&st, v->start / PAGE_BYTES, pages, m->per_cell, width - 2);
-	if (runs_fill(&m->index, &st, v->start, v->end, &m->look) || !verdicts_of(v->counts, v->n_counts)) {
+	if (runs_fill(&m->index, &st, v->start, v->end, &m->look) ||
+	    !verdicts_of(v->counts, v->n_counts)) {
 		strip_draw(p, &st, col + 1, TONE_UNSCANNED, U'_');
 		for (unsigned i = 0; i < st.width; i++)
 			if (!st.cells[i].ch)
@@ -88,7 +89,8 @@ static void paint_map(struct paint *p, struct map_ctx *m)
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	m->per_cell = strip_scale(longest_that_counts(p->s->vmas, p->s->n_vmas), strip < STRIP_MAX ? strip : STRIP_MAX);
+	m->per_cell = strip_scale(longest_that_counts(p->s->vmas, p->s->n_vmas),
+				  strip < STRIP_MAX ? strip : STRIP_MAX);
 	for (size_t i = 0; i < p->s->n_vmas; i++) {
 		const Stepdump__Vma *v = p->s->vmas[i];
 
@@ -197,12 +199,9 @@ static void paint_page_strips(struct paint *p, struct map_ctx *m, uint64_t start
 static void paint_runs(struct paint *p, const struct run_index *x)
 {
 	const struct column columns[] = {
-		{ "start", .right = true },
-		{ "end", .right = true, .drop = 3 },
-		{ "pages", .right = true },
-		{ "size", .right = true, .drop = 1 },
-		{ .head = "verdict" },
-		{ "present", .drop = 4 },
+		{ "start", .right = true }, { "end", .right = true, .drop = 3 },
+		{ "pages", .right = true }, { "size", .right = true, .drop = 1 },
+		{ .head = "verdict" },      { "present", .drop = 4 },
 		{ "dirty", .drop = 2 },
 	};
 	struct table *t = TABLE_NEW(columns);
@@ -233,8 +232,9 @@ void pane_pages(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 
 	paint_title(&p, "pages");
 	if (!m.index.nr) {
-		paint_prose(&p, 1, TONE_DIM, "no page of this range is known: not scanned yet, or "
-					     "outside of every VMA");
+		paint_prose(&p, 1, TONE_DIM,
+			    "no page of this range is known: not scanned yet, or "
+			    "outside of every VMA");
 		return;
 	}
 	for (size_t i = 0; i < m.index.nr; i++) {

@@ -148,9 +148,9 @@ static void paint_skipped(struct paint *p, const Stepdump__Counters *c, unsigned
 		Stepdump__Verdict v;
 		const char *name;
 	} kinds[] = {
-		{ STEPDUMP__VERDICT__ZERO, "zero" },	{ STEPDUMP__VERDICT__FILE_CLEAN, "file" },
+		{ STEPDUMP__VERDICT__ZERO, "zero" },     { STEPDUMP__VERDICT__FILE_CLEAN, "file" },
 		{ STEPDUMP__VERDICT__ABSENT, "absent" }, { STEPDUMP__VERDICT__GUARD, "guard" },
-		{ STEPDUMP__VERDICT__NEVER, "never" },	{ STEPDUMP__VERDICT__SHARED, "shared" },
+		{ STEPDUMP__VERDICT__NEVER, "never" },   { STEPDUMP__VERDICT__SHARED, "shared" },
 	};
 	unsigned col = grid_puts(p->g, p->row, 2, TONE_DIM, "skipped:") + 1, first = col;
 
@@ -180,7 +180,9 @@ static void paint_tally(struct paint *p, const struct tally *t, unsigned width)
 	static const struct {
 		char32_t ch;
 		enum tone tone;
-	} looks[] = { { U'#', TONE_DUMP }, { U'=', TONE_HOLE }, { U'.', TONE_ABSENT },
+	} looks[] = { { U'#', TONE_DUMP },
+		      { U'=', TONE_HOLE },
+		      { U'.', TONE_ABSENT },
 		      { U'_', TONE_UNSCANNED } };
 	unsigned columns[4], at = 2;
 
@@ -376,7 +378,8 @@ void paint_check_line(struct paint *p)
 			}
 			col = grid_puts(p->g, p->row, col, TONE_NORMAL, c->name) + 1;
 			col = grid_puts(p->g, p->row, col, c->ok ? TONE_OK : TONE_BAD,
-					c->ok ? "ok" : "BAD") + 3;
+					c->ok ? "ok" : "BAD") +
+			      3;
 		}
 	p->row++;
 }
@@ -392,7 +395,10 @@ void paint_log(struct paint *p, size_t max)
 		/* In a view only what is new stands out. */
 		enum tone tone = i && p->field_col ? TONE_DIM : TONE_NORMAL;
 
-		grid_puts(p->g, p->row, 1, TONE_DIM, i ? "" : p->field_col ? "LOG" : "LOG  (newest)");
+		grid_puts(p->g, p->row, 1, TONE_DIM,
+			  i            ? "" :
+			  p->field_col ? "LOG" :
+					 "LOG  (newest)");
 		if (asprintf(&line, "%s %s: %s", txt_when(p, e->t_us).s,
 			     txt_enum(&stepdump__phase__descriptor, e->phase).s, text) < 0)
 			abort();
@@ -412,10 +418,12 @@ static void paint_state(struct paint *p)
 	if (!t)
 		return;
 	col = grid_printf(p->g, p->row, col, TONE_KEY, "%s",
-			  txt_enum(&stepdump__target_state__descriptor, t->state).s) + 3;
+			  txt_enum(&stepdump__target_state__descriptor, t->state).s) +
+	      3;
 	if (t->has_frozen_us)
 		col = grid_printf(p->g, p->row, col, TONE_NORMAL, "frozen %ss",
-				  txt_when(p, t->frozen_us).s) + 3;
+				  txt_when(p, t->frozen_us).s) +
+		      3;
 	if (s->cursor && s->cursor->has_chunk && s->cursor->chunk)
 		col = grid_printf(p->g, p->row, col, TONE_NORMAL, "chunk %u", s->cursor->chunk) + 3;
 	if (s->n_parents)

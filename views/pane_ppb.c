@@ -24,7 +24,8 @@ char *vma_label(const Stepdump__Snapshot *s, bool has_index, uint32_t index)
 	if (slash && slash[1])
 		name = slash + 1;
 	if (v)
-		n = asprintf(&label, "%u %s %s%s%s", index, v->kind, v->prot, *name ? " " : "", name);
+		n = asprintf(&label, "%u %s %s%s%s", index, v->kind, v->prot, *name ? " " : "",
+			     name);
 	else
 		n = asprintf(&label, "%s", txt_opt(has_index, index).s);
 	if (n < 0)
@@ -52,8 +53,9 @@ void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Pp
 	uint64_t sent = pages_sent(b), fact = add_sat(sent, pages_in_pipe(b));
 
 	/* Sent lies over the fact, the fact over the plan: what shows of the plan is missing. */
-	paint_bar(p, col, width, b->state == STEPDUMP__PPB_STATE__FAILED ? TONE_BAD : TONE_UNSCANNED,
-		  b->pages_in, scale_pages, glyph_plan(p));
+	paint_bar(p, col, width,
+		  b->state == STEPDUMP__PPB_STATE__FAILED ? TONE_BAD : TONE_UNSCANNED, b->pages_in,
+		  scale_pages, glyph_plan(p));
 	paint_bar(p, col, width, b->lazy ? TONE_LAZY : TONE_DUMP, fact, scale_pages,
 		  b->lazy ? U'L' : glyph_full(p));
 	paint_bar(p, col, width, TONE_DIM, sent, scale_pages, U'~');
@@ -145,8 +147,9 @@ static void paint_pipe_size(struct paint *p, const Stepdump__Ppb *first, const S
 	else
 		snprintf(numbers, sizeof(numbers), "%u-%u", first->index, last->index);
 	paint_line(p, first->pipe_refused ? TONE_WARN : TONE_DIM,
-		   "pipe %s: asked for %u pages, the kernel gave %u%s%s", numbers, first->pipe_asked,
-		   first->pipe_size, first->pipe_refused ? ": " : "", first->pipe_refused ?: "");
+		   "pipe %s: asked for %u pages, the kernel gave %u%s%s", numbers,
+		   first->pipe_asked, first->pipe_size, first->pipe_refused ? ": " : "",
+		   first->pipe_refused ?: "");
 }
 
 /* One line for neighbours that got the same answer. */
@@ -195,15 +198,15 @@ void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp, size_t first
 			table_cell(t, TONE_NORMAL, "%u/%u", b->pages_in, b->pipe_size);
 			table_cell(t, TONE_NORMAL, "%s", txt_opt(b->has_nr_segs, b->nr_segs).s);
 			table_cell(t, TONE_NORMAL, "%s",
-				   b->lazy && b->shares_pipe ? "L+"
-				   : b->lazy		     ? "L"
-				   : b->shares_pipe	     ? "+"
-							     : "-");
+				   b->lazy && b->shares_pipe ? "L+" :
+				   b->lazy                   ? "L" :
+				   b->shares_pipe            ? "+" :
+							       "-");
 			table_cell(t, tone, "%s", state.s);
 			table_cell(t, TONE_NORMAL, "%s",
-				   b->has_drain_us && b->state != STEPDUMP__PPB_STATE__PLANNED
-					   ? txt_took(p, b->drain_us).s
-					   : "-");
+				   b->has_drain_us && b->state != STEPDUMP__PPB_STATE__PLANNED ?
+					   txt_took(p, b->drain_us).s :
+					   "-");
 			table_cell(t, TONE_NORMAL, "%lu", before);
 		}
 		before += b->pages_in;
@@ -237,17 +240,19 @@ static void iov_row(struct paint *p, struct table *t, const Stepdump__Ppb *b, si
 }
 
 /* Column for the ppb's number only where there are several. */
-#define IOV_COLUMNS(several, scale)                                                     \
-	{                                                                               \
-		{ "ppb", .right = true, .drop = (several) ? 0 : 9 },                    \
-		{ "iov", .right = true, .drop = 3 },                                    \
-		{ "start", .right = true },                                             \
-		{ "end", .right = true, .drop = 5 },                                    \
-		{ "pages", .right = true },                                             \
-		{ "size", .right = true, .drop = 4 },                                   \
-		{ "pipe page", .right = true, .drop = 6 },                              \
-		{ "VMA", .drop = 1, .min = 16 },                                        \
-		{ "", .drop = 7, .min = 8, .grow = 32, .draw = draw_pages_bar, .ctx = (scale) }, \
+#define IOV_COLUMNS(several, scale)                                                                \
+	{                                                                                          \
+		{ "ppb", .right = true, .drop = (several) ? 0 : 9 },                               \
+			{ "iov", .right = true, .drop = 3 }, { "start", .right = true },           \
+			{ "end", .right = true, .drop = 5 }, { "pages", .right = true },           \
+			{ "size", .right = true, .drop = 4 },                                      \
+			{ "pipe page", .right = true, .drop = 6 },                                 \
+			{ "VMA", .drop = 1, .min = 16 }, { "",                                     \
+							   .drop = 7,                              \
+							   .min = 8,                               \
+							   .grow = 32,                             \
+							   .draw = draw_pages_bar,                 \
+							   .ctx = (scale) },                       \
 	}
 
 static void paint_iov_table(struct paint *p, const Stepdump__PagePipe *pp, int64_t only)

@@ -89,7 +89,8 @@ bool runs_fill(const struct run_index *x, struct strip *st, uint64_t start, uint
 			break;
 		if (!r->nr_pages)
 			continue;
-		strip_fill(st, r->start / PAGE_BYTES, r->nr_pages, verdict_tone(r->verdict, r->lazy),
+		strip_fill(st, r->start / PAGE_BYTES, r->nr_pages,
+			   verdict_tone(r->verdict, r->lazy),
 			   (char32_t)verdict_glyph(r->verdict, r->lazy));
 		if ((unsigned)r->verdict <= STEPDUMP__VERDICT__SHARED)
 			look->verdicts |= 1u << r->verdict;
@@ -148,7 +149,8 @@ void draw_composition(struct paint *p, const Stepdump__Vma *v, unsigned col, uns
 	share_columns(parts, STEPDUMP__VERDICT__SHARED + 1, width, columns);
 	grid_putc(p->g, p->row, col, TONE_DIM, U'(');
 	for (int k = 1; k <= STEPDUMP__VERDICT__SHARED + 1; k++) {
-		Stepdump__Verdict verdict = (Stepdump__Verdict)(k % (STEPDUMP__VERDICT__SHARED + 1));
+		Stepdump__Verdict verdict =
+			(Stepdump__Verdict)(k % (STEPDUMP__VERDICT__SHARED + 1));
 
 		for (unsigned n = columns[verdict]; n; n--)
 			grid_putc(p->g, p->row, at++, verdict_tone(verdict, false),

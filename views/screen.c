@@ -84,7 +84,8 @@ static void paint_title_row(const struct ui *ui, const Stepdump__Snapshot *s, st
 	} else if (t && t->has_frozen_us && !ui->saved && ui->cols >= 80) {
 		size_t n = strlen(right);
 
-		snprintf(right + n, sizeof(right) - n, "  frozen %ss", txt_when(&p, t->frozen_us).s);
+		snprintf(right + n, sizeof(right) - n, "  frozen %ss",
+			 txt_when(&p, t->frozen_us).s);
 	}
 	width = grid_text_width(right);
 	if (width + 2 < g->cols)
@@ -209,9 +210,11 @@ static void mark_changed(struct grid *now, const struct grid *was)
 			unsigned from = c, to = c + 1;
 
 			if (in_word(a[c].ch)) {
-				while (from && in_word(a[from - 1].ch) && a[from - 1].tone == a[c].tone)
+				while (from && in_word(a[from - 1].ch) &&
+				       a[from - 1].tone == a[c].tone)
 					from--;
-				while (to < now->cols && in_word(a[to].ch) && a[to].tone == a[c].tone)
+				while (to < now->cols && in_word(a[to].ch) &&
+				       a[to].tone == a[c].tone)
 					to++;
 			}
 			for (unsigned k = from; k < to; k++)
@@ -235,8 +238,8 @@ static void render_view(const struct ui *ui, const Stepdump__Snapshot *s,
 	grid_deinit(&was);
 }
 
-void screen_render(const struct ui *ui, const Stepdump__Snapshot *s, const Stepdump__Snapshot *before,
-		   struct grid *g)
+void screen_render(const struct ui *ui, const Stepdump__Snapshot *s,
+		   const Stepdump__Snapshot *before, struct grid *g)
 {
 	g->max_rows = ui->rows;
 	g->ascii = ui->ascii;
@@ -276,7 +279,7 @@ void paint_first_rows(struct paint *p, unsigned rows, void (*fn)(struct paint *p
 	grid_deinit(&line);
 }
 
-/* ---- shared by the views ---------------------------------------------------------------------- */
+/* ---- shared by the views ------------------------------------------------------------------- */
 
 void paint_hex(struct paint *p, uint64_t addr, unsigned rows)
 {
@@ -299,10 +302,12 @@ void paint_hex(struct paint *p, uint64_t addr, unsigned rows)
 
 		n = n < per_row ? n : per_row;
 		grid_puts(p->g, p->row, 1, TONE_DIM, r ? "" : str_or_dash(k->source));
-		col = grid_puts(p->g, p->row, 8, TONE_ADDR, txt_addr(p, k->vaddr + r * per_row).s) + 2;
+		col = grid_puts(p->g, p->row, 8, TONE_ADDR, txt_addr(p, k->vaddr + r * per_row).s) +
+		      2;
 		for (unsigned i = 0; i < per_row; i++) {
 			if (i < n)
-				grid_printf(p->g, p->row, col, d[i] ? TONE_NORMAL : TONE_DIM, "%02x", d[i]);
+				grid_printf(p->g, p->row, col, d[i] ? TONE_NORMAL : TONE_DIM,
+					    "%02x", d[i]);
 			/* Narrow: pairs without a blank between leave room for the text. */
 			col += p->g->cols >= 96 || i % 2 ? 3 : 2;
 		}

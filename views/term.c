@@ -37,7 +37,7 @@ static struct {
 
 static volatile sig_atomic_t is_open, want_suspend;
 
-/* ---- back to normal, whatever happens ---------------------------------------------------------- */
+/* ---- back to normal, whatever happens ------------------------------------------------------ */
 
 static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT };
 #define NR_FATAL (sizeof(fatal) / sizeof(*fatal))
@@ -113,7 +113,7 @@ static void prepare_restore(void)
 	add_restore("rmcup");
 }
 
-/* ---- themes ------------------------------------------------------------------------------------- */
+/* ---- themes -------------------------------------------------------------------------------- */
 
 /* A colour of the 256-colour cube on a terminal that has eight. */
 static int nearest_of_8(int c)
@@ -195,13 +195,14 @@ void terminal_configure(const struct terminal_opts *o)
 {
 	use_theme(o->theme);
 	tty.mouse = o->mouse;
-	mousemask(o->mouse ? BUTTON1_CLICKED | BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED : 0,
+	mousemask(o->mouse ? BUTTON1_CLICKED | BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED :
+			     0,
 		  NULL);
 	mouseinterval(0);
 	prepare_restore();
 }
 
-/* ---- opening and closing -------------------------------------------------------------------------- */
+/* ---- opening and closing ------------------------------------------------------------------- */
 
 static bool fail(char *why, size_t len, const char *what)
 {
@@ -233,8 +234,8 @@ bool terminal_open(const struct terminal_opts *o, char *why, size_t len)
 	use_env(FALSE); /* LINES and COLUMNS of the environment do not follow a resize */
 	tty.screen = newterm(name, tty.out, tty.in);
 	if (!tty.screen) {
-		snprintf(text, sizeof(text), "terminal \"%s\" is not known here, or cannot move its cursor",
-			 name);
+		snprintf(text, sizeof(text),
+			 "terminal \"%s\" is not known here, or cannot move its cursor", name);
 		return fail(why, len, text);
 	}
 	cbreak(); /* ^C and ^Z stay signals: they have to work while a dump runs */
@@ -306,7 +307,7 @@ void terminal_suspend(const char *text)
 	terminal_return();
 }
 
-/* ---- drawing ------------------------------------------------------------------------------------------ */
+/* ---- drawing ------------------------------------------------------------------------------- */
 
 void terminal_dimensions(unsigned *rows_ret, unsigned *cols_ret)
 {
@@ -352,17 +353,26 @@ void terminal_redraw(void)
 	clearok(stdscr, TRUE);
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------------ */
+/* ---- keys ---------------------------------------------------------------------------------- */
 
 static int from_curses(int key)
 {
 	static const struct {
 		int curses, key;
 	} map[] = {
-		{ KEY_UP, K_UP }, { KEY_DOWN, K_DOWN }, { KEY_LEFT, K_LEFT }, { KEY_RIGHT, K_RIGHT },
-		{ KEY_PPAGE, K_PGUP }, { KEY_NPAGE, K_PGDN }, { KEY_HOME, K_HOME }, { KEY_END, K_END },
-		{ KEY_DC, K_DELETE }, { KEY_BTAB, K_SHIFT_TAB }, { KEY_BACKSPACE, K_BACKSPACE },
-		{ KEY_ENTER, K_ENTER }, { KEY_RESIZE, K_RESIZE },
+		{ KEY_UP, K_UP },
+		{ KEY_DOWN, K_DOWN },
+		{ KEY_LEFT, K_LEFT },
+		{ KEY_RIGHT, K_RIGHT },
+		{ KEY_PPAGE, K_PGUP },
+		{ KEY_NPAGE, K_PGDN },
+		{ KEY_HOME, K_HOME },
+		{ KEY_END, K_END },
+		{ KEY_DC, K_DELETE },
+		{ KEY_BTAB, K_SHIFT_TAB },
+		{ KEY_BACKSPACE, K_BACKSPACE },
+		{ KEY_ENTER, K_ENTER },
+		{ KEY_RESIZE, K_RESIZE },
 	};
 
 	for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++)

@@ -85,14 +85,14 @@ const struct view_ops *view_ops(enum view_id v)
 {
 	static const struct view_ops *const ops[] = {
 		[VIEW_PIPELINE] = &view_pipeline, [VIEW_PIPES] = &view_pipes,
-		[VIEW_MAP] = &view_map, [VIEW_PARENTS] = &view_parents,
-		[VIEW_THREADS] = &view_list, [VIEW_EVENTS] = &view_list,
+		[VIEW_MAP] = &view_map,           [VIEW_PARENTS] = &view_parents,
+		[VIEW_THREADS] = &view_list,      [VIEW_EVENTS] = &view_list,
 	};
 
 	return ops[v < NR_VIEWS ? v : VIEW_PIPELINE];
 }
 
-/* ---- what is wanted ---------------------------------------------------------------------------- */
+/* ---- what is wanted ------------------------------------------------------------------------ */
 
 void want_vmas(struct view_want *w, uint32_t first, uint32_t nr)
 {
@@ -117,8 +117,8 @@ void ui_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want 
 	*w = (struct view_want){ .iovs_of_ppb = -2, .why = UINT64_MAX, .peek = UINT64_MAX };
 	if (!s) {
 		/* What the frame shows, and what stepping needs. */
-		w->needs = SNAP_TARGET | SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR | SNAP_COUNTERS |
-			   SNAP_XFER;
+		w->needs = SNAP_TARGET | SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR |
+			   SNAP_COUNTERS | SNAP_XFER;
 		w->events_max = 1;
 		if (ui->relative && ui->view != VIEW_MAP)
 			want_vmas(w, 0, 1);
@@ -135,7 +135,8 @@ void ui_settle(struct ui *ui, const Stepdump__Snapshot *s)
 	if (view_ops(ui->view)->settle)
 		view_ops(ui->view)->settle(ui, s);
 	for (size_t i = 0; ui->at_hole && i < s->n_runs; i++)
-		if (s->runs[i]->verdict == STEPDUMP__VERDICT__HOLE && s->runs[i]->start >= ui->addr) {
+		if (s->runs[i]->verdict == STEPDUMP__VERDICT__HOLE &&
+		    s->runs[i]->start >= ui->addr) {
 			ui->addr = s->runs[i]->start & ~(PAGE_BYTES - 1);
 			ui->at_hole = false;
 		}
@@ -170,158 +171,7 @@ uint32_t total_vmas(const Stepdump__Snapshot *s)
 	return nr > s->n_vmas ? nr : (uint32_t)s->n_vmas;
 }
 
-/* ---- finding ----------------------------------------------------------------------------------- */
-
-static bool vma_matches(const Stepdump__Vma *v, const char *text)
-{
-	char range[40];
-
-	snprintf(range, sizeof(range), "%lx-%lx", v->start, v->end);
-	return strcasestr(range, text) || strcasestr(v->kind, text) || strcasestr(v->prot, text) ||
-	       (v->name && strcasestr(v->name, text));
-}
-
-static void apply_filter(struct ui *ui, const Stepdump__Snapshot *all)
-{
-	const char *text = ui->filter[VIEW_MAP];
-	uint32_t nr = 0;
-
-	free(ui->filtered);
-	ui->filtered = NULL;
-	ui->nr_filtered = 0;
-	if (!*text)
-		return;
-	ui->filtered = malloc((all->n_vmas ? all->n_vmas : 1) * sizeof(*ui->filtered));
-	if (!ui->filtered)
-		abort();
-	for (size_t i = 0; i < all->n_vmas; i++)
-		if (vma_matches(all->vmas[i], text))
-			ui->filtered[nr++] = all->vmas[i]->index;
-	ui->nr_filtered = nr;
-	if (nr) {
-		ui_message(ui, TONE_NORMAL, "%u of %zu VMAs have \"%s\"", nr, all->n_vmas, text);
-		return;
-	}
-	free(ui->filtered);
-	ui->filtered = NULL;
-	ui_message(ui, TONE_WARN, "no VMA has \"%s\": all are shown", text);
-	ui->filter[VIEW_MAP][0] = '\0';
-}
-
-static bool go_to_addr(struct ui *ui, const Stepdump__Snapshot *all, uint64_t addr)
-{
-	for (size_t i = 0; i < all->n_vmas; i++) {
-		const Stepdump__Vma *v = all->vmas[i];
-
-		if (addr >= v->start && addr < v->end) {
-			ui->vma = v->index;
-			ui->addr = addr & ~(PAGE_BYTES - 1);
-			return true;
-		}
-	}
-	return false;
-}
-
-static void find_next(struct ui *ui, const Stepdump__Snapshot *all)
-{
-	size_t n = all->n_vmas, at = 0;
-	char *end;
-	uint64_t addr = strtoull(ui->search, &end, 16);
-
-	if (end - ui->search >= 6 && !*end && go_to_addr(ui, all, addr))
-		return;
-	while (at < n && all->vmas[at]->index != ui->vma)
-		at++;
-	for (size_t k = 1; n && k <= n; k++) {
-		const Stepdump__Vma *v = all->vmas[(at + (ui->find_back ? n - k % n : k)) % n];
-
-		if (vma_matches(v, ui->search)) {
-			ui->vma = v->index;
-			ui->addr = v->start;
-			return;
-		}
-	}
-	ui_message(ui, TONE_WARN, "no VMA has \"%s\"", ui->search);
-}
-
-static bool iov_matches(const Stepdump__Snapshot *all, const Stepdump__Iov *iov, const char *text)
-{
-	const Stepdump__Vma *v = iov->has_vma_index ? vma_by_index(all, iov->vma_index) : NULL;
-	char *end;
-	uint64_t addr = strtoull(text, &end, 16);
-
-	if (end - text >= 6 && !*end)
-		return addr >= iov->start && (addr - iov->start) / PAGE_BYTES < iov->nr_pages;
-	return v && vma_matches(v, text);
-}
-
-/* The next iov, in whatever ppb it is. */
-static void find_next_iov(struct ui *ui, const Stepdump__Snapshot *all)
-{
-	const Stepdump__PagePipe *pp = all->page_pipe;
-	size_t nr = 0, at = 0;
-
-	for (size_t i = 0; pp && i < pp->n_ppbs; i++) {
-		if (i == ui->pipes.ppb)
-			at = nr + ui->pipes.iov;
-		nr += pp->ppbs[i]->n_iovs;
-	}
-	for (size_t k = 1; k <= nr; k++) {
-		size_t n = (ui->find_back ? at + nr - k : at + k) % nr, ppb = 0;
-
-		while (n >= pp->ppbs[ppb]->n_iovs)
-			n -= pp->ppbs[ppb++]->n_iovs;
-		if (!iov_matches(all, pp->ppbs[ppb]->iovs[n], ui->search))
-			continue;
-		ui->pipes.ppb = (uint32_t)ppb;
-		ui->pipes.iov = (uint32_t)n;
-		ui->pipes.in_iovs = true;
-		return;
-	}
-	ui_message(ui, TONE_WARN, "no iov is in a VMA with \"%s\", or holds that address", ui->search);
-}
-
-static void find_hole(struct ui *ui, const Stepdump__Snapshot *all)
-{
-	size_t n = all->n_vmas;
-
-	for (size_t k = 1; k <= n; k++) {
-		const Stepdump__Vma *v = all->vmas[(ui->vma + k) % n];
-
-		if (!count_of(v->counts, v->n_counts, STEPDUMP__VERDICT__HOLE))
-			continue;
-		ui->vma = v->index;
-		ui->addr = v->start;
-		ui->at_hole = true;
-		return;
-	}
-	ui_message(ui, TONE_WARN, "no VMA has holes so far: nothing is left to a parent");
-}
-
-uint32_t ui_find_needs(const struct ui *ui)
-{
-	bool iovs = ui->view == VIEW_PIPES && !ui->find_addr && !ui->find_filter && !ui->find_hole;
-
-	return SNAP_VMAS | (iovs ? SNAP_PAGE_PIPE | SNAP_IOVS : 0) |
-	       (ui->find_hole ? SNAP_VMA_COUNTS : 0);
-}
-
-void ui_find(struct ui *ui, const Stepdump__Snapshot *all)
-{
-	if (ui_find_needs(ui) & SNAP_IOVS)
-		find_next_iov(ui, all);
-	else if (ui->find_filter)
-		apply_filter(ui, all);
-	else if (ui->find_hole)
-		find_hole(ui, all);
-	else if (!ui->find_addr)
-		find_next(ui, all);
-	else if (!go_to_addr(ui, all, ui->addr))
-		ui_message(ui, TONE_WARN, "%lx is in no VMA", ui->addr);
-	ui->find_filter = ui->find_addr = ui->find_hole = false;
-}
-
-/* ---- moving ------------------------------------------------------------------------------------- */
+/* ---- moving -------------------------------------------------------------------------------- */
 
 bool move_rows(enum action a, uint32_t page, uint32_t nr, uint32_t *at)
 {
@@ -375,7 +225,7 @@ void keep_visible(uint32_t at, uint32_t page, uint32_t nr, uint32_t *top)
 		*top = nr - page;
 }
 
-static enum ui_effect pager_action(struct ui *ui, enum action a)
+enum ui_effect pager_action(struct ui *ui, enum action a)
 {
 	struct pager *p = &ui->pager;
 	uint32_t page = body_rows(ui), nr = (uint32_t)p->nr;
@@ -415,7 +265,7 @@ static enum ui_effect pager_action(struct ui *ui, enum action a)
 	}
 }
 
-/* ---- actions --------------------------------------------------------------------------------------- */
+/* ---- actions ------------------------------------------------------------------------------- */
 
 static enum ui_effect run(struct ui *ui, const char *command)
 {
@@ -459,8 +309,9 @@ static void show_help(struct ui *ui)
 			if (a->group == g && a->where & IN_VIEW(ui->view))
 				fprintf(f, "  %-12s %s\n", a->keys, a->help);
 	}
-	fprintf(f, "\nThe mouse is off, so that text can be selected; `:set mouse on` turns it on.\n"
-		   "Colours: `:set theme dark|light|cb|mono`.\n");
+	fprintf(f,
+		"\nThe mouse is off, so that text can be selected; `:set mouse on` turns it on.\n"
+		"Colours: `:set theme dark|light|cb|mono`.\n");
 	if (fclose(f))
 		abort();
 	snprintf(name, sizeof(name), "keys in %s", view_name(ui->view));
@@ -468,7 +319,7 @@ static void show_help(struct ui *ui)
 	free(text);
 }
 
-static enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
 	if (!*ui->search)
 		return begin_line(ui, '/');
@@ -537,107 +388,7 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 	}
 }
 
-/* ---- the line being typed ------------------------------------------------------------------------------ */
-
-static enum ui_effect line_done(struct ui *ui, const Stepdump__Snapshot *s)
-{
-	char *end;
-
-	ui->mode = ui->pager.nr ? UI_PAGER : UI_VIEW;
-	switch (ui->line_kind) {
-	case ':':
-		if (!ui->line[strspn(ui->line, " ")])
-			return UI_DRAW;
-		snprintf(ui->last_line, sizeof(ui->last_line), "%s", ui->line);
-		snprintf(ui->command, sizeof(ui->command), "%s", ui->line);
-		ui->command_steps = false;
-		return UI_RUN;
-	case '\\':
-		snprintf(ui->filter[ui->view], sizeof(ui->filter[0]), "%.63s", ui->line);
-		ui->find_filter = ui->view == VIEW_MAP;
-		return ui->find_filter ? UI_FIND : UI_LOOK;
-	case '@':
-		ui->addr = strtoull(ui->line, &end, 16);
-		if (*end || end == ui->line) {
-			ui_message(ui, TONE_WARN, "\"%s\" is no address", ui->line);
-			return UI_DRAW;
-		}
-		ui->find_addr = true;
-		return UI_FIND;
-	default:
-		if (*ui->line)
-			snprintf(ui->search, sizeof(ui->search), "%.127s", ui->line);
-		if (!*ui->search)
-			return UI_DRAW;
-		ui->find_back = false;
-		if (ui->mode == UI_PAGER)
-			return pager_action(ui, ACT_SEARCH_NEXT);
-		return search_again(ui, ACT_SEARCH_NEXT, s);
-	}
-}
-
-/* Takes the last character off, which may be several bytes. */
-static void line_chop(char *line)
-{
-	size_t len = strlen(line);
-
-	while (len && ((unsigned char)line[--len] & 0xc0) == 0x80)
-		;
-	line[len] = '\0';
-}
-
-static void line_add(char *line, int key)
-{
-	size_t len = strlen(line);
-	unsigned c = (unsigned)key;
-
-	if (len + 5 > UI_TEXT_MAX)
-		return;
-	if (c < 0x80) {
-		line[len++] = (char)c;
-	} else {
-		unsigned more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-
-		line[len++] = (char)((0xf0 << (3 - more) & 0xf0) | c >> 6 * more);
-		while (more--)
-			line[len++] = (char)(0x80 | (c >> 6 * more & 0x3f));
-	}
-	line[len] = '\0';
-}
-
-static enum ui_effect line_key(struct ui *ui, int key, const Stepdump__Snapshot *s)
-{
-	switch (key) {
-	case K_ENTER:
-		return line_done(ui, s);
-	case K_ESC:
-		ui->mode = ui->pager.nr ? UI_PAGER : UI_VIEW;
-		return UI_DRAW;
-	case K_BACKSPACE:
-	case 8:
-		if (!*ui->line)
-			ui->mode = ui->pager.nr ? UI_PAGER : UI_VIEW;
-		line_chop(ui->line);
-		return UI_DRAW;
-	case 'U' - '@':
-		*ui->line = '\0';
-		return UI_DRAW;
-	case 'W' - '@':
-		while (*ui->line && ui->line[strlen(ui->line) - 1] == ' ')
-			line_chop(ui->line);
-		while (*ui->line && ui->line[strlen(ui->line) - 1] != ' ')
-			line_chop(ui->line);
-		return UI_DRAW;
-	case K_UP:
-		if (ui->line_kind == ':')
-			memcpy(ui->line, ui->last_line, sizeof(ui->line));
-		return UI_DRAW;
-	default:
-		if (key >= ' ' && key < K_UP)
-			line_add(ui->line, key);
-		return UI_DRAW;
-	}
-}
+/* ---- keys ---------------------------------------------------------------------------------- */
 
 enum ui_effect ui_key(struct ui *ui, int key, const Stepdump__Snapshot *s)
 {
@@ -646,8 +397,8 @@ enum ui_effect ui_key(struct ui *ui, int key, const Stepdump__Snapshot *s)
 	if (ui->rows < SCREEN_MIN_ROWS || ui->cols < SCREEN_MIN_COLS) {
 		/* Nothing but the way out can be seen. */
 		return key == 'q' || key == 'Q' || key == 'i' ? UI_LEAVE :
-		       key == K_SUSPEND		       ? UI_SUSPEND :
-							 UI_NOTHING;
+		       key == K_SUSPEND                       ? UI_SUSPEND :
+								UI_NOTHING;
 	}
 
 	uint32_t where = ui->mode == UI_PAGER ? IN_PAGER : IN_VIEW(ui->view);
@@ -674,7 +425,7 @@ enum ui_effect ui_click(struct ui *ui, unsigned row, unsigned col, const Stepdum
 	return UI_NOTHING;
 }
 
-/* ---- breakpoints ------------------------------------------------------------------------------------ */
+/* ---- breakpoints --------------------------------------------------------------------------- */
 
 uint32_t breakpoint_at(const Stepdump__Snapshot *s, const char *where)
 {

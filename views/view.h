@@ -62,10 +62,10 @@ enum ui_mode { UI_VIEW, UI_PAGER, UI_LINE };
 
 enum ui_effect {
 	UI_NOTHING,
-	UI_DRAW,    /* the picture changed, the data did not */
-	UI_LOOK,    /* a new snapshot is needed */
-	UI_RUN,     /* ui->command is to be run, by the shell's own dispatcher */
-	UI_FIND,    /* something is to be looked for in all there is: ui_find() */
+	UI_DRAW, /* the picture changed, the data did not */
+	UI_LOOK, /* a new snapshot is needed */
+	UI_RUN, /* ui->command is to be run, by the shell's own dispatcher */
+	UI_FIND, /* something is to be looked for in all there is: ui_find() */
 	UI_SUSPEND,
 	UI_LEAVE,
 };
@@ -84,7 +84,7 @@ struct ui {
 
 	/* The place that map and parents share: survives a change of view. */
 	uint64_t addr; /* page under the cursor */
-	uint32_t vma;  /* its VMA */
+	uint32_t vma; /* its VMA */
 	uint64_t origin; /* start of the first VMA, for relative addresses */
 	unsigned zoom; /* log2 of pages per cell */
 	enum byte_source bytes;
@@ -161,8 +161,8 @@ void ui_find(struct ui *ui, const Stepdump__Snapshot *all);
  * The whole screen.  `g` has ui->cols columns and gets ui->rows rows.  `before`, if not NULL, is
  * what was seen before the last unit: cells that differ are drawn as TONE_CHANGED.
  */
-void screen_render(const struct ui *ui, const Stepdump__Snapshot *s, const Stepdump__Snapshot *before,
-		   struct grid *g);
+void screen_render(const struct ui *ui, const Stepdump__Snapshot *s,
+		   const Stepdump__Snapshot *before, struct grid *g);
 /* Column of the text cursor in the bottom row while a line is typed; -1: no cursor. */
 int screen_cursor(const struct ui *ui);
 

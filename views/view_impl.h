@@ -6,7 +6,7 @@
 #include "views/pane_impl.h"
 #include "views/view.h"
 
-#define FRAME_TOP 2    /* title and rule */
+#define FRAME_TOP 2 /* title and rule */
 #define FRAME_BOTTOM 2 /* rule or message, and the bar */
 
 static inline unsigned body_rows(const struct ui *ui)
@@ -48,6 +48,11 @@ void keep_visible(uint32_t at, uint32_t page, uint32_t nr, uint32_t *top);
 
 /* The last part of its path. */
 const char *generation_name(const Stepdump__ParentGeneration *g);
+
+/* What ui.c and ui_line.c do for each other. */
+enum ui_effect pager_action(struct ui *ui, enum action a);
+enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump__Snapshot *s);
+enum ui_effect line_key(struct ui *ui, int key, const Stepdump__Snapshot *s);
 
 /* All VMAs that there are, also those that the snapshot's window leaves out. */
 uint32_t total_vmas(const Stepdump__Snapshot *s);

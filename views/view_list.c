@@ -68,8 +68,7 @@ static void settle(struct ui *ui, const Stepdump__Snapshot *s)
 	uint32_t nr = g.rows > 3 ? g.rows - 3 : 0;
 
 	/* The newest event is what one wants to see; whoever scrolled up stays there. */
-	if (ui->list[ui->view].at >= nr ||
-	    (ui->view == VIEW_EVENTS && !ui->list[ui->view].moved))
+	if (ui->list[ui->view].at >= nr || (ui->view == VIEW_EVENTS && !ui->list[ui->view].moved))
 		ui->list[ui->view].at = nr ? nr - 1 : 0;
 	ui->list[ui->view].moved = ui->list[ui->view].at + 1 < nr;
 	keep_visible(ui->list[ui->view].at, list_page(ui), nr, &ui->list[ui->view].top);

@@ -40,11 +40,11 @@ static struct plan share(const struct ui *ui, const Stepdump__Snapshot *s)
 	return p;
 }
 
-/* ---- rows are VMAs, perhaps not all of them -------------------------------------------------------- */
+/* ---- rows are VMAs, perhaps not all of them ------------------------------------------------ */
 
 static uint32_t vma_of_row(const struct ui *ui, uint32_t row)
 {
-	return !ui->filtered		 ? row :
+	return !ui->filtered         ? row :
 	       row < ui->nr_filtered ? ui->filtered[row] :
 				       ui->filtered[ui->nr_filtered - 1];
 }
@@ -97,7 +97,8 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 			want_vmas(w, 0, first ? 1 : 0);
 		if (ui->map.continuous)
 			want_vmas(w, first, nr);
-		for (uint32_t r = first; !ui->map.continuous && r < first + nr && r < nr_rows(ui, s); r++)
+		for (uint32_t r = first;
+		     !ui->map.continuous && r < first + nr && r < nr_rows(ui, s); r++)
 			want_vmas(w, vma_of_row(ui, r), 1);
 		return;
 	}
@@ -111,7 +112,8 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 		const Stepdump__Vma *v = s->vmas[i];
 		uint64_t pages = span_pages(v->start, v->end);
 
-		if (v->index == ui->vma || pages > left || (!ui->map.continuous && pages > map_pages_max(s) / 4))
+		if (v->index == ui->vma || pages > left ||
+		    (!ui->map.continuous && pages > map_pages_max(s) / 4))
 			continue;
 		want_runs(w, v->start, v->end);
 		left -= pages;
@@ -224,9 +226,10 @@ static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot
 	return move_in_vma(ui, a, s);
 }
 
-/* ---- drawing ---------------------------------------------------------------------------------------- */
+/* ---- drawing ------------------------------------------------------------------------------- */
 
-static void draw_row_strip(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
+static void draw_row_strip(struct paint *p, unsigned col, unsigned width, const void *item,
+			   void *ctx)
 {
 	const Stepdump__Vma *v = item;
 	struct map_look *m = ctx;
@@ -280,7 +283,8 @@ static void render_rows(struct paint *p, const struct ui *ui, struct map_look *m
 		table_cell(t, TONE_NORMAL, "%s", v->prot);
 		table_cell(t, TONE_KEY, "%s", v->kind);
 	}
-	m->per_cell = strip_scale(longest_that_counts(shown, nr), strip < STRIP_MAX ? strip : STRIP_MAX);
+	m->per_cell =
+		strip_scale(longest_that_counts(shown, nr), strip < STRIP_MAX ? strip : STRIP_MAX);
 	table_end(t, p, "none");
 	/* The strip keeps its colours: the cursor is on the words. */
 	if (mark != UINT32_MAX)

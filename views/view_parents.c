@@ -44,7 +44,8 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 		want_runs(w, v->start, v->end);
 		return;
 	}
-	if (zoom_range(ui, s, strip_width(ui), &start, &end) && span_pages(start, end) <= map_pages_max(s))
+	if (zoom_range(ui, s, strip_width(ui), &start, &end) &&
+	    span_pages(start, end) <= map_pages_max(s))
 		want_runs(w, start, end);
 }
 
@@ -98,7 +99,7 @@ static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot
 	return move_in_vma(ui, a, s);
 }
 
-/* ---- strips --------------------------------------------------------------------------------------- */
+/* ---- strips -------------------------------------------------------------------------------- */
 
 struct rows {
 	struct paint *p;
@@ -136,8 +137,12 @@ static void draw_task(struct rows *r)
 
 		tracked |= v->has_dirty;
 		strip_fill(&st, v->start / PAGE_BYTES, v->nr_pages,
-			   !v->present ? TONE_ABSENT : v->dirty ? TONE_CHANGED : TONE_NORMAL,
-			   !v->present ? U'.' : v->dirty ? U'+' : U'o');
+			   !v->present ? TONE_ABSENT :
+			   v->dirty    ? TONE_CHANGED :
+					 TONE_NORMAL,
+			   !v->present ? U'.' :
+			   v->dirty    ? U'+' :
+					 U'o');
 	}
 	draw_row(r, "task now", &st, TONE_UNSCANNED, U'_',
 		 tracked ? "o old  + new since parent" : "o present (no tracker)");
@@ -171,8 +176,8 @@ static void draw_pipes(struct rows *r)
 
 	for (size_t i = 0; i < r->index.nr; i++)
 		if (is_data(r->index.runs[i]->verdict))
-			strip_fill(&st, r->index.runs[i]->start / PAGE_BYTES, r->index.runs[i]->nr_pages,
-				   TONE_DUMP, U'#');
+			strip_fill(&st, r->index.runs[i]->start / PAGE_BYTES,
+				   r->index.runs[i]->nr_pages, TONE_DUMP, U'#');
 	list_runs(r, false, text + 4, sizeof(text) - 4);
 	draw_row(r, "this: pipes", &st, TONE_ABSENT, U'.', text);
 }
@@ -184,8 +189,8 @@ static void draw_holes(struct rows *r)
 
 	for (size_t i = 0; i < r->index.nr; i++)
 		if (r->index.runs[i]->verdict == STEPDUMP__VERDICT__HOLE)
-			strip_fill(&st, r->index.runs[i]->start / PAGE_BYTES, r->index.runs[i]->nr_pages,
-				   TONE_HOLE, U'=');
+			strip_fill(&st, r->index.runs[i]->start / PAGE_BYTES,
+				   r->index.runs[i]->nr_pages, TONE_HOLE, U'=');
 	list_runs(r, true, text + 5, sizeof(text) - 5);
 	draw_row(r, "this: holes", &st, TONE_ABSENT, U'.', text);
 }
@@ -199,7 +204,8 @@ static void draw_pagemap(struct rows *r)
 	if (!x)
 		return;
 	fill_entries(&st, x->recent, x->n_recent);
-	snprintf(text, sizeof(text), "%s entries, %s pages out", txt_opt(x->has_entries, x->entries).s,
+	snprintf(text, sizeof(text), "%s entries, %s pages out",
+		 txt_opt(x->has_entries, x->entries).s,
 		 txt_opt(x->has_pages_written, x->pages_written).s);
 	draw_row(r, "this: pagemap", &st, TONE_ABSENT, U'.', text);
 }
@@ -226,7 +232,8 @@ static void draw_generations(struct rows *r, const struct ui *ui, unsigned max)
 		if (i == ui->parents.generation && s->n_parents > 1)
 			grid_putc(r->p->g, r->p->row, 0, TONE_CURSOR, U'*');
 		fill_entries(&st, g->runs, g->n_runs);
-		snprintf(text, sizeof(text), "%s entries, %s stored", txt_opt(g->has_entries, g->entries).s,
+		snprintf(text, sizeof(text), "%s entries, %s stored",
+			 txt_opt(g->has_entries, g->entries).s,
 			 txt_opt(g->has_pages_stored, g->pages_stored).s);
 		draw_row(r, generation_name(g), &st, TONE_ABSENT, U'.', text);
 	}
@@ -270,13 +277,16 @@ static void paint_chain(struct rows *r, const struct ui *ui)
 {
 	struct paint *p = r->p;
 	const Stepdump__VerdictRun *v = runs_at(&r->index, ui->addr);
-	unsigned col = grid_printf(p->g, p->row, 1, TONE_KEY, "%02lX", ui->addr / PAGE_BYTES - r->origin);
+	unsigned col =
+		grid_printf(p->g, p->row, 1, TONE_KEY, "%02lX", ui->addr / PAGE_BYTES - r->origin);
 
 	if (!v || v->verdict != STEPDUMP__VERDICT__HOLE) {
-		grid_printf(p->g, p->row++, col, TONE_NORMAL, " -> %s", !v ? "not looked at" :
+		grid_printf(p->g, p->row++, col, TONE_NORMAL, " -> %s",
+			    !v                  ? "not looked at" :
 			    is_data(v->verdict) ? "this dump stores it; no parent is asked" :
-			    v->verdict == STEPDUMP__VERDICT__NOT_SCANNED ? "not scanned yet" :
-									   "skipped: nobody stores it");
+			    v->verdict == STEPDUMP__VERDICT__NOT_SCANNED ?
+						  "not scanned yet" :
+						  "skipped: nobody stores it");
 		return;
 	}
 	col = grid_puts(p->g, p->row, col, TONE_HOLE, " -> this: PARENT");
@@ -328,8 +338,9 @@ static void paint_strips(struct paint *p, const struct ui *ui, unsigned rows)
 	if (p->s->n_parents)
 		draw_needed(&r);
 	else
-		paint_line(p, TONE_DIM, "no parent: a full dump. `:set parent DIR` before the first step "
-					"makes it an incremental one");
+		paint_line(p, TONE_DIM,
+			   "no parent: a full dump. `:set parent DIR` before the first step "
+			   "makes it an incremental one");
 	paint_chain(&r, ui);
 	runs_deinit(&r.index);
 }

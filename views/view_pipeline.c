@@ -104,11 +104,13 @@ static void paint_keys(struct paint *p)
 	if (!c)
 		return;
 	if (c->phase >= STEPDUMP__PHASE__PMC_FILL && c->phase <= STEPDUMP__PHASE__XFER)
-		snprintf(line, sizeof(line), "s: that unit   S: next phase   "
-					     "f: end of chunk %u   c: to the gate",
+		snprintf(line, sizeof(line),
+			 "s: that unit   S: next phase   "
+			 "f: end of chunk %u   c: to the gate",
 			 c->chunk ? c->chunk : 1);
 	else if (c->phase <= STEPDUMP__PHASE__PREPARE)
-		snprintf(line, sizeof(line), "s: that unit   S: all of prepare   c: to the commit gate");
+		snprintf(line, sizeof(line),
+			 "s: that unit   S: all of prepare   c: to the commit gate");
 	else if (c->phase == STEPDUMP__PHASE__GATE)
 		snprintf(line, sizeof(line),
 			 ":commit DIR publishes   :restart begins again   :abort gives up");
@@ -130,7 +132,8 @@ static void paint_xfer(struct paint *p)
 	char *object = text_shown(p, x->object);
 
 	if (asprintf(&text, "%s%s%s   %s pages in %s entries out%s%s", str_or_dash(x->kind),
-		     x->dir ? " to " : "", x->dir ?: "", txt_opt(x->has_pages_written, x->pages_written).s,
+		     x->dir ? " to " : "", x->dir ?: "",
+		     txt_opt(x->has_pages_written, x->pages_written).s,
 		     txt_opt(x->has_entries, x->entries).s, x->object ? "   now open: " : "",
 		     x->object ? object : "") < 0)
 		abort();
@@ -249,8 +252,9 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 
 	p.field_col = LABEL_COL;
 	if (!s->cursor && (!s->target || s->target->state == STEPDUMP__TARGET_STATE__NO_TARGET)) {
-		paint_prose(&p, 1, TONE_DIM, "no target: `:attach PID` takes one, `:run PROGRAM` "
-					     "starts one; q goes back to the prompt");
+		paint_prose(&p, 1, TONE_DIM,
+			    "no target: `:attach PID` takes one, `:run PROGRAM` "
+			    "starts one; q goes back to the prompt");
 		return;
 	}
 	if (g->cols >= SIDE_BY_SIDE)

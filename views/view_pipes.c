@@ -86,9 +86,10 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	if (at < b->n_iovs && share(ui, s).hex) {
 		w->peek = b->iovs[at]->start;
 		w->peek_len = 32 * share(ui, s).hex;
-		w->peek_source = ui->bytes == BYTES_TARGET && b->state == STEPDUMP__PPB_STATE__DRAINED ?
-					 "pipe" :
-					 byte_source_name(ui->bytes);
+		w->peek_source =
+			ui->bytes == BYTES_TARGET && b->state == STEPDUMP__PPB_STATE__DRAINED ?
+				"pipe" :
+				byte_source_name(ui->bytes);
 	}
 }
 

@@ -50,7 +50,8 @@ static _Noreturn void die(const char *what, struct err *e)
 static void victim(int ready)
 {
 	long page = 4096;
-	char *area = mmap(NULL, NR_VMAS * 2ul * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *area =
+		mmap(NULL, NR_VMAS * 2ul * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *big = mmap(NULL, RESERVED, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -185,7 +186,8 @@ static bool search(struct view_session *v, const char *what, enum view_id view, 
 
 	uint64_t took = clock_us() - start;
 
-	printf("%-34s        %6.2f ms   %s\n", what, (double)took / 1e3, took < 200000 ? "ok" : "TOO SLOW");
+	printf("%-34s        %6.2f ms   %s\n", what, (double)took / 1e3,
+	       took < 200000 ? "ok" : "TOO SLOW");
 	return took < 200000;
 }
 

@@ -46,9 +46,16 @@ static uint64_t random_number(void)
 
 static char *random_string(void)
 {
-	static const char *const words[] = { "", "a", "PRESENT", "/usr/lib/x86_64-linux-gnu/libc.so.6",
-					     "7f0000001000", "\xc3\xa4\xe6\xbc\xa2", "\t\033[2J\xff",
-					     "a sentence of several words that has to be broken somewhere" };
+	static const char *const words[] = {
+		"",
+		"a",
+		"PRESENT",
+		"/usr/lib/x86_64-linux-gnu/libc.so.6",
+		"7f0000001000",
+		"\xc3\xa4\xe6\xbc\xa2",
+		"\t\033[2J\xff",
+		"a sentence of several words that has to be broken somewhere"
+	};
 
 	return strdup(words[next_random() % 8]);
 }
@@ -69,8 +76,8 @@ static void fill_value(const ProtobufCFieldDescriptor *f, void *v, unsigned dept
 		break;
 	}
 	case PROTOBUF_C_TYPE_MESSAGE: {
-		ProtobufCMessage *m = malloc(((const ProtobufCMessageDescriptor *)f->descriptor)
-						     ->sizeof_message);
+		ProtobufCMessage *m =
+			malloc(((const ProtobufCMessageDescriptor *)f->descriptor)->sizeof_message);
 
 		protobuf_c_message_init(f->descriptor, m);
 		fill_message(m, depth + 1);
@@ -110,7 +117,8 @@ static void fill_message(ProtobufCMessage *m, unsigned depth)
 			*(size_t *)(base + f->quantifier_offset) = nr;
 			*(void **)(base + f->offset) = calloc(nr + 1, sizeof(void *));
 			for (size_t k = 0; k < nr; k++)
-				fill_value(f, *(char **)(base + f->offset) + k * sizeof(void *), depth);
+				fill_value(f, *(char **)(base + f->offset) + k * sizeof(void *),
+					   depth);
 			continue;
 		}
 		if (f->label == PROTOBUF_C_LABEL_OPTIONAL && next_random() % 3 == 0)

@@ -57,8 +57,9 @@ static void no_key_is_bound_twice_in_a_view(void **unused)
 				for (unsigned i = 0; i < nx; i++)
 					for (unsigned k = 0; k < ny; k++)
 						if (x[i] == y[k])
-							fail_msg("\"%s\" and \"%s\" share a key in view %u",
-								 a->help, b->help, v);
+							fail_msg(
+								"\"%s\" and \"%s\" share a key in view %u",
+								a->help, b->help, v);
 			}
 }
 
@@ -123,8 +124,10 @@ static void bottom_bar_fits(void **unused)
 				help |= items[i].id == ACT_HELP;
 				quit |= items[i].id == ACT_QUIT;
 				/* What the bar offers works there. */
-				assert_int_equal(key_action(key_parse(items[i].key, items[i].key_len), 1u << v),
-						 items[i].id);
+				assert_int_equal(
+					key_action(key_parse(items[i].key, items[i].key_len),
+						   1u << v),
+					items[i].id);
 			}
 			assert_true(quit);
 			assert_true(help || v == NR_VIEWS);

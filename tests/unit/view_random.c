@@ -9,7 +9,8 @@
 #include "tests/unit/random_snapshot.h"
 #include "views/view.h"
 
-static char *draw(const struct ui *ui, const Stepdump__Snapshot *s, const Stepdump__Snapshot *before)
+static char *draw(const struct ui *ui, const Stepdump__Snapshot *s,
+		  const Stepdump__Snapshot *before)
 {
 	struct grid g;
 	char *text;
@@ -31,12 +32,13 @@ static char *draw(const struct ui *ui, const Stepdump__Snapshot *s, const Stepdu
 
 static int random_key(void)
 {
-	static const int special[] = { K_UP, K_DOWN, K_LEFT, K_RIGHT, K_PGUP, K_PGDN, K_HOME, K_END,
-				       K_ENTER, K_ESC, K_TAB, K_SHIFT_TAB, K_BACKSPACE, K_F1 + 4,
-				       0x6f22, K_SUSPEND };
+	static const int special[] = { K_UP,        K_DOWN,   K_LEFT, K_RIGHT,
+				       K_PGUP,      K_PGDN,   K_HOME, K_END,
+				       K_ENTER,     K_ESC,    K_TAB,  K_SHIFT_TAB,
+				       K_BACKSPACE, K_F1 + 4, 0x6f22, K_SUSPEND };
 
-	return next_random() % 3 ? (int)(next_random() % 128)
-				 : special[next_random() % (sizeof(special) / sizeof(*special))];
+	return next_random() % 3 ? (int)(next_random() % 128) :
+				   special[next_random() % (sizeof(special) / sizeof(*special))];
 }
 
 static void check_want(const struct ui *ui, const Stepdump__Snapshot *s)

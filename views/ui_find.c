@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Search, filter and jumps: what has to look at all there is. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "views/view_impl.h"
+
+static bool vma_matches(const Stepdump__Vma *v, const char *text)
+{
+	char range[40];
+
+	snprintf(range, sizeof(range), "%lx-%lx", v->start, v->end);
+	return strcasestr(range, text) || strcasestr(v->kind, text) || strcasestr(v->prot, text) ||
+	       (v->name && strcasestr(v->name, text));
+}
+
+static void apply_filter(struct ui *ui, const Stepdump__Snapshot *all)
+{
+	const char *text = ui->filter[VIEW_MAP];
+	uint32_t nr = 0;
+
+	free(ui->filtered);
+	ui->filtered = NULL;
+	ui->nr_filtered = 0;
+	if (!*text)
+		return;
+	ui->filtered = malloc((all->n_vmas ? all->n_vmas : 1) * sizeof(*ui->filtered));
+	if (!ui->filtered)
+		abort();
+	for (size_t i = 0; i < all->n_vmas; i++)
+		if (vma_matches(all->vmas[i], text))
+			ui->filtered[nr++] = all->vmas[i]->index;
+	ui->nr_filtered = nr;
+	if (nr) {
+		ui_message(ui, TONE_NORMAL, "%u of %zu VMAs have \"%s\"", nr, all->n_vmas, text);
+		return;
+	}
+	free(ui->filtered);
+	ui->filtered = NULL;
+	ui_message(ui, TONE_WARN, "no VMA has \"%s\": all are shown", text);
+	ui->filter[VIEW_MAP][0] = '\0';
+}
+
+static bool go_to_addr(struct ui *ui, const Stepdump__Snapshot *all, uint64_t addr)
+{
+	for (size_t i = 0; i < all->n_vmas; i++) {
+		const Stepdump__Vma *v = all->vmas[i];
+
+		if (addr >= v->start && addr < v->end) {
+			ui->vma = v->index;
+			ui->addr = addr & ~(PAGE_BYTES - 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void find_next(struct ui *ui, const Stepdump__Snapshot *all)
+{
+	size_t n = all->n_vmas, at = 0;
+	char *end;
+	uint64_t addr = strtoull(ui->search, &end, 16);
+
+	if (end - ui->search >= 6 && !*end && go_to_addr(ui, all, addr))
+		return;
+	while (at < n && all->vmas[at]->index != ui->vma)
+		at++;
+	for (size_t k = 1; n && k <= n; k++) {
+		const Stepdump__Vma *v = all->vmas[(at + (ui->find_back ? n - k % n : k)) % n];
+
+		if (vma_matches(v, ui->search)) {
+			ui->vma = v->index;
+			ui->addr = v->start;
+			return;
+		}
+	}
+	ui_message(ui, TONE_WARN, "no VMA has \"%s\"", ui->search);
+}
+
+static bool iov_matches(const Stepdump__Snapshot *all, const Stepdump__Iov *iov, const char *text)
+{
+	const Stepdump__Vma *v = iov->has_vma_index ? vma_by_index(all, iov->vma_index) : NULL;
+	char *end;
+	uint64_t addr = strtoull(text, &end, 16);
+
+	if (end - text >= 6 && !*end)
+		return addr >= iov->start && (addr - iov->start) / PAGE_BYTES < iov->nr_pages;
+	return v && vma_matches(v, text);
+}
+
+/* The next iov, in whatever ppb it is. */
+static void find_next_iov(struct ui *ui, const Stepdump__Snapshot *all)
+{
+	const Stepdump__PagePipe *pp = all->page_pipe;
+	size_t nr = 0, at = 0;
+
+	for (size_t i = 0; pp && i < pp->n_ppbs; i++) {
+		if (i == ui->pipes.ppb)
+			at = nr + ui->pipes.iov;
+		nr += pp->ppbs[i]->n_iovs;
+	}
+	for (size_t k = 1; k <= nr; k++) {
+		size_t n = (ui->find_back ? at + nr - k : at + k) % nr, ppb = 0;
+
+		while (n >= pp->ppbs[ppb]->n_iovs)
+			n -= pp->ppbs[ppb++]->n_iovs;
+		if (!iov_matches(all, pp->ppbs[ppb]->iovs[n], ui->search))
+			continue;
+		ui->pipes.ppb = (uint32_t)ppb;
+		ui->pipes.iov = (uint32_t)n;
+		ui->pipes.in_iovs = true;
+		return;
+	}
+	ui_message(ui, TONE_WARN, "no iov is in a VMA with \"%s\", or holds that address",
+		   ui->search);
+}
+
+static void find_hole(struct ui *ui, const Stepdump__Snapshot *all)
+{
+	size_t n = all->n_vmas;
+
+	for (size_t k = 1; k <= n; k++) {
+		const Stepdump__Vma *v = all->vmas[(ui->vma + k) % n];
+
+		if (!count_of(v->counts, v->n_counts, STEPDUMP__VERDICT__HOLE))
+			continue;
+		ui->vma = v->index;
+		ui->addr = v->start;
+		ui->at_hole = true;
+		return;
+	}
+	ui_message(ui, TONE_WARN, "no VMA has holes so far: nothing is left to a parent");
+}
+
+uint32_t ui_find_needs(const struct ui *ui)
+{
+	bool iovs = ui->view == VIEW_PIPES && !ui->find_addr && !ui->find_filter && !ui->find_hole;
+
+	return SNAP_VMAS | (iovs ? SNAP_PAGE_PIPE | SNAP_IOVS : 0) |
+	       (ui->find_hole ? SNAP_VMA_COUNTS : 0);
+}
+
+void ui_find(struct ui *ui, const Stepdump__Snapshot *all)
+{
+	if (ui_find_needs(ui) & SNAP_IOVS)
+		find_next_iov(ui, all);
+	else if (ui->find_filter)
+		apply_filter(ui, all);
+	else if (ui->find_hole)
+		find_hole(ui, all);
+	else if (!ui->find_addr)
+		find_next(ui, all);
+	else if (!go_to_addr(ui, all, ui->addr))
+		ui_message(ui, TONE_WARN, "%lx is in no VMA", ui->addr);
+	ui->find_filter = ui->find_addr = ui->find_hole = false;
+}
