@@ -127,6 +127,7 @@ static void run_unprivileged(struct shared *sh)
 	set_up(sh);
 	if (setgid(65534) || setuid(65534))
 		_exit(1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the change has cleared it */
 	obey(sh, do_plain);
 }
 
@@ -298,6 +299,7 @@ static void do_child(struct shared *sh, int step)
 	pid_t pid = fork();
 
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		mem[PAGE]++;
 		for (;;)
 			pause();
