@@ -278,7 +278,11 @@ class Mutator(sd.Target):
     def worked(self, steps):
         """A condition: from now on each thread did that many steps."""
         before = self.counters()
-        return lambda: all(n >= b + steps for n, b in zip(self.counters(), before))
+
+        def moved():
+            sd.check(self.alive(), f'mutate has ended: {self.proc.returncode}')
+            return all(n >= b + steps for n, b in zip(self.counters(), before))
+        return moved
 
 
 def seeds(nr):

@@ -28,6 +28,8 @@
 #define MAX_PAGES 96
 #define MAX_THREADS 8
 #define POOL_PAGES 600
+#define SHORE_PAGES 24
+#define LURE_PAGES 8
 #define LARGE (64ul << 20)
 #define RW (PROT_READ | PROT_WRITE)
 
@@ -53,7 +55,7 @@ struct actor {
 
 static struct actor actors[MAX_THREADS];
 static volatile uint64_t *counters;
-static unsigned char *pool, *large;
+static unsigned char *pool, *large, *shore;
 static int vanish;
 static int random_fd, exe_fd, mem_fd, may_be_unreadable = 1;
 
@@ -228,6 +230,45 @@ static void move_brk(struct actor *a)
 			write_page(a, p);
 }
 
+/*
+ * A mapping without pages comes to lie directly behind one with pages, and both become one VMA.  Some
+ * kernels forget then that it was registered with a userfaultfd, and leave marks in it that call
+ * pages clean; see tracking.md.
+ */
+static void trap(struct actor *a)
+{
+	static unsigned char *lure;
+	static unsigned age;
+	unsigned char *end = shore + SHORE_PAGES * PAGE;
+
+	for (unsigned n = rnd(a, 12); n--;)
+		write_page(a, shore + rnd(a, SHORE_PAGES) * PAGE);
+	if (age && --age)
+		return; /* as it is, for a while */
+	if (!lure) {
+		if (mmap(end, LURE_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			 0) != end)
+			_exit(3);
+		/* Neighbours would merge with it. */
+		lure = mmap(NULL, 3 * LURE_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (lure == MAP_FAILED)
+			_exit(3);
+		lure += LURE_PAGES * PAGE;
+		if (mprotect(lure, LURE_PAGES * PAGE, RW))
+			_exit(3);
+		age = 1 + rnd(a, 8);
+	} else {
+		if (mremap(lure, LURE_PAGES * PAGE, LURE_PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   end) != end)
+			_exit(3);
+		/* Not what lay between them: that may be another's by now. */
+		munmap(lure - LURE_PAGES * PAGE, LURE_PAGES * PAGE);
+		munmap(lure + LURE_PAGES * PAGE, LURE_PAGES * PAGE);
+		lure = NULL;
+		age = 1 + rnd(a, 60);
+	}
+}
+
 static __attribute__((noinline)) void grow_stack(struct actor *a, unsigned depth)
 {
 	unsigned char room[PAGE * 2];
@@ -252,7 +293,7 @@ static void act(struct actor *a)
 			protect(a, s);
 		return;
 	}
-	switch (rnd(a, 17)) {
+	switch (rnd(a, 19)) {
 	case 0: drop(s); break;
 	case 1: {
 		unsigned char *p = s->p;
@@ -267,6 +308,7 @@ static void act(struct actor *a)
 	case 7: guard(a, s); break;
 	case 8: if (rnd(a, 4) == 0) fork_it(a, s); break;
 	case 9: if (a->nr == 0) move_brk(a); break;
+	case 13: case 14: if (a->nr == 0) trap(a); break;
 	case 10: grow_stack(a, rnd(a, a->nr ? 4 : 40)); break;
 	case 11: (void)*(volatile unsigned char *)page_of(a, s); break;
 	case 12: write_page(a, pool + rnd(a, POOL_PAGES) * PAGE); break;
@@ -336,6 +378,10 @@ int main(int argc, char **argv)
 		perror("mutate");
 		return 2;
 	}
+	/* Between neighbours with other rights, so that nothing merges with it unasked. */
+	shore = mmap(NULL, 3 * SHORE_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (shore == MAP_FAILED || mprotect(shore += SHORE_PAGES * PAGE, SHORE_PAGES * PAGE, RW))
+		return 2;
 	pool = mmap(NULL, POOL_PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (pool == MAP_FAILED || read(random_fd, pool, POOL_PAGES * PAGE) < 0)
 		return 2;
