@@ -151,7 +151,7 @@ static struct err *try_job(struct results *r, const struct job *j, bool verify, 
 	snprintf(img, sizeof(img), "%s/img", dir);
 	if (mkdir(dir, 0700) || mkdir(img, 0700))
 		return err_sys(errno, "create %s", img);
-	touch_free_memory(l->nr_pages * PAGE * 4);
+	touch_free_memory(l->nr_pages * PAGE);
 
 	if (touches_target(j->method))
 		load_watch(l);

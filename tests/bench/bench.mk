@@ -1,4 +1,4 @@
-# The benchmark has several files, so it needs a rule of its own.
+# The benchmarks have several files, so they need rules of their own.
 BENCH_PARTS := $(wildcard tests/bench/bench/*.c)
 
 $(B)/tests/bench/bench: tests/bench/bench.c $(BENCH_PARTS) tests/bench/bench/bench.h $(LIB)
@@ -6,9 +6,18 @@ $(B)/tests/bench/bench: tests/bench/bench.c $(BENCH_PARTS) tests/bench/bench/ben
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ tests/bench/bench.c \
 		$(BENCH_PARTS) $(LIB) $(LDLIBS)
 
+INCREMENTAL_PARTS := $(wildcard tests/bench/incremental/*.c)
+
+$(B)/tests/bench/incremental: tests/bench/incremental.c $(INCREMENTAL_PARTS) tests/bench/bench/util.c \
+		tests/bench/incremental/incremental.h tests/bench/bench/bench.h $(LIB)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ tests/bench/incremental.c \
+		$(INCREMENTAL_PARTS) tests/bench/bench/util.c $(LIB) $(LDLIBS)
+
 BENCH_ARGS ?=
 
 .PHONY: bench
-bench: $(B)/tests/bench/bench $(B)/tests/bench/redraw ## speed and size against a bare loop of CRIU's sequence (BENCH_ARGS=--quick)
+bench: $(B)/tests/bench/bench $(B)/tests/bench/redraw $(B)/tests/bench/incremental ## speed and size against a bare loop of CRIU's sequence (BENCH_ARGS=--quick)
 	$(Q)$(B)/tests/bench/redraw
+	$(Q)$(B)/tests/bench/incremental $(BENCH_ARGS)
 	$(Q)$< --disk $(B) $(BENCH_ARGS)
