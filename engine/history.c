@@ -20,9 +20,10 @@ struct err *parent_set_open(struct parent_set *ps, const char *dir)
 	p.path = realpath(dir, NULL);
 	e = p.path ? parent_info_read(p.dirfd, &p.info) : err_nomem();
 	if (e)
-		e = err_hint(err_wrap(e, "parent images %s", dir),
-			     "a parent is a committed directory of stepdump, or of criu pre-dump or "
-			     "criu dump --track-mem");
+		e = err_hint(
+			err_wrap(e, "parent images %s", dir),
+			"a parent is a committed directory of stepdump, or of criu pre-dump or "
+			"criu dump --track-mem");
 	if (e) {
 		parent_set_close(&p);
 		return e;
@@ -166,7 +167,8 @@ static struct err *history_mismatch(const struct parent_set *ps, const struct tr
 	uint64_t reset = tracker_reset_uptime_us(t);
 
 	if (tracker_kind(t) == TRACK_NONE)
-		return err_hint(err_new(ERR_UNSUPPORTED, "parent %s: nothing tracks the target's writes: %s",
+		return err_hint(err_new(ERR_UNSUPPORTED,
+					"parent %s: nothing tracks the target's writes: %s",
 					ps->path, tracker_reason(t)),
 				"`set parent \"\"` makes a full dump");
 	/* soft-dirty may have been reset by somebody else (criu pre-dump): if not by us, it is as
@@ -175,11 +177,13 @@ static struct err *history_mismatch(const struct parent_set *ps, const struct tr
 		return NULL;
 	if (tracker_armed(t) && reset == ps->info.dump_uptime_us)
 		return NULL;
-	return err_hint(err_new(ERR_STATE, "parent %s: the %s history does not begin with it%s", ps->path,
-				tracker_kind_name(tracker_kind(t)),
-				reset ? " but with a later dump" : ": it has not begun yet"),
-			"make a full dump (`set parent \"\"`, `set track auto`) and use that one "
-			"as the parent from then on");
+	return err_hint(
+		err_new(ERR_STATE,
+			"parent %s: %s tracking %s, so nobody knows what was written since",
+			ps->path, tracker_kind_name(tracker_kind(t)),
+			reset ? "began after a later dump" : "has not begun"),
+		"make a full dump in this session (`set parent \"\"`, `set track auto`): it can "
+		"be the parent of the next one");
 }
 
 struct err *history_open(const struct parent_set *ps, const struct task_info *ti,
@@ -198,9 +202,12 @@ struct err *history_open(const struct parent_set *ps, const struct task_info *ti
 		return NULL;
 	}
 	if (!ps->info.has_uptime)
-		return err_hint(err_new(ERR_STATE, "parent %s: its inventory has no dump_uptime, so a reused "
-					"pid cannot be told from the same process", ps->path),
-				"make the parent with stepdump, criu pre-dump or criu dump --track-mem");
+		return err_hint(
+			err_new(ERR_STATE,
+				"parent %s: its inventory has no dump_uptime, so a reused "
+				"pid cannot be told from the same process",
+				ps->path),
+			"make the parent with stepdump, criu pre-dump or criu dump --track-mem");
 	if (pid_was_reused(ps, ti)) {
 		*why_ret = "the pid was reused: this process is younger than the parent";
 		return NULL;

@@ -154,14 +154,16 @@ struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen)
 						"seen from here"));
 	if (st.tgid != pid)
 		return err_pid(err_hint(err_new(ERR_TARGET,
-						"cannot attach to %d: it is a thread of process %d", pid,
-						st.tgid),
+						"cannot attach to %d: it is a thread of process %d",
+						pid, st.tgid),
 					"attach the process"),
 			       pid);
 	if (stat.flags & PF_KTHREAD)
-		return err_pid(err_new(ERR_TARGET, "cannot attach to %d: %s is a kernel thread",
-				       pid, st.comm),
-			       pid);
+		return err_pid(
+			err_hint(err_new(ERR_TARGET, "cannot attach to %d: %s is a kernel thread",
+					 pid, st.comm),
+				 "it has no memory of its own that could be dumped"),
+			pid);
 	if (st.state == 'Z' || st.state == 'X') {
 		pid_t *tids = NULL;
 		size_t nr = 0;

@@ -20,11 +20,19 @@
 /* ---- local: image files in a directory ---------------------------------------------- */
 
 struct local {
-	int dirfd;    /* borrowed */
+	int dirfd; /* borrowed */
 	int pages_fd; /* -1: no object open */
-	loff_t off;   /* bytes of pages-N.img that are written */
+	loff_t off; /* bytes of pages-N.img that are written */
 	struct pagemap_writer pm;
 };
+
+/* What this write lacks, or better: what all that is still to come needs. */
+static uint64_t still_needed(const struct page_xfer *x, uint64_t lacking)
+{
+	uint64_t out = x->pages * PAGE_SIZE_4K;
+
+	return x->expected > out && x->expected - out > lacking ? x->expected - out : lacking;
+}
 
 static struct err *local_open_object(struct page_xfer *x)
 {
@@ -33,8 +41,8 @@ static struct err *local_open_object(struct page_xfer *x)
 
 	snprintf(name, sizeof(name), "pages-%u.img", x->pages_id);
 	TRY(pagemap_writer_open(&l->pm, l->dirfd, x->object, x->pages_id));
-	l->pages_fd = openat(l->dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-			     0644);
+	l->pages_fd =
+		openat(l->dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (l->pages_fd < 0) {
 		struct err *e = err_sys(errno, "create %s", name);
 
@@ -50,7 +58,8 @@ static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t 
 	struct local *l = x->priv;
 
 	while (*moved < len) {
-		ssize_t n = splice(pipe_fd, NULL, l->pages_fd, &l->off, len - *moved, SPLICE_F_MOVE);
+		ssize_t n =
+			splice(pipe_fd, NULL, l->pages_fd, &l->off, len - *moved, SPLICE_F_MOVE);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -58,7 +67,7 @@ static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t 
 			return staging_advise(err_sys(n < 0 ? errno : EPIPE,
 						      "write pages to pages-%u.img at %lld",
 						      x->pages_id, (long long)l->off),
-					      l->dirfd, len - *moved);
+					      l->dirfd, still_needed(x, len - *moved));
 		*moved += (uint64_t)n;
 	}
 	return NULL;
@@ -75,13 +84,14 @@ static struct err *local_write_memory(struct page_xfer *x, const void *buf, uint
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			struct err *e = err_sys(n < 0 ? errno : EIO, "write pages to pages-%u.img at %lld",
-						x->pages_id, (long long)l->off);
+			struct err *e =
+				err_sys(n < 0 ? errno : EIO, "write pages to pages-%u.img at %lld",
+					x->pages_id, (long long)l->off);
 
 			if (ftruncate(l->pages_fd, l->off))
 				e = err_wrap(e, "pages-%u.img keeps a torn tail (%s)", x->pages_id,
 					     err_errno_name(errno));
-			return staging_advise(e, l->dirfd, len - done);
+			return staging_advise(e, l->dirfd, still_needed(x, len - done));
 		}
 		done += (uint64_t)n;
 	}
@@ -103,7 +113,8 @@ static struct err *local_close_object(struct page_xfer *x)
 
 	if (l->pages_fd < 0)
 		return err_hint(err_new(ERR_STATE, "%s may be incomplete: closing it failed before",
-					x->object), "`restart` writes it anew");
+					x->object),
+				"`restart` writes it anew");
 	TRY(staging_advise(pagemap_writer_flush(&l->pm), l->dirfd, 0));
 
 	struct err *e = pagemap_writer_close(&l->pm);
@@ -231,9 +242,9 @@ static struct err *open_object(struct page_xfer *x, bool is_shmem, uint64_t id)
 {
 	x->is_shmem = is_shmem;
 	x->id = id;
-	x->object_pages = x->entries_here = x->partial = 0;
-	snprintf(x->object, sizeof(x->object), is_shmem ? "pagemap-shmem-%llu.img" : "pagemap-%llu.img",
-		 (unsigned long long)id);
+	x->object_pages = x->entries_here = x->entry_pages = x->partial = 0;
+	snprintf(x->object, sizeof(x->object),
+		 is_shmem ? "pagemap-shmem-%llu.img" : "pagemap-%llu.img", (unsigned long long)id);
 	x->pages_id++;
 	struct err *e = x->ops->open_object(x);
 
@@ -290,6 +301,14 @@ struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_p
 struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags)
 {
 	TRY(x->ops->write_pagemap(x, vaddr, nr_pages, flags));
+	x->recent[x->entries_here % XFER_RECENT] = (struct xfer_entry){
+		.vaddr = vaddr,
+		.nr_pages = nr_pages,
+		.pages_off = x->entry_pages * PAGE_SIZE_4K,
+		.flags = flags,
+	};
+	if (!(flags & PE_PARENT))
+		x->entry_pages += nr_pages;
 	x->entries++;
 	x->entries_here++;
 	if (flags & PE_PARENT) {

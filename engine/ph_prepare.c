@@ -15,7 +15,8 @@
 static bool must_become_readable(const struct vma *v)
 {
 	return vma_is_private(v) && !vma_never_dumped(v) && !(v->prot & PROT_READ) &&
-	       (v->rss_bytes || v->swap_bytes || (v->vmf & VMF_HUGETLB)); /* huge pages are no Rss */
+	       (v->rss_bytes || v->swap_bytes ||
+		(v->vmf & VMF_HUGETLB)); /* huge pages are no Rss */
 }
 
 /* The sums that later views are checked against, and room for the counts. */
@@ -68,7 +69,8 @@ static struct err *shmem_parents(struct dump *d)
 
 		if (!o->tracked || tracker_kind(d->task[0].tracker) != TRACK_SOFT_DIRTY)
 			continue;
-		snprintf(name, sizeof(name), "pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
+		snprintf(name, sizeof(name), "pagemap-shmem-%llu.img",
+			 (unsigned long long)o->shmid);
 		page_read_close(o->parent);
 		o->parent = NULL;
 		TRY(page_read_open(d->parent.dirfd, name, &o->parent));
@@ -91,8 +93,10 @@ static struct err *unit_history(struct dump *d)
 
 		TRY(tracker_table_get(d->trackers, want, d->keeper, td->t, d->caps, &td->tracker));
 		if (d->opts->mode == MODE_PRE_DUMP && tracker_kind(td->tracker) == TRACK_NONE)
-			return err_hint(err_new(ERR_UNSUPPORTED, "pre-dump: nothing tracks the target's "
-						"writes: %s", tracker_reason(td->tracker)),
+			return err_hint(err_new(ERR_UNSUPPORTED,
+						"pre-dump: nothing tracks the target's "
+						"writes: %s",
+						tracker_reason(td->tracker)),
 					"`set mode dump` makes a full dump");
 		if (tracker_needs_scan(td->tracker) && d->opts->pmc == PMC_PREAD)
 			return err_hint(err_new(ERR_STATE, "the uffd tracker needs PAGEMAP_SCAN"),
@@ -185,6 +189,20 @@ static struct err *unit_page_pipe(struct dump *d)
 	return NULL;
 }
 
+/* What is resident or swapped out now: clean pages of files are in it, and stay out of a dump. */
+static uint64_t bytes_at_most(const struct dump *d)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		const struct vma_list *l = &d->task[i].t->vmas;
+
+		for (size_t v = 0; v < l->nr; v++)
+			sum += l->v[v].rss_bytes + l->v[v].swap_bytes;
+	}
+	return sum;
+}
+
 static struct err *make_xfer(struct dump *d)
 {
 	page_xfer_destroy(&d->xfer);
@@ -194,7 +212,9 @@ static struct err *make_xfer(struct dump *d)
 		TRY(staging_create(d->commit_to ? d->commit_to : d->opts->dir, &d->staging));
 		TRY(keeper_litter_add(d->keeper, staging_path(d->staging)));
 	}
-	return page_xfer_local(&d->xfer, staging_dirfd(d->staging));
+	TRY(page_xfer_local(&d->xfer, staging_dirfd(d->staging)));
+	d->xfer.expected = bytes_at_most(d);
+	return NULL;
 }
 
 static struct err *unit_xfer(struct dump *d)
@@ -211,12 +231,9 @@ static const struct {
 	bool once; /* for the whole dump, not for each task */
 	struct err *(*run)(struct dump *d);
 } units[] = {
-	{ "collect VMAs", true, unit_collect },
-	{ "open parent and tracker", true, unit_history },
-	{ "infect", false, unit_infect },
-	{ "add PROT_READ", false, unit_readable },
-	{ "size the pmc", false, unit_pmc },
-	{ "create the page-pipe", true, unit_page_pipe },
+	{ "collect VMAs", true, unit_collect }, { "open parent and tracker", true, unit_history },
+	{ "infect", false, unit_infect },       { "add PROT_READ", false, unit_readable },
+	{ "size the pmc", false, unit_pmc },    { "create the page-pipe", true, unit_page_pipe },
 	{ "open the xfer", false, unit_xfer },
 };
 
@@ -261,7 +278,8 @@ static void prepare_summary(const struct dump *d, const struct unit *last, char 
 
 	if (d->pp.max_pipes)
 		snprintf(pipes, sizeof(pipes), "%u", d->pp.max_pipes);
-	snprintf(buf, len, "%d %s, %zu VMA%s made readable, pmc by %s, page-pipe of %s pipes, xfer to %s",
+	snprintf(buf, len,
+		 "%d %s, %zu VMA%s made readable, pmc by %s, page-pipe of %s pipes, xfer to %s",
 		 td->t->pid, td->t->infected ? "infected" : "not infected", td->nr_readable,
 		 td->nr_readable == 1 ? "" : "s", td->pmc.scan ? "PAGEMAP_SCAN" : "pread", pipes,
 		 d->staging ? staging_path(d->staging) : "nowhere");

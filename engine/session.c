@@ -192,8 +192,8 @@ static struct err *seize_children(struct session *s, size_t parent)
 		if (st.state == 'Z')
 			session_event(s, PH(READY), "child %d is a zombie: not dumped", c.pid[i]);
 		else
-			e = err_wrap(seize_one(s, c.pid[i], (int)parent), "child %d of %d", c.pid[i],
-				     s->t[parent].pid);
+			e = err_wrap(seize_one(s, c.pid[i], (int)parent), "child %d of %d",
+				     c.pid[i], s->t[parent].pid);
 		if (e && e->code == ERR_TARGET && has_ended(c.pid[i])) { /* while we came for it */
 			err_free(e);
 			e = NULL;
@@ -259,7 +259,8 @@ struct err *session_select_task(struct session *s, int64_t index)
 	TRY(need_target(s));
 	if (index >= (int64_t)s->nr_tasks)
 		return err_hint(err_new(ERR_USAGE, "task %lld: there are %zu", (long long)index,
-					s->nr_tasks), "`show tasks` lists them");
+					s->nr_tasks),
+				"`show tasks` lists them");
 	s->selected = index;
 	return NULL;
 }
@@ -325,10 +326,16 @@ struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret
 	if (n > 0) {
 		struct err *e = err_sys(why, "start %s", argv[0]);
 
-		return err_hint(e, "the first word after -- is a program: a path, or found in PATH");
+		return err_hint(
+			e,
+			"a program is a path, or a name that is found in PATH; its arguments follow");
 	}
 	*pid_ret = pid;
-	TRY(session_attach(s, pid));
+	struct err *e = session_attach(s, pid);
+
+	if (e)
+		return err_hint(err_wrap(e, "start %s", argv[0]),
+				"if it ended at once, start something that runs for a while");
 	s->t[0].started_by_us = true;
 	return NULL;
 }
@@ -467,8 +474,10 @@ void session_state_clause(struct session *s, char *buf, size_t len)
 		snprintf(buf, len, "target %d is gone%s", s->gone_pid,
 			 s->d.committed ? "; what was committed stays" : "; nothing was published");
 	else if (infected)
-		snprintf(buf, len, "target %d is frozen, with the parasite in it; detach, abort and quit "
-			 "put it back", s->t[0].pid);
+		snprintf(buf, len,
+			 "target %d is frozen, with the parasite in it; detach, abort and quit "
+			 "put it back",
+			 s->t[0].pid);
 	else
 		snprintf(buf, len, "target %d is frozen, otherwise as we found it", s->t[0].pid);
 }

@@ -42,13 +42,14 @@ struct runs {
 	struct session *s;
 	size_t task;
 	const struct vma_list *vmas;
-	struct pmc pmc;         /* of its own: the pipeline's window must not move */
+	struct pmc pmc; /* of its own: the pipeline's window must not move */
 	uint64_t start, end;
 	uint32_t max;
 	Stepdump__Snapshot *snap;
 };
 
-static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64_t end, uint64_t cats)
+static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64_t end,
+		     uint64_t cats)
 {
 	const struct dump *d = &r->s->d;
 	const struct task_dump *td = &d->task[r->task];
@@ -122,7 +123,12 @@ static struct err *snap_runs(struct session *s, const struct snap_request *req,
 			     Stepdump__Snapshot *snap)
 {
 	const struct target *t = &s->t[session_task(s)];
-	struct runs r = { .s = s, .task = session_task(s), .vmas = &t->vmas, .start = req->runs_start, .end = req->runs_end, .snap = snap,
+	struct runs r = { .s = s,
+			  .task = session_task(s),
+			  .vmas = &t->vmas,
+			  .start = req->runs_start,
+			  .end = req->runs_end,
+			  .snap = snap,
 			  .max = req->runs_max ? req->runs_max : 65536 };
 	struct err *e;
 
@@ -144,8 +150,9 @@ static bool find_in_image(struct session *s, uint64_t addr, uint32_t *pages_id, 
 	struct pagemap_image pi;
 	char name[64];
 	bool found = false;
-	int fd = s->d.staging     ? fcntl(staging_dirfd(s->d.staging), F_DUPFD_CLOEXEC, 0) :
-		 s->d.committed   ? open(s->d.committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int fd = s->d.staging   ? fcntl(staging_dirfd(s->d.staging), F_DUPFD_CLOEXEC, 0) :
+		 s->d.committed ? open(s->d.committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC) :
+				  -1;
 
 	if (fd < 0)
 		return false;
@@ -197,18 +204,26 @@ static const char *const rules[NR_VERDICTS] = {
 	[VD(ALWAYS)] = "should_dump_page(): vdso and AIO rings are dumped whole",
 	[VD(HOLE)] = "generate_iovs(): parent has it and it is not dirty -> PP_HOLE_PARENT",
 	[VD(ZERO)] = "should_dump_page(): the kernel's zero page reads the same when untouched",
-	[VD(FILE_CLEAN)] = "should_dump_page(): page of the mapped file, never written: the file has it",
+	[VD(FILE_CLEAN)] =
+		"should_dump_page(): page of the mapped file, never written: the file has it",
 	[VD(ABSENT)] = "should_dump_page(): neither present nor swapped: restored untouched",
 	[VD(GUARD)] = "should_dump_page(): guard page (MADV_GUARD_INSTALL), recorded in mm-PID.img",
-	[VD(NEVER)] = "generate_iovs(): VMAs of this kind are recreated by the kernel, not restored",
+	[VD(NEVER)] =
+		"generate_iovs(): VMAs of this kind are recreated by the kernel, not restored",
 	[VD(SHARED)] = "vma_area_is_private(): shared memory is dumped once, as an object",
 };
 
 static const char *const in_words[NR_VERDICTS] = {
-	[VD(NOT_SCANNED)] = "not scanned", [VD(DUMP)] = "dumped", [VD(DUMP_SWAPPED)] = "dumped (swapped)",
-	[VD(ALWAYS)] = "always dumped", [VD(HOLE)] = "hole", [VD(ZERO)] = "skipped (zero page)",
-	[VD(FILE_CLEAN)] = "skipped (clean file page)", [VD(ABSENT)] = "skipped (absent)",
-	[VD(GUARD)] = "skipped (guard page)", [VD(NEVER)] = "never dumped",
+	[VD(NOT_SCANNED)] = "not scanned",
+	[VD(DUMP)] = "dumped",
+	[VD(DUMP_SWAPPED)] = "dumped (swapped)",
+	[VD(ALWAYS)] = "always dumped",
+	[VD(HOLE)] = "hole",
+	[VD(ZERO)] = "skipped (zero page)",
+	[VD(FILE_CLEAN)] = "skipped (clean file page)",
+	[VD(ABSENT)] = "skipped (absent)",
+	[VD(GUARD)] = "skipped (guard page)",
+	[VD(NEVER)] = "never dumped",
 	[VD(SHARED)] = "dumped with its shared object, if it has data",
 };
 
@@ -276,6 +291,21 @@ static char *held_by_parent(const struct task_dump *td, uint64_t addr)
 			   (unsigned long long)p.off);
 }
 
+/* Of an address in no mapping: what lies on either side of it. */
+static void snap_neighbours(const struct vma_list *l, uint64_t addr, Stepdump__Why *w)
+{
+	size_t above = 0;
+
+	while (above < l->nr && l->v[above].start <= addr)
+		above++;
+	if (above)
+		fact(w, snap_printf("below: VMA %zu ends at %llx", above - 1,
+				    (unsigned long long)l->v[above - 1].end));
+	if (above < l->nr)
+		fact(w, snap_printf("above: VMA %zu begins at %llx", above,
+				    (unsigned long long)l->v[above].start));
+}
+
 static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
 {
 	addr &= ~(PAGE_SIZE_4K - 1);
@@ -289,6 +319,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	if (vi < 0) {
 		w->verdict = VD(ABSENT);
 		w->sentence = snap_printf("%llx: nothing is mapped here", (unsigned long long)addr);
+		snap_neighbours(&t->vmas, addr, w);
 		return NULL;
 	}
 
@@ -301,7 +332,8 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
 	SET(w, vma_index, (uint32_t)vi);
 	fact(w, snap_printf("VMA %zd: %llx-%llx %s %s%s%s", vi, (unsigned long long)v->start,
-			    (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "", v->name));
+			    (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "",
+			    v->name));
 	if (addr < PAGEMAP_TASK_SIZE) {
 		struct pmc pmc;
 		struct err *e;
@@ -315,11 +347,12 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		TRY(e);
 		TRY(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 		SET(w, pagemap_raw, raw);
-		fact(w, snap_printf("pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
-				    "soft-dirty %d (raw %016llx)",
-				    !!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
-				    !!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
-				    !!(raw & PM_SOFT_DIRTY), (unsigned long long)raw));
+		fact(w, snap_printf(
+				"pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
+				"soft-dirty %d (raw %016llx)",
+				!!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
+				!!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
+				!!(raw & PM_SOFT_DIRTY), (unsigned long long)raw));
 	}
 	w->verdict = dump_verdict(td, v, cats);
 	why_tracked(td, v, cats, w);
@@ -331,8 +364,9 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	else
 		w->held_by = held_by(s, addr, w->verdict);
 	w->sentence = snap_printf("%llx: %s%s%s%s", (unsigned long long)addr,
-				  is_scanned(&s->d, session_task(s), addr) ? "" : "will be ", in_words[w->verdict],
-				  w->held_by ? "; held by " : "", w->held_by ? w->held_by : "");
+				  is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
+				  in_words[w->verdict], w->held_by ? "; held by " : "",
+				  w->held_by ? w->held_by : "");
 	return NULL;
 }
 
@@ -348,8 +382,9 @@ static struct err *peek_pipe(struct session *s, uint64_t addr, uint8_t *page)
 
 	if (d->item != session_task(s) || !page_pipe_find(&d->pp, addr, &ppb, &iov, &off) ||
 	    d->pp.ppb[ppb].state != PPB_DRAINED || iov < d->pp.ppb[ppb].moved_iov)
-		return err_hint(err_new(ERR_STATE, "%llx is in no pipe now", (unsigned long long)addr),
-				"`why %llx` says where it is", (unsigned long long)addr);
+		return err_hint(
+			err_new(ERR_STATE, "%llx is in no pipe now", (unsigned long long)addr),
+			"`why %llx` says where it is", (unsigned long long)addr);
 
 	const struct page_pipe_buf *b = &d->pp.ppb[ppb];
 	uint64_t skip = off - ppb_pages(b, 0, b->moved_iov);
@@ -358,7 +393,8 @@ static struct err *peek_pipe(struct session *s, uint64_t addr, uint8_t *page)
 	if (pipe2(p, O_CLOEXEC | O_NONBLOCK))
 		return err_sys(errno, "make a pipe to look into ppb %u", ppb);
 	if (fcntl(p[1], F_SETPIPE_SZ, (int)(b->pipe_size * PAGE_SIZE_4K)) < 0)
-		e = err_sys(errno, "make a pipe of %u pages to look into ppb %u", b->pipe_size, ppb);
+		e = err_sys(errno, "make a pipe of %u pages to look into ppb %u", b->pipe_size,
+			    ppb);
 	if (!e && tee(b->p[0], p[1], (skip + 1) * PAGE_SIZE_4K, SPLICE_F_NONBLOCK) <
 			  (ssize_t)((skip + 1) * PAGE_SIZE_4K))
 		e = err_sys(errno, "tee from ppb %u", ppb);
@@ -377,8 +413,9 @@ static struct err *peek_image(struct session *s, uint64_t addr, uint8_t *page)
 	uint64_t off;
 
 	if (!find_in_image(s, addr, &id, &off))
-		return err_hint(err_new(ERR_STATE, "%llx is in no image yet", (unsigned long long)addr),
-				"`why %llx` says where it is", (unsigned long long)addr);
+		return err_hint(
+			err_new(ERR_STATE, "%llx is in no image yet", (unsigned long long)addr),
+			"`why %llx` says where it is", (unsigned long long)addr);
 	int dir = s->d.staging ? staging_dirfd(s->d.staging) :
 				 open(s->d.committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -414,9 +451,14 @@ static struct err *peek_page(struct session *s, const char *source, uint64_t add
 		return peek_image(s, addr, page);
 	if (!strcmp(source, "parent"))
 		return peek_parent(s, addr, page);
+	if (vma_list_find(&s->t[session_task(s)].vmas, addr) < 0)
+		return err_hint(
+			err_new(ERR_STATE, "nothing is mapped at %llx", (unsigned long long)addr),
+			"`show vmas` lists the mappings");
 	TRY(target_read(&s->t[session_task(s)], addr, page, PAGE_SIZE_4K, &got));
-	return got == PAGE_SIZE_4K ? NULL : err_sys(EIO, "read the target's memory at %llx",
-						    (unsigned long long)addr);
+	return got == PAGE_SIZE_4K ?
+		       NULL :
+		       err_sys(EIO, "read the target's memory at %llx", (unsigned long long)addr);
 }
 
 /* What can be had, up to the first page that cannot: that one's error goes with it. */

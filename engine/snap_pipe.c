@@ -18,9 +18,10 @@ static const struct {
 	const char *name;
 } categories[] = {
 	{ PAGE_IS_WPALLOWED, "WPALLOWED" }, { PAGE_IS_WRITTEN, "WRITTEN" },
-	{ PAGE_IS_FILE, "FILE" }, { PAGE_IS_PRESENT, "PRESENT" },
-	{ PAGE_IS_SWAPPED, "SWAPPED" }, { PAGE_IS_PFNZERO, "PFNZERO" },
-	{ PAGE_IS_HUGE, "HUGE" }, { PAGE_IS_SOFT_DIRTY, "SOFT_DIRTY" }, { PAGE_IS_GUARD, "GUARD" },
+	{ PAGE_IS_FILE, "FILE" },           { PAGE_IS_PRESENT, "PRESENT" },
+	{ PAGE_IS_SWAPPED, "SWAPPED" },     { PAGE_IS_PFNZERO, "PFNZERO" },
+	{ PAGE_IS_HUGE, "HUGE" },           { PAGE_IS_SOFT_DIRTY, "SOFT_DIRTY" },
+	{ PAGE_IS_GUARD, "GUARD" },
 };
 
 #define NR_CATEGORIES (sizeof(categories) / sizeof(categories[0]))
@@ -44,7 +45,8 @@ static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
 		r->category_names = snap_alloc(NR_CATEGORIES * sizeof(char *));
 		for (size_t i = 0; i < NR_CATEGORIES; i++)
 			if (cats & categories[i].bit)
-				r->category_names[r->n_category_names++] = snap_strdup(categories[i].name);
+				r->category_names[r->n_category_names++] =
+					snap_strdup(categories[i].name);
 	}
 }
 
@@ -77,8 +79,8 @@ static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
 
 /* ---- page_pipe --------------------------------------------------------------------------------------- */
 
-static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t first, uint32_t max,
-		      Stepdump__Ppb *o)
+static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t first,
+		      uint32_t max, Stepdump__Ppb *o)
 {
 	uint32_t end = max && first + max < b->nr_segs ? first + max : b->nr_segs;
 	uint64_t off = ppb_pages(b, 0, first < b->nr_segs ? first : b->nr_segs);
@@ -103,7 +105,8 @@ static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t
 static Stepdump__PpbState ppb_state(enum ppb_state st)
 {
 	return st == PPB_PLANNED ? STEPDUMP__PPB_STATE__PLANNED :
-	       st == PPB_DRAINED ? STEPDUMP__PPB_STATE__DRAINED : STEPDUMP__PPB_STATE__SENT;
+	       st == PPB_DRAINED ? STEPDUMP__PPB_STATE__DRAINED :
+				   STEPDUMP__PPB_STATE__SENT;
 }
 
 static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t i,
@@ -117,15 +120,16 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	/* FIONREAD speaks of the whole pipe: of a shared one it is this ppb's part by its state. */
 	if (shared)
 		in_pipe = b->state == PPB_DRAINED ?
-				  ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_SIZE_4K : 0;
+				  ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_SIZE_4K :
+				  0;
 	stepdump__ppb__init(o);
 	o->index = i;
 	o->pages_in = b->pages_in;
 	o->pipe_size = b->pipe_size;
 	SET(o, pipe_asked, b->pipe_asked);
 	if (b->grow_errno)
-		o->pipe_refused = snap_printf("%s: more than %u pages", err_errno_name(b->grow_errno),
-					      b->pipe_size);
+		o->pipe_refused = snap_printf("%s: more than %u pages",
+					      err_errno_name(b->grow_errno), b->pipe_size);
 	if (!s->d.pp.no_pipes) {
 		SET(o, fd_read, b->p[0]);
 		SET(o, fd_write, b->p[1]);
@@ -226,7 +230,8 @@ static void snap_pstate(const struct shmem_info *in, Stepdump__Shmem *o)
 
 	for (uint64_t page = 0; page < pages; page = end) {
 		end = pstate_run(&in->pstate, page, pages);
-		push_state(&o->pstate, &o->n_pstate, page, end - page, pstate_get(&in->pstate, page));
+		push_state(&o->pstate, &o->n_pstate, page, end - page,
+			   pstate_get(&in->pstate, page));
 	}
 }
 
@@ -274,7 +279,8 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 			o->how_read = snap_strdup(in->how);
 		for (size_t k = 0; k < in->nr_maps; k++) {
 			const struct vma *v = &s->t[in->map[k].task].vmas.v[in->map[k].vma];
-			Stepdump__PstateContribution *c = snap_push(&o->maps, &o->n_maps, sizeof(*c));
+			Stepdump__PstateContribution *c =
+				snap_push(&o->maps, &o->n_maps, sizeof(*c));
 			char prot[5];
 
 			stepdump__pstate_contribution__init(c);
@@ -322,6 +328,36 @@ static void snap_files(int dirfd, Stepdump__Xfer *o)
 	qsort(o->files, o->n_files, sizeof(*o->files), by_name);
 }
 
+static void flag_names(uint32_t flags, char ***out, size_t *nr)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} names[] = { { PE_PARENT, "PARENT" }, { PE_LAZY, "LAZY" }, { PE_PRESENT, "PRESENT" } };
+
+	*out = snap_alloc(3 * sizeof(char *));
+	for (size_t i = 0; i < 3; i++)
+		if (flags & names[i].bit)
+			(*out)[(*nr)++] = snap_strdup(names[i].name);
+}
+
+static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
+{
+	uint64_t n = x->entries_here < XFER_RECENT ? x->entries_here : XFER_RECENT;
+
+	for (uint64_t i = x->entries_here - n; i < x->entries_here; i++) {
+		const struct xfer_entry *in = &x->recent[i % XFER_RECENT];
+		Stepdump__PagemapEntry *e = snap_push(&o->recent, &o->n_recent, sizeof(*e));
+
+		stepdump__pagemap_entry__init(e);
+		e->vaddr = in->vaddr;
+		e->nr_pages = in->nr_pages;
+		flag_names(in->flags, &e->flags, &e->n_flags);
+		if (!(in->flags & PE_PARENT))
+			SET(e, pages_off, in->pages_off);
+	}
+}
+
 static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct page_xfer *x = &s->d.xfer;
@@ -342,6 +378,7 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 		o->object = snap_strdup(x->object);
 		SET(o, pages_id, x->pages_id);
 	}
+	snap_recent(x, o);
 	if (!s->d.staging)
 		return;
 	o->staging = snap_strdup(staging_path(s->d.staging));
@@ -351,19 +388,6 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 }
 
 /* ---- parents ------------------------------------------------------------------------------------------- */
-
-static void flag_names(uint32_t flags, char ***out, size_t *nr)
-{
-	static const struct {
-		uint32_t bit;
-		const char *name;
-	} names[] = { { PE_PARENT, "PARENT" }, { PE_LAZY, "LAZY" }, { PE_PRESENT, "PRESENT" } };
-
-	*out = snap_alloc(3 * sizeof(char *));
-	for (size_t i = 0; i < 3; i++)
-		if (flags & names[i].bit)
-			(*out)[(*nr)++] = snap_strdup(names[i].name);
-}
 
 #define MAX_PARENT_RUNS 4096
 
@@ -399,7 +423,8 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 	SET(o, holes, holes);
 }
 
-static void snap_parents(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
+static void snap_parents(struct session *s, const struct snap_request *req,
+			 Stepdump__Snapshot *snap)
 {
 	const struct page_read *pr = s->d.task[session_task(s)].parent;
 
@@ -470,8 +495,9 @@ static void check_out(struct session *s, Stepdump__Snapshot *snap)
 	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
 		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
 	check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
-	      snap_printf("%llu selected, %llu in the page-pipe, %llu out", (unsigned long long)selected,
-			  (unsigned long long)pending, (unsigned long long)d->xfer.pages));
+	      snap_printf("%llu selected, %llu in the page-pipe, %llu out",
+			  (unsigned long long)selected, (unsigned long long)pending,
+			  (unsigned long long)d->xfer.pages));
 }
 
 static void check_holes(struct session *s, Stepdump__Snapshot *snap)

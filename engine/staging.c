@@ -41,10 +41,11 @@ static struct err *advise_space(struct err *e, int dirfd, uint64_t need)
 				"%.1f MiB are free now and %.1f MiB needed: look at quotas, or "
 				"choose another file system",
 				avail / MIB, need / MIB);
-	return err_hint(e,
-			"%.1f MiB are missing (%.1f needed, %.1f free): make room, or choose a "
-			"directory on another file system",
-			(need - avail) / MIB, need / MIB, avail / MIB);
+	return err_hint(
+		e,
+		"about %.1f MiB are missing (%.1f needed, %.1f free): make room, or choose a "
+		"directory on another file system",
+		(need - avail) / MIB, need / MIB, avail / MIB);
 }
 
 struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
@@ -63,6 +64,9 @@ struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
 	case EROFS:
 		return err_hint(e, "the file system is read-only: choose a directory elsewhere");
 	case ENOENT:
+		if (dirfd != AT_FDCWD) /* a file system that makes no files for us, such as /proc */
+			return err_hint(e,
+					"nothing can be created there: choose another directory");
 		return err_hint(e, "the parent directory must exist: create it first");
 	case EEXIST:
 	case ENOTEMPTY:

@@ -16,7 +16,8 @@ static void paint_why(struct paint *p, const Stepdump__Why *w)
 	paint_field(p, "page", TONE_ADDR, "%s", txt_addr(p, w->vaddr).s);
 	paint_field(p, "verdict", verdict_tone(w->verdict, false), "%s",
 		    txt_enum(&stepdump__verdict__descriptor, w->verdict).s);
-	paint_field(p, "VMA", TONE_NORMAL, "%s", vma);
+	if (w->has_vma_index)
+		paint_field(p, "VMA", TONE_NORMAL, "%s", vma);
 	for (size_t i = 0; i < w->n_facts; i++) {
 		char *fact = text_shown(p, w->facts[i]);
 
@@ -26,8 +27,10 @@ static void paint_why(struct paint *p, const Stepdump__Why *w)
 	if (w->has_pagemap_raw)
 		paint_field(p, "pagemap entry", TONE_NORMAL, "%016lx",
 			    p->o->relative ? w->pagemap_raw & ~((1ul << 55) - 1) : w->pagemap_raw);
-	paint_field(p, "rule", TONE_NORMAL, "%s", str_or_dash(w->rule));
-	paint_field(p, "held by", TONE_NORMAL, "%s", held);
+	if (w->rule)
+		paint_field(p, "rule", TONE_NORMAL, "%s", w->rule);
+	if (w->held_by)
+		paint_field(p, "held by", TONE_NORMAL, "%s", held);
 	free(sentence);
 	free(held);
 	free(vma);
@@ -64,8 +67,8 @@ static void paint_peek(struct paint *p, const Stepdump__Peek *k)
 			uint8_t byte = k->data.data[at + i];
 			bool print = byte >= 0x20 && byte <= 0x7e;
 
-			grid_printf(p->g, p->row, col + i * 3, byte ? TONE_NORMAL : TONE_DIM, "%02x",
-				    byte);
+			grid_printf(p->g, p->row, col + i * 3, byte ? TONE_NORMAL : TONE_DIM,
+				    "%02x", byte);
 			grid_putc(p->g, p->row, col + per_row * 3 + i + 1,
 				  print ? TONE_NORMAL : TONE_DIM, print ? byte : U'.');
 		}
