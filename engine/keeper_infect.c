@@ -183,7 +183,7 @@ static struct err *make_sock(pid_t pid, int *ret)
 	struct stat ours, theirs;
 	struct err *e = NULL;
 	char path[64];
-	int own_ns = -1, sock;
+	int own_ns = -1, sock = -1;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	if (stat(path, &theirs) || stat("/proc/self/ns/net", &ours))
