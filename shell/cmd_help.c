@@ -30,18 +30,43 @@ static void help_all(struct out *o)
 }
 
 /* "%P" and its like stand for what the tests fill in; a reader sees an ordinary value. */
-static void print_example_line(struct out *o, const char *line)
+static void example_line(const char *line, char *buf, size_t len)
 {
-	for (; *line; line++) {
-		if (*line == '%' && line[1] == 'P') {
-			out_printf(o, "4242");
-			line++;
-		} else if (*line == '%' && line[1] == 'D') {
-			out_printf(o, "/tmp");
-			line++;
-		} else {
-			out_printf(o, "%c", *line);
+	size_t n = 0;
+
+	for (; *line && n + 8 < len; line++) {
+		const char *value = *line != '%'   ? NULL :
+				    line[1] == 'P' ? "4242" :
+				    line[1] == 'D' ? "/tmp" :
+						     NULL;
+
+		if (!value) {
+			buf[n++] = *line;
+			continue;
 		}
+		n += (size_t)sprintf(buf + n, "%s", value);
+		line++;
+	}
+	buf[n] = '\0';
+}
+
+static void help_examples(const struct cmd_example *examples, struct out *o)
+{
+	char line[100];
+	size_t width = 0;
+
+	out_printf(o, "\nExamples\n");
+	for (const struct cmd_example *e = examples; e->line; e++) {
+		example_line(e->line, line, sizeof(line));
+		if (*e->what && strlen(line) > width)
+			width = strlen(line);
+	}
+	for (const struct cmd_example *e = examples; e->line; e++) {
+		example_line(e->line, line, sizeof(line));
+		if (*e->what)
+			out_printf(o, "  %-*s  # %s\n", (int)width, line, e->what);
+		else
+			out_printf(o, "  %s\n", line);
 	}
 }
 
@@ -53,12 +78,7 @@ static void help_command(const struct cmd_entry *c, struct out *o)
 	out_printf(o, "\n");
 	out_prose(o, c->help);
 	if (c->examples)
-		out_printf(o, "\nExamples\n");
-	for (const struct cmd_example *e = c->examples; e && e->line; e++) {
-		out_printf(o, "  ");
-		print_example_line(o, e->line);
-		out_printf(o, "%s%s\n", *e->what ? "    # " : "", e->what);
-	}
+		help_examples(c->examples, o);
 }
 
 static const struct help_topic *find_topic(const char *name)
@@ -74,13 +94,6 @@ static const struct help_topic *find_topic(const char *name)
 	return found;
 }
 
-static bool is_topic(const char *name)
-{
-	const struct help_topic *t = find_topic(name);
-
-	return t && !strcmp(t->name, name);
-}
-
 static struct err *help_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	const struct cmd_entry *c = NULL;
@@ -91,24 +104,25 @@ static struct err *help_exec(struct shell *sh, const struct args *a, struct out 
 		return NULL;
 	}
 	const char *name = a->argv[0];
-	struct err *e = NULL;
-	bool history_command = !strcmp(name, cmd_history.name);
-	if (!is_topic(name))
-		e = cmd_lookup(cmd_table, &sh->aliases, name, strlen(name), &c, &alias);
-	if (c) {
-		help_command(c, o);
-	} else if (alias) {
-		out_printf(o, "%s is an alias of: %s\n", alias->name, alias->text);
-	} else {
-		const struct help_topic *t = find_topic(name);
+	const struct help_topic *t = find_topic(name);
+	bool is_topic = t && !strcmp(t->name, name);
+	struct err *e = cmd_lookup(cmd_table, &sh->aliases, name, strlen(name), &c, &alias);
 
-		if (!t)
-			return e;
-		out_printf(o, "%s", t->text);
-		if (history_command)
-			out_printf(o, "\n(The command of that name lists what was typed.)\n");
-	}
+	if (!c && !alias && !t)
+		return e;
 	err_free(e);
+	if (alias && !is_topic) {
+		out_printf(o, "%s is an alias of: %s\n", alias->name, alias->text);
+		return NULL;
+	}
+	/* "history" is a command and a topic; "phases" is not short for a command. */
+	bool is_command = c && (!is_topic || !strcmp(c->name, name));
+	if (is_command)
+		help_command(c, o);
+	if (is_command && is_topic)
+		out_printf(o, "\n");
+	if (is_topic || !is_command)
+		out_printf(o, "%s", t->text);
 	return NULL;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* set */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shell/cmd.h"
 #include "shell/cmds.h"
+#include "shell/lookup.h"
 
 static struct err *list_one(const void *base, const struct opt_desc *descs, json_object *all,
 			    struct out *o)
@@ -34,10 +36,61 @@ static struct err *list_all(struct shell *sh, struct out *o)
 	return e;
 }
 
-static struct err *unknown(const char *name)
+static const struct opt_desc *exact(const struct opt_desc *descs, const char *name)
 {
-	return err_hint(err_new(ERR_USAGE, "no setting is called \"%s\", or several are", name),
-			"`set` lists them");
+	const struct opt_desc *d = opt_find_in(descs, name);
+
+	return d && !strcmp(d->name, name) ? d : NULL;
+}
+
+/* How many names of both tables begin with `name`, which, and the one that is nearest to it. */
+static unsigned look_alikes(const char *name, FILE *fits, const char **near_ret)
+{
+	const struct opt_desc *const tables[] = { opt_descs, setting_descs };
+	unsigned best = 3, nr = 0;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+		for (const struct opt_desc *d = tables[i]; d->name; d++) {
+			unsigned distance = edit_distance(d->name, name);
+
+			if (!strncmp(d->name, name, strlen(name)))
+				fprintf(fits, "%s%s", nr++ ? ", " : "", d->name);
+			if (distance < best && distance < strlen(name)) {
+				best = distance;
+				*near_ret = d->name;
+			}
+		}
+	}
+	return nr;
+}
+
+/* One of *d_ret (of the dump) and *s_ret (of the shell); a prefix must be unique in both tables. */
+static struct err *find(const char *name, const struct opt_desc **d_ret,
+			const struct opt_desc **s_ret)
+{
+	char *list = NULL;
+	const char *near = NULL;
+	size_t len;
+	struct err *e = NULL;
+	FILE *f = open_memstream(&list, &len);
+
+	if (!f)
+		return err_nomem();
+	unsigned nr = look_alikes(name, f, &near);
+	fclose(f);
+	*d_ret = exact(opt_descs, name);
+	*s_ret = exact(setting_descs, name);
+	if (!*d_ret && !*s_ret) {
+		if (nr > 1)
+			e = err_new(ERR_USAGE, "ambiguous setting \"%s\": %s", name, list);
+		else if (!nr)
+			e = err_hint(err_new(ERR_USAGE, "no setting is called \"%s\"", name),
+				     near ? "did you mean \"%s\"?" : "`set` lists them", near);
+		*d_ret = opt_find(name);
+		*s_ret = opt_find_in(setting_descs, name);
+	}
+	free(list);
+	return e;
 }
 
 static struct err *show_one(const void *base, const struct opt_desc *d, struct out *o)
@@ -54,20 +107,12 @@ static struct err *show_one(const void *base, const struct opt_desc *d, struct o
 
 static struct err *set_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	const struct opt_desc *d, *s;
+	const struct opt_desc *d = NULL, *s = NULL;
 	unsigned from = 1;
 
 	if (!a->argc)
 		return list_all(sh, o);
-	d = opt_find(a->argv[0]);
-	s = opt_find_in(setting_descs, a->argv[0]);
-	/* A prefix that fits both tables is as ambiguous as one that fits twice in one. */
-	if (d && s && strcmp(d->name, a->argv[0]) && strcmp(s->name, a->argv[0]))
-		return unknown(a->argv[0]);
-	if (d && s && !strcmp(s->name, a->argv[0]))
-		d = NULL;
-	if (!d && !s)
-		return unknown(a->argv[0]);
+	TRY(find(a->argv[0], &d, &s));
 	if (a->argc == 1)
 		return d ? show_one(session_opts(sh->session), d, o) :
 			   show_one(&sh->settings, s, o);

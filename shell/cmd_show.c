@@ -70,7 +70,8 @@ static struct err *vma_index(struct shell *sh, const char *text, int64_t *ret)
 	err_free(e);
 	e = arg_addr(sh, text, &n);
 	if (!e) {
-		e = err_new(ERR_USAGE, "there is no VMA \"%s\"", text);
+		e = err_hint(err_new(ERR_USAGE, "there is no VMA \"%s\"", text),
+			     "a number below %zu, or an address in one", s->n_vmas);
 		for (size_t i = 0; i < s->n_vmas; i++) {
 			if (n < s->vmas[i]->start || n >= s->vmas[i]->end)
 				continue;

@@ -45,6 +45,7 @@ static struct err *attach_exec(struct shell *sh, const struct args *a, struct ou
 {
 	const char *text = NULL;
 	bool tree = false;
+	struct err *e;
 	uint64_t pid;
 
 	for (unsigned i = 0; i < a->argc; i++) {
@@ -57,9 +58,12 @@ static struct err *attach_exec(struct shell *sh, const struct args *a, struct ou
 	}
 	if (!text)
 		return cmd_usage(&cmd_attach);
-	TRY(arg_uint(text, "pid", INT32_MAX, &pid));
-	if (!pid)
-		return err_new(ERR_USAGE, "0 is not a pid");
+	e = arg_uint(text, "pid", INT32_MAX, &pid);
+	if (!e && !pid)
+		e = err_new(ERR_USAGE, "0 is not a pid");
+	if (e)
+		return err_hint(
+			e, "`pidof NAME` tells it; at the prompt, the beginning of a name and Tab");
 	TRY(tree ? session_attach_tree(sh->session, (pid_t)pid) :
 		   session_attach(sh->session, (pid_t)pid));
 	return tell_attached(sh, "attached", o);
@@ -75,7 +79,7 @@ const struct cmd_entry cmd_attach = {
 	.help = "All threads of the process stop; nothing in it is changed: the parasite goes "
 		"in with the first `step`.  `detach`, `quit`, the end of the input and "
 		"signals let it go on as if nothing had been.  Tab completes pids, own "
-		"processes first; a name works too.  With --tree its children, their children "
+		"processes first, and turns the beginning of a name into its pid.  With --tree its children, their children "
 		"and so on are frozen as well and dumped together, task by task; `task N` "
 		"chooses the one that `show` speaks of.",
 	.examples =

@@ -42,6 +42,7 @@ Scripts: order, first error ends the run, exit statuses, streams.
   [3]
   $ stepdump -batch -p x
   error: "x" is not a pid
+    hint: `pidof NAME` tells it; at the prompt, the beginning of a name and Tab
   [2]
   $ stepdump -batch -p 4000000
   error: cannot attach to 4000000: ESRCH (No such process)
