@@ -103,7 +103,7 @@ ubsan: ## build/ubsan: UndefinedBehaviorSanitizer alone
 .PHONY: demo
 demo: ## install what is missing, build, and drop into the shell on the demo target
 	$(Q).ci/deps
-	$(Q)$(MAKE) --no-print-directory $(BIN) $(B)/tests/targets/demo
+	$(Q)$(MAKE) -s --no-print-directory $(BIN) $(B)/tests/targets/demo
 	$(Q)B=$(B) tests/demo
 
 # ---- checks ------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ clean: ## remove build/
 help: ## this list
 	@echo 'stepdump: make TARGET [V=1] [B=build] [PREFIX=/usr/local]'
 	@grep -hE '^[a-z_. -]+:.*## ' Makefile tests/tests.mk tests/bench/bench.mk 2>/dev/null | \
-		sed -E 's/^([a-z_.-]+)[^:]*:.*## /\1\t/' | awk -F'\t' '{ printf "  %-22s%s\n", $$1, $$2 }'
+		sed -E 's/^([a-z_.-]+)[^:]*:.*## /\1\t/' | awk -F'\t' '{ printf "  %-23s%s\n", $$1, $$2 }'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 -include tests/tests.mk
