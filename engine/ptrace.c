@@ -136,7 +136,7 @@ int pt_read(pid_t tid, uint64_t addr, void *buf, size_t len)
 
 		if (errno)
 			return -errno;
-		memcpy(to + off, &word, sizeof(word));
+		memcpy(to + off, &word, len - off < sizeof(word) ? len - off : sizeof(word));
 	}
 	return 0;
 }

@@ -38,7 +38,7 @@ int pt_set_sigmask(pid_t tid, uint64_t mask);
 /* Address of the thread's registered struct rseq; 0 if there is none, or the kernel cannot say. */
 uint64_t pt_rseq_area(pid_t tid);
 
-/* Memory, in whole words, through any protection.  Writing makes a private copy of the page. */
+/* Memory, through any protection.  Writing takes whole words, and makes a private copy of the page. */
 int pt_read(pid_t tid, uint64_t addr, void *buf, size_t len);
 int pt_write(pid_t tid, uint64_t addr, const void *buf, size_t len);
 
