@@ -57,7 +57,7 @@ const struct opt_desc setting_descs[] = {
 	{
 		.name = "mouse",
 		.values = "on|off",
-		.summary = "in full-screen views: click and wheel; text is selected with Shift",
+		.summary = "views take clicks and the wheel; Shift selects text",
 		.offset = offsetof(struct settings, mouse),
 		.type = OPT_BOOL,
 	},
