@@ -59,15 +59,27 @@ static struct err *unit_collect(struct dump *d)
 	return NULL;
 }
 
-/* The pages of tracked objects may be in the parent too.  Whether they are is decided by soft-dirty
- * alone: nothing else is known of shared memory. */
+/* Is the history of every task that maps the object known since the parent?  Only soft-dirty sees
+ * stores to shared memory at all. */
+static bool all_mappers_tracked(const struct dump *d, const struct shmem_info *o)
+{
+	for (size_t i = 0; i < o->nr_maps; i++) {
+		const struct task_dump *td = &d->task[o->map[i].task];
+
+		if (!td->parent || tracker_kind(td->tracker) != TRACK_SOFT_DIRTY)
+			return false;
+	}
+	return true;
+}
+
+/* The pages of tracked objects may be in the parent too: CRIU's rule, for those who ask for it. */
 static struct err *shmem_parents(struct dump *d)
 {
 	for (size_t i = 0; i < d->shmem.nr && d->parent.dirfd >= 0; i++) {
 		struct shmem_info *o = &d->shmem.o[i];
 		char name[64];
 
-		if (!o->tracked || tracker_kind(d->task[0].tracker) != TRACK_SOFT_DIRTY)
+		if (!o->tracked || !all_mappers_tracked(d, o))
 			continue;
 		snprintf(name, sizeof(name), "pagemap-shmem-%llu.img",
 			 (unsigned long long)o->shmid);
