@@ -143,7 +143,9 @@ static const char tracking[] =
 	"one as the parent is refused.  `detach` ends tracking, `detach --keep-tracking` does not;\n"
 	"it ends with stepdump in any case.\n"
 	"Shared memory: `set track-shmem on` keeps a map of page states per object, ORed over all of its\n"
-	"mappings; `show pstate ID` shows it.\n";
+	"mappings; `show pstate ID` shows it. With soft-dirty it lets clean pages be holes, as CRIU does,\n"
+	"and like CRIU it cannot see stores by a process outside the tree. Without it shared memory is\n"
+	"dumped whole.\n";
 
 static const char scripts[] =
 	"stepdump -batch -p PID -ex 'commit DIR'     one dump, no questions\n"
