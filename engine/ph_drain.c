@@ -16,6 +16,8 @@
 #include "engine/parasite_rpc.h"
 #include "engine/ph_xfer.h"
 
+#define MAX_WAITING_IOVS 256u
+
 /* Which page stopped the splice, where it lies, and what the kernel says of it. */
 static struct err *page_at_fault(struct dump *d, const struct page_pipe_buf *ppb, unsigned first,
 				 uint64_t bytes, int why)
@@ -196,35 +198,72 @@ static struct err *drain_one(struct dump *d)
 	return NULL;
 }
 
+/* Commands wait in the channel while they are this short; longer ones would fill it. */
+static bool can_wait(const struct page_pipe_buf *ppb)
+{
+	return ppb->nr_segs - ppb->moved_iov <= MAX_WAITING_IOVS;
+}
+
+/* Asks for ppb i if that was not done, and for those behind it.  *sent: the first not asked for. */
+static struct err *send_ahead(struct dump *d, unsigned i, unsigned *sent)
+{
+	while (*sent < d->pp.nr_ppbs &&
+	       (*sent == i || (can_wait(&d->pp.ppb[i]) && can_wait(&d->pp.ppb[*sent])))) {
+		TRY(drain_send(d, &d->pp.ppb[*sent]));
+		*sent = next_planned(d, *sent + 1);
+	}
+	return NULL;
+}
+
+/* Takes the answers that are under way for ppbs [i, sent), so that none of them passes for another
+ * one's; they may hold their pages then.  One that never comes is not waited for twice. */
+static struct err *collect(struct dump *d, unsigned i, unsigned sent, struct err *e)
+{
+	unsigned failed = d->ppb;
+
+	while (i < sent && e->code != ERR_TARGET) {
+		d->ppb = i;
+		struct err *e2 = drain_wait(d, &d->pp.ppb[i]);
+
+		if (e2 && e2->code == ERR_TARGET)
+			sent = i;
+		e = err_first(e, e2);
+		i = next_planned(d, i + 1);
+	}
+	d->ppb = failed;
+	return e;
+}
+
 /*
- * All ppbs of the chunk: while one is transferred, the parasite already fills the next pipe, on
- * another CPU.  vmsplice and splice never meet in one pipe, and the target stays frozen until the
- * last splice has returned.
+ * All ppbs of the chunk: while one is transferred, the parasite fills the other pipes, on another CPU,
+ * and has not to be woken up for each.  vmsplice and splice never meet in one pipe, and the target stays
+ * frozen until the last splice has returned.
  */
 static struct err *flow(struct dump *d)
 {
-	unsigned i = next_planned(d, 0), next;
+	unsigned i = next_planned(d, 0), sent = i, next;
 	struct err *e = NULL;
 
-	if (i < d->pp.nr_ppbs)
-		TRY(drain_send(d, &d->pp.ppb[i]));
 	for (; i < d->pp.nr_ppbs && !e; i = next) {
+		struct page_pipe_buf *ppb = &d->pp.ppb[i];
 		uint64_t t0 = now_us();
 
-		d->ppb = i;
-		TRY(drain_wait(d, &d->pp.ppb[i]));
-		d->pp.ppb[i].drain_us = now_us() - t0;
-		d->times.drain += d->pp.ppb[i].drain_us;
 		next = next_planned(d, i + 1);
-		if (next < d->pp.nr_ppbs)
-			TRY(drain_send(d, &d->pp.ppb[next]));
-		d->ppb = 0;
-		e = xfer_ppb(d);
-		if (e && next < d->pp.nr_ppbs) { /* the answer that is under way */
+		d->ppb = i;
+		TRY(send_ahead(d, i, &sent));
+		e = drain_wait(d, ppb);
+		ppb->drain_us = now_us() - t0;
+		d->times.drain += ppb->drain_us;
+		if (!e) {
 			d->ppb = next;
-			e = err_first(e, drain_wait(d, &d->pp.ppb[next]));
-			d->ppb = 0;
+			e = send_ahead(d, next, &sent);
 		}
+		if (!e) {
+			d->ppb = 0;
+			e = xfer_ppb(d);
+		}
+		if (e)
+			e = collect(d, next, sent, e);
 	}
 	return e;
 }
