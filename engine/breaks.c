@@ -255,7 +255,8 @@ bool brk_fine_grained(const struct brk_list *l, phase_t phase)
 bool brk_in_phase(const struct brk_list *l, phase_t phase)
 {
 	for (size_t i = 0; i < l->nr; i++)
-		if (l->b[i].kind == BRK_PHASE && l->b[i].phase == phase)
+		if ((l->b[i].kind == BRK_PHASE && l->b[i].phase == phase) ||
+		    (l->b[i].kind == BRK_VMA && phase == PH(PMC_FILL)))
 			return true;
 	return brk_fine_grained(l, phase);
 }

@@ -8,6 +8,7 @@
 
 #define PROGRESS_US 100000
 #define MAX_LINES 200
+#define MAX_FLOW 256u
 
 void session_next_unit(struct session *s, struct unit *u)
 {
@@ -102,12 +103,33 @@ static struct err *gone_error(struct session *s, struct err *e)
 			"nothing is published; `detach`, then attach what replaced it");
 }
 
+static bool scans(phase_t phase)
+{
+	return phase == PH(PMC_FILL) || phase == PH(GENERATE_IOVS);
+}
+
+/* The two phases of scanning take turns for each VMA: with tens of thousands of them it is this loop
+ * that has to be short.  Comes back now and then, for ^C and progress. */
+static struct err *step_or_flow(struct dump *d, enum pace pace)
+{
+	const struct phase_ops *ops = phase_ops(d->phase);
+	struct err *e = ops->step(d, pace);
+
+	for (unsigned n = 1; !e && n < MAX_FLOW && pace == PACE_FLOW && scans(ops->phase) &&
+			     scans(d->phase); n++) {
+		d->units[ops->phase]++;
+		ops = phase_ops(d->phase);
+		e = ops->step(d, pace);
+	}
+	return e && !e->phase ? err_phase(e, ops->name) : e;
+}
+
 static struct err *one_step(struct session *s, const struct unit *u, enum pace pace)
 {
 	struct dump *d = &s->d;
 	const struct phase_ops *ops = phase_ops(u->phase);
 	uint64_t t0 = now_us();
-	struct err *e = ops->step(d, pace);
+	struct err *e = step_or_flow(d, pace);
 
 	d->times.total += now_us() - t0;
 	if (e) {
@@ -145,13 +167,21 @@ struct run {
 	uint64_t next_progress;
 };
 
+/* Could one match between `phase` and the one that takes turns with it? */
+static bool stops_between(const struct brk_list *l, phase_t phase)
+{
+	if (scans(phase))
+		return brk_in_phase(l, PH(PMC_FILL)) || brk_in_phase(l, PH(GENERATE_IOVS));
+	return brk_in_phase(l, PH(XFER));
+}
+
 static enum pace pace_of(const struct run *r, phase_t phase)
 {
 	const struct brk_list *l = &r->s->breaks;
 
 	if (r->req->kind == RUN_NEXT || (!r->ignore_breaks && brk_fine_grained(l, phase)))
 		return PACE_UNIT;
-	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && brk_in_phase(l, PH(XFER))))
+	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && stops_between(l, phase)))
 		return PACE_BULK;
 	return PACE_FLOW;
 }
