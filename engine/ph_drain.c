@@ -215,8 +215,8 @@ static struct err *send_ahead(struct dump *d, unsigned i, unsigned *sent)
 	return NULL;
 }
 
-/* Takes the answers that are under way for ppbs [i, sent), so that none of them passes for another
- * one's; they may hold their pages then.  One that never comes is not waited for twice. */
+/* Takes the answers that are under way for ppbs [i, sent), so that none of them passes for
+ * another one's; they may hold their pages then.  If one never comes, no other is waited for. */
 static struct err *collect(struct dump *d, unsigned i, unsigned sent, struct err *e)
 {
 	unsigned failed = d->ppb;
@@ -235,9 +235,9 @@ static struct err *collect(struct dump *d, unsigned i, unsigned sent, struct err
 }
 
 /*
- * All ppbs of the chunk: while one is transferred, the parasite fills the other pipes, on another CPU,
- * and has not to be woken up for each.  vmsplice and splice never meet in one pipe, and the target stays
- * frozen until the last splice has returned.
+ * All ppbs of the chunk: while one is transferred, the parasite fills the other pipes, on another
+ * CPU, and need not be woken up for each.  vmsplice and splice never meet in one pipe, and the
+ * target stays frozen until the last splice has returned.
  */
 static struct err *flow(struct dump *d)
 {

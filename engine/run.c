@@ -108,8 +108,8 @@ static bool scans(phase_t phase)
 	return phase == PH(PMC_FILL) || phase == PH(GENERATE_IOVS);
 }
 
-/* The two phases of scanning take turns for each VMA: with tens of thousands of them it is this loop
- * that has to be short.  Comes back now and then, for ^C and progress. */
+/* The two phases of scanning take turns for each VMA: with tens of thousands of them it is this
+ * loop that has to be short.  Comes back now and then, for ^C and progress. */
 static struct err *step_or_flow(struct dump *d, enum pace pace)
 {
 	const struct phase_ops *ops = phase_ops(d->phase);

@@ -14,22 +14,23 @@
 
 #define NR_TRACKERS 2u
 #define INCREMENTAL_LIMIT 0.10 /* of a full dump, with 1 % dirty */
-#define PRE_DUMP_LIMIT 0.75    /* frozen, of a full dump's */
-#define AGAIN_LIMIT 1.25       /* second pass after arming, of one without tracker */
+#define PRE_DUMP_LIMIT 0.75 /* frozen, of a full dump's */
+#define AGAIN_LIMIT 1.25 /* second pass after arming, of one without tracker */
 #define ROUND_SECONDS 120u
 
-static const char usage[] = "usage: incremental [options]\n"
-			    "  --rounds N     rounds with each tracker (default 5)\n"
-			    "  --quick        256 MiB instead of 1 GiB, 3 rounds\n"
-			    "  --size MIB     size of the target\n"
-			    "  --tmpfs DIR    where images go (default /dev/shm)\n"
-			    "  --json         all samples as JSON; the verdict goes to stderr\n"
-			    "  --disk DIR, --only LOAD, --seed N: of the other benchmark, no effect\n";
+static const char usage[] =
+	"usage: incremental [options]\n"
+	"  --rounds N     rounds with each tracker (default 5)\n"
+	"  --quick        256 MiB instead of 1 GiB, 3 rounds\n"
+	"  --size MIB     size of the target\n"
+	"  --tmpfs DIR    where images go (default /dev/shm)\n"
+	"  --json         all samples as JSON; the verdict goes to stderr\n"
+	"  --disk DIR, --only LOAD, --seed N: of the other benchmark, no effect\n";
 
 static const char *const dump_names[NR_DUMPS] = { "full dump", "incremental, 1 %",
 						  "pre-dump splice", "pre-dump read" };
 static const char *const cost_names[NR_COSTS] = {
-	[ARM_FIRST] = "arm, first time",      [ARM_ALL] = "arm again, all written",
+	[ARM_FIRST] = "arm, first time",       [ARM_ALL] = "arm again, all written",
 	[ARM_SOME] = "arm again, 1 % written", [DISARM] = "disarm",
 	[PASS_FREE] = "write all, no tracker", [PASS_ARMED] = "write all, armed",
 	[PASS_AGAIN] = "write all once more",
@@ -127,7 +128,8 @@ static int by_value(const void *a, const void *b)
 }
 
 /* which: 0 the least, 0.5 the median, 1 the most. */
-static double at(const struct options *o, const struct tracker_results *t, size_t field, double which)
+static double at(const struct options *o, const struct tracker_results *t, size_t field,
+		 double which)
 {
 	uint64_t v[MAX_ROUNDS];
 
@@ -179,9 +181,9 @@ static void tables(const struct options *o, const struct tracker_results *t)
 {
 	for (unsigned i = 0; i < NR_TRACKERS; i++)
 		table(o, &t[i]);
-	printf("\nmedians of %u rounds.  ms of a dump: scan to last byte written (splice: to last page in a\n"
-	       "pipe; read: the scan), with all mappings read before; frozen as the target saw it, +-1 ms,\n"
-	       "with that and the tracker armed again; total from attach to detach.\n",
+	printf("\nmedians of %u rounds.  ms of a dump: scan to last byte written (splice: to last page\n"
+	       "in a pipe; read: the scan), with all mappings read before; frozen as the target saw\n"
+	       "it, +-1 ms, with that and the tracker armed again; total from attach to detach.\n",
 	       o->rounds);
 }
 
@@ -197,7 +199,8 @@ static void json_values(const struct options *o, const struct tracker_results *t
 
 static void json(const struct options *o, const struct tracker_results *t)
 {
-	printf("{\"rounds\":%u,\"mib\":%llu,\"trackers\":[\n", o->rounds, (unsigned long long)o->mib);
+	printf("{\"rounds\":%u,\"mib\":%llu,\"trackers\":[\n", o->rounds,
+	       (unsigned long long)o->mib);
 	for (unsigned i = 0; i < NR_TRACKERS; i++) {
 		bool first = true;
 
@@ -222,8 +225,8 @@ static void json(const struct options *o, const struct tracker_results *t)
 
 static bool check_line(FILE *f, const char *tracker, const char *what, double v, double limit)
 {
-	fprintf(f, "%s  %s: %s: %.3f (limit %.2f)\n", v <= limit ? "PASS" : "FAIL", tracker, what, v,
-		limit);
+	fprintf(f, "%s  %s: %s: %.3f (limit %.2f)\n", v <= limit ? "PASS" : "FAIL", tracker, what,
+		v, limit);
 	return v <= limit;
 }
 
@@ -241,7 +244,8 @@ static bool checks(const struct options *o, const struct tracker_results *t)
 			continue;
 		}
 		ok &= check_line(f, r->name, "incremental dump to full dump",
-				 median(o, r, DUMP(INCREMENTAL, main)) / median(o, r, DUMP(FULL, main)),
+				 median(o, r, DUMP(INCREMENTAL, main)) /
+					 median(o, r, DUMP(FULL, main)),
 				 INCREMENTAL_LIMIT);
 		ok &= check_line(f, r->name, "frozen by a pre-dump to frozen by a full dump",
 				 median(o, r, DUMP(PRE_SPLICE, frozen)) /
