@@ -89,8 +89,7 @@ void borrow_look(struct held *h)
 	char path[64];
 
 	/* Another process may share the memory, so what was found may be gone. */
-	if (h->nr_maps && !pt_read(h->pid, h->own.insn_ip, insn, sizeof(insn)) &&
-	    is_syscall(insn))
+	if (h->nr_maps && !pt_read(h->pid, h->own.insn_ip, insn, sizeof(insn)) && is_syscall(insn))
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
 	s.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
