@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 #include "engine/keeper_priv.h"
 
 /* A process that makes threads as fast as we stop them is not waited for any longer. */
 #define MAX_PASSES 1000
+/* The kernel's own: never seen by programs. */
+#define ERESTARTNOHAND 514
 
 struct held_thread *held_find(struct held *h, pid_t tid)
 {
@@ -58,6 +61,45 @@ static struct err *seize_thread(struct held *h, pid_t tid, bool *taken_ret)
 	return NULL;
 }
 
+/* Calls that fail with EINTR after any stop, as signal(7) tells, though no handler has run. */
+static bool fails_when_stopped(long nr)
+{
+	switch (nr) {
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+	case SYS_epoll_pwait2:
+	case SYS_rt_sigtimedwait:
+	case SYS_semop:
+	case SYS_semtimedop:
+	case SYS_io_getevents:
+	case SYS_io_pgetevents:
+	case SYS_recvfrom: /* these with a timeout on their socket */
+	case SYS_recvmsg:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_accept:
+	case SYS_accept4:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Many programs do not expect EINTR and end.  ERESTARTNOHAND makes the kernel run the call
+ * again, or still fail with EINTR if a handler does run first.  A timeout starts anew.
+ */
+static void restart_call(pid_t tid)
+{
+	struct user_regs_struct regs;
+
+	if (pt_get_regs(tid, &regs) || (long)regs.rax != -EINTR ||
+	    !fails_when_stopped((long)regs.orig_rax))
+		return;
+	regs.rax = (unsigned long long)-ERESTARTNOHAND;
+	pt_set_regs(tid, &regs);
+}
+
 static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t deadline_ns)
 {
 	for (;;) {
@@ -88,9 +130,14 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 			return NULL;
 		case STOP_EVENT:
 			t->was_stopped = sig != SIGTRAP;
+			if (!t->was_stopped)
+				restart_call(t->tid);
 			return NULL;
 		default:
-			/* A signal on its way: it goes on, and our stop comes next. */
+			/* A signal on its way: it goes on, and our stop comes next.  Asked for
+			 * again, as a signal stop that began after the first request has used
+			 * it up; under a storm of signals ours would never come. */
+			pt_interrupt(t->tid);
 			pt_cont(t->tid, sig);
 		}
 	}
@@ -272,10 +319,12 @@ struct err *held_stop_leader(struct held *h, uint64_t timeout_ns)
 			return err_pid(
 				err_new(ERR_HARM, "cannot stop %d inside the parasite", h->pid),
 				h->pid);
-		else if (pt_classify(status, &(int){ 0 }) == STOP_EVENT)
+		else if (pt_classify(status, &(int){ 0 }) == STOP_EVENT) {
 			h->running = false;
-		else
+		} else {
 			held_news(h, &h->threads[0], status);
+			pt_interrupt(h->pid); /* that stop may have used up the request */
+		}
 	}
 	return h->gone ? held_gone_err(h) : NULL;
 }
