@@ -131,7 +131,7 @@ static struct err *clean_up_inside(struct held *h)
 	struct err *e = NULL;
 	int64_t ret;
 
-	for (uint32_t i = 0; h->area && i < h->area->nr && i < h->area->cap; i++) {
+	for (uint32_t i = 0; h->area && i < h->area->nr && i < h->area_cap; i++) {
 		struct parasite_vma *v = &h->area->changed[i];
 		uint64_t args[6] = { v->start, v->len, v->prot };
 

@@ -434,7 +434,7 @@ struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 		h->infected = true;
 		h->area = compel_parasite_args_p(h->ctl);
 		memset(h->area, 0, sizeof(*h->area));
-		h->area->cap = (uint32_t)max_mprotect;
+		h->area->cap = h->area_cap = (uint32_t)max_mprotect;
 		e = open_channel(h, &sock);
 	} else {
 		e = explain_infect(h);

@@ -51,6 +51,7 @@ struct held {
 	bool infected;
 	int crash_sig; /* the parasite took a signal that it must not see */
 	struct parasite_area *area; /* the parasite's argument area, as mapped here */
+	uint32_t area_cap; /* what is in there can be changed by who shares the target's memory */
 	struct parasite_ctl *ctl;
 	void *compel_regs;
 	int rpc; /* compel's own socket */
