@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -235,13 +236,32 @@ void out_json_done(struct out *o, const char *command, json_object *error)
 	json_object_put(line);
 }
 
+void plain_text(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+
+		if ((*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f || c1)
+			*p = '?';
+		if (c1)
+			*++p = '?';
+	}
+}
+
 void out_printf(struct out *o, const char *fmt, ...)
 {
+	char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	note_failure(o, vfprintf(o->f, fmt, ap));
+	int n = vasprintf(&text, fmt, ap);
 	va_end(ap);
+	if (n >= 0) {
+		plain_text(text);
+		n = fputs(text, o->f);
+		free(text);
+	}
+	note_failure(o, n);
 }
 
 void out_prose(struct out *o, const char *text)

@@ -41,6 +41,9 @@ struct err *out_close(const struct shell *sh, struct out *o);
 /* Delivers one line of JSON: {"command": ..., "ok": ..., members of o->json, "text": [...]}. */
 void out_json_done(struct out *o, const char *command, json_object *error);
 
+/* Puts '?' for what drives a terminal, but for newlines and tabs: programs, files and mappings may
+ * have any name. */
+void plain_text(char *text);
 void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prose, broken between words at the width of the output (80 at the most). */
 void out_prose(struct out *o, const char *text);

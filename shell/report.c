@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "shell/out.h"
 #include "shell/shell.h"
 
 static void print_where(const struct err *e)
@@ -30,12 +31,16 @@ void report_error(struct shell *sh, struct err *e)
 	}
 	fflush(stdout);
 	char *text = err_text(e);
+	if (text)
+		plain_text(text);
 	fprintf(stderr, "%s%s:%s %s\n", color ? "\033[1;31m" : "", label, color ? "\033[0m" : "",
 		text ? text : e->msg);
 	free(text);
 	print_where(e);
-	if (e->hint)
+	if (e->hint) {
+		plain_text(e->hint);
 		fprintf(stderr, "  hint: %s\n", e->hint);
+	}
 	/* A slip of the fingers does not raise the question how the target is. */
 	if (e->code != ERR_USAGE && sh->session && session_has_target(sh->session))
 		session_state_clause(sh->session, state, sizeof(state));
@@ -46,15 +51,19 @@ void report_error(struct shell *sh, struct err *e)
 
 void notice(const struct shell *sh, const char *fmt, ...)
 {
+	char *text = NULL;
 	va_list ap;
 
 	if (sh->settings.json && !sh->interactive)
 		return;
 	fflush(stdout);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	if (vasprintf(&text, fmt, ap) >= 0) {
+		plain_text(text);
+		fprintf(stderr, "%s\n", text);
+		free(text);
+	}
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 void report_gone(struct shell *sh)
