@@ -108,15 +108,19 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 }
 
 /* At most `len` bytes of an object into a pipe, as splice().  `whole` is where the last page begins
- * that the object fills only in part: that one is copied, since images hold whole pages. */
+ * that the object fills only in part: that one is copied, since images hold whole pages.  So are the
+ * pages of an object that cannot be spliced from, as those of hugetlbfs. */
 static ssize_t splice_object(int fd, loff_t *off, int pipe_fd, size_t len, uint64_t whole)
 {
 	char page[PAGE_SIZE_4K] = "";
 	ssize_t n;
 
-	if ((uint64_t)*off < whole)
-		return splice(fd, off, pipe_fd, NULL, len < whole - (uint64_t)*off ? len :
-			      whole - (uint64_t)*off, SPLICE_F_NONBLOCK);
+	if ((uint64_t)*off < whole) {
+		n = splice(fd, off, pipe_fd, NULL, len < whole - (uint64_t)*off ? len :
+			   whole - (uint64_t)*off, SPLICE_F_NONBLOCK);
+		if (n >= 0 || errno != EINVAL)
+			return n;
+	}
 	n = pread(fd, page, sizeof(page), *off);
 	if (n > 0)
 		n = write(pipe_fd, page, sizeof(page));

@@ -4,6 +4,7 @@
  *   call NAME   one system call that waits 1500 ms; prints "NAME ok" or what it failed with
  *   storm       three signals every 100 us, and more from a child
  *   name        a command name and a mapped memfd that would drive a terminal
+ *   hugetlb     a shared memfd of huge pages, which cannot be spliced from
  *   sharer      a process of its own in the same memory, which overwrites parasites
  */
 #include <errno.h>
@@ -126,6 +127,24 @@ static void name(void)
 		pause();
 }
 
+static void hugetlb(void)
+{
+	size_t len = 2 << 20;
+	int fd = memfd_create("huge", MFD_HUGETLB);
+	char *p = MAP_FAILED;
+
+	if (fd >= 0 && !ftruncate(fd, (off_t)(2 * len)))
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED) {
+		perror("hugetlb");
+		exit(77);
+	}
+	memset(p, 7, len / 2);
+	ready();
+	for (;;)
+		pause();
+}
+
 static int overwrite(void *arg)
 {
 	char line[512];
@@ -169,6 +188,8 @@ int main(int argc, char **argv)
 		storm();
 	else if (argc == 2 && !strcmp(argv[1], "name"))
 		name();
+	else if (argc == 2 && !strcmp(argv[1], "hugetlb"))
+		hugetlb();
 	else if (argc == 2 && !strcmp(argv[1], "sharer"))
 		sharer();
 	else
