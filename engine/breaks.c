@@ -11,9 +11,10 @@
 
 static struct err *grammar(const char *where)
 {
-	return err_hint(err_new(ERR_USAGE, "breakpoint \"%s\" is not understood", where),
-			"PHASE [if ppb|vma|chunk|shmem == N], ADDRESS, vma N, verdict NAME, chunk N or "
-			"fail; see `help breakpoints`");
+	return err_hint(
+		err_new(ERR_USAGE, "breakpoint \"%s\" is not understood", where),
+		"PHASE [if ppb|vma|chunk|shmem == N], ADDRESS, vma N, verdict NAME, chunk N or "
+		"fail; see `help breakpoints`");
 }
 
 static bool parse_number(const char *w, int base, uint64_t *ret)
@@ -67,8 +68,8 @@ static struct err *parse_conds(struct brk *b, char **word, size_t nr, const char
 		for (int f = 0; f < 4; f++)
 			if (!strcmp(word[i], fields[f]))
 				field = f;
-		if (field < 0 || strcmp(word[i + 1], "==") || !parse_number(word[i + 2], 10, &value) ||
-		    b->nr_conds == 4)
+		if (field < 0 || strcmp(word[i + 1], "==") ||
+		    !parse_number(word[i + 2], 10, &value) || b->nr_conds == 4)
 			return grammar(where);
 		b->cond[b->nr_conds].field = field;
 		b->cond[b->nr_conds++].value = (int64_t)value;

@@ -21,12 +21,12 @@ struct brk {
 	unsigned number;
 	bool temporary;
 	unsigned hits;
-	char *where;             /* normalised text; owned */
+	char *where; /* normalised text; owned */
 	enum { BRK_PHASE, BRK_ADDR, BRK_VMA, BRK_VERDICT, BRK_FAIL, BRK_CHUNK } kind;
 	phase_t phase;           /* BRK_PHASE */
 	struct brk_cond cond[4]; /* BRK_PHASE */
 	unsigned nr_conds;
-	uint64_t value;          /* address, VMA index or address in it, chunk */
+	uint64_t value; /* address, VMA index or address in it, chunk */
 	verdict_t verdict;
 };
 

@@ -19,7 +19,7 @@ struct side {
 	int dirfd;
 	struct page_read *pr; /* NULL: it does not have the object */
 	struct chain_reader reader;
-	size_t entry; /* of generation 0: the cursor */
+	size_t entry;        /* of generation 0: the cursor */
 	uint64_t start, end; /* what is left of that entry; start UINT64_MAX: none */
 };
 

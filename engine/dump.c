@@ -30,7 +30,11 @@ uint64_t now_us(void)
 struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
 		      struct tracker_table *tt, const struct opts *o, const struct caps *c)
 {
-	*d = (struct dump){ .keeper = k, .trackers = tt, .opts = o, .caps = c, .phase = PH(READY),
+	*d = (struct dump){ .keeper = k,
+			    .trackers = tt,
+			    .opts = o,
+			    .caps = c,
+			    .phase = PH(READY),
 			    .parent.dirfd = -1 };
 	d->task = calloc(nr, sizeof(*d->task));
 	if (!d->task)
@@ -67,14 +71,20 @@ static void dump_free(struct dump *d)
 	shmem_list_deinit(&d->shmem);
 	parent_set_close(&d->parent);
 	free(d->committed);
-	*d = (struct dump){ .task = d->task, .nr_tasks = d->nr_tasks, .keeper = d->keeper,
-			    .trackers = d->trackers, .opts = d->opts, .caps = d->caps,
-			    .phase = PH(READY), .parent.dirfd = -1 };
+	*d = (struct dump){ .task = d->task,
+			    .nr_tasks = d->nr_tasks,
+			    .keeper = d->keeper,
+			    .trackers = d->trackers,
+			    .opts = d->opts,
+			    .caps = d->caps,
+			    .phase = PH(READY),
+			    .parent.dirfd = -1 };
 }
 
 bool dump_is_tracked(const struct dump *d)
 {
-	return d->opts->parent || d->opts->mode == MODE_PRE_DUMP || d->opts->track != OPT_TRACK_NONE;
+	return d->opts->parent || d->opts->mode == MODE_PRE_DUMP ||
+	       d->opts->track != OPT_TRACK_NONE;
 }
 
 struct err *dump_undo(struct dump *d)
@@ -115,7 +125,8 @@ size_t dump_next_vma(const struct dump *d, size_t i)
 
 struct shmem_info *dump_pstate_of(const struct dump *d, const struct vma *v)
 {
-	struct shmem_info *o = vma_is_shmem(v) && !vma_is_private(v) ? shmem_find(&d->shmem, v) : NULL;
+	struct shmem_info *o =
+		vma_is_shmem(v) && !vma_is_private(v) ? shmem_find(&d->shmem, v) : NULL;
 
 	return o && o->tracked ? o : NULL;
 }

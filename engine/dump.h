@@ -46,8 +46,8 @@ struct unit {
 	uint64_t start, end; /* addresses (task) or offsets (shmem); equal: none */
 	bool has_verdict;
 	verdict_t verdict;
-	uint32_t pe_flags;   /* xfer: PE_* */
-	const char *what;    /* prepare, reset: static name of the unit */
+	uint32_t pe_flags; /* xfer: PE_* */
+	const char *what;  /* prepare, reset: static name of the unit */
 };
 
 struct verdict_counts {
@@ -60,9 +60,9 @@ struct dump_times { /* microseconds */
 
 /* One task of the tree and its part of the dump. */
 struct task_dump {
-	struct target *t;              /* borrowed */
-	const struct opts *opts;       /* borrowed */
-	struct task_info ti;           /* collected in prepare, completed by the parasite */
+	struct target *t;        /* borrowed */
+	const struct opts *opts; /* borrowed */
+	struct task_info ti;     /* collected in prepare, completed by the parasite */
 	struct pmc pmc;
 	struct tracker *tracker;       /* borrowed from the session; NULL: nothing is tracked */
 	struct page_read *parent;      /* where holes point; NULL: every page is dumped */
@@ -74,50 +74,50 @@ struct task_dump {
 };
 
 struct dump {
-	struct task_dump *task;     /* parents before children; owned */
+	struct task_dump *task; /* parents before children; owned */
 	size_t nr_tasks;
-	const struct opts *opts;    /* borrowed */
-	const struct caps *caps;    /* borrowed */
-	struct keeper *keeper;      /* borrowed */
+	const struct opts *opts;        /* borrowed */
+	const struct caps *caps;        /* borrowed */
+	struct keeper *keeper;          /* borrowed */
 	struct tracker_table *trackers; /* borrowed */
 
-	phase_t phase;              /* of the next unit */
-	unsigned unit;              /* prepare, reset: index of the next unit */
-	unsigned chunk;             /* 1-based once generate-iovs began; 0 before */
-	size_t item;                /* tasks come first, then the shared-memory objects */
+	phase_t phase;  /* of the next unit */
+	unsigned unit;  /* prepare, reset: index of the next unit */
+	unsigned chunk; /* 1-based once generate-iovs began; 0 before */
+	size_t item;    /* tasks come first, then the shared-memory objects */
 
 	/* pmc-fill, generate-iovs */
-	size_t vma;                 /* being looked at */
-	uint64_t vaddr;             /* all below (of this item) is scanned */
-	uint64_t run_end;           /* end of the run that `vaddr` begins; == vaddr: not known */
+	size_t vma;       /* being looked at */
+	uint64_t vaddr;   /* all below (of this item) is scanned */
+	uint64_t run_end; /* end of the run that `vaddr` begins; == vaddr: not known */
 	verdict_t run_verdict;
 	bool run_lazy;
-	enum pst run_state;         /* of a shared VMA: what it contributes to the pstate map */
+	enum pst run_state; /* of a shared VMA: what it contributes to the pstate map */
 
 	/* drain, xfer */
-	unsigned ppb;               /* next one to drain, or to transfer */
-	unsigned hole;              /* next one to write */
+	unsigned ppb;  /* next one to drain, or to transfer */
+	unsigned hole; /* next one to write */
 
-	struct page_pipe pp;        /* of the current item */
-	struct page_pipe *kept;     /* pre-dump: of each item, until it is transferred; owned */
-	bool thawed;                /* pre-dump: the tasks run again, their pages are kept */
+	struct page_pipe pp;    /* of the current item */
+	struct page_pipe *kept; /* pre-dump: of each item, until it is transferred; owned */
+	bool thawed;            /* pre-dump: the tasks run again, their pages are kept */
 	struct page_xfer xfer;
-	struct staging *staging;    /* NULL: xfer null, or not yet made */
+	struct staging *staging; /* NULL: xfer null, or not yet made */
 	struct shmem_list shmem;
 	struct parent_set parent;
 
 	uint64_t pipes_made, bufs_made; /* of page-pipes that were kept; see dump_pipes() */
 	uint64_t holes_checked;
-	uint64_t pages_vanished;    /* pre-dump by reading: gone before they were read */
-	uint64_t pages_scanned;     /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
+	uint64_t pages_vanished; /* pre-dump by reading: gone before they were read */
+	uint64_t pages_scanned;  /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
 	uint64_t shpages_scanned, shpages_written;
 	uint64_t pages_lazy;
-	uint64_t units[16];         /* done, by phase */
+	uint64_t units[16]; /* done, by phase */
 	struct dump_times times;
 	uint64_t dump_uptime_us;
 
-	char *committed;            /* directory, once published; owned */
-	const char *commit_to;      /* during commit; borrowed */
+	char *committed;       /* directory, once published; owned */
+	const char *commit_to; /* during commit; borrowed */
 };
 
 /* The task that the pipeline is at; the last one while shared memory is dumped. */
@@ -141,8 +141,8 @@ enum pace {
 struct phase_ops {
 	phase_t phase;
 	const char *name;
-	const char *unit;    /* what one unit is */
-	const char *effect;  /* on the target */
+	const char *unit;   /* what one unit is */
+	const char *effect; /* on the target */
 	bool undo;
 	const char *mirrors;
 	/* Describes the next unit; pure. */
@@ -154,7 +154,8 @@ struct phase_ops {
 	void (*summary)(const struct dump *d, const struct unit *last, char *buf, size_t len);
 };
 
-extern const struct phase_ops ph_prepare, ph_pmc_fill, ph_generate_iovs, ph_drain, ph_xfer, ph_reset;
+extern const struct phase_ops ph_prepare, ph_pmc_fill, ph_generate_iovs, ph_drain, ph_xfer,
+	ph_reset;
 /* NULL for READY, GATE, DONE. */
 const struct phase_ops *phase_ops(phase_t p);
 extern const struct phase_ops *const phase_table[6];

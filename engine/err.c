@@ -143,16 +143,11 @@ const char *err_errno_name(int sys_errno)
 const char *err_code_name(enum err_code code)
 {
 	static const char *const names[] = {
-		[ERR_SYS] = "system",
-		[ERR_NOMEM] = "nomem",
-		[ERR_USAGE] = "usage",
-		[ERR_STATE] = "state",
-		[ERR_TARGET] = "target",
-		[ERR_UNSUPPORTED] = "unsupported",
-		[ERR_REFUSED] = "refused",
-		[ERR_FORMAT] = "format",
-		[ERR_CHECK] = "check",
-		[ERR_INTERRUPTED] = "interrupted",
+		[ERR_SYS] = "system",      [ERR_NOMEM] = "nomem",
+		[ERR_USAGE] = "usage",     [ERR_STATE] = "state",
+		[ERR_TARGET] = "target",   [ERR_UNSUPPORTED] = "unsupported",
+		[ERR_REFUSED] = "refused", [ERR_FORMAT] = "format",
+		[ERR_CHECK] = "check",     [ERR_INTERRUPTED] = "interrupted",
 		[ERR_HARM] = "harm",
 	};
 
@@ -164,8 +159,8 @@ char *err_text(const struct err *e)
 	char *text;
 
 	int n = e->sys_errno ? asprintf(&text, "%s: %s (%s)", e->msg, err_errno_name(e->sys_errno),
-					strerror(e->sys_errno))
-			     : asprintf(&text, "%s", e->msg);
+					strerror(e->sys_errno)) :
+			       asprintf(&text, "%s", e->msg);
 	return n < 0 ? NULL : text;
 }
 

@@ -34,9 +34,9 @@ enum err_code {
 
 struct err {
 	enum err_code code;
-	int sys_errno;     /* 0: none */
-	pid_t pid;         /* 0: not about one task */
-	uint64_t vaddr;    /* address at fault; valid if has_vaddr */
+	int sys_errno;  /* 0: none */
+	pid_t pid;      /* 0: not about one task */
+	uint64_t vaddr; /* address at fault; valid if has_vaddr */
 	bool has_vaddr;
 	const char *phase; /* static string, a phase name; NULL: outside the pipeline */
 	char *msg;         /* "what was tried, on what"; never NULL */
@@ -86,11 +86,11 @@ char *err_text(const struct err *e);
 int err_exit_status(const struct err *e);
 
 /* Return from the calling function if `expr` is an error. */
-#define TRY(expr)                             \
-	do {                                  \
-		struct err *try_e_ = (expr);  \
-		if (try_e_)                   \
-			return try_e_;        \
+#define TRY(expr)                                                                                  \
+	do {                                                                                       \
+		struct err *try_e_ = (expr);                                                       \
+		if (try_e_)                                                                        \
+			return try_e_;                                                             \
 	} while (0)
 
 #endif

@@ -23,8 +23,8 @@
 
 /* The parent set, for all tasks. */
 struct parent_set {
-	int dirfd;       /* -1: no parent */
-	char *path;      /* real path; owned */
+	int dirfd;  /* -1: no parent */
+	char *path; /* real path; owned */
 	struct parent_info info;
 };
 
@@ -47,7 +47,7 @@ struct tracker_table {
 		pid_t pid;
 		uint64_t start_time_ticks;
 		struct tracker *t;
-	} *slot;
+	} * slot;
 	size_t nr;
 };
 

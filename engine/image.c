@@ -254,10 +254,10 @@ struct image_reader {
 	int fd;
 	char name[IMAGE_NAME_MAX];
 	uint64_t size; /* of the file, when opened */
-	uint64_t pos; /* next byte that the caller of take() gets */
+	uint64_t pos;  /* next byte that the caller of take() gets */
 	uint64_t entry_offset;
 	size_t nr_entries; /* read so far */
-	uint8_t *payload; /* of the current message; grows */
+	uint8_t *payload;  /* of the current message; grows */
 	size_t payload_cap;
 	size_t start, end; /* unread part of buf */
 	uint8_t buf[BUFFER_SIZE];

@@ -46,8 +46,8 @@ struct image_desc {
 	const char *magic_name; /* as crit prints it: "PAGEMAP" */
 	uint32_t magic;
 	enum image_framing framing;
-	const char *prefix;     /* the file is prefix + decimal id + suffix ... */
-	const char *suffix;     /* ... or just prefix, if this is NULL */
+	const char *prefix;                      /* the file is prefix + decimal id + suffix ... */
+	const char *suffix;                      /* ... or just prefix, if this is NULL */
 	const ProtobufCMessageDescriptor *head;  /* first message, if it differs; else NULL */
 	const ProtobufCMessageDescriptor *entry; /* all (other) messages */
 };

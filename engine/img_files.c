@@ -25,7 +25,7 @@ struct file {
 	uint64_t dev, ino;
 	uint32_t flags; /* O_RDONLY, O_WRONLY, O_RDWR */
 	bool is_memfd;
-	uint32_t id; /* in files.img */
+	uint32_t id;       /* in files.img */
 	uint32_t inode_id; /* memfd: in memfd.img */
 	char *name;
 	bool has_size;
@@ -42,7 +42,7 @@ struct memfd {
 };
 
 struct file_table {
-	void *by_key; /* tsearch() tree of struct file, owned by `files` */
+	void *by_key;        /* tsearch() tree of struct file, owned by `files` */
 	struct file **files; /* [i] has id i + 1 */
 	size_t nr, cap;
 	struct memfd *memfds; /* [i] has inode_id i + 1 */
@@ -212,10 +212,13 @@ static struct err *add_memfd(struct file_table *ft, const struct file *f, pid_t 
 			     const struct vma *v)
 {
 	struct shmem_map map = { .pid = pid, .start = v->start, .end = v->end };
-	struct shmem_info o = {
-		.shmid = f->ino, .dev = f->dev, .kind = "memfd", .name = v->name,
-		.fd = -1, .map = &map, .nr_maps = 1
-	};
+	struct shmem_info o = { .shmid = f->ino,
+				.dev = f->dev,
+				.kind = "memfd",
+				.name = v->name,
+				.fd = -1,
+				.map = &map,
+				.nr_maps = 1 };
 
 	if (f->ino > UINT32_MAX)
 		return err_vaddr(err_new(ERR_UNSUPPORTED,

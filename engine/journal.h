@@ -23,10 +23,10 @@ struct journal {
 	uint64_t start_time_ticks; /* /proc/PID/stat field 22: tells a reused pid */
 	struct user_regs_struct regs;
 	uint64_t sigmask;
-	uint64_t text_ip; /* where compel puts a name for the length of one call */
+	uint64_t text_ip;               /* where compel puts a name for the length of one call */
 	uint8_t text[JOURNAL_TEXT_LEN]; /* what is there otherwise */
-	uint64_t insn_ip; /* the `syscall` instruction that injected calls use */
-	uint64_t map_start, map_end; /* the parasite; equal: not mapped yet */
+	uint64_t insn_ip;               /* the `syscall` instruction that injected calls use */
+	uint64_t map_start, map_end;    /* the parasite; equal: not mapped yet */
 	uint64_t xstate_len;
 	uint8_t xstate[PT_XSTATE_MAX];
 };

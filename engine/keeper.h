@@ -37,12 +37,12 @@ int keeper_event_fd(const struct keeper *k);
 
 struct keeper_thread {
 	pid_t tid;
-	bool was_stopped; /* in group stop (T) when we came, and will be again */
-	uint64_t ip, sp; /* at the freeze */
+	bool was_stopped;     /* in group stop (T) when we came, and will be again */
+	uint64_t ip, sp;      /* at the freeze */
 	uint64_t sig_blocked; /* bit n-1 = signal n */
 	uint64_t sig_pending; /* of this thread */
-	bool in_syscall; /* interrupted inside a system call */
-	int64_t orig_ax; /* its number, or -1 */
+	bool in_syscall;      /* interrupted inside a system call */
+	int64_t orig_ax;      /* its number, or -1 */
 	char comm[16];
 };
 
@@ -53,7 +53,7 @@ struct keeper_task {
 	struct keeper_thread *threads; /* leader first; owned */
 	size_t nr_threads;
 	uint64_t freezing_us; /* from the first seize to the last stop */
-	int mem_fd; /* /proc/PID/mem, O_RDWR if that is allowed, else O_RDONLY; owned */
+	int mem_fd;           /* /proc/PID/mem, O_RDWR if that is allowed, else O_RDONLY; owned */
 };
 
 void keeper_task_deinit(struct keeper_task *t);
@@ -70,9 +70,9 @@ struct err *keeper_seize(struct keeper *k, pid_t pid, struct keeper_task *ret);
 struct keeper_parasite {
 	int sock; /* our end of the command channel, SOCK_SEQPACKET; owned by the caller */
 	uint64_t map_start,
-		map_end; /* the mapping of the blob in the target (lowest, highest + 1) */
+		map_end;     /* the mapping of the blob in the target (lowest, highest + 1) */
 	uint64_t syscall_ip; /* where code was borrowed: its page is now a private copy */
-	uint64_t infect_us; /* how long registers were borrowed */
+	uint64_t infect_us;  /* how long registers were borrowed */
 };
 
 /*

@@ -58,7 +58,7 @@ static struct {
 	volatile sig_atomic_t armed; /* may jump */
 	volatile sig_atomic_t timed_out;
 	struct err *err; /* of an injected call */
-	long failed_nr; /* the call that the target's kernel refused */
+	long failed_nr;  /* the call that the target's kernel refused */
 	int failed_errno;
 	char log[512]; /* the last lines that compel logged */
 } infecting;

@@ -43,19 +43,19 @@ struct held {
 	int seccomp; /* mode of the leader */
 	bool seccomp_suspended;
 
-	bool running; /* the leader is: it runs the parasite */
+	bool running;  /* the leader is: it runs the parasite */
 	bool borrowed; /* the leader's state is ours; `own` holds what it was */
 	struct journal own;
 	uint64_t nr_maps; /* its mappings when they were looked at; 0: not yet */
 
 	bool infected;
-	int crash_sig; /* the parasite took a signal that it must not see */
+	int crash_sig;              /* the parasite took a signal that it must not see */
 	struct parasite_area *area; /* the parasite's argument area, as mapped here */
 	uint32_t area_cap; /* what is in there can be changed by who shares the target's memory */
 	struct parasite_ctl *ctl;
 	void *compel_regs;
-	int rpc; /* compel's own socket */
-	int log; /* what compel's code in the target logs to */
+	int rpc;         /* compel's own socket */
+	int log;         /* what compel's code in the target logs to */
 	int *fds_before; /* the target's descriptors before infection */
 	size_t nr_fds_before;
 

@@ -13,7 +13,7 @@ struct kproc_status {
 	pid_t tgid, tracer;
 	uid_t uid; /* real */
 	uint64_t sig_pending, shared_pending, sig_blocked;
-	int seccomp; /* 0: none */
+	int seccomp;      /* 0: none */
 	uint64_t vm_size; /* bytes */
 	char comm[16];
 };

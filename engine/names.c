@@ -6,16 +6,25 @@
 #include "engine/session.h"
 
 static const char *const phases[] = {
-	[PH(READY)] = "ready", [PH(PREPARE)] = "prepare", [PH(PMC_FILL)] = "pmc-fill",
-	[PH(GENERATE_IOVS)] = "generate-iovs", [PH(DRAIN)] = "drain", [PH(XFER)] = "xfer",
-	[PH(GATE)] = "gate", [PH(RESET)] = "reset", [PH(DONE)] = "done",
+	[PH(READY)] = "ready",       [PH(PREPARE)] = "prepare",
+	[PH(PMC_FILL)] = "pmc-fill", [PH(GENERATE_IOVS)] = "generate-iovs",
+	[PH(DRAIN)] = "drain",       [PH(XFER)] = "xfer",
+	[PH(GATE)] = "gate",         [PH(RESET)] = "reset",
+	[PH(DONE)] = "done",
 };
 
 static const char *const verdicts[NR_VERDICTS] = {
-	[VD(NOT_SCANNED)] = "not-scanned", [VD(DUMP)] = "dump", [VD(DUMP_SWAPPED)] = "swapped",
-	[VD(ALWAYS)] = "always", [VD(HOLE)] = "hole", [VD(ZERO)] = "zero",
-	[VD(FILE_CLEAN)] = "file", [VD(ABSENT)] = "absent", [VD(GUARD)] = "guard",
-	[VD(NEVER)] = "never", [VD(SHARED)] = "shared",
+	[VD(NOT_SCANNED)] = "not-scanned",
+	[VD(DUMP)] = "dump",
+	[VD(DUMP_SWAPPED)] = "swapped",
+	[VD(ALWAYS)] = "always",
+	[VD(HOLE)] = "hole",
+	[VD(ZERO)] = "zero",
+	[VD(FILE_CLEAN)] = "file",
+	[VD(ABSENT)] = "absent",
+	[VD(GUARD)] = "guard",
+	[VD(NEVER)] = "never",
+	[VD(SHARED)] = "shared",
 };
 
 static int lookup(const char *const *names, int nr, const char *name)

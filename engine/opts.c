@@ -226,7 +226,8 @@ struct err *opt_parse(void *base, const struct opt_desc *d, const char *value)
 	case OPT_UINT:
 		errno = 0;
 		n = strtoul(value, &end, 10);
-		if (*value >= '0' && *value <= '9' && !*end && !errno && n >= d->min && n <= d->max) {
+		if (*value >= '0' && *value <= '9' && !*end && !errno && n >= d->min &&
+		    n <= d->max) {
 			*(uint32_t *)field = (uint32_t)n;
 			return NULL;
 		}

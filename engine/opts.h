@@ -28,20 +28,20 @@ struct opts {
 	uint32_t pipe_pages; /* how many pages a pipe is asked to hold at the most */
 	bool lazy;           /* mark pages that may be restored lazily */
 	enum opt_mode mode;  /* a full dump, or one that is followed by others */
-	enum opt_pre_dump pre_dump; /* how a pre-dump gets the pages */
-	char *parent;        /* image directory that holes point into; NULL: none */
-	enum opt_track track;/* how writes are known from now on */
+	enum opt_pre_dump pre_dump;         /* how a pre-dump gets the pages */
+	char *parent;                       /* image directory that holes point into; NULL: none */
+	enum opt_track track;               /* how writes are known from now on */
 	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
-	bool track_shmem;    /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
-	bool leave_stopped;  /* detach leaves the target stopped (SIGSTOP) */
+	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
+	bool leave_stopped;                 /* detach leaves the target stopped (SIGSTOP) */
 };
 
 struct opt_desc {
-	const char *name;      /* "pmc" */
-	const char *values;    /* "auto|scan|pread", "on|off", "DIR", "N" */
-	const char *summary;   /* at most 60 columns */
-	bool before_prepare;   /* cannot change while a pipeline is under way */
-	size_t offset;         /* into struct opts */
+	const char *name;    /* "pmc" */
+	const char *values;  /* "auto|scan|pread", "on|off", "DIR", "N" */
+	const char *summary; /* at most 60 columns */
+	bool before_prepare; /* cannot change while a pipeline is under way */
+	size_t offset;       /* into struct opts */
 	enum { OPT_ENUM, OPT_BOOL, OPT_STRING, OPT_UINT } type;
 	const char *const *names; /* OPT_ENUM */
 	uint32_t min, max;        /* OPT_UINT */

@@ -271,9 +271,8 @@ struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_
 		pp->hole = p;
 		pp->cap_holes += PP_HOLES_BATCH;
 	}
-	pp->hole[pp->nr_holes++] = (struct page_pipe_hole){
-		.start = addr, .nr_pages = nr_pages, .flags = flags
-	};
+	pp->hole[pp->nr_holes++] =
+		(struct page_pipe_hole){ .start = addr, .nr_pages = nr_pages, .flags = flags };
 	return NULL;
 }
 
@@ -360,8 +359,8 @@ static ssize_t iov_find(const struct page_pipe_buf *ppb, uint64_t addr)
 	return -1;
 }
 
-bool page_pipe_find(const struct page_pipe *pp, uint64_t addr, unsigned *ppb_ret,
-		    unsigned *iov_ret, uint64_t *page_off_ret)
+bool page_pipe_find(const struct page_pipe *pp, uint64_t addr, unsigned *ppb_ret, unsigned *iov_ret,
+		    uint64_t *page_off_ret)
 {
 	for (unsigned i = 0; i < pp->nr_ppbs; i++) {
 		ssize_t iov = iov_find(&pp->ppb[i], addr);

@@ -28,12 +28,12 @@
 #include "engine/err.h"
 
 #define NR_PIPES_PER_CHUNK 8u
-#define PIPE_START_PAGES 16u   /* what a new pipe holds: 64 KiB */
-#define PIPE_ASK_PAGES 819u    /* CRIU's bound: 8 pages of 40-byte pipe_buffers */
+#define PIPE_START_PAGES 16u /* what a new pipe holds: 64 KiB */
+#define PIPE_ASK_PAGES 819u  /* CRIU's bound: 8 pages of 40-byte pipe_buffers */
 #define PP_HOLES_BATCH 32u
 
-#define PPB_LAZY 0x1u          /* pages may be restored lazily */
-#define PP_HOLE_PARENT 0x1u    /* the parent image has them */
+#define PPB_LAZY 0x1u       /* pages may be restored lazily */
+#define PP_HOLE_PARENT 0x1u /* the parent image has them */
 
 enum ppb_state {
 	PPB_PLANNED, /* iovs filled, pipe empty */
@@ -42,39 +42,39 @@ enum ppb_state {
 };
 
 struct page_pipe_buf {
-	int p[2];             /* read end, write end; owned */
-	unsigned pipe_size;   /* pages that the pipe can hold, as the kernel says */
-	unsigned pipe_asked;  /* the last size asked for */
-	int grow_errno;       /* why it did not grow; 0: it did, or did not have to */
-	unsigned pages_in;    /* planned pages */
-	unsigned nr_segs;     /* iovs */
+	int p[2];            /* read end, write end; owned */
+	unsigned pipe_size;  /* pages that the pipe can hold, as the kernel says */
+	unsigned pipe_asked; /* the last size asked for */
+	int grow_errno;      /* why it did not grow; 0: it did, or did not have to */
+	unsigned pages_in;   /* planned pages */
+	unsigned nr_segs;    /* iovs */
 	unsigned cap_segs;
-	struct iovec *iov;    /* in the target's address space (or ours, for shared objects) */
-	unsigned flags;       /* PPB_* */
-	unsigned pipe_off;    /* pages of earlier ppbs in the same pipe */
-	bool shares;          /* the pipe is its predecessor's */
+	struct iovec *iov; /* in the target's address space (or ours, for shared objects) */
+	unsigned flags;    /* PPB_* */
+	unsigned pipe_off; /* pages of earlier ppbs in the same pipe */
+	bool shares;       /* the pipe is its predecessor's */
 	enum ppb_state state;
-	unsigned next_iov;    /* first one whose pagemap entry is not yet recorded */
+	unsigned next_iov;   /* first one whose pagemap entry is not yet recorded */
 	uint64_t read_pages; /* pre-dump by reading: pages of next_iov that are done */
-	unsigned moved_iov;   /* first one whose pages have not left the pipe; >= next_iov */
+	unsigned moved_iov;  /* first one whose pages have not left the pipe; >= next_iov */
 	uint64_t drain_us;
 };
 
 struct page_pipe_hole {
-	uint64_t start;    /* bytes */
+	uint64_t start; /* bytes */
 	uint64_t nr_pages;
-	unsigned flags;    /* PP_HOLE_* */
+	unsigned flags; /* PP_HOLE_* */
 };
 
 struct page_pipe {
-	struct page_pipe_buf *ppb;  /* pipes that exist; the first nr_ppbs are in use */
+	struct page_pipe_buf *ppb; /* pipes that exist; the first nr_ppbs are in use */
 	unsigned nr_ppbs, nr_pipes, cap_ppbs;
 	struct page_pipe_hole *hole;
 	unsigned nr_holes, cap_holes;
-	unsigned max_pipes;         /* 0: keep mode */
+	unsigned max_pipes; /* 0: keep mode */
 	bool no_pipes;
-	unsigned ask_pages;         /* how far a pipe may grow */
-	unsigned size_known;        /* what the kernel refuses to exceed; 0: not met yet */
+	unsigned ask_pages;  /* how far a pipe may grow */
+	unsigned size_known; /* what the kernel refuses to exceed; 0: not met yet */
 	int size_errno;
 	/* since creation, for stats: CRIU's page_pipes, page_pipe_bufs */
 	uint64_t pipes_made, bufs_made;
@@ -115,8 +115,8 @@ uint64_t page_pipe_in_pipe(const struct page_pipe_buf *ppb);
 uint64_t ppb_pages(const struct page_pipe_buf *ppb, unsigned from, unsigned to);
 
 /* Where `addr` lies: ppb, iov and page offset inside the ppb.  False: nowhere. */
-bool page_pipe_find(const struct page_pipe *pp, uint64_t addr, unsigned *ppb_ret,
-		    unsigned *iov_ret, uint64_t *page_off_ret);
+bool page_pipe_find(const struct page_pipe *pp, uint64_t addr, unsigned *ppb_ret, unsigned *iov_ret,
+		    uint64_t *page_off_ret);
 
 uint64_t page_pipe_planned(const struct page_pipe *pp);
 

@@ -73,7 +73,8 @@ static struct err *add_generation(struct page_read *pr, int dirfd, bool *more_re
 		g.ino = st.st_ino;
 		for (size_t i = 0; i < pr->nr && !e; i++)
 			if (pr->g[i].dev == g.dev && pr->g[i].ino == g.ino)
-				e = err_new(ERR_CHECK, "the parent links of %s lead back to it", g.dir);
+				e = err_new(ERR_CHECK, "the parent links of %s lead back to it",
+					    g.dir);
 	}
 	if (!e) {
 		e = pagemap_image_read(dirfd, pr->name, &g.pi);
@@ -112,8 +113,8 @@ static struct err *open_chain(struct page_read *pr, int dirfd)
 		const struct generation *last = &pr->g[pr->nr - 1];
 
 		if (pr->nr == GENERATIONS_MAX)
-			return err_new(ERR_CHECK, "%s: more than %d generations of parents", pr->g[0].dir,
-				       GENERATIONS_MAX);
+			return err_new(ERR_CHECK, "%s: more than %d generations of parents",
+				       pr->g[0].dir, GENERATIONS_MAX);
 		fd = openat(last->dirfd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)
 			return NULL;
@@ -219,7 +220,8 @@ struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct 
 		if (pi->e[i].flags & PE_PARENT)
 			continue;
 		if (!(pi->e[i].flags & PE_PRESENT))
-			return err_vaddr(err_new(ERR_CHECK, "%llx is in %s/%s, but without data (lazy)",
+			return err_vaddr(err_new(ERR_CHECK,
+						 "%llx is in %s/%s, but without data (lazy)",
 						 (unsigned long long)vaddr, pr->g[g].dir, pr->name),
 					 vaddr);
 		*ret = (struct page_place){
@@ -230,7 +232,8 @@ struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct 
 		};
 		return NULL;
 	}
-	return err_vaddr(err_new(ERR_CHECK, "%llx is a hole in %s/%s, which has no parent with this object",
+	return err_vaddr(err_new(ERR_CHECK,
+				 "%llx is a hole in %s/%s, which has no parent with this object",
 				 (unsigned long long)vaddr, pr->g[pr->nr - 1].dir, pr->name),
 			 vaddr);
 }

@@ -44,9 +44,9 @@ void page_read_neighbours(const struct page_read *pr, uint64_t vaddr,
 /* Where one page's bytes are. */
 struct page_place {
 	unsigned generation;
-	uint32_t pages_id;   /* pages-N.img of that directory */
-	uint64_t off;        /* bytes */
-	uint32_t flags;      /* PE_* of its entry */
+	uint32_t pages_id; /* pages-N.img of that directory */
+	uint64_t off;      /* bytes */
+	uint32_t flags;    /* PE_* of its entry */
 };
 
 /* Follows PARENT entries down to data.  ERR_CHECK: not covered, or the chain breaks (says where). */
@@ -63,7 +63,7 @@ const struct pagemap_image *page_read_image(const struct page_read *pr, size_t g
 struct parent_info {
 	bool has_uptime;
 	uint64_t dump_uptime_us;
-	uint32_t pre_dump_mode;  /* 0: not said, 1: splice, 2: read */
+	uint32_t pre_dump_mode; /* 0: not said, 1: splice, 2: read */
 	uint32_t img_version;
 };
 

@@ -20,9 +20,9 @@
 /* ---- local: image files in a directory ---------------------------------------------- */
 
 struct local {
-	int dirfd; /* borrowed */
+	int dirfd;    /* borrowed */
 	int pages_fd; /* -1: no object open */
-	loff_t off; /* bytes of pages-N.img that are written */
+	loff_t off;   /* bytes of pages-N.img that are written */
 	struct pagemap_writer pm;
 };
 

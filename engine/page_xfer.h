@@ -35,7 +35,7 @@ enum { XFER_RECENT = 8 };
 /* An entry that was recorded, kept for those who look. */
 struct xfer_entry {
 	uint64_t vaddr, nr_pages, pages_off; /* bytes in pages-N.img; of a hole: unused */
-	uint32_t flags; /* PE_* */
+	uint32_t flags;                      /* PE_* */
 };
 
 struct page_xfer {
@@ -43,12 +43,12 @@ struct page_xfer {
 	/* current object */
 	char object[64]; /* "pagemap-4242.img", "pagemap-shmem-47.img"; "": none open */
 	bool is_shmem;
-	uint64_t id; /* pid or shmid */
-	uint32_t pages_id; /* N of pages-N.img */
+	uint64_t id;           /* pid or shmid */
+	uint32_t pages_id;     /* N of pages-N.img */
 	uint64_t object_pages; /* stored for this object */
-	uint64_t partial; /* bytes that a failed page_xfer_pages() has moved */
+	uint64_t partial;      /* bytes that a failed page_xfer_pages() has moved */
 	uint64_t entries_here; /* entries of this object */
-	uint64_t entry_pages; /* stored pages that they stand for */
+	uint64_t entry_pages;  /* stored pages that they stand for */
 	struct xfer_entry
 		recent[XFER_RECENT]; /* the newest is number (entries_here - 1) % XFER_RECENT */
 	/* since creation */

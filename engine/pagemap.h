@@ -22,15 +22,15 @@
 #define PAGEMAP_TASK_SIZE 0x7ffffffff000ull
 
 /* Categories of a page. */
-#define PAGE_IS_WPALLOWED 0x1u   /* in a VMA with asynchronous write-protection */
-#define PAGE_IS_WRITTEN 0x2u     /* written since it was protected */
-#define PAGE_IS_FILE 0x4u        /* page of a file, or shared anonymous */
+#define PAGE_IS_WPALLOWED 0x1u /* in a VMA with asynchronous write-protection */
+#define PAGE_IS_WRITTEN 0x2u   /* written since it was protected */
+#define PAGE_IS_FILE 0x4u      /* page of a file, or shared anonymous */
 #define PAGE_IS_PRESENT 0x8u
-#define PAGE_IS_SWAPPED 0x10u    /* swapped out, or a marker without a page */
-#define PAGE_IS_PFNZERO 0x20u    /* the kernel's zero page, small or huge */
+#define PAGE_IS_SWAPPED 0x10u /* swapped out, or a marker without a page */
+#define PAGE_IS_PFNZERO 0x20u /* the kernel's zero page, small or huge */
 #define PAGE_IS_HUGE 0x40u
 #define PAGE_IS_SOFT_DIRTY 0x80u
-#define PAGE_IS_GUARD 0x100u     /* MADV_GUARD_INSTALL */
+#define PAGE_IS_GUARD 0x100u /* MADV_GUARD_INSTALL */
 
 #define PM_SCAN_WP_MATCHING 0x1u
 #define PM_SCAN_CHECK_WPASYNC 0x2u
@@ -54,7 +54,7 @@ struct page_region {
 /* A page matches if ((categories ^ inverted) & mask) == mask, and it has a category of `anyof`
  * (after inversion) unless that is 0. */
 struct pagemap_scan_query {
-	uint64_t flags;      /* PM_SCAN_* */
+	uint64_t flags; /* PM_SCAN_* */
 	uint64_t category_inverted, category_mask, category_anyof_mask;
 	uint64_t return_mask;
 };
@@ -84,10 +84,10 @@ struct err *pagemap_read(int pagemap_fd, uint64_t start, size_t nr_pages, uint64
 
 /* What works here, found by trying it on pages of our own, which are unmapped again. */
 struct pagemap_probe {
-	bool scan;             /* PAGEMAP_SCAN */
+	bool scan;                        /* PAGEMAP_SCAN */
 	bool scan_guard, scan_soft_dirty; /* it knows these categories */
 	bool pfn_visible;
-	uint64_t zero_pfn;     /* valid if pfn_visible */
+	uint64_t zero_pfn; /* valid if pfn_visible */
 	/* First of 512; 0: no huge zero page seen.  It stays the same while our process lives,
 	 * which has a reference to it from then on. */
 	uint64_t huge_zero_pfn;

@@ -35,7 +35,7 @@ struct pagemap_entry {
 struct pagemap_writer {
 	struct image_writer *w;
 	struct pagemap_entry last;
-	size_t nr;          /* entries so far */
+	size_t nr; /* entries so far */
 };
 
 /* Creates `name` in `dirfd` and writes the head.  `dirfd` is only used during the call. */

@@ -14,9 +14,10 @@ static struct err *send_msg(int sock, const struct msghdr *h, const char *what)
 {
 	while (sendmsg(sock, h, MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
-			return errno == EPIPE || errno == ECONNRESET
-				       ? err_new(ERR_TARGET, "send %s to the parasite: it is gone", what)
-				       : err_sys(errno, "send %s to the parasite", what);
+			return errno == EPIPE || errno == ECONNRESET ?
+				       err_new(ERR_TARGET, "send %s to the parasite: it is gone",
+					       what) :
+				       err_sys(errno, "send %s to the parasite", what);
 	return NULL;
 }
 
@@ -40,10 +41,11 @@ static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, c
 	if (n < 0)
 		return err_sys(errno, "wait for the parasite's answer to %s", what);
 	if (n == 0)
-		return err_hint(err_new(ERR_TARGET, "the parasite did not answer %s within %d s",
-					what, REPLY_TIMEOUT_MS / 1000),
-				"a page that waits for storage or for a userfaultfd handler blocks it; "
-				"`abort`, then look with `show vmas`");
+		return err_hint(
+			err_new(ERR_TARGET, "the parasite did not answer %s within %d s", what,
+				REPLY_TIMEOUT_MS / 1000),
+			"a page that waits for storage or for a userfaultfd handler blocks it; "
+			"`abort`, then look with `show vmas`");
 	do
 		n = recv(sock, r, sizeof(*r), MSG_TRUNC); /* the length that was sent */
 	while (n < 0 && errno == EINTR);
@@ -54,16 +56,17 @@ static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, c
 	if (n != sizeof(*r))
 		return err_new(ERR_CHECK, "the parasite answered %s with %zd bytes", what, n);
 	if (r->cmd != cmd || r->err > 0)
-		return err_new(ERR_CHECK, "the parasite answered %s with command %u, error %d", what,
-			       r->cmd, r->err);
+		return err_new(ERR_CHECK, "the parasite answered %s with command %u, error %d",
+			       what, r->cmd, r->err);
 	return NULL;
 }
 
 struct err *pc_call(int sock, enum parasite_cmd cmd, uint64_t *value_ret)
 {
 	static const char *const names[] = {
-		[PC_PING] = "PING", [PC_BRK] = "BRK", [PC_DUMPABLE] = "DUMPABLE",
-		[PC_THP_DISABLED] = "THP_DISABLED", [PC_QUIT] = "QUIT",
+		[PC_PING] = "PING",         [PC_BRK] = "BRK",
+		[PC_DUMPABLE] = "DUMPABLE", [PC_THP_DISABLED] = "THP_DISABLED",
+		[PC_QUIT] = "QUIT",
 	};
 	struct parasite_msg m = { .cmd = cmd };
 	struct parasite_reply r;
@@ -113,7 +116,9 @@ struct err *pc_dump_send(int sock, const struct iovec *iov, unsigned nr, int pip
 	} c = { 0 };
 	char byte = 0;
 	struct iovec one = { &byte, 1 };
-	struct msghdr h = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = c.buf,
+	struct msghdr h = { .msg_iov = &one,
+			    .msg_iovlen = 1,
+			    .msg_control = c.buf,
 			    .msg_controllen = sizeof(c.buf) };
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&h);
 

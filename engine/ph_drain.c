@@ -39,9 +39,11 @@ static struct err *page_at_fault(struct dump *d, const struct page_pipe_buf *ppb
 	ssize_t vi = vma_list_find(&t->vmas, addr);
 	const struct vma *v = vi >= 0 ? &t->vmas.v[vi] : NULL;
 	struct err *read_err = target_read(t, addr, byte, sizeof(byte), &got);
-	struct err *e = err_sys(why, "drain ppb %u: the page at %llx in VMA %zd (%s%s%s) did not "
-				"go into the pipe", d->ppb, (unsigned long long)addr, vi,
-				v ? vma_kind(v) : "none", v && *v->name ? " " : "", v ? v->name : "");
+	struct err *e = err_sys(why,
+				"drain ppb %u: the page at %llx in VMA %zd (%s%s%s) did not "
+				"go into the pipe",
+				d->ppb, (unsigned long long)addr, vi, v ? vma_kind(v) : "none",
+				v && *v->name ? " " : "", v ? v->name : "");
 
 	err_free(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 	if (why == EAGAIN)
@@ -49,15 +51,19 @@ static struct err *page_at_fault(struct dump *d, const struct page_pipe_buf *ppb
 	else if (raw & PM_GUARD_REGION)
 		e = err_hint(e, "it is a guard page (MADV_GUARD_INSTALL)");
 	else if ((raw & PM_SWAP) && read_err)
-		e = err_hint(e, "pagemap calls it swapped, yet it cannot be read (%s): a poisoned page "
-			     "or another marker; the target must unmap or rewrite it",
-			     err_errno_name(read_err->sys_errno));
+		e = err_hint(
+			e,
+			"pagemap calls it swapped, yet it cannot be read (%s): a poisoned page "
+			"or another marker; the target must unmap or rewrite it",
+			err_errno_name(read_err->sys_errno));
 	else if (read_err)
 		e = err_hint(e, "reading it through /proc/%d/mem fails too (%s)", t->pid,
 			     err_errno_name(read_err->sys_errno));
 	else
-		e = err_hint(e, "it can be read through /proc/%d/mem, so its protection is in the "
-			     "way: a protection key, or a mapping that changed", t->pid);
+		e = err_hint(e,
+			     "it can be read through /proc/%d/mem, so its protection is in the "
+			     "way: a protection key, or a mapping that changed",
+			     t->pid);
 	err_free(read_err);
 	return err_vaddr(e, addr);
 }
@@ -93,7 +99,8 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 		at += nr;
 		if (at == ppb->nr_segs)
 			break;
-		TRY(pc_dump_send(dump_task(d)->t->par.sock, ppb->iov + at, batch_of(ppb, at), ppb->p[1]));
+		TRY(pc_dump_send(dump_task(d)->t->par.sock, ppb->iov + at, batch_of(ppb, at),
+				 ppb->p[1]));
 	}
 
 	ppb->state = PPB_DRAINED;
@@ -101,9 +108,10 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 	uint64_t fact = page_pipe_in_pipe(ppb), want = page_pipe_expected(&d->pp, d->ppb);
 
 	if (fact != want)
-		return err_first(err_new(ERR_CHECK, "drain ppb %u: planned %llu bytes, FIONREAD says %llu",
-					 d->ppb, (unsigned long long)want, (unsigned long long)fact),
-				 page_pipe_empty(&d->pp, d->ppb));
+		return err_first(
+			err_new(ERR_CHECK, "drain ppb %u: planned %llu bytes, FIONREAD says %llu",
+				d->ppb, (unsigned long long)want, (unsigned long long)fact),
+			page_pipe_empty(&d->pp, d->ppb));
 	return NULL;
 }
 
@@ -116,8 +124,9 @@ static ssize_t splice_object(int fd, loff_t *off, int pipe_fd, size_t len, uint6
 	ssize_t n;
 
 	if ((uint64_t)*off < whole) {
-		n = splice(fd, off, pipe_fd, NULL, len < whole - (uint64_t)*off ? len :
-			   whole - (uint64_t)*off, SPLICE_F_NONBLOCK);
+		n = splice(fd, off, pipe_fd, NULL,
+			   len < whole - (uint64_t)*off ? len : whole - (uint64_t)*off,
+			   SPLICE_F_NONBLOCK);
 		if (n >= 0 || errno != EINVAL)
 			return n;
 	}
@@ -149,9 +158,10 @@ static struct err *drain_shmem(struct dump *d, struct page_pipe_buf *ppb)
 			if (n < 0 && errno == EINTR)
 				continue;
 			if (n <= 0) {
-				struct err *e = err_sys(n < 0 ? errno : EIO, "drain ppb %u: shared memory %llu "
-							"at offset %llx", d->ppb,
-							(unsigned long long)o->shmid,
+				struct err *e = err_sys(n < 0 ? errno : EIO,
+							"drain ppb %u: shared memory %llu "
+							"at offset %llx",
+							d->ppb, (unsigned long long)o->shmid,
 							(unsigned long long)off);
 
 				return err_first(e, page_pipe_empty(&d->pp, d->ppb));
@@ -306,13 +316,14 @@ static void drain_summary(const struct dump *d, const struct unit *u, char *buf,
 	if (u->ppb >= 0 && d->phase == PH(DRAIN)) {
 		const struct page_pipe_buf *ppb = &d->pp.ppb[u->ppb];
 
-		snprintf(buf, len, "ppb %d: spliced %u pages, %u iov%s, %.1f ms", u->ppb, ppb->pages_in,
-			 ppb->nr_segs, ppb->nr_segs == 1 ? "" : "s", (double)ppb->drain_us / 1000);
+		snprintf(buf, len, "ppb %d: spliced %u pages, %u iov%s, %.1f ms", u->ppb,
+			 ppb->pages_in, ppb->nr_segs, ppb->nr_segs == 1 ? "" : "s",
+			 (double)ppb->drain_us / 1000);
 		return;
 	}
-	snprintf(buf, len, "%u ppb%s drained, %llu pages%s, %.1f ms", drained, drained == 1 ? "" : "s",
-		 (unsigned long long)pages, sent ? ", sent on meanwhile" : " in the pipes",
-		 (double)us / 1000);
+	snprintf(buf, len, "%u ppb%s drained, %llu pages%s, %.1f ms", drained,
+		 drained == 1 ? "" : "s", (unsigned long long)pages,
+		 sent ? ", sent on meanwhile" : " in the pipes", (double)us / 1000);
 }
 
 const struct phase_ops ph_drain = {

@@ -186,7 +186,8 @@ static struct err *one_run(struct dump *d)
 	uint64_t pages = (d->run_end - d->vaddr) / PAGE_SIZE_4K, added = pages;
 
 	if (verdict_is_data(d->run_verdict))
-		TRY(page_pipe_add_pages(&d->pp, d->vaddr, pages, d->run_lazy ? PPB_LAZY : 0, &added));
+		TRY(page_pipe_add_pages(&d->pp, d->vaddr, pages, d->run_lazy ? PPB_LAZY : 0,
+					&added));
 	else if (d->run_verdict == VD(SHARED))
 		TRY(contribute(d, pages));
 	else if (d->run_verdict == VD(HOLE))
@@ -226,15 +227,14 @@ static void generate_summary(const struct dump *d, const struct unit *u, char *b
 		snprintf(buf, len, "%llx-%llx: %llu page%s, %s", (unsigned long long)u->start,
 			 (unsigned long long)u->end,
 			 (unsigned long long)((u->end - u->start) / PAGE_SIZE_4K),
-			 u->end - u->start == PAGE_SIZE_4K ? "" : "s",
-			 verdict_name(u->verdict));
+			 u->end - u->start == PAGE_SIZE_4K ? "" : "s", verdict_name(u->verdict));
 		return;
 	}
-	snprintf(buf, len, "%llu pages planned in %u ppb%s, %u hole%s%s", (unsigned long long)planned,
-		 d->pp.nr_ppbs, d->pp.nr_ppbs == 1 ? "" : "s", d->pp.nr_holes,
-		 d->pp.nr_holes == 1 ? "" : "s",
-		 d->phase == PH(DRAIN) && !dump_item_scanned(d) ?
-			 "; page-pipe full (-EAGAIN)" : "");
+	snprintf(buf, len, "%llu pages planned in %u ppb%s, %u hole%s%s",
+		 (unsigned long long)planned, d->pp.nr_ppbs, d->pp.nr_ppbs == 1 ? "" : "s",
+		 d->pp.nr_holes, d->pp.nr_holes == 1 ? "" : "s",
+		 d->phase == PH(DRAIN) && !dump_item_scanned(d) ? "; page-pipe full (-EAGAIN)" :
+								  "");
 }
 
 const struct phase_ops ph_generate_iovs = {

@@ -133,8 +133,9 @@ static struct err *unit_images(struct dump *d)
 		file_table_destroy(ft);
 	}
 	if (!e)
-		e = pre_dump ? img_pre_dump_inventory_write(dirfd, d->dump_uptime_us,
-							    d->opts->pre_dump == PRE_DUMP_READ ? 2 : 1) :
+		e = pre_dump ? img_pre_dump_inventory_write(
+				       dirfd, d->dump_uptime_us,
+				       d->opts->pre_dump == PRE_DUMP_READ ? 2 : 1) :
 			       img_inventory_write(dirfd, d->dump_uptime_us);
 	if (!e)
 		e = write_stats(d, dirfd);
@@ -150,9 +151,10 @@ static struct err *unit_check(struct dump *d)
 		e = err_new(ERR_CHECK, "the images hold %llu pages, %llu were transferred",
 			    (unsigned long long)r.pages_present, (unsigned long long)d->xfer.pages);
 	verify_report_deinit(&r);
-	return err_hint(err_wrap(e, "check the images before they are published"),
-			"nothing is published; this is a fault of stepdump: `snap save FILE` keeps the "
-			"evidence, `restart` begins again");
+	return err_hint(
+		err_wrap(e, "check the images before they are published"),
+		"nothing is published; this is a fault of stepdump: `snap save FILE` keeps the "
+		"evidence, `restart` begins again");
 }
 
 /* A second staging directory comes or goes: the keeper has to know it too. */

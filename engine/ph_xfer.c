@@ -66,13 +66,17 @@ static struct err *check_hole(struct dump *d, const struct page_pipe_hole *h)
 			 (unsigned long long)before->vaddr,
 			 (unsigned long long)pagemap_entry_end(before));
 	if (after)
-		snprintf(text[1], sizeof(text[1]), "%llx-%llx after", (unsigned long long)after->vaddr,
+		snprintf(text[1], sizeof(text[1]), "%llx-%llx after",
+			 (unsigned long long)after->vaddr,
 			 (unsigned long long)pagemap_entry_end(after));
-	return err_vaddr(err_hint(err_new(ERR_CHECK, "the page at %llx is unchanged, but parent %s does not "
-					  "have it (its entries: %s, %s)", (unsigned long long)missing,
-					  page_read_dir(pr, 0), text[0], text[1]),
+	return err_vaddr(err_hint(err_new(ERR_CHECK,
+					  "the page at %llx is unchanged, but parent %s does not "
+					  "have it (its entries: %s, %s)",
+					  (unsigned long long)missing, page_read_dir(pr, 0),
+					  text[0], text[1]),
 				  "`restart`, then `set hole-missing dump` dumps such pages, or "
-				  "`set parent \"\"` makes a full dump"), missing);
+				  "`set parent \"\"` makes a full dump"),
+			 missing);
 }
 
 static struct err *one_hole(struct dump *d)
@@ -124,10 +128,12 @@ static struct err *read_iov(struct dump *d, struct page_pipe_buf *ppb)
 
 		/* Of a tree, some may end: theirs are gone too. */
 		if (n < 0 && errno != EFAULT && !(errno == ESRCH && d->nr_tasks > 1))
-			return err_vaddr(err_hint(err_sys(errno, "read %d at %llx", t->pid,
-							  (unsigned long long)at),
-						  "`set pre-dump splice` takes the pages while the target "
-						  "is frozen"), at);
+			return err_vaddr(
+				err_hint(err_sys(errno, "read %d at %llx", t->pid,
+						 (unsigned long long)at),
+					 "`set pre-dump splice` takes the pages while the target "
+					 "is frozen"),
+				at);
 		if (!pages) {
 			d->pages_vanished++;
 			ppb->read_pages++;
@@ -210,8 +216,9 @@ static struct err *xfer_step(struct dump *d, enum pace pace)
 static void xfer_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
 {
 	if (u->start != u->end && d->phase == PH(XFER))
-		snprintf(buf, len, "%llx-%llx %s, %llu entries so far", (unsigned long long)u->start,
-			 (unsigned long long)u->end, u->pe_flags & PE_PARENT ? "PARENT" : "PRESENT",
+		snprintf(buf, len, "%llx-%llx %s, %llu entries so far",
+			 (unsigned long long)u->start, (unsigned long long)u->end,
+			 u->pe_flags & PE_PARENT ? "PARENT" : "PRESENT",
 			 (unsigned long long)d->xfer.entries);
 	else
 		snprintf(buf, len, "%llu pages and %llu hole%s out, %llu pagemap entries, %.1f ms",

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct err *pmc_init(struct pmc *pmc, int pagemap_fd, const struct caps *caps,
-		     enum opt_pmc mode, bool cache)
+struct err *pmc_init(struct pmc *pmc, int pagemap_fd, const struct caps *caps, enum opt_pmc mode,
+		     bool cache)
 {
 	*pmc = (struct pmc){
 		.pagemap_fd = pagemap_fd,
@@ -76,7 +76,8 @@ static struct err *fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
 	struct pagemap_scan_query q = {
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | guard,
 		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_FILE | PAGE_IS_PFNZERO |
-			       guard | (pmc->caps->scan_soft_dirty ? PAGE_IS_SOFT_DIRTY : 0) | pmc->extra,
+			       guard | (pmc->caps->scan_soft_dirty ? PAGE_IS_SOFT_DIRTY : 0) |
+			       pmc->extra,
 	};
 	uint64_t pages = (end - start) / PAGE_SIZE_4K;
 	size_t want = pages < PMC_MAX_REGIONS ? (size_t)pages : PMC_MAX_REGIONS;
@@ -151,9 +152,8 @@ static uint64_t entry_categories(const struct caps *caps, uint64_t e)
 		uint64_t pfn = e & PM_PFN_MASK;
 
 		c |= PAGE_IS_PRESENT;
-		if (caps->pfn_visible &&
-		    (pfn == caps->zero_pfn ||
-		     (caps->huge_zero_pfn && pfn - caps->huge_zero_pfn < 512)))
+		if (caps->pfn_visible && (pfn == caps->zero_pfn ||
+					  (caps->huge_zero_pfn && pfn - caps->huge_zero_pfn < 512)))
 			c |= PAGE_IS_PFNZERO;
 	}
 	if (e & PM_SWAP)

@@ -29,34 +29,34 @@
 #include "engine/vma.h"
 
 #define PMC_SHIFT 21
-#define PMC_SIZE (1ul << PMC_SHIFT)       /* 2 MiB */
-#define PMC_SIZE_GAP (PMC_SIZE / 4)       /* 512 KiB */
-#define PMC_MAX_ENTRIES (512u * 1024u)    /* pread: one fill covers at most 2 GiB, 4 MiB of buffer */
-#define PMC_MAX_REGIONS 32768u            /* scan: as CRIU */
+#define PMC_SIZE (1ul << PMC_SHIFT)    /* 2 MiB */
+#define PMC_SIZE_GAP (PMC_SIZE / 4)    /* 512 KiB */
+#define PMC_MAX_ENTRIES (512u * 1024u) /* pread: one fill covers at most 2 GiB, 4 MiB of buffer */
+#define PMC_MAX_REGIONS 32768u         /* scan: as CRIU */
 
 struct pmc {
-	int pagemap_fd;            /* borrowed */
-	bool scan;                 /* PAGEMAP_SCAN, else pread */
-	bool cache;                /* cache mode allowed */
-	uint64_t extra;            /* scan: categories that a tracker wants to see; set after init */
-	const struct caps *caps;   /* borrowed */
+	int pagemap_fd;          /* borrowed */
+	bool scan;               /* PAGEMAP_SCAN, else pread */
+	bool cache;              /* cache mode allowed */
+	uint64_t extra;          /* scan: categories that a tracker wants to see; set after init */
+	const struct caps *caps; /* borrowed */
 
-	uint64_t start, end;       /* window; empty if equal */
-	uint64_t want_end;         /* what the fill asked for: > end if it stopped early */
-	bool cached;               /* filled in cache mode */
-	unsigned nr_vmas;          /* VMAs that the window touches, as known at the fill */
+	uint64_t start, end; /* window; empty if equal */
+	uint64_t want_end;   /* what the fill asked for: > end if it stopped early */
+	bool cached;         /* filled in cache mode */
+	unsigned nr_vmas;    /* VMAs that the window touches, as known at the fill */
 
-	uint64_t *entry;           /* pread: one per page of the window */
-	struct page_region *region;/* scan: sorted regions inside the window; the rest is absent */
-	size_t nr, cap;            /* of entry or region */
-	size_t at;                 /* region to look at first: look-ups ascend */
+	uint64_t *entry;            /* pread: one per page of the window */
+	struct page_region *region; /* scan: sorted regions inside the window; the rest is absent */
+	size_t nr, cap;             /* of entry or region */
+	size_t at;                  /* region to look at first: look-ups ascend */
 
 	uint64_t hits, misses, fills;
 	bool last_hit;
 };
 
-struct err *pmc_init(struct pmc *pmc, int pagemap_fd, const struct caps *caps,
-		     enum opt_pmc mode, bool cache);
+struct err *pmc_init(struct pmc *pmc, int pagemap_fd, const struct caps *caps, enum opt_pmc mode,
+		     bool cache);
 void pmc_deinit(struct pmc *pmc);
 
 /* Makes the window cover `from`, which lies in VMA idx of the list.  *hit_ret: nothing was read. */

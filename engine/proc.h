@@ -22,17 +22,17 @@
 
 /* What stat() of a mapped file says, beyond the text of smaps. */
 struct vma_file {
-	bool known;          /* dev, ino, mode, rdev are valid */
+	bool known; /* dev, ino, mode, rdev are valid */
 	uint64_t dev, ino;
 	mode_t mode;
 	dev_t rdev;
 	bool has_fdflags;
-	uint32_t fdflags;    /* O_RDONLY, O_WRONLY or O_RDWR */
+	uint32_t fdflags; /* O_RDONLY, O_WRONLY or O_RDWR */
 };
 
 /* What classification must be told besides the text. */
 struct smaps_env {
-	uint64_t shmem_dev;  /* device of the kernel's own tmpfs: proc_shmem_dev() */
+	uint64_t shmem_dev; /* device of the kernel's own tmpfs: proc_shmem_dev() */
 	/* Asked for every VMA with a file behind it (dev, ino and name are set, name is not
 	 * owned yet); NULL: nothing is known.  *ret is zeroed before. */
 	void (*file)(void *arg, const struct vma *v, struct vma_file *ret);
@@ -70,10 +70,10 @@ struct err *proc_read_map_link(pid_t pid, const struct vma *v, char **ret);
 
 struct proc_stat {
 	pid_t pid;
-	char comm[64];       /* without parentheses; kernel threads have up to 63 characters */
-	char state;          /* R S D T t Z X I ... */
+	char comm[64]; /* without parentheses; kernel threads have up to 63 characters */
+	char state;    /* R S D T t Z X I ... */
 	pid_t ppid, pgrp, sid;
-	uint32_t flags;      /* PF_* */
+	uint32_t flags; /* PF_* */
 	uint32_t num_threads;
 	uint64_t start_time_ticks;
 	uint64_t start_code, end_code, start_stack;
@@ -89,15 +89,15 @@ struct err *proc_read_stat(pid_t pid, struct proc_stat *ret);
 struct proc_status {
 	char state;
 	pid_t tgid, ppid, tracer_pid;
-	uint32_t uid[4], gid[4];            /* real, effective, saved, file system */
+	uint32_t uid[4], gid[4];                           /* real, effective, saved, file system */
 	uint64_t vm_size, vm_rss, vm_swap, vm_pin, vm_lck; /* bytes; 0 for kernel threads */
 	uint32_t threads;
 	uint64_t sig_pnd, shd_pnd, sig_blk; /* bit n-1 = signal n */
 	uint64_t cap_eff;
-	uint32_t seccomp;                   /* 0 none, 1 strict, 2 filter */
-	pid_t ns_pid[32];                   /* outermost namespace first */
+	uint32_t seccomp; /* 0 none, 1 strict, 2 filter */
+	pid_t ns_pid[32]; /* outermost namespace first */
 	size_t nr_ns_pid;
-	pid_t ns_sid_last;                  /* session id in the innermost namespace, 0: outside */
+	pid_t ns_sid_last; /* session id in the innermost namespace, 0: outside */
 };
 
 struct err *parse_status(const char *text, size_t len, struct proc_status *ret);
@@ -108,7 +108,7 @@ struct err *proc_read_thread_status(pid_t pid, pid_t tid, struct proc_status *re
 /* ---- the rest ------------------------------------------------------------ */
 
 struct proc_auxv {
-	uint64_t *words;     /* type, value, type, value, ... as they go into mm_saved_auxv */
+	uint64_t *words; /* type, value, type, value, ... as they go into mm_saved_auxv */
 	size_t nr;
 };
 
@@ -121,7 +121,7 @@ struct err *proc_read_cmdline(pid_t pid, char **ret);
 struct err *proc_read_exe(pid_t pid, char **ret);
 
 struct proc_threads {
-	pid_t *tid;          /* ascending */
+	pid_t *tid; /* ascending */
 	size_t nr;
 };
 
@@ -129,7 +129,7 @@ void proc_threads_deinit(struct proc_threads *t);
 struct err *proc_read_threads(pid_t pid, struct proc_threads *ret);
 
 struct proc_children {
-	pid_t *pid;          /* in the order of the kernel's lists */
+	pid_t *pid; /* in the order of the kernel's lists */
 	size_t nr;
 };
 
@@ -139,11 +139,11 @@ struct err *proc_read_children(pid_t pid, struct proc_children *ret);
 
 struct proc_fd {
 	int fd;
-	char *link;          /* "/path", "socket:[123]", "anon_inode:[eventfd]"; owned */
+	char *link; /* "/path", "socket:[123]", "anon_inode:[eventfd]"; owned */
 };
 
 struct proc_fds {
-	struct proc_fd *v;   /* ascending */
+	struct proc_fd *v; /* ascending */
 	size_t nr;
 };
 

@@ -19,14 +19,14 @@
 #define FILE_CACHE_SLOTS 256u
 
 struct file_fact {
-	uint64_t dev, ino; /* as in the text */
+	uint64_t dev, ino;     /* as in the text */
 	struct vma_file facts; /* without fdflags: they belong to the mapping */
 	bool used;
 };
 
 struct map_files {
 	pid_t pid;
-	int dirfd; /* /proc/PID/map_files, -1: may not be opened */
+	int dirfd;       /* /proc/PID/map_files, -1: may not be opened */
 	bool may_follow; /* the links, not only look at them */
 	struct file_fact cache[FILE_CACHE_SLOTS];
 };

@@ -53,10 +53,10 @@ bool pt_has_news(pid_t tid);
 
 /* What a stop is. */
 enum pt_stop {
-	STOP_DEAD, /* exited or killed */
-	STOP_EVENT, /* PTRACE_INTERRUPT, or a group stop: inside get_signal() */
+	STOP_DEAD,    /* exited or killed */
+	STOP_EVENT,   /* PTRACE_INTERRUPT, or a group stop: inside get_signal() */
 	STOP_SYSCALL, /* entry to or exit from a system call */
-	STOP_SIGNAL, /* about to receive *sig_ret */
+	STOP_SIGNAL,  /* about to receive *sig_ret */
 	STOP_OTHER,
 };
 /* sig_ret: the signal; for STOP_EVENT SIGTRAP, or the stop signal if it is in group stop. */

@@ -15,7 +15,9 @@ void session_next_unit(struct session *s, struct unit *u)
 	struct dump *d = &s->d;
 	const struct phase_ops *ops = phase_ops(d->phase);
 
-	*u = (struct unit){ .phase = d->phase, .chunk = d->chunk, .vma = -1, .ppb = -1, .shmem = -1 };
+	*u = (struct unit){
+		.phase = d->phase, .chunk = d->chunk, .vma = -1, .ppb = -1, .shmem = -1
+	};
 	if (d->item < d->nr_tasks)
 		u->task = d->item;
 	else
@@ -99,7 +101,8 @@ static struct err *gone_error(struct session *s, struct err *e)
 		return e;
 	err_free(e);
 	return err_hint(err_pid(err_new(ERR_TARGET, "target %d died while it was being dumped",
-					s->gone_pid), s->gone_pid),
+					s->gone_pid),
+				s->gone_pid),
 			"nothing is published; `detach`, then attach what replaced it");
 }
 
@@ -115,8 +118,8 @@ static struct err *step_or_flow(struct dump *d, enum pace pace)
 	const struct phase_ops *ops = phase_ops(d->phase);
 	struct err *e = ops->step(d, pace);
 
-	for (unsigned n = 1; !e && n < MAX_FLOW && pace == PACE_FLOW && scans(ops->phase) &&
-			     scans(d->phase); n++) {
+	for (unsigned n = 1;
+	     !e && n < MAX_FLOW && pace == PACE_FLOW && scans(ops->phase) && scans(d->phase); n++) {
 		d->units[ops->phase]++;
 		ops = phase_ops(d->phase);
 		e = ops->step(d, pace);
@@ -160,10 +163,10 @@ struct run {
 	struct session *s;
 	const struct run_request *req;
 	struct report rep;
-	unsigned left;           /* RUN_STEP, RUN_NEXT: how many more */
-	unsigned chunk;          /* RUN_FINISH: the one to end */
-	bool ignore_breaks;      /* commit */
-	unsigned until;          /* number of the temporary breakpoint; 0: none */
+	unsigned left;      /* RUN_STEP, RUN_NEXT: how many more */
+	unsigned chunk;     /* RUN_FINISH: the one to end */
+	bool ignore_breaks; /* commit */
+	unsigned until;     /* number of the temporary breakpoint; 0: none */
 	uint64_t next_progress;
 };
 
@@ -299,13 +302,17 @@ static struct err *begin(struct session *s)
 	if (session_target_gone(s))
 		return session_keep_error(s, gone_error(s, NULL));
 	if (d->thawed && d->phase != PH(DONE))
-		return err_hint(err_new(ERR_STATE, "the target runs again, and its pages wait in the pipes"),
+		return err_hint(err_new(ERR_STATE,
+					"the target runs again, and its pages wait in the pipes"),
 				"`commit DIR` goes on with the transfer, `abort` drops them");
 	if (d->phase == PH(GATE) || d->phase == PH(RESET))
-		return err_hint(err_new(ERR_STATE, "the pipeline stands at the commit gate: everything is %s",
+		return err_hint(err_new(ERR_STATE,
+					"the pipeline stands at the commit gate: everything is %s",
 					d->staging ? "staged" : "rehearsed"),
-				"%s", d->staging ? "`commit DIR` publishes it; `restart` or `abort` drop it" :
-						   "`restart` or `abort` end the rehearsal");
+				"%s",
+				d->staging ?
+					"`commit DIR` publishes it; `restart` or `abort` drop it" :
+					"`restart` or `abort` end the rehearsal");
 	if (d->phase == PH(DONE))
 		return err_hint(err_new(ERR_STATE, "this dump is committed to %s", d->committed),
 				"`restart` begins another one, `detach` lets the target run");
@@ -321,8 +328,11 @@ static struct err *commit(struct session *s, const struct run_request *req,
 
 struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
 {
-	struct run r = { .s = s, .req = req, .left = req->count ? req->count : 1,
-			 .chunk = s->d.chunk ? s->d.chunk : 1, .rep.reason = "gate" };
+	struct run r = { .s = s,
+			 .req = req,
+			 .left = req->count ? req->count : 1,
+			 .chunk = s->d.chunk ? s->d.chunk : 1,
+			 .rep.reason = "gate" };
 
 	*stop_ret = NULL;
 	if (req->kind == RUN_COMMIT)
@@ -399,8 +409,11 @@ static struct err *commit(struct session *s, const struct run_request *req,
 	bool rehearsal = d->phase == PH(READY) ? s->opts.xfer == XFER_NULL :
 						 d->phase != PH(PREPARE) && !d->staging;
 	if (rehearsal)
-		return err_hint(err_new(ERR_STATE, "commit %s: this is a rehearsal (xfer null), nothing is "
-					"staged", dir), "`restart`, `set xfer local`, then commit");
+		return err_hint(err_new(ERR_STATE,
+					"commit %s: this is a rehearsal (xfer null), nothing is "
+					"staged",
+					dir),
+				"`restart`, `set xfer local`, then commit");
 	/* Before anything is run, as it may take long. */
 	TRY(err_wrap(staging_check(dir), "commit %s", dir));
 	d->commit_to = dir;

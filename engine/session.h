@@ -104,7 +104,8 @@ struct run_request {
  * A failed unit changes nothing that was done before; the same unit is tried again by the
  * next run command.
  */
-struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret);
+struct err *session_run(struct session *s, const struct run_request *req,
+			Stepdump__Stop **stop_ret);
 
 /*
  * session_commit - pass the gate: run what is left, check, fsync, rename to `dir`, reset.
@@ -131,7 +132,8 @@ struct err *session_abort(struct session *s);
  *        |  chunk N                     chunk N begins
  * Stops before the unit that matches.
  */
-struct err *session_break(struct session *s, const char *where, bool temporary, unsigned *number_ret);
+struct err *session_break(struct session *s, const char *where, bool temporary,
+			  unsigned *number_ret);
 /* number 0: all. */
 struct err *session_delete_break(struct session *s, unsigned number);
 
@@ -141,18 +143,22 @@ struct err *session_delete_break(struct session *s, unsigned number);
 struct snap_request {
 	bool target, tasks, threads, vmas, pmc, page_pipe, shmem, xfer, parents, tracker;
 	bool counters, checks, events, caps, settings, cursor, breakpoints, error;
-	bool vma_counts;       /* verdict counts per VMA */
+	bool vma_counts; /* verdict counts per VMA */
 	bool pmc_regions;
-	uint32_t vma_first, vma_nr;   /* window of vmas; vma_nr 0: all */
-	int32_t iovs_of_ppb;          /* -1: of all ppbs; -2: none */
-	uint32_t iov_first, iov_max;  /* window inside each ppb; iov_max 0: all */
-	uint32_t hole_first, hole_max;/* hole_max 0: all */
-	uint64_t runs_start, runs_end;/* verdict runs of this range; equal: none */
-	uint32_t runs_max;            /* 0: 65536 */
-	uint32_t events_max;          /* 0: 100 */
-	const uint64_t *why; size_t nr_why;
-	struct { uint64_t vaddr; uint32_t len; } peek; /* len 0: none; at most 1 MiB */
-	const char *peek_source;      /* NULL or "target", "pipe", "image" */
+	uint32_t vma_first, vma_nr;    /* window of vmas; vma_nr 0: all */
+	int32_t iovs_of_ppb;           /* -1: of all ppbs; -2: none */
+	uint32_t iov_first, iov_max;   /* window inside each ppb; iov_max 0: all */
+	uint32_t hole_first, hole_max; /* hole_max 0: all */
+	uint64_t runs_start, runs_end; /* verdict runs of this range; equal: none */
+	uint32_t runs_max;             /* 0: 65536 */
+	uint32_t events_max;           /* 0: 100 */
+	const uint64_t *why;
+	size_t nr_why;
+	struct {
+		uint64_t vaddr;
+		uint32_t len;
+	} peek;                  /* len 0: none; at most 1 MiB */
+	const char *peek_source; /* NULL or "target", "pipe", "image" */
 };
 
 /* Everything but runs, why and peek. */

@@ -24,23 +24,23 @@ struct session {
 	struct keeper *keeper;
 	struct caps caps;
 	struct opts opts;
-	bool gone;              /* a task died while we held it */
-	pid_t gone_pid;         /* that one */
-	struct target *t;       /* parents before children; NULL: not attached */
+	bool gone;        /* a task died while we held it */
+	pid_t gone_pid;   /* that one */
+	struct target *t; /* parents before children; NULL: not attached */
 	size_t nr_tasks;
-	bool tree;              /* attached with all descendants */
-	int64_t selected;       /* task that `show` speaks of; -1: the one the pipeline is at */
-	struct dump d;          /* valid while attached */
-	struct unit last;       /* done last; phase READY: none */
+	bool tree;        /* attached with all descendants */
+	int64_t selected; /* task that `show` speaks of; -1: the one the pipeline is at */
+	struct dump d;    /* valid while attached */
+	struct unit last; /* done last; phase READY: none */
 	uint64_t units_done;
 	struct tracker_table trackers; /* outlive an attach */
 	struct brk_list breaks;
-	uint64_t stopped_at;    /* units_done + 1 where a breakpoint stopped us; 0: none did */
+	uint64_t stopped_at; /* units_done + 1 where a breakpoint stopped us; 0: none did */
 	volatile sig_atomic_t interrupted;
-	struct rlimit nofile;   /* as we found it: for programs that we start */
+	struct rlimit nofile; /* as we found it: for programs that we start */
 
 	struct event events[NR_EVENTS]; /* ring */
-	uint64_t nr_events;     /* ever */
+	uint64_t nr_events;             /* ever */
 	uint64_t t_attach_us;
 
 	/* The last error, kept for `show error` (a copy in the terms of the snapshot). */
@@ -67,7 +67,8 @@ size_t session_task(const struct session *s);
 void session_event(struct session *s, phase_t phase, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Remembers `e` for `show error`; returns it. */
-struct err *session_keep_error(struct session *s, struct err *e) __attribute__((warn_unused_result));
+struct err *session_keep_error(struct session *s, struct err *e)
+	__attribute__((warn_unused_result));
 /* Describes the next unit; phase READY, GATE or DONE has none (u->phase says which). */
 void session_next_unit(struct session *s, struct unit *u);
 

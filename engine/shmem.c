@@ -50,8 +50,7 @@ struct shmem_info *shmem_find(const struct shmem_list *l, const struct vma *v)
 	return NULL;
 }
 
-struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t,
-			  bool pre_dump)
+struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t, bool pre_dump)
 {
 	for (size_t i = 0; i < t->vmas.nr; i++) {
 		const struct vma *v = &t->vmas.v[i];
@@ -67,8 +66,11 @@ struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target
 				return err_nomem();
 			l->o = p;
 			o = &l->o[l->nr++];
-			*o = (struct shmem_info){ .shmid = v->ino, .dev = v->dev, .fd = -1,
-						  .kind = object_kind(v), .name = v->name };
+			*o = (struct shmem_info){ .shmid = v->ino,
+						  .dev = v->dev,
+						  .fd = -1,
+						  .kind = object_kind(v),
+						  .name = v->name };
 		}
 		TRY(add_map(o, task, t, i));
 	}
@@ -129,12 +131,14 @@ struct err *shmem_open(struct shmem_info *o)
 		o->fd = open_by_fd(o, m->pid);
 		o->how = "fd";
 		if (o->fd < 0) {
-			struct err *e = err_sys(why, "open shared memory %s (shmid %llu) through %s",
-						o->name, (unsigned long long)o->shmid, path);
+			struct err *e =
+				err_sys(why, "open shared memory %s (shmid %llu) through %s",
+					o->name, (unsigned long long)o->shmid, path);
 
 			e->code = e->code == ERR_NOMEM ? ERR_NOMEM : ERR_REFUSED;
-			return err_hint(e, "run as root or with CAP_CHECKPOINT_RESTORE: the content of "
-					"shared memory can only be had through map_files");
+			return err_hint(
+				e, "run as root or with CAP_CHECKPOINT_RESTORE: the content of "
+				   "shared memory can only be had through map_files");
 		}
 	}
 	/* A memfd is restored as a file of its own size; the others only as far as they are mapped. */

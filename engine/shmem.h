@@ -21,10 +21,10 @@
 #include "engine/target.h"
 
 struct shmem_map {
-	size_t task;        /* index in the tree */
+	size_t task; /* index in the tree */
 	pid_t pid;
-	size_t vma;         /* index in that task's list */
-	uint64_t start;     /* of that VMA */
+	size_t vma;     /* index in that task's list */
+	uint64_t start; /* of that VMA */
 	uint64_t end;
 	uint64_t off_pages; /* first page of the object that it maps */
 	uint64_t nr_pages;
@@ -33,14 +33,14 @@ struct shmem_map {
 struct shmem_info {
 	uint64_t shmid;
 	uint64_t dev;
-	const char *kind;   /* "anon", "memfd", "sysv" */
-	const char *name;   /* of one of its VMAs; borrowed from the list */
-	uint64_t size;      /* bytes, whole pages */
-	int fd;             /* of the object, read-only; -1 until shmem_open() */
-	const char *how;    /* "map_files", "fd": where the descriptor comes from */
+	const char *kind; /* "anon", "memfd", "sysv" */
+	const char *name; /* of one of its VMAs; borrowed from the list */
+	uint64_t size;    /* bytes, whole pages */
+	int fd;           /* of the object, read-only; -1 until shmem_open() */
+	const char *how;  /* "map_files", "fd": where the descriptor comes from */
 	struct shmem_map *map;
 	size_t nr_maps;
-	bool tracked;       /* pstate is kept, and used (`set track-shmem on`) */
+	bool tracked; /* pstate is kept, and used (`set track-shmem on`) */
 	struct pstate pstate;
 	struct page_read *parent; /* the object in the parent set; NULL: none */
 	uint64_t pages_dumped;
@@ -54,8 +54,7 @@ struct shmem_list {
 
 /* Adds the objects that task number `task` maps, in the order in which they appear.  A pre-dump
  * leaves memfds out, as CRIU's does. */
-struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t,
-			  bool pre_dump);
+struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t, bool pre_dump);
 void shmem_list_deinit(struct shmem_list *l);
 
 /* Opens the object through a task that maps it.  ERR_REFUSED with what is missing. */

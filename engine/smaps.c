@@ -24,7 +24,7 @@
 /* ---- lines --------------------------------------------------------------- */
 
 struct lines {
-	int fd; /* -1: all text is in memory */
+	int fd;    /* -1: all text is in memory */
 	char *buf; /* fd >= 0 only; owned */
 	const char *text;
 	size_t pos, len;

@@ -186,8 +186,9 @@ static void snap_tracker(struct session *s, Stepdump__Snapshot *snap)
 	stepdump__tracker__init(o);
 	snap->tracker = o;
 	o->kind = snap_strdup(t ? tracker_kind_name(tracker_kind(t)) : "none");
-	o->reason = snap_strdup(t ? tracker_reason(t) :
-				    "not asked for: `set track auto` tracks from the next commit on");
+	o->reason =
+		snap_strdup(t ? tracker_reason(t) :
+				"not asked for: `set track auto` tracks from the next commit on");
 	if (!t || !tracker_armed(t))
 		return;
 
@@ -229,10 +230,26 @@ struct snap_request snap_request_none(void)
 struct snap_request snap_request_all(void)
 {
 	return (struct snap_request){
-		.target = true, .tasks = true, .threads = true, .vmas = true, .pmc = true, .page_pipe = true,
-		.shmem = true, .xfer = true, .parents = true, .tracker = true, .counters = true,
-		.checks = true, .events = true, .caps = true, .settings = true, .cursor = true,
-		.breakpoints = true, .error = true, .vma_counts = true, .iovs_of_ppb = -1,
+		.target = true,
+		.tasks = true,
+		.threads = true,
+		.vmas = true,
+		.pmc = true,
+		.page_pipe = true,
+		.shmem = true,
+		.xfer = true,
+		.parents = true,
+		.tracker = true,
+		.counters = true,
+		.checks = true,
+		.events = true,
+		.caps = true,
+		.settings = true,
+		.cursor = true,
+		.breakpoints = true,
+		.error = true,
+		.vma_counts = true,
+		.iovs_of_ppb = -1,
 	};
 }
 

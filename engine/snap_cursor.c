@@ -49,14 +49,14 @@ void unit_in_words(const struct unit *u, char *buf, size_t len)
 		snprintf(buf, len, "%s", u->what);
 		break;
 	case PH(PMC_FILL):
-		snprintf(buf, len, "look up VMA %lld from %llx on in the pagemap cache", (long long)u->vma,
-			 start);
+		snprintf(buf, len, "look up VMA %lld from %llx on in the pagemap cache",
+			 (long long)u->vma, start);
 		break;
 	case PH(GENERATE_IOVS):
 		if (u->has_verdict)
 			snprintf(buf, len, "%llx-%llx: %llu page%s, verdict %s", start, end,
-				 (end - start) / PAGE_SIZE_4K, end - start == PAGE_SIZE_4K ? "" : "s",
-				 verdict_name(u->verdict));
+				 (end - start) / PAGE_SIZE_4K,
+				 end - start == PAGE_SIZE_4K ? "" : "s", verdict_name(u->verdict));
 		else
 			snprintf(buf, len, "the run of pages at %llx", start);
 		break;
@@ -69,8 +69,10 @@ void unit_in_words(const struct unit *u, char *buf, size_t len)
 	case PH(XFER):
 		if (u->start != u->end)
 			snprintf(buf, len, "write entry %llx, %llu page%s, %s", start,
-				 (end - start) / PAGE_SIZE_4K, end - start == PAGE_SIZE_4K ? "" : "s",
-				 u->pe_flags & PE_PARENT ? "PARENT, no data" : "PRESENT, with data");
+				 (end - start) / PAGE_SIZE_4K,
+				 end - start == PAGE_SIZE_4K ? "" : "s",
+				 u->pe_flags & PE_PARENT ? "PARENT, no data" :
+							   "PRESENT, with data");
 		else
 			snprintf(buf, len, "end of the chunk");
 		break;

@@ -7,10 +7,10 @@
 #include "engine/session_priv.h"
 
 /* An optional scalar of a protobuf-c message, with its presence bit. */
-#define SET(m, field, value)              \
-	do {                              \
-		(m)->has_##field = 1;     \
-		(m)->field = (value);     \
+#define SET(m, field, value)                                                                       \
+	do {                                                                                       \
+		(m)->has_##field = 1;                                                              \
+		(m)->field = (value);                                                              \
 	} while (0)
 
 /* Appends a zeroed element to a repeated field: pass the addresses of x->things, x->n_things. */

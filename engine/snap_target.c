@@ -27,9 +27,9 @@ void snap_target(struct session *s, Stepdump__Snapshot *snap)
 	const struct task_dump *td = &s->d.task[session_task(s)];
 	const struct target *in = td->t;
 
-	t->state = in->thawed		  ? STEPDUMP__TARGET_STATE__RUNNING :
+	t->state = in->thawed             ? STEPDUMP__TARGET_STATE__RUNNING :
 		   session_target_gone(s) ? STEPDUMP__TARGET_STATE__GONE :
-		   in->infected	  ? STEPDUMP__TARGET_STATE__INFECTED :
+		   in->infected           ? STEPDUMP__TARGET_STATE__INFECTED :
 					    STEPDUMP__TARGET_STATE__FROZEN;
 	SET(t, pid, (uint32_t)in->pid);
 	t->comm = snap_strdup(in->comm);
@@ -166,4 +166,3 @@ void snap_vmas(struct session *s, const struct snap_request *req, Stepdump__Snap
 	for (size_t i = req->vma_first; i < end; i++)
 		snap_vma(s, i, req->vma_counts, snap);
 }
-

@@ -15,11 +15,11 @@
 #include "engine/flatdir.h"
 
 struct staging {
-	char *path; /* absolute */
+	char *path;       /* absolute */
 	const char *name; /* last component of it */
-	int parent_fd; /* O_PATH, the directory that holds it */
+	int parent_fd;    /* O_PATH, the directory that holds it */
 	int dirfd;
-	bool moved; /* nothing at `path` any more: renamed away, or removed */
+	bool moved;      /* nothing at `path` any more: renamed away, or removed */
 	char *published; /* NULL: not yet */
 	void (*on_copy)(void *arg, const char *path, bool exists);
 	void *on_copy_arg;
@@ -85,11 +85,11 @@ struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
 
 /* A name that may or may not exist yet, in a directory that does. */
 struct place {
-	char *path; /* absolute: parent + "/" + name */
+	char *path;   /* absolute: parent + "/" + name */
 	char *parent; /* absolute, without symlinks */
 	const char *name;
 	int parent_fd; /* O_PATH */
-	bool exists; /* as an empty directory, with `st` */
+	bool exists;   /* as an empty directory, with `st` */
 	struct stat st;
 };
 

@@ -37,8 +37,7 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **
 {
 	char *residue = NULL;
 
-	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1,
-			      .task.mem_fd = -1 };
+	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1, .task.mem_fd = -1 };
 	/* What cannot be looked at is no reason to stop here: seizing says better what is wrong. */
 	err_free(keeper_rescue(k, pid, true, &residue));
 	if (residue && !*residue) {
@@ -114,7 +113,8 @@ struct err *target_read(const struct target *t, uint64_t vaddr, void *buf, size_
 	size_t got = 0;
 
 	while (got < len) {
-		ssize_t n = pread(t->task.mem_fd, (char *)buf + got, len - got, (off_t)(vaddr + got));
+		ssize_t n =
+			pread(t->task.mem_fd, (char *)buf + got, len - got, (off_t)(vaddr + got));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -149,6 +149,6 @@ struct err *target_check_dumpable(const struct target *t)
 				*first->name ? first->name : vma_kind(first), first->unsupp,
 				bad > 1 ? ", and it is not the only one" : "");
 	return err_vaddr(err_hint(e, "the target has to give this mapping up before it can be "
-				  "checkpointed; nothing in it was touched"),
+				     "checkpointed; nothing in it was touched"),
 			 first->start);
 }

@@ -16,18 +16,18 @@
 
 struct target {
 	pid_t pid;
-	struct keeper *keeper;    /* borrowed */
-	struct keeper_task task;  /* threads, mem_fd */
+	struct keeper *keeper;   /* borrowed */
+	struct keeper_task task; /* threads, mem_fd */
 	struct keeper_parasite par;
 	bool infected;
-	bool thawed;              /* it runs: nothing of it is held any more */
-	int pagemap_fd;           /* owned */
-	struct vma_list vmas;     /* as found right after the freeze; no mapping of ours */
-	uint64_t t_frozen_us;     /* CLOCK_MONOTONIC at the end of the freeze */
-	uint64_t t_thawed_us;     /* the same of the thaw; 0: still frozen */
-	char *comm, *cmdline;     /* owned */
+	bool thawed;          /* it runs: nothing of it is held any more */
+	int pagemap_fd;       /* owned */
+	struct vma_list vmas; /* as found right after the freeze; no mapping of ours */
+	uint64_t t_frozen_us; /* CLOCK_MONOTONIC at the end of the freeze */
+	uint64_t t_thawed_us; /* the same of the thaw; 0: still frozen */
+	char *comm, *cmdline; /* owned */
 	bool started_by_us;
-	int parent;               /* index of its parent in the tree; -1: the root */
+	int parent; /* index of its parent in the tree; -1: the root */
 };
 
 /*

@@ -17,25 +17,25 @@
 enum { NS_PID, NS_NET, NS_IPC, NS_UTS, NS_MNT, NS_USER, NS_CGROUP, NS_TIME, NS_NR };
 
 struct task_info {
-	pid_t pid;                     /* as we see it: for /proc */
+	pid_t pid; /* as we see it: for /proc */
 	/* As the task itself sees them, in its innermost PID namespace: for images. */
 	pid_t ns_pid, ns_pgid, ns_sid;
-	pid_t *ns_tids;                /* leader included; owned */
+	pid_t *ns_tids; /* leader included; owned */
 	size_t nr_tids;
 	char comm[64];
-	uint64_t start_time_ticks;     /* since boot */
-	uint32_t flags;                /* PF_*, as in /proc/PID/stat */
+	uint64_t start_time_ticks; /* since boot */
+	uint32_t flags;            /* PF_*, as in /proc/PID/stat */
 	uint32_t personality;
 
 	uint64_t start_code, end_code, start_data, end_data, start_stack, start_brk;
 	uint64_t arg_start, arg_end, env_start, env_end;
-	uint64_t *auxv;                /* type, value, ...; owned */
+	uint64_t *auxv; /* type, value, ...; owned */
 	size_t nr_auxv;
-	char *exe;                     /* owned */
-	uint64_t ns[NS_NR];            /* inode of /proc/PID/ns/X; 0: not to be had */
+	char *exe;          /* owned */
+	uint64_t ns[NS_NR]; /* inode of /proc/PID/ns/X; 0: not to be had */
 
 	/* For the caller to fill in: only code inside the target, and who froze it, can tell. */
-	bool was_stopped;              /* in group stop before it was frozen */
+	bool was_stopped; /* in group stop before it was frozen */
 	uint64_t brk;
 	int dumpable;
 	bool thp_disabled;

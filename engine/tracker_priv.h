@@ -24,7 +24,7 @@ struct tracker {
 	const char *distrust; /* static: why no page of the task can be called clean; or NULL */
 
 	/* uffd only */
-	int uffd; /* -1: none */
+	int uffd;                    /* -1: none */
 	struct untracked *untracked; /* in address order; owned */
 	size_t nr_untracked, cap_untracked;
 };

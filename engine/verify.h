@@ -15,12 +15,12 @@
 #include "engine/err.h"
 
 struct verify_finding {
-	bool fatal;       /* false: worth knowing, the set is fine */
-	char *file;       /* "pagemap-4242.img"; "parent/..." for one of the parent; owned */
-	int64_t entry;    /* index in the file, the head not counted; -1: about the whole file */
+	bool fatal;    /* false: worth knowing, the set is fine */
+	char *file;    /* "pagemap-4242.img"; "parent/..." for one of the parent; owned */
+	int64_t entry; /* index in the file, the head not counted; -1: about the whole file */
 	bool has_vaddr;
-	uint64_t vaddr;   /* address, or offset in a shared object */
-	char *text;       /* owned */
+	uint64_t vaddr; /* address, or offset in a shared object */
+	char *text;     /* owned */
 };
 
 #define VERIFY_FINDINGS_MAX 1000 /* kept; beyond, they are only counted */
@@ -28,13 +28,13 @@ struct verify_finding {
 struct verify_report {
 	struct verify_finding *v;
 	size_t nr;
-	size_t nr_fatal, nr_notes;      /* also those not kept */
-	bool pre_dump;                  /* inventory, pagemaps and pages are the whole set */
-	bool has_uptime;                /* without, CRIU refuses the set as a parent */
+	size_t nr_fatal, nr_notes; /* also those not kept */
+	bool pre_dump;             /* inventory, pagemaps and pages are the whole set */
+	bool has_uptime;           /* without, CRIU refuses the set as a parent */
 	uint64_t dump_uptime_us;
-	unsigned files;                 /* images read */
+	unsigned files; /* images read */
 	unsigned pagemaps;
-	uint64_t entries;               /* of pagemaps */
+	uint64_t entries; /* of pagemaps */
 	uint64_t pages_present, pages_in_parent;
 };
 

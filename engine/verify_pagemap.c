@@ -90,11 +90,13 @@ static void note_counts(struct verify *v, const char *file, const struct pagemap
 	if (pi->nr_new_only)
 		verify_find(v, false, file, NO_ENTRY, NULL,
 			    "%zu entries have their count in field 5 alone: CRIU before 4.2 cannot "
-			    "read them", pi->nr_new_only);
+			    "read them",
+			    pi->nr_new_only);
 	if (pi->nr_disagree)
 		verify_find(v, true, file, NO_ENTRY, NULL,
 			    "%zu entries have different counts in fields 2 and 5: CRIU before 4.2 "
-			    "reads other pages than CRIU 4.2", pi->nr_disagree);
+			    "reads other pages than CRIU 4.2",
+			    pi->nr_disagree);
 }
 
 /* Only a server of lazy pages has those. */
@@ -107,8 +109,10 @@ static void note_lazy(struct verify *v, const char *file, const struct pagemap_i
 			pages += pi->e[i].nr_pages;
 	if (pages)
 		verify_find(v, false, file, NO_ENTRY, NULL,
-			    "%" PRIu64 " pages are lazy and not stored: they come from a lazy-pages "
-			    "server", pages);
+			    "%" PRIu64
+			    " pages are lazy and not stored: they come from a lazy-pages "
+			    "server",
+			    pages);
 }
 
 /* Both are in order, so one pass does. */

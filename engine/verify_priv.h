@@ -17,7 +17,7 @@ struct known_file {
 /* A shared-memory object that must have a pagemap-shmem image. */
 struct known_object {
 	uint64_t shmid;
-	uint64_t size;     /* bytes */
+	uint64_t size; /* bytes */
 	bool is_memfd;
 	bool size_known;   /* false: System V, whose size is in an image that we do not read */
 	uint64_t inode_id; /* is_memfd */
@@ -26,21 +26,24 @@ struct known_object {
 struct verify {
 	int dirfd;
 	struct verify_report *r;
-	struct err *first;  /* of the first fatal finding */
-	bool nomem;         /* findings got lost */
+	struct err *first; /* of the first fatal finding */
+	bool nomem;        /* findings got lost */
 
-	char **name;        /* all files, sorted */
+	char **name; /* all files, sorted */
 	size_t nr_names, cap_names;
 	bool pre_dump;
-	bool mm_unread;     /* so it is not known which objects are mapped */
-	bool pagemap_unread;/* so it is not known which pages files are used */
-	bool no_files;      /* files.img is missing or broken: said once */
+	bool mm_unread;      /* so it is not known which objects are mapped */
+	bool pagemap_unread; /* so it is not known which pages files are used */
+	bool no_files;       /* files.img is missing or broken: said once */
 
 	struct known_file *file; /* sorted by id */
 	size_t nr_files, cap_files;
 	struct known_object *object;
 	size_t nr_objects, cap_objects;
-	struct { uint32_t pages_id; const char *file; } *pages; /* names are those in `name` */
+	struct {
+		uint32_t pages_id;
+		const char *file;
+	} * pages; /* names are those in `name` */
 	size_t nr_pages, cap_pages;
 };
 

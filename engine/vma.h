@@ -40,35 +40,35 @@
 #define VMA_UNSUPP 0x80000000u /* cannot be dumped; never reaches an image */
 
 /* What VmFlags said, beyond what `flags` and `madv` carry into the image. */
-#define VMF_IO 0x1u         /* io */
-#define VMF_PFNMAP 0x2u     /* pf */
-#define VMF_HUGETLB 0x4u    /* ht */
-#define VMF_DROPPABLE 0x8u  /* dp */
-#define VMF_SEALED 0x10u    /* sl */
-#define VMF_LOCKED 0x20u    /* lo */
-#define VMF_UFFD 0x40u      /* um, uw or ui: registered with somebody's userfaultfd */
+#define VMF_IO 0x1u           /* io */
+#define VMF_PFNMAP 0x2u       /* pf */
+#define VMF_HUGETLB 0x4u      /* ht */
+#define VMF_DROPPABLE 0x8u    /* dp */
+#define VMF_SEALED 0x10u      /* sl */
+#define VMF_LOCKED 0x20u      /* lo */
+#define VMF_UFFD 0x40u        /* um, uw or ui: registered with somebody's userfaultfd */
 #define VMF_SHADOWSTACK 0x80u /* ss */
-#define VMF_SHARED 0x100u   /* the s of "r--s"; VmFlags drop sh where it cannot be written */
+#define VMF_SHARED 0x100u     /* the s of "r--s"; VmFlags drop sh where it cannot be written */
 
 struct vma {
-	uint64_t start, end;  /* bytes, page aligned */
-	uint64_t pgoff;       /* BYTES into the file or object */
-	uint64_t shmid;       /* file id, shmem id or 0: see criu-formats 2.3 */
-	uint32_t prot;        /* PROT_* as the target has it (not as we changed it) */
-	uint32_t flags;       /* MAP_* */
-	uint32_t status;      /* VMA_* above */
-	uint64_t madv;        /* bit per MADV_* number; 0: none */
-	uint32_t fdflags;     /* O_RDONLY/O_WRONLY/O_RDWR of the map_files link */
+	uint64_t start, end; /* bytes, page aligned */
+	uint64_t pgoff;      /* BYTES into the file or object */
+	uint64_t shmid;      /* file id, shmem id or 0: see criu-formats 2.3 */
+	uint32_t prot;       /* PROT_* as the target has it (not as we changed it) */
+	uint32_t flags;      /* MAP_* */
+	uint32_t status;     /* VMA_* above */
+	uint64_t madv;       /* bit per MADV_* number; 0: none */
+	uint32_t fdflags;    /* O_RDONLY/O_WRONLY/O_RDWR of the map_files link */
 	bool has_fdflags;
 
-	uint32_t vmf;         /* VMF_* */
-	uint64_t dev;         /* st_dev of the file; 0 for anonymous memory */
-	uint64_t ino;         /* st_ino of the file; 0 for anonymous memory */
+	uint32_t vmf;                   /* VMF_* */
+	uint64_t dev;                   /* st_dev of the file; 0 for anonymous memory */
+	uint64_t ino;                   /* st_ino of the file; 0 for anonymous memory */
 	uint64_t rss_bytes, swap_bytes; /* from smaps, when collected */
-	uint32_t hugepage_kb; /* KernelPageSize, 4 if ordinary */
-	char *name;           /* as the kernel prints it (newline is \012): path, "[heap]",
+	uint32_t hugepage_kb;           /* KernelPageSize, 4 if ordinary */
+	char *name;         /* as the kernel prints it (newline is \012): path, "[heap]",
 			       * "/SYSV...", or "" for none; owned by the list (vma_list_add) */
-	const char *unsupp;   /* static text: why VMA_UNSUPP is set; else NULL */
+	const char *unsupp; /* static text: why VMA_UNSUPP is set; else NULL */
 };
 
 /* An array in address order. */
@@ -76,9 +76,9 @@ struct vma_list {
 	struct vma *v;
 	size_t nr, cap;
 	/* The rest mirrors CRIU's struct vm_area_list. */
-	uint64_t nr_priv_pages;         /* pages in private VMAs */
-	uint64_t priv_longest_pages;    /* longest private VMA */
-	uint64_t shared_longest_pages;  /* longest shared VMA */
+	uint64_t nr_priv_pages;        /* pages in private VMAs */
+	uint64_t priv_longest_pages;   /* longest private VMA */
+	uint64_t shared_longest_pages; /* longest shared VMA */
 	uint64_t nr_aios;
 };
 

@@ -46,7 +46,9 @@ static bool grid_reach(struct grid *g, unsigned row)
 /* The locale's wcwidth() would make the same snapshot look different on two machines. */
 static unsigned char_width(char32_t c)
 {
-	static const struct { char32_t first, last; } wide[] = {
+	static const struct {
+		char32_t first, last;
+	} wide[] = {
 		{ 0x1100, 0x115f },   { 0x231a, 0x231b },   { 0x2329, 0x232a },
 		{ 0x2e80, 0x303e },   { 0x3041, 0xa4cf },   { 0xa960, 0xa97c },
 		{ 0xac00, 0xd7a3 },   { 0xf900, 0xfaff },   { 0xfe30, 0xfe6f },
@@ -63,7 +65,9 @@ static unsigned char_width(char32_t c)
 /* What would move the cursor, join its neighbour or reorder the line has no place in a grid. */
 static bool char_is_plain(char32_t c)
 {
-	static const struct { char32_t first, last; } odd[] = {
+	static const struct {
+		char32_t first, last;
+	} odd[] = {
 		{ 0x00, 0x1f },     { 0x7f, 0x9f },     { 0xad, 0xad },     { 0x300, 0x36f },
 		{ 0x483, 0x489 },   { 0x591, 0x5c7 },   { 0x600, 0x605 },   { 0x610, 0x61a },
 		{ 0x61c, 0x61c },   { 0x64b, 0x65f },   { 0x200b, 0x200f }, { 0x2028, 0x202e },

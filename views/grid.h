@@ -13,15 +13,35 @@
 
 /* Colour by meaning, never by colour (views/theme.c maps tones).  Each has a glyph too. */
 enum tone {
-	TONE_NORMAL, TONE_TITLE, TONE_HEAD, TONE_DIM, TONE_KEY, TONE_ADDR,
-	TONE_DUMP, TONE_LAZY, TONE_HOLE, TONE_ZERO, TONE_FILE, TONE_ABSENT, TONE_GUARD,
-	TONE_NEVER, TONE_ALWAYS, TONE_SWAP, TONE_MIXED, TONE_UNSCANNED, TONE_ENGINE,
-	TONE_OK, TONE_WARN, TONE_BAD, TONE_CURSOR, TONE_CHANGED,
+	TONE_NORMAL,
+	TONE_TITLE,
+	TONE_HEAD,
+	TONE_DIM,
+	TONE_KEY,
+	TONE_ADDR,
+	TONE_DUMP,
+	TONE_LAZY,
+	TONE_HOLE,
+	TONE_ZERO,
+	TONE_FILE,
+	TONE_ABSENT,
+	TONE_GUARD,
+	TONE_NEVER,
+	TONE_ALWAYS,
+	TONE_SWAP,
+	TONE_MIXED,
+	TONE_UNSCANNED,
+	TONE_ENGINE,
+	TONE_OK,
+	TONE_WARN,
+	TONE_BAD,
+	TONE_CURSOR,
+	TONE_CHANGED,
 	NR_TONES
 };
 
 struct cell {
-	char32_t ch;  /* 0: right half of a double-width character */
+	char32_t ch; /* 0: right half of a double-width character */
 	uint8_t tone;
 };
 
@@ -29,8 +49,8 @@ struct grid {
 	unsigned rows, cols; /* rows grow on demand up to `max_rows` */
 	unsigned max_rows;   /* 0: no bound */
 	struct cell *cells;
-	size_t cap;          /* cells allocated */
-	bool ascii;          /* anything above 0x7e is written as '?' */
+	size_t cap; /* cells allocated */
+	bool ascii; /* anything above 0x7e is written as '?' */
 };
 
 /* cols >= 1.  Memory exhaustion aborts (a screen is not worth an error path). */
@@ -40,8 +60,7 @@ void grid_deinit(struct grid *g);
  * control and invalid bytes become '?'.  Returns the column after the last one written. */
 unsigned grid_puts(struct grid *g, unsigned row, unsigned col, enum tone tone, const char *text);
 unsigned grid_printf(struct grid *g, unsigned row, unsigned col, enum tone tone, const char *fmt,
-		     ...)
-	__attribute__((format(printf, 5, 6)));
+		     ...) __attribute__((format(printf, 5, 6)));
 void grid_putc(struct grid *g, unsigned row, unsigned col, enum tone tone, char32_t ch);
 /* Columns that grid_puts() would take for `text` if nothing clipped it. */
 unsigned grid_text_width(const char *text);

@@ -41,9 +41,9 @@ enum key {
 	K_END,
 	K_DELETE,
 	K_SHIFT_TAB,
-	K_RESIZE, /* not a key: the terminal has another size */
-	K_MOUSE, /* not a key: see terminal_mouse() */
-	K_SUSPEND, /* ^Z, which arrives as a signal */
+	K_RESIZE,        /* not a key: the terminal has another size */
+	K_MOUSE,         /* not a key: see terminal_mouse() */
+	K_SUSPEND,       /* ^Z, which arrives as a signal */
 	K_F1 = 0x110100, /* K_F1 + 4 is F5; shifted ones begin at K_SHIFT_F1 */
 	K_SHIFT_F1 = 0x110200,
 };
@@ -115,9 +115,9 @@ struct action_desc {
 	enum action id;
 	enum action_group group;
 	const char *keys; /* names separated by blanks: "j Down" */
-	const char *bar; /* word in the bottom bar; NULL: not there */
-	uint32_t bar_in; /* views whose bar shows it */
-	uint32_t where; /* where the keys work */
+	const char *bar;  /* word in the bottom bar; NULL: not there */
+	uint32_t bar_in;  /* views whose bar shows it */
+	uint32_t where;   /* where the keys work */
 	const char *help; /* at most 60 columns */
 };
 

@@ -12,8 +12,8 @@ struct paint {
 	const Stepdump__Snapshot *s;
 	const struct pane_opts *o;
 	struct grid *g;
-	unsigned row;  /* next free row */
-	uint64_t base; /* relative addresses count from here */
+	unsigned row;       /* next free row */
+	uint64_t base;      /* relative addresses count from here */
 	unsigned field_col; /* where the text of a field begins; 0: the usual column */
 };
 
@@ -49,8 +49,8 @@ void paint_verdict_legend(struct paint *p, uint32_t verdicts, const struct legen
 			  unsigned nr);
 
 /* The character of a bar: a block where the terminal has it. */
-char32_t glyph_full(const struct paint *p);  /* fact */
-char32_t glyph_plan(const struct paint *p);  /* plan */
+char32_t glyph_full(const struct paint *p); /* fact */
+char32_t glyph_plan(const struct paint *p); /* plan */
 
 /*
  * One bar, [from, to) of `whole` filled, drawn into `width` columns.  Part of a column shows
@@ -83,12 +83,12 @@ struct txt {
 	char s[64];
 };
 
-struct txt txt_addr(const struct paint *p, uint64_t addr);    /* 7f3a40000000 or +00012000 */
-struct txt txt_size(uint64_t bytes);                          /* 48.0M */
-struct txt txt_pages(uint64_t pages);                         /* size of that many pages */
-struct txt txt_when(const struct paint *p, uint64_t us);      /* 1.842 */
-struct txt txt_took(const struct paint *p, uint64_t us);      /* 2.1 ms */
-struct txt txt_pid(const struct paint *p, uint32_t pid);      /* 4242 or %T */
+struct txt txt_addr(const struct paint *p, uint64_t addr); /* 7f3a40000000 or +00012000 */
+struct txt txt_size(uint64_t bytes);                       /* 48.0M */
+struct txt txt_pages(uint64_t pages);                      /* size of that many pages */
+struct txt txt_when(const struct paint *p, uint64_t us);   /* 1.842 */
+struct txt txt_took(const struct paint *p, uint64_t us);   /* 2.1 ms */
+struct txt txt_pid(const struct paint *p, uint32_t pid);   /* 4242 or %T */
 /* "-" for what is absent. */
 struct txt txt_opt(bool has, uint64_t value);
 struct txt txt_opt_size(bool has, uint64_t bytes);

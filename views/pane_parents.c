@@ -17,8 +17,7 @@ bool entry_in_parent(const Stepdump__PagemapEntry *e)
 }
 
 /* Pages of [start, end) that the entries cover, of any kind; entries ascend, as in the image. */
-uint64_t covered_pages(Stepdump__PagemapEntry *const *runs, size_t nr, uint64_t start,
-			      uint64_t end)
+uint64_t covered_pages(Stepdump__PagemapEntry *const *runs, size_t nr, uint64_t start, uint64_t end)
 {
 	uint64_t covered = 0;
 
@@ -106,8 +105,12 @@ static void paint_this_dump(struct paint *p, const struct strip *frame)
 		const Stepdump__VerdictRun *r = p->s->runs[i];
 
 		strip_fill(&st, r->start / PAGE_BYTES, r->nr_pages,
-			   !r->present ? TONE_ABSENT : r->dirty ? TONE_CHANGED : TONE_NORMAL,
-			   !r->present ? U'.' : r->dirty ? U'+' : U'o');
+			   !r->present ? TONE_ABSENT :
+			   r->dirty    ? TONE_CHANGED :
+					 TONE_NORMAL,
+			   !r->present ? U'.' :
+			   r->dirty    ? U'+' :
+					 U'o');
 	}
 	if (p->s->n_runs) {
 		label(p, "task now");
@@ -217,7 +220,8 @@ static void paint_follow(struct paint *p, uint64_t addr)
 			    (addr - g->runs[k]->vaddr) / PAGE_BYTES < g->runs[k]->nr_pages)
 				e = g->runs[k];
 		if (!e) {
-			paint_field(p, str_or_dash(g->dir), TONE_BAD, "no entry: the chain ends here");
+			paint_field(p, str_or_dash(g->dir), TONE_BAD,
+				    "no entry: the chain ends here");
 			return;
 		}
 		if (!entry_in_parent(e)) {

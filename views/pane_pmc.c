@@ -61,10 +61,8 @@ static void paint_covered(struct paint *p, const Stepdump__Pmc *pmc)
 static void paint_regions(struct paint *p, const Stepdump__Pmc *pmc)
 {
 	const struct column columns[] = {
-		{ "start", .right = true },
-		{ "end", .right = true, .drop = 2 },
-		{ "pages", .right = true },
-		{ "size", .right = true, .drop = 1 },
+		{ "start", .right = true },  { "end", .right = true, .drop = 2 },
+		{ "pages", .right = true },  { "size", .right = true, .drop = 1 },
 		{ "categories", .min = 12 },
 	};
 	struct table *t = TABLE_NEW(columns);
@@ -98,9 +96,9 @@ void pane_pmc(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gri
 	}
 	paint_field(&p, "filled by", TONE_KEY, "%s", str_or_dash(c->mode));
 	paint_field(&p, "window kind", TONE_NORMAL, "%s",
-		    !c->has_cache_mode ? "-"
-		    : c->cache_mode    ? "cache mode: one window over several small VMAs"
-				       : "simple mode: one VMA");
+		    !c->has_cache_mode ? "-" :
+		    c->cache_mode      ? "cache mode: one window over several small VMAs" :
+					 "simple mode: one VMA");
 	if (c->has_start && c->has_end)
 		paint_field(&p, "window", TONE_ADDR, "%s-%s  %s", txt_addr(&p, c->start).s,
 			    txt_addr(&p, c->end).s, txt_pages(span_pages(c->start, c->end)).s);

@@ -72,7 +72,9 @@ static void paint_phase_table(struct paint *p, bool full)
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(ph->unit));
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(ph->effect));
 		table_cell(t, ph->has_undo && !ph->undo ? TONE_WARN : TONE_NORMAL, "%s",
-			   !ph->has_undo ? "-" : ph->undo ? "yes" : "no");
+			   !ph->has_undo ? "-" :
+			   ph->undo      ? "yes" :
+					   "no");
 		table_cell(t, TONE_DIM, "%s", str_or_dash(ph->mirrors));
 	}
 	table_end(t, p, "nothing known of the phases: no target");

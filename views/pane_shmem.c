@@ -39,7 +39,9 @@ void pane_shmem(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 		table_cell(t, TONE_NORMAL, "%zu", m->n_maps);
 		table_cell(t, TONE_NORMAL, "%s", txt_opt(m->has_pages_dumped, m->pages_dumped).s);
 		table_cell(t, m->done ? TONE_OK : TONE_NORMAL, "%s",
-			   !m->has_done ? "-" : m->done ? "yes" : "no");
+			   !m->has_done ? "-" :
+			   m->done      ? "yes" :
+					  "no");
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(m->how_read));
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(m->name));
 	}
@@ -229,11 +231,13 @@ void pane_pstate(const Stepdump__Snapshot *s, const struct pane_opts *o, struct 
 		paint_pstate(&p, s->shmem[i]);
 	}
 	if (!shown) {
-		paint_prose(&p, 1, TONE_DIM, o->index < 0 ? "no shared object is known"
-							  : "no shared object with that id");
+		paint_prose(&p, 1, TONE_DIM,
+			    o->index < 0 ? "no shared object is known" :
+					   "no shared object with that id");
 		return;
 	}
-	paint_prose(&p, 1, TONE_DIM,
-		    "The rule: D dump.  d hole if the parent has it, else dump.  . with data: dump.  "
-		    ". without data: zero, skipped.");
+	paint_prose(
+		&p, 1, TONE_DIM,
+		"The rule: D dump.  d hole if the parent has it, else dump.  . with data: dump.  "
+		". without data: zero, skipped.");
 }

@@ -7,8 +7,7 @@
 #include "views/pane_impl.h"
 
 static void time_row(struct paint *p, struct table *t, const char *name, const char *whose,
-		     bool has,
-		     uint64_t us, const char *what)
+		     bool has, uint64_t us, const char *what)
 {
 	table_row(t, NULL, false);
 	table_cell(t, TONE_KEY, "%s", name);
@@ -45,7 +44,8 @@ static void paint_counters(struct paint *p, const Stepdump__Counters *c)
 	time_row(p, t, "memwrite_time", "CRIU", c->has_memwrite_us, c->memwrite_us,
 		 "pages to image or socket");
 	time_row(p, t, "scan", "ours", c->has_scan_us, c->scan_us, "pagemap and page selection");
-	time_row(p, t, "drain", "ours", c->has_drain_us, c->drain_us, "parasite calls and vmsplice");
+	time_row(p, t, "drain", "ours", c->has_drain_us, c->drain_us,
+		 "parasite calls and vmsplice");
 	time_row(p, t, "total", "ours", c->has_total_us, c->total_us, "prepare until now");
 	count_row(t, "pages_scanned", c->has_pages_scanned, c->pages_scanned,
 		  "rounds of the page loop");
@@ -69,8 +69,8 @@ static void draw_share(struct paint *p, unsigned col, unsigned width, const void
 	const Stepdump__VerdictCount *c = item;
 
 	if (c)
-		paint_bar(p, col, width, verdict_tone(c->verdict, false), c->pages, *(uint64_t *)ctx,
-			  (char32_t)verdict_glyph(c->verdict, false));
+		paint_bar(p, col, width, verdict_tone(c->verdict, false), c->pages,
+			  *(uint64_t *)ctx, (char32_t)verdict_glyph(c->verdict, false));
 }
 
 static void paint_verdicts(struct paint *p, const Stepdump__Counters *c)
@@ -110,9 +110,10 @@ static void paint_verdicts(struct paint *p, const Stepdump__Counters *c)
 	table_end(t, p, "");
 	if (tally.has_total)
 		paint_line(p, tally.balanced ? TONE_OK : TONE_BAD,
-			   tally.balanced ? "the sum is the whole: %lu pages"
-					  : "the sum is NOT the whole of %lu pages: a page was lost "
-					    "or counted twice",
+			   tally.balanced ?
+				   "the sum is the whole: %lu pages" :
+				   "the sum is NOT the whole of %lu pages: a page was lost "
+				   "or counted twice",
 			   tally.total);
 }
 
@@ -170,7 +171,8 @@ void pane_caps(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gr
 
 		table_row(t, c, false);
 		table_cell(t, TONE_KEY, "%s", c->name);
-		table_cell(t, c->available ? TONE_OK : TONE_WARN, "%s", c->available ? "yes" : "NO");
+		table_cell(t, c->available ? TONE_OK : TONE_WARN, "%s",
+			   c->available ? "yes" : "NO");
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(c->value));
 		table_cell(t, c->available ? TONE_DIM : TONE_NORMAL, "%s",
 			   str_or_dash(c->consequence));
@@ -205,5 +207,6 @@ void pane_settings(const Stepdump__Snapshot *s, const struct pane_opts *o, struc
 	}
 	table_end(t, &p, "none");
 	if (s->n_settings)
-		paint_line(&p, TONE_DIM, "* differs from its default   `set NAME VALUE` changes it");
+		paint_line(&p, TONE_DIM,
+			   "* differs from its default   `set NAME VALUE` changes it");
 }

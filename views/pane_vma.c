@@ -14,7 +14,8 @@ bool at_vma(const Stepdump__Snapshot *s, const Stepdump__Vma *v)
 	if (c->next && c->next->has_vma_index)
 		return c->next->vma_index == v->index;
 	return c->has_scan_vaddr && c->scan_vaddr >= v->start && c->scan_vaddr < v->end &&
-	       (c->phase == STEPDUMP__PHASE__PMC_FILL || c->phase == STEPDUMP__PHASE__GENERATE_IOVS);
+	       (c->phase == STEPDUMP__PHASE__PMC_FILL ||
+		c->phase == STEPDUMP__PHASE__GENERATE_IOVS);
 }
 
 void pane_target(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
@@ -91,12 +92,15 @@ void pane_tasks(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 			   k->has_nr_private_pages ? txt_pages(k->nr_private_pages).s : "-");
 		table_cell(t, TONE_NORMAL, "%s", txt_opt(k->has_pages_dumped, k->pages_dumped).s);
 		table_cell(t, k->selected ? TONE_CURSOR : TONE_NORMAL, "%s%s",
-			   !k->has_infected ? "-" : k->infected ? "infected" : "frozen",
+			   !k->has_infected ? "-" :
+			   k->infected      ? "infected" :
+					      "frozen",
 			   k->selected ? ", selected" : "");
 	}
 	table_end(t, &p, "none: no target is attached");
 	if (s->n_tasks)
-		paint_line(&p, TONE_DIM, "> the pipeline is here; `show` speaks of the selected one");
+		paint_line(&p, TONE_DIM,
+			   "> the pipeline is here; `show` speaks of the selected one");
 }
 
 void pane_threads(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
@@ -153,7 +157,8 @@ static void draw_counts(struct paint *p, unsigned col, unsigned width, const voi
 	share_columns(parts, STEPDUMP__VERDICT__SHARED + 1, width, columns);
 	/* NOT_SCANNED is 0 and belongs at the end: what is still to come. */
 	for (int k = 1; k <= STEPDUMP__VERDICT__SHARED + 1; k++) {
-		Stepdump__Verdict verdict = (Stepdump__Verdict)(k % (STEPDUMP__VERDICT__SHARED + 1));
+		Stepdump__Verdict verdict =
+			(Stepdump__Verdict)(k % (STEPDUMP__VERDICT__SHARED + 1));
 
 		for (unsigned n = columns[verdict]; n; n--)
 			grid_putc(p->g, p->row, at++, verdict_tone(verdict, false),
@@ -163,10 +168,10 @@ static void draw_counts(struct paint *p, unsigned col, unsigned width, const voi
 
 static enum tone vma_note(const Stepdump__Vma *v, const char **text)
 {
-	*text = v->unsupp	    ? v->unsupp
-		: v->made_readable ? "made readable"
-		: v->shared	    ? "shared"
-				    : "-";
+	*text = v->unsupp        ? v->unsupp :
+		v->made_readable ? "made readable" :
+		v->shared        ? "shared" :
+				   "-";
 	return v->unsupp ? TONE_BAD : v->made_readable ? TONE_WARN : TONE_DIM;
 }
 
@@ -284,8 +289,9 @@ static void paint_vma(struct paint *p, const Stepdump__Vma *v)
 	paint_field(p, "swapped out", TONE_NORMAL, "%s",
 		    txt_opt_size(v->has_swap_bytes, v->swap_bytes).s);
 	paint_field(p, "private", TONE_NORMAL, "%s",
-		    !v->has_is_private ? "-" : v->is_private ? "yes: its pages go to pagemap-PID.img"
-							      : "no");
+		    !v->has_is_private ? "-" :
+		    v->is_private      ? "yes: its pages go to pagemap-PID.img" :
+					 "no");
 	if (v->unsupp)
 		paint_field(p, "cannot dump", TONE_BAD, "%s", v->unsupp);
 	paint_vma_counts(p, v);
@@ -301,7 +307,8 @@ void pane_vmas(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gr
 		return;
 	}
 
-	const Stepdump__Vma *v = o->index <= UINT32_MAX ? vma_by_index(s, (uint32_t)o->index) : NULL;
+	const Stepdump__Vma *v =
+		o->index <= UINT32_MAX ? vma_by_index(s, (uint32_t)o->index) : NULL;
 
 	if (v)
 		paint_vma(&p, v);

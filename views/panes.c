@@ -5,10 +5,10 @@
 
 #include "views/pane_impl.h"
 
-#define PANE(pane_name, argument, text, parts)                                          \
-	{                                                                               \
-		.name = #pane_name, .arg = argument, .summary = text,                   \
-		.needs = SNAP_TARGET | (parts), .render = pane_##pane_name              \
+#define PANE(pane_name, argument, text, parts)                                                     \
+	{                                                                                          \
+		.name = #pane_name, .arg = argument, .summary = text,                              \
+		.needs = SNAP_TARGET | (parts), .render = pane_##pane_name                         \
 	}
 
 /* Addresses are shown relative to the first VMA, and iovs name theirs. */
@@ -40,7 +40,8 @@ const struct pane panes[] = {
 	     SNAP_SHMEM | SNAP_PARENTS),
 	PANE(xfer, NULL, "where the pages go, and what is written", SNAP_XFER | NAMES),
 	PANE(parents, "[ADDR]", "earlier images, and how holes are covered",
-	     SNAP_PARENTS | SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES | SNAP_XFER | SNAP_RUNS | NAMES),
+	     SNAP_PARENTS | SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES | SNAP_XFER | SNAP_RUNS |
+		     NAMES),
 	PANE(tracker, NULL, "how changed pages are known", SNAP_TRACKER),
 	PANE(stats, NULL, "times and counts, with CRIU's names", SNAP_COUNTERS),
 	PANE(checks, NULL, "invariants, evaluated now", SNAP_CHECKS | NAMES),

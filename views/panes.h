@@ -13,10 +13,10 @@
 #include "views/grid.h"
 
 struct pane_opts {
-	bool ascii;       /* no character above 0x7e */
-	bool relative;    /* addresses as +offset from the first VMA, no pids or times: for tests */
-	bool verbose;     /* everything (show vmas -v) */
-	int64_t index;    /* which ppb, VMA, shmid, ...; -1: all */
+	bool ascii;    /* no character above 0x7e */
+	bool relative; /* addresses as +offset from the first VMA, no pids or times: for tests */
+	bool verbose;  /* everything (show vmas -v) */
+	int64_t index; /* which ppb, VMA, shmid, ...; -1: all */
 };
 
 struct pane {

@@ -57,8 +57,8 @@ void strip_draw(struct paint *p, const struct strip *s, unsigned col, enum tone 
 void strip_axis(struct paint *p, const struct strip *s, unsigned col, uint64_t origin)
 {
 	char label[24];
-	unsigned digits = (unsigned)snprintf(label, sizeof(label), "%lX",
-					     s->first + s->nr_pages - origin);
+	unsigned digits =
+		(unsigned)snprintf(label, sizeof(label), "%lX", s->first + s->nr_pages - origin);
 	unsigned step = 4;
 
 	if (digits < 2)

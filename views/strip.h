@@ -11,7 +11,7 @@
 #define STRIP_MAX 256
 
 struct strip {
-	uint64_t first;    /* first page, as a page number */
+	uint64_t first; /* first page, as a page number */
 	uint64_t nr_pages;
 	uint64_t per_cell; /* pages in one cell, a power of two */
 	unsigned width;    /* cells */

@@ -10,11 +10,11 @@
 
 struct column {
 	const char *head;
-	uint8_t drop;  /* 0: never; else the highest number goes first */
-	uint8_t min;   /* text may be cut to this width, '~' shows it; 0: never cut */
-	uint8_t grow;  /* takes the room that is left, up to this width */
-	bool right;    /* numbers */
-	bool prose;    /* flows over several rows instead of being cut (needs min) */
+	uint8_t drop; /* 0: never; else the highest number goes first */
+	uint8_t min;  /* text may be cut to this width, '~' shows it; 0: never cut */
+	uint8_t grow; /* takes the room that is left, up to this width */
+	bool right;   /* numbers */
+	bool prose;   /* flows over several rows instead of being cut (needs min) */
 	/*
 	 * A picture instead of text, drawn over `width` columns at (p->row, col); its width is at
 	 * least `min`.  item is what table_row() got; NULL: draw the head.

@@ -16,7 +16,7 @@
 struct theme;
 
 struct terminal_opts {
-	const char *path; /* NULL: /dev/tty */
+	const char *path;          /* NULL: /dev/tty */
 	const struct theme *theme; /* NULL: no colour, no attributes but reverse */
 	bool mouse;
 };

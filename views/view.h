@@ -43,7 +43,7 @@ struct view_want {
 	uint32_t iov_first, iov_max;
 	bool holes;
 	uint32_t events_max;
-	uint64_t why; /* page; UINT64_MAX: none */
+	uint64_t why;  /* page; UINT64_MAX: none */
 	uint64_t peek; /* address; UINT64_MAX: none */
 	uint32_t peek_len;
 	const char *peek_source;
@@ -64,7 +64,7 @@ enum ui_effect {
 	UI_NOTHING,
 	UI_DRAW, /* the picture changed, the data did not */
 	UI_LOOK, /* a new snapshot is needed */
-	UI_RUN, /* ui->command is to be run, by the shell's own dispatcher */
+	UI_RUN,  /* ui->command is to be run, by the shell's own dispatcher */
 	UI_FIND, /* something is to be looked for in all there is: ui_find() */
 	UI_SUSPEND,
 	UI_LEAVE,
@@ -83,10 +83,10 @@ struct ui {
 	bool saved; /* a snapshot from a file: nothing can be run */
 
 	/* The place that map and parents share: survives a change of view. */
-	uint64_t addr; /* page under the cursor */
-	uint32_t vma; /* its VMA */
+	uint64_t addr;   /* page under the cursor */
+	uint32_t vma;    /* its VMA */
 	uint64_t origin; /* start of the first VMA, for relative addresses */
-	unsigned zoom; /* log2 of pages per cell */
+	unsigned zoom;   /* log2 of pages per cell */
 	enum byte_source bytes;
 
 	struct {
@@ -116,11 +116,11 @@ struct ui {
 	uint32_t nr_filtered;
 
 	char search[128];
-	bool find_back; /* N */
+	bool find_back;   /* N */
 	bool find_filter; /* the VMAs that pass the filter, not the next match */
-	bool find_addr; /* the VMA of ui->addr */
-	bool find_hole; /* the next VMA with holes */
-	bool at_hole; /* the cursor goes to the first hole that the next snapshot shows */
+	bool find_addr;   /* the VMA of ui->addr */
+	bool find_hole;   /* the next VMA with holes */
+	bool at_hole;     /* the cursor goes to the first hole that the next snapshot shows */
 
 	enum ui_mode mode;
 	struct pager pager;

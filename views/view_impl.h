@@ -6,7 +6,7 @@
 #include "views/pane_impl.h"
 #include "views/view.h"
 
-#define FRAME_TOP 2 /* title and rule */
+#define FRAME_TOP 2    /* title and rule */
 #define FRAME_BOTTOM 2 /* rule or message, and the bar */
 
 static inline unsigned body_rows(const struct ui *ui)

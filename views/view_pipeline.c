@@ -163,7 +163,7 @@ static const struct section {
 	void (*full)(struct paint *p);
 	void (*brief)(struct paint *p); /* NULL: in full or not at all */
 	unsigned rank; /* 0 is drawn first, the highest goes first where room is short */
-	bool apart; /* a blank row before it where there is room */
+	bool apart;    /* a blank row before it where there is room */
 } sections[] = {
 	{ paint_phases, paint_phases_short, 0, false },
 	{ paint_pages, paint_pages_short, 1, true },

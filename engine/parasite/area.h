@@ -16,8 +16,8 @@
 #define PARASITE_CMD_DONE 65u
 
 struct parasite_area {
-	uint32_t cap; /* entries that fit */
-	uint32_t nr; /* entries used; put-back ones have len 0 */
+	uint32_t cap;    /* entries that fit */
+	uint32_t nr;     /* entries used; put-back ones have len 0 */
 	uint64_t cursor; /* where the last put-back was found: they come in order */
 	uint8_t msg[PARASITE_MSG_MAX] __attribute__((aligned(8)));
 	struct parasite_vma changed[] __attribute__((aligned(8))); /* prot: what it was */

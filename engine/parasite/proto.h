@@ -18,32 +18,32 @@
 #define PARASITE_CMD_SERVE 64u /* = PARASITE_USER_CMDS */
 
 enum parasite_cmd {
-	PC_PING = 1, /* reply.value = pid as the target sees it */
+	PC_PING = 1,     /* reply.value = pid as the target sees it */
 	PC_MPROTECT = 2, /* arg: nr VMAs follow; each gets prot | add (add != 0), or prot back */
 	PC_DUMP_PAGES =
-		3, /* nr iovecs follow; then one SCM_RIGHTS message with the pipe; vmsplice */
-	PC_BRK = 4, /* reply.value = current break */
+		3,       /* nr iovecs follow; then one SCM_RIGHTS message with the pipe; vmsplice */
+	PC_BRK = 4,      /* reply.value = current break */
 	PC_DUMPABLE = 5, /* reply.value = prctl(PR_GET_DUMPABLE) */
 	PC_THP_DISABLED = 6, /* reply.value = prctl(PR_GET_THP_DISABLE) */
-	PC_QUIT = 7, /* stop serving; protections that were changed are put back first */
+	PC_QUIT = 7,         /* stop serving; protections that were changed are put back first */
 };
 
 #define PARASITE_MAX_IOVS 1024u
 #define PARASITE_MAX_VMAS 1024u
 
-struct parasite_iov { /* = struct iovec on 64 bit */
+struct parasite_iov {       /* = struct iovec on 64 bit */
 	uint64_t base, len; /* bytes */
 };
 
 struct parasite_vma {
 	uint64_t start, len; /* bytes */
-	uint32_t prot; /* the target's own PROT_* */
+	uint32_t prot;       /* the target's own PROT_* */
 	uint32_t pad;
 };
 
 struct parasite_msg {
 	uint32_t cmd;
-	uint32_t nr; /* elements that follow */
+	uint32_t nr;  /* elements that follow */
 	uint32_t add; /* PC_MPROTECT: PROT_* to add; 0: put back */
 	uint32_t flags;
 	/* then nr elements of struct parasite_iov or struct parasite_vma */

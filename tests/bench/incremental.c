@@ -14,8 +14,8 @@
 
 #define NR_TRACKERS 2u
 #define INCREMENTAL_LIMIT 0.10 /* of a full dump, with 1 % dirty */
-#define PRE_DUMP_LIMIT 0.75 /* frozen, of a full dump's */
-#define AGAIN_LIMIT 1.25 /* second pass after arming, of one without tracker */
+#define PRE_DUMP_LIMIT 0.75    /* frozen, of a full dump's */
+#define AGAIN_LIMIT 1.25       /* second pass after arming, of one without tracker */
 #define ROUND_SECONDS 120u
 
 static const char usage[] =

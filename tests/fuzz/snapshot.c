@@ -40,7 +40,8 @@ static void check_grid(const struct pane *p, const struct grid *g, unsigned cols
 
 static void draw_all(const Stepdump__Snapshot *s, unsigned choice)
 {
-	static const unsigned widths[] = { 1, 7, 20, 40, 60, 61, 79, 80, 120, 132, 200, 250, 300, 80, 60, 100 };
+	static const unsigned widths[] = { 1,   7,   20,  40,  60,  61, 79, 80,
+					   120, 132, 200, 250, 300, 80, 60, 100 };
 	const struct pane_opts o = {
 		.ascii = choice & 1,
 		.relative = choice & 2,

@@ -74,12 +74,13 @@ static void status_write(void)
 		return;
 	serial++;
 	memset(buf, '\n', sizeof(buf));
-	int n = snprintf(buf, sizeof(buf),
-			 "serial %" PRIu64 "\npid %d\nseed %" PRIu64 "\nrounds %" PRIu64
-			 "\npages %" PRIu64 "\nwrites %" PRIu64 "\nspins %" PRIu64 "\nticks %" PRIu64
-			 "\nsleeps %" PRIu64 "\npolls %" PRIu64 "\ndamage %" PRIu64 "\nfirst %s\nend %" PRIu64,
-			 serial, getpid(), opt.seed, rounds, pages_verified(), writes, life_spins(),
-			 life_ticks(), life_sleeps(), life_polls(), nr_damage, first_damage, serial);
+	int n = snprintf(
+		buf, sizeof(buf),
+		"serial %" PRIu64 "\npid %d\nseed %" PRIu64 "\nrounds %" PRIu64 "\npages %" PRIu64
+		"\nwrites %" PRIu64 "\nspins %" PRIu64 "\nticks %" PRIu64 "\nsleeps %" PRIu64
+		"\npolls %" PRIu64 "\ndamage %" PRIu64 "\nfirst %s\nend %" PRIu64,
+		serial, getpid(), opt.seed, rounds, pages_verified(), writes, life_spins(),
+		life_ticks(), life_sleeps(), life_polls(), nr_damage, first_damage, serial);
 
 	buf[n] = '\n';
 	if (pwrite(status_fd, buf, sizeof(buf), 0) != sizeof(buf))
@@ -222,24 +223,24 @@ static void seccomp_allow(void)
 /* ---- options --------------------------------------------------------------- */
 
 static const char usage[] =
-"usage: demo [OPTION]...\n"
-"Owns every kind of memory the kernel lets it have, works in it, checks it for ever.\n"
-"Prints 'seed N' and 'READY PID' on stdout when all is set up.\n"
-"  --list            print each kind of memory: yes, or no and why; then exit\n"
-"  --seed N          content and order of work (default: from the clock)\n"
-"  --status FILE     keep counters there: rounds, damage, first damage ...\n"
-"  --record FILE     write what every page holds (with --quiet-memory it stays true)\n"
-"  --quiet-memory    write nothing after READY; SIGUSR1 makes one round of checks\n"
-"  --fatal           exit 1 at the first damage\n"
-"  --run-for SECONDS exit 0 after that time, 1 if there was damage\n"
-"  --dir DIR         for the files it maps (default: a new directory in /tmp)\n"
-"  --threads N       workers (default 3)\n"
-"  --sparse-every N  a gigabyte with every n-th page used (default 64; 0: none)\n"
-"  --dense SIZE --reserve SIZE --vmas N --child --seccomp\n"
-"  --for-criu        ask for nothing that a dump and restore by CRIU cannot give;\n"
-"                    check all memory in each round\n"
-"  --no-aio          no AIO ring: whoever has one may write unseen by dirty tracking\n"
-"  --secretmem --iouring   memory that cannot be dumped\n";
+	"usage: demo [OPTION]...\n"
+	"Owns every kind of memory the kernel lets it have, works in it, checks it for ever.\n"
+	"Prints 'seed N' and 'READY PID' on stdout when all is set up.\n"
+	"  --list            print each kind of memory: yes, or no and why; then exit\n"
+	"  --seed N          content and order of work (default: from the clock)\n"
+	"  --status FILE     keep counters there: rounds, damage, first damage ...\n"
+	"  --record FILE     write what every page holds (with --quiet-memory it stays true)\n"
+	"  --quiet-memory    write nothing after READY; SIGUSR1 makes one round of checks\n"
+	"  --fatal           exit 1 at the first damage\n"
+	"  --run-for SECONDS exit 0 after that time, 1 if there was damage\n"
+	"  --dir DIR         for the files it maps (default: a new directory in /tmp)\n"
+	"  --threads N       workers (default 3)\n"
+	"  --sparse-every N  a gigabyte with every n-th page used (default 64; 0: none)\n"
+	"  --dense SIZE --reserve SIZE --vmas N --child --seccomp\n"
+	"  --for-criu        ask for nothing that a dump and restore by CRIU cannot give;\n"
+	"                    check all memory in each round\n"
+	"  --no-aio          no AIO ring: whoever has one may write unseen by dirty tracking\n"
+	"  --secretmem --iouring   memory that cannot be dumped\n";
 
 static size_t size_arg(const char *s)
 {
@@ -247,10 +248,15 @@ static size_t size_arg(const char *s)
 	unsigned long long n = strtoull(s, &end, 0);
 
 	switch (*end) {
-	case 'T': n <<= 10; /* fall through */
-	case 'G': n <<= 10; /* fall through */
-	case 'M': n <<= 10; /* fall through */
-	case 'K': n <<= 10; end++;
+	case 'T':
+		n <<= 10; /* fall through */
+	case 'G':
+		n <<= 10; /* fall through */
+	case 'M':
+		n <<= 10; /* fall through */
+	case 'K':
+		n <<= 10;
+		end++;
 	}
 	if (*end || end == s)
 		die("bad size '%s'", s);
@@ -259,43 +265,118 @@ static size_t size_arg(const char *s)
 
 static void parse(int argc, char **argv, bool *list)
 {
-	enum { SEED = 1, STATUS, RECORD, DIR_, THREADS, SPARSE, DENSE, RESERVE, VMAS, CHILD, SECRET,
-	       URING, SECCOMP, QUIET, FATAL, RUN, CRIU, NO_AIO,
-	       LIST, HELP };
+	enum {
+		SEED = 1,
+		STATUS,
+		RECORD,
+		DIR_,
+		THREADS,
+		SPARSE,
+		DENSE,
+		RESERVE,
+		VMAS,
+		CHILD,
+		SECRET,
+		URING,
+		SECCOMP,
+		QUIET,
+		FATAL,
+		RUN,
+		CRIU,
+		NO_AIO,
+		LIST,
+		HELP
+	};
 	static const struct option longopts[] = {
-		{ "seed", 1, 0, SEED }, { "status", 1, 0, STATUS }, { "record", 1, 0, RECORD },
-		{ "dir", 1, 0, DIR_ }, { "threads", 1, 0, THREADS }, { "sparse-every", 1, 0, SPARSE },
-		{ "dense", 1, 0, DENSE }, { "reserve", 1, 0, RESERVE }, { "vmas", 1, 0, VMAS },
-		{ "child", 0, 0, CHILD }, { "secretmem", 0, 0, SECRET }, { "iouring", 0, 0, URING },
-		{ "seccomp", 0, 0, SECCOMP }, { "quiet-memory", 0, 0, QUIET }, { "fatal", 0, 0, FATAL },
-		{ "run-for", 1, 0, RUN }, { "for-criu", 0, 0, CRIU }, { "list", 0, 0, LIST },
-		{ "no-aio", 0, 0, NO_AIO }, { "help", 0, 0, HELP }, { 0 },
+		{ "seed", 1, 0, SEED },
+		{ "status", 1, 0, STATUS },
+		{ "record", 1, 0, RECORD },
+		{ "dir", 1, 0, DIR_ },
+		{ "threads", 1, 0, THREADS },
+		{ "sparse-every", 1, 0, SPARSE },
+		{ "dense", 1, 0, DENSE },
+		{ "reserve", 1, 0, RESERVE },
+		{ "vmas", 1, 0, VMAS },
+		{ "child", 0, 0, CHILD },
+		{ "secretmem", 0, 0, SECRET },
+		{ "iouring", 0, 0, URING },
+		{ "seccomp", 0, 0, SECCOMP },
+		{ "quiet-memory", 0, 0, QUIET },
+		{ "fatal", 0, 0, FATAL },
+		{ "run-for", 1, 0, RUN },
+		{ "for-criu", 0, 0, CRIU },
+		{ "list", 0, 0, LIST },
+		{ "no-aio", 0, 0, NO_AIO },
+		{ "help", 0, 0, HELP },
+		{ 0 },
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1)
 		switch (c) {
-		case SEED: opt.seed = strtoull(optarg, NULL, 0); break;
-		case STATUS: opt.status = optarg; break;
-		case RECORD: opt.record = optarg; break;
-		case DIR_: opt.dir = optarg; break;
-		case THREADS: opt.threads = size_arg(optarg); break;
-		case SPARSE: opt.sparse_every = size_arg(optarg); break;
-		case DENSE: opt.dense = size_arg(optarg); break;
-		case RESERVE: opt.reserve = size_arg(optarg); break;
-		case VMAS: opt.vmas = size_arg(optarg); break;
-		case CHILD: opt.child = true; break;
-		case SECRET: opt.secretmem = true; break;
-		case URING: opt.iouring = true; break;
-		case SECCOMP: opt.seccomp = true; break;
-		case QUIET: opt.quiet = true; break;
-		case FATAL: opt.fatal = true; break;
-		case CRIU: opt.for_criu = true; break;
-		case NO_AIO: opt.no_aio = true; break;
-		case RUN: opt.run_for = size_arg(optarg); break;
-		case LIST: *list = true; break;
-		case HELP: fputs(usage, stdout); exit(0);
-		default: fputs(usage, stderr); exit(2);
+		case SEED:
+			opt.seed = strtoull(optarg, NULL, 0);
+			break;
+		case STATUS:
+			opt.status = optarg;
+			break;
+		case RECORD:
+			opt.record = optarg;
+			break;
+		case DIR_:
+			opt.dir = optarg;
+			break;
+		case THREADS:
+			opt.threads = size_arg(optarg);
+			break;
+		case SPARSE:
+			opt.sparse_every = size_arg(optarg);
+			break;
+		case DENSE:
+			opt.dense = size_arg(optarg);
+			break;
+		case RESERVE:
+			opt.reserve = size_arg(optarg);
+			break;
+		case VMAS:
+			opt.vmas = size_arg(optarg);
+			break;
+		case CHILD:
+			opt.child = true;
+			break;
+		case SECRET:
+			opt.secretmem = true;
+			break;
+		case URING:
+			opt.iouring = true;
+			break;
+		case SECCOMP:
+			opt.seccomp = true;
+			break;
+		case QUIET:
+			opt.quiet = true;
+			break;
+		case FATAL:
+			opt.fatal = true;
+			break;
+		case CRIU:
+			opt.for_criu = true;
+			break;
+		case NO_AIO:
+			opt.no_aio = true;
+			break;
+		case RUN:
+			opt.run_for = size_arg(optarg);
+			break;
+		case LIST:
+			*list = true;
+			break;
+		case HELP:
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			exit(2);
 		}
 	/* Nothing ticks in a quiet target. */
 	if (optind < argc || !opt.threads || opt.threads > 16 || (opt.quiet && opt.run_for))
@@ -340,8 +421,9 @@ static int live(void)
 	}
 	cleanup();
 	if (opt.run_for)
-		printf("%" PRIu64 " rounds, %" PRIu64 " pages verified, %" PRIu64 " written, damage %" PRIu64
-		       "\n", rounds, pages_verified(), writes, nr_damage);
+		printf("%" PRIu64 " rounds, %" PRIu64 " pages verified, %" PRIu64
+		       " written, damage %" PRIu64 "\n",
+		       rounds, pages_verified(), writes, nr_damage);
 	fflush(stdout);
 	_exit(opt.run_for && nr_damage);
 }

@@ -52,8 +52,7 @@ struct uffdio_poison {
 #endif
 
 /* Exit status 77: this kernel lacks it; the test that asked is skipped. */
-static void fail(int status, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3), noreturn));
+static void fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 static void fail(int status, const char *fmt, ...)
 {
 	int e = errno;
@@ -97,10 +96,14 @@ static size_t size_arg(const char *s, size_t dflt)
 		return dflt;
 	n = strtoull(s, &end, 0);
 	switch (*end) {
-	case 'T': n <<= 10; /* fall through */
-	case 'G': n <<= 10; /* fall through */
-	case 'M': n <<= 10; /* fall through */
-	case 'K': n <<= 10;
+	case 'T':
+		n <<= 10; /* fall through */
+	case 'G':
+		n <<= 10; /* fall through */
+	case 'M':
+		n <<= 10; /* fall through */
+	case 'K':
+		n <<= 10;
 	}
 	return n;
 }

@@ -156,8 +156,7 @@ static int overwrite(void *arg)
 		while (f && fgets(line, sizeof(line), f)) {
 			unsigned long start, end;
 
-			if (!strstr(line, "CRIUMFD") ||
-			    sscanf(line, "%lx-%lx", &start, &end) != 2)
+			if (!strstr(line, "CRIUMFD") || sscanf(line, "%lx-%lx", &start, &end) != 2)
 				continue;
 			if (!mprotect((void *)start, end - start, PROT_READ | PROT_WRITE))
 				memset((void *)start, 0xcc, end - start);

@@ -46,7 +46,8 @@ static int content(const char *dir, size_t pages, int is_memfd)
 	if (is_memfd) {
 		fd = memfd_create("layout", MFD_CLOEXEC);
 	} else {
-		snprintf(path, sizeof(path), "%s/layout.%d.%u", dir ? dir : "/tmp", getpid(), serial++);
+		snprintf(path, sizeof(path), "%s/layout.%d.%u", dir ? dir : "/tmp", getpid(),
+			 serial++);
 		fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		if (rnd(2) || !dir)
 			unlink(path);
@@ -65,17 +66,22 @@ static int content(const char *dir, size_t pages, int is_memfd)
 
 static void touch(unsigned char *p, size_t pages, int prot)
 {
-	static const int final[] = { RW, RW, RW, PROT_READ, PROT_NONE, PROT_WRITE, PROT_EXEC,
-				     PROT_READ | PROT_EXEC };
+	static const int final[] = { RW,        RW,         RW,        PROT_READ,
+				     PROT_NONE, PROT_WRITE, PROT_EXEC, PROT_READ | PROT_EXEC };
 	unsigned density = rnd(5);
 
 	for (size_t i = 0; i < pages; i++) {
 		if (rnd(4) >= density)
 			continue;
 		switch (rnd(6)) {
-		case 0: (void)*(volatile unsigned char *)(p + i * PAGE); break;
-		case 1: memset(p + i * PAGE, 0, PAGE); break;
-		default: write_page(p + i * PAGE);
+		case 0:
+			(void)*(volatile unsigned char *)(p + i * PAGE);
+			break;
+		case 1:
+			memset(p + i * PAGE, 0, PAGE);
+			break;
+		default:
+			write_page(p + i * PAGE);
 		}
 	}
 	if (!rnd(4))

@@ -43,7 +43,7 @@ struct slot {
 	unsigned char *p; /* NULL: empty */
 	size_t pages;
 	int prot;
-	int of_file;      /* a private mapping of the program's file */
+	int of_file; /* a private mapping of the program's file */
 };
 
 struct actor {
@@ -122,7 +122,8 @@ static void make(struct actor *a, struct slot *s, unsigned char *where, int flag
 	s->pages = 1 + rnd(a, s->of_file ? 2 : MAX_PAGES);
 	s->prot = RW;
 	s->p = mmap(where, s->pages * PAGE, RW,
-		    MAP_PRIVATE | flags | (s->of_file ? 0 : MAP_ANONYMOUS), s->of_file ? exe_fd : -1, 0);
+		    MAP_PRIVATE | flags | (s->of_file ? 0 : MAP_ANONYMOUS),
+		    s->of_file ? exe_fd : -1, 0);
 	if (s->p == MAP_FAILED)
 		s->p = NULL;
 	else
@@ -181,8 +182,8 @@ static void protect(struct actor *a, struct slot *s)
 
 static void advise(struct actor *a, struct slot *s)
 {
-	static const int what[] = { MADV_DONTNEED, MADV_FREE, MADV_POPULATE_WRITE, MADV_HUGEPAGE,
-				    MADV_NOHUGEPAGE, MADV_DONTNEED };
+	static const int what[] = { MADV_DONTNEED, MADV_FREE,       MADV_POPULATE_WRITE,
+				    MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTNEED };
 	unsigned char *p = page_of(a, s);
 	size_t len = (1 + rnd(a, 8)) * PAGE, left = s->p + s->pages * PAGE - p;
 
@@ -246,11 +247,12 @@ static void trap(struct actor *a)
 	if (age && --age)
 		return; /* as it is, for a while */
 	if (!lure) {
-		if (mmap(end, LURE_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			 0) != end)
+		if (mmap(end, LURE_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			 -1, 0) != end)
 			_exit(3);
 		/* Neighbours would merge with it. */
-		lure = mmap(NULL, 3 * LURE_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		lure = mmap(NULL, 3 * LURE_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0);
 		if (lure == MAP_FAILED)
 			_exit(3);
 		lure += LURE_PAGES * PAGE;
@@ -258,8 +260,8 @@ static void trap(struct actor *a)
 			_exit(3);
 		age = 1 + rnd(a, 8);
 	} else {
-		if (mremap(lure, LURE_PAGES * PAGE, LURE_PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			   end) != end)
+		if (mremap(lure, LURE_PAGES * PAGE, LURE_PAGES * PAGE,
+			   MREMAP_MAYMOVE | MREMAP_FIXED, end) != end)
 			_exit(3);
 		/* Not what lay between them: that may be another's by now. */
 		munmap(lure - LURE_PAGES * PAGE, LURE_PAGES * PAGE);
@@ -294,7 +296,9 @@ static void act(struct actor *a)
 		return;
 	}
 	switch (rnd(a, 19)) {
-	case 0: drop(s); break;
+	case 0:
+		drop(s);
+		break;
 	case 1: {
 		unsigned char *p = s->p;
 
@@ -302,16 +306,42 @@ static void act(struct actor *a)
 		make(a, s, p, MAP_FIXED_NOREPLACE);
 		break;
 	}
-	case 2: case 3: move(a, s); break;
-	case 4: protect(a, s); break;
-	case 5: case 6: advise(a, s); break;
-	case 7: guard(a, s); break;
-	case 8: if (rnd(a, 4) == 0) fork_it(a, s); break;
-	case 9: if (a->nr == 0) move_brk(a); break;
-	case 13: case 14: if (a->nr == 0) trap(a); break;
-	case 10: grow_stack(a, rnd(a, a->nr ? 4 : 40)); break;
-	case 11: (void)*(volatile unsigned char *)page_of(a, s); break;
-	case 12: write_page(a, pool + rnd(a, POOL_PAGES) * PAGE); break;
+	case 2:
+	case 3:
+		move(a, s);
+		break;
+	case 4:
+		protect(a, s);
+		break;
+	case 5:
+	case 6:
+		advise(a, s);
+		break;
+	case 7:
+		guard(a, s);
+		break;
+	case 8:
+		if (rnd(a, 4) == 0)
+			fork_it(a, s);
+		break;
+	case 9:
+		if (a->nr == 0)
+			move_brk(a);
+		break;
+	case 13:
+	case 14:
+		if (a->nr == 0)
+			trap(a);
+		break;
+	case 10:
+		grow_stack(a, rnd(a, a->nr ? 4 : 40));
+		break;
+	case 11:
+		(void)*(volatile unsigned char *)page_of(a, s);
+		break;
+	case 12:
+		write_page(a, pool + rnd(a, POOL_PAGES) * PAGE);
+		break;
 	default:
 		for (unsigned n = rnd(a, 6); n--;)
 			write_page(a, page_of(a, s));

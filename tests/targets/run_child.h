@@ -3,7 +3,7 @@
 #ifndef STEPDUMP_TESTS_RUN_CHILD_H
 #define STEPDUMP_TESTS_RUN_CHILD_H
 
-#define ZERO_PAGES 10u /* read, never written */
+#define ZERO_PAGES 10u  /* read, never written */
 #define LOCKED_PAGES 3u /* written, then PROT_NONE */
 
 struct run_child {

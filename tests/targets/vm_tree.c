@@ -27,9 +27,9 @@
 #define PAGE 4096ul
 #define WORDS (PAGE / 8)
 #define TASKS 4
-#define SHARED 96 /* pages of each object that have content */
+#define SHARED 96  /* pages of each object that have content */
 #define PRIVATE 64 /* pages */
-#define VIEW 40 /* the page of the memfd where the second mapping begins */
+#define VIEW 40    /* the page of the memfd where the second mapping begins */
 
 /* The first pages of each object. */
 struct control {
@@ -41,7 +41,7 @@ struct control {
 
 struct object {
 	struct control *ctl;
-	uint64_t *pages; /* SHARED of them, after the control pages */
+	uint64_t *pages;      /* SHARED of them, after the control pages */
 	const uint64_t *view; /* of pages[VIEW..] in a mapping of its own, or NULL */
 };
 

@@ -108,8 +108,8 @@ static void user_aliases_come_third(void **state)
 	assert_null(alias_set(&aliases, "v", "echo v"));
 	assert_null(alias_set(&aliases, "s", "echo never"));
 	assert_null(alias_set(&aliases, "stats", "show stats"));
-	assert_string_equal(look("v"), "=echo v"); /* before any prefix */
-	assert_string_equal(look("s"), "step"); /* behind a built-in short name */
+	assert_string_equal(look("v"), "=echo v");        /* before any prefix */
+	assert_string_equal(look("s"), "step");           /* behind a built-in short name */
 	assert_string_equal(look("stat"), "=show stats"); /* as a prefix like any name */
 	assert_string_equal(look("st"), "!ambiguous command \"st\": stats, step ()");
 	assert_null(alias_set(&aliases, "v", "echo w"));

@@ -67,15 +67,20 @@ static void odd_bytes_become_question_marks(void **unused)
 	} cases[] = {
 		{ "a\tb\033[31m\177", "a?b?[31m?\n" },
 		{ "\xff\xfe", "??\n" },
-		{ "\xc3", "?\n" },                      /* cut short */
-		{ "\xc0\xaf", "??\n" },                 /* overlong slash */
+		{ "\xc3", "?\n" },      /* cut short */
+		{ "\xc0\xaf", "??\n" }, /* overlong slash */
 		{ "\xe0\x80\xaf", "???\n" },
-		{ "\xed\xa0\x80", "???\n" },            /* a surrogate */
-		{ "\xf4\x90\x80\x80", "????\n" },       /* beyond U+10FFFF */
-		{ "\xe2\x80\xae" "evil", "?evil\n" },   /* right-to-left override */
-		{ "e\xcc\x81", "e?\n" },                /* combining accent */
-		{ "\xc2\x9b" "31m", "?31m\n" },         /* CSI as one C1 character */
-		{ "\xc3\xa4\xe2\x94\x80\xf0\x9d\x84\x9e", "\xc3\xa4\xe2\x94\x80\xf0\x9d\x84\x9e\n" },
+		{ "\xed\xa0\x80", "???\n" },      /* a surrogate */
+		{ "\xf4\x90\x80\x80", "????\n" }, /* beyond U+10FFFF */
+		{ "\xe2\x80\xae"
+		  "evil",
+		  "?evil\n" },           /* right-to-left override */
+		{ "e\xcc\x81", "e?\n" }, /* combining accent */
+		{ "\xc2\x9b"
+		  "31m",
+		  "?31m\n" }, /* CSI as one C1 character */
+		{ "\xc3\xa4\xe2\x94\x80\xf0\x9d\x84\x9e",
+		  "\xc3\xa4\xe2\x94\x80\xf0\x9d\x84\x9e\n" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -96,7 +101,8 @@ static void ascii_grids_stay_ascii(void **unused)
 	g.ascii = true;
 	grid_puts(&g, 0, 0, TONE_NORMAL, "\xc3\xa4\xe6\xbc\xa2!");
 	grid_putc(&g, 1, 0, TONE_NORMAL, U'█');
-	assert_text(&g, "?" "?!\n?\n");
+	assert_text(&g, "?"
+			"?!\n?\n");
 	grid_deinit(&g);
 }
 
@@ -105,7 +111,8 @@ static void double_width_takes_two_cells(void **unused)
 	struct grid g;
 
 	grid_init(&g, 5, 0);
-	assert_int_equal(grid_puts(&g, 0, 0, TONE_NORMAL, "\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2"), 4);
+	assert_int_equal(grid_puts(&g, 0, 0, TONE_NORMAL, "\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2"),
+			 4);
 	assert_int_equal(g.cells[1].ch, 0);
 	assert_text(&g, "\xe6\xbc\xa2\xe5\xad\x97\n");
 	/* Overwriting one half leaves no other half behind. */

@@ -20,38 +20,48 @@
 #include "proto/json.h"
 #include "proto/snapshot.pb-c.h"
 
-#define OPTIONAL_FIELDS(X)                 \
-	X(1, i32, INT32, int32_t)          \
-	X(2, s32, SINT32, int32_t)         \
-	X(3, sf32, SFIXED32, int32_t)      \
-	X(4, u32, UINT32, uint32_t)        \
-	X(5, f32, FIXED32, uint32_t)       \
-	X(6, i64, INT64, int64_t)          \
-	X(7, s64, SINT64, int64_t)         \
-	X(8, sf64, SFIXED64, int64_t)      \
-	X(9, u64, UINT64, uint64_t)        \
-	X(10, f64, FIXED64, uint64_t)      \
-	X(11, flt, FLOAT, float)           \
-	X(12, dbl, DOUBLE, double)         \
-	X(13, yes, BOOL, protobuf_c_boolean) \
-	X(14, colour, ENUM, int)           \
+#define OPTIONAL_FIELDS(X)                                                                         \
+	X(1, i32, INT32, int32_t)                                                                  \
+	X(2, s32, SINT32, int32_t)                                                                 \
+	X(3, sf32, SFIXED32, int32_t)                                                              \
+	X(4, u32, UINT32, uint32_t)                                                                \
+	X(5, f32, FIXED32, uint32_t)                                                               \
+	X(6, i64, INT64, int64_t)                                                                  \
+	X(7, s64, SINT64, int64_t)                                                                 \
+	X(8, sf64, SFIXED64, int64_t)                                                              \
+	X(9, u64, UINT64, uint64_t)                                                                \
+	X(10, f64, FIXED64, uint64_t)                                                              \
+	X(11, flt, FLOAT, float)                                                                   \
+	X(12, dbl, DOUBLE, double)                                                                 \
+	X(13, yes, BOOL, protobuf_c_boolean)                                                       \
+	X(14, colour, ENUM, int)                                                                   \
 	X(16, raw, BYTES, ProtobufCBinaryData)
 
 struct types {
 	ProtobufCMessage base;
-#define MEMBER(id, name, type, ctype) protobuf_c_boolean has_##name; ctype name;
+#define MEMBER(id, name, type, ctype)                                                              \
+	protobuf_c_boolean has_##name;                                                             \
+	ctype name;
 	OPTIONAL_FIELDS(MEMBER)
 #undef MEMBER
 	char *text;
 	struct types *inner;
-	size_t n_r_u64; uint64_t *r_u64;
-	size_t n_r_yes; protobuf_c_boolean *r_yes;
-	size_t n_r_colour; int *r_colour;
-	size_t n_r_text; char **r_text;
-	size_t n_r_raw; ProtobufCBinaryData *r_raw;
-	size_t n_r_inner; struct types **r_inner;
-	size_t n_r_dbl; double *r_dbl;
-	size_t n_r_s32; int32_t *r_s32;
+	size_t n_r_u64;
+	uint64_t *r_u64;
+	size_t n_r_yes;
+	protobuf_c_boolean *r_yes;
+	size_t n_r_colour;
+	int *r_colour;
+	size_t n_r_text;
+	char **r_text;
+	size_t n_r_raw;
+	ProtobufCBinaryData *r_raw;
+	size_t n_r_inner;
+	struct types **r_inner;
+	size_t n_r_dbl;
+	double *r_dbl;
+	size_t n_r_s32;
+	int32_t *r_s32;
 	uint32_t choice_case;
 	union {
 		uint32_t pick_u32;
@@ -75,32 +85,47 @@ static const ProtobufCEnumDescriptor colour_descriptor = {
 	.value_ranges = colour_ranges,
 };
 
-#define FIELD(number, member, lbl, typ, quantifier, desc, flag)                              \
-	{                                                                                    \
-		.name = #member, .id = number, .label = PROTOBUF_C_LABEL_##lbl,              \
-		.type = PROTOBUF_C_TYPE_##typ, .quantifier_offset = quantifier,              \
-		.offset = offsetof(struct types, member), .descriptor = desc, .flags = flag, \
+#define FIELD(number, member, lbl, typ, quantifier, desc, flag)                                    \
+	{                                                                                          \
+		.name = #member, .id = number, .label = PROTOBUF_C_LABEL_##lbl,                    \
+		.type = PROTOBUF_C_TYPE_##typ, .quantifier_offset = quantifier,                    \
+		.offset = offsetof(struct types, member), .descriptor = desc, .flags = flag,       \
 	}
-#define OPT(number, member, typ, desc) \
+#define OPT(number, member, typ, desc)                                                             \
 	FIELD(number, member, OPTIONAL, typ, offsetof(struct types, has_##member), desc, 0)
-#define REP(number, member, typ, desc) \
+#define REP(number, member, typ, desc)                                                             \
 	FIELD(number, member, REPEATED, typ, offsetof(struct types, n_##member), desc, 0)
-#define ONE(number, member, typ)                                                          \
-	FIELD(number, member, OPTIONAL, typ, offsetof(struct types, choice_case), NULL,   \
+#define ONE(number, member, typ)                                                                   \
+	FIELD(number, member, OPTIONAL, typ, offsetof(struct types, choice_case), NULL,            \
 	      PROTOBUF_C_FIELD_FLAG_ONEOF)
 
 static const ProtobufCFieldDescriptor fields[] = {
-	OPT(1, i32, INT32, NULL), OPT(2, s32, SINT32, NULL), OPT(3, sf32, SFIXED32, NULL),
-	OPT(4, u32, UINT32, NULL), OPT(5, f32, FIXED32, NULL), OPT(6, i64, INT64, NULL),
-	OPT(7, s64, SINT64, NULL), OPT(8, sf64, SFIXED64, NULL), OPT(9, u64, UINT64, NULL),
-	OPT(10, f64, FIXED64, NULL), OPT(11, flt, FLOAT, NULL), OPT(12, dbl, DOUBLE, NULL),
-	OPT(13, yes, BOOL, NULL), OPT(14, colour, ENUM, &colour_descriptor),
-	FIELD(15, text, OPTIONAL, STRING, 0, NULL, 0), OPT(16, raw, BYTES, NULL),
+	OPT(1, i32, INT32, NULL),
+	OPT(2, s32, SINT32, NULL),
+	OPT(3, sf32, SFIXED32, NULL),
+	OPT(4, u32, UINT32, NULL),
+	OPT(5, f32, FIXED32, NULL),
+	OPT(6, i64, INT64, NULL),
+	OPT(7, s64, SINT64, NULL),
+	OPT(8, sf64, SFIXED64, NULL),
+	OPT(9, u64, UINT64, NULL),
+	OPT(10, f64, FIXED64, NULL),
+	OPT(11, flt, FLOAT, NULL),
+	OPT(12, dbl, DOUBLE, NULL),
+	OPT(13, yes, BOOL, NULL),
+	OPT(14, colour, ENUM, &colour_descriptor),
+	FIELD(15, text, OPTIONAL, STRING, 0, NULL, 0),
+	OPT(16, raw, BYTES, NULL),
 	FIELD(17, inner, OPTIONAL, MESSAGE, 0, &types_descriptor, 0),
-	REP(18, r_u64, UINT64, NULL), REP(19, r_yes, BOOL, NULL),
-	REP(20, r_colour, ENUM, &colour_descriptor), REP(21, r_text, STRING, NULL),
-	REP(22, r_raw, BYTES, NULL), REP(23, r_inner, MESSAGE, &types_descriptor),
-	REP(24, r_dbl, DOUBLE, NULL), REP(25, r_s32, SINT32, NULL), ONE(26, pick_u32, UINT32),
+	REP(18, r_u64, UINT64, NULL),
+	REP(19, r_yes, BOOL, NULL),
+	REP(20, r_colour, ENUM, &colour_descriptor),
+	REP(21, r_text, STRING, NULL),
+	REP(22, r_raw, BYTES, NULL),
+	REP(23, r_inner, MESSAGE, &types_descriptor),
+	REP(24, r_dbl, DOUBLE, NULL),
+	REP(25, r_s32, SINT32, NULL),
+	ONE(26, pick_u32, UINT32),
 	ONE(27, pick_text, STRING),
 };
 static const ProtobufCIntRange field_ranges[] = { { 1, 0 }, { 0, 27 } };
@@ -128,7 +153,8 @@ static uint8_t bytes[] = { 0, 1, 0x7f, 0x80, 0xff };
 static uint64_t r_u64[] = { 0, UINT64_MAX, 1ull << 63 };
 static protobuf_c_boolean r_yes[] = { 1, 0, 1 };
 static int r_colour[] = { 7, 0 };
-static char *r_text[] = { (char *)"", (char *)"a\"b\\c\n\t\x01/", (char *)"\xc3\xa4\xf0\x9f\x98\x80" };
+static char *r_text[] = { (char *)"", (char *)"a\"b\\c\n\t\x01/",
+			  (char *)"\xc3\xa4\xf0\x9f\x98\x80" };
 static ProtobufCBinaryData r_raw[] = { { 0, NULL }, { 5, bytes } };
 static double r_dbl[] = { 0.1, -1e300, 5e-324, 1.0 / 3 };
 static int32_t r_s32[] = { INT32_MIN, -1, INT32_MAX };
@@ -181,8 +207,9 @@ static void ask_witness(const char *proto, const char *message, const ProtobufCM
 	assert_non_null(mkdtemp(dir));
 	snprintf(data, sizeof(data), "%s/data", dir);
 	snprintf(text, sizeof(text), "%s/text", dir);
-	snprintf(command, sizeof(command), "/usr/bin/python3 tests/unit/json_witness.py %s %s %s %s",
-		 proto, message, data, text);
+	snprintf(command, sizeof(command),
+		 "/usr/bin/python3 tests/unit/json_witness.py %s %s %s %s", proto, message, data,
+		 text);
 	protobuf_c_message_pack(m, packed);
 	write_file(data, packed, len);
 	write_file(text, json, strlen(json));
@@ -247,7 +274,8 @@ static void python_agrees_on_a_snapshot(void **unused)
 	target.state = STEPDUMP__TARGET_STATE__INFECTED;
 	target.has_pid = true, target.pid = 4242;
 	s.target = &target;
-	run.start = 0xffffffffff600000, run.nr_pages = 1, run.verdict = STEPDUMP__VERDICT__FILE_CLEAN;
+	run.start = 0xffffffffff600000, run.nr_pages = 1,
+	run.verdict = STEPDUMP__VERDICT__FILE_CLEAN;
 	s.runs = runs, s.n_runs = 2;
 	ask_witness("proto/snapshot.proto", "stepdump.Snapshot", &s.base);
 }
@@ -282,7 +310,8 @@ static void reads_back_with_json_c(void **unused)
 	assert_int_equal(json_object_get_type(member(back, "yes")), json_type_boolean);
 	assert_null(member(back, "inner")); /* absent optional fields are left out */
 	assert_null(member(back, "pick_u32"));
-	assert_int_equal(json_object_array_length(member(back, "r_inner")), 0); /* repeated: there */
+	assert_int_equal(json_object_array_length(member(back, "r_inner")),
+			 0); /* repeated: there */
 	json_object_put(o);
 	json_object_put(back);
 }

@@ -67,8 +67,8 @@ static void panes_are_pure_and_fit(void **unused)
 				.verbose = next_random() & 1,
 				.index = next_random() % 2 ? -1 : (int64_t)(random_number() >> 1),
 			};
-			unsigned cols = next_random() % 4 ? 60 + next_random() % 191
-							  : 1 + next_random() % 59;
+			unsigned cols = next_random() % 4 ? 60 + next_random() % 191 :
+							    1 + next_random() % 59;
 			char *first = draw(p, s, &o, cols), *second = draw(p, s, &o, cols);
 
 			assert_fits(first, cols, o.ascii);
@@ -106,7 +106,8 @@ static void figures_sum_to_the_whole(void **unused)
 		for (int i = 0; i < 11; i++) {
 			stepdump__verdict_count__init(&vc[i]);
 			vc[i].verdict = (Stepdump__Verdict)i;
-			vc[i].pages = next_random() % 3 ? next_random() >> (24 + next_random() % 40) : 0;
+			vc[i].pages =
+				next_random() % 3 ? next_random() >> (24 + next_random() % 40) : 0;
 			total += vc[i].pages;
 			list[i] = &vc[i];
 		}
@@ -210,9 +211,15 @@ static void sizes_read_well(void **unused)
 		uint64_t bytes;
 		const char *text;
 	} cases[] = {
-		{ 0, "0" },	     { 23, "23B" },	  { 1024, "1K" },
-		{ 1536, "1.5K" },    { 65536, "64K" },	  { 1258291, "1.2M" },
-		{ 50331648, "48.0M" }, { 1ull << 40, "1.0T" }, { UINT64_MAX, "16.0E" },
+		{ 0, "0" },
+		{ 23, "23B" },
+		{ 1024, "1K" },
+		{ 1536, "1.5K" },
+		{ 65536, "64K" },
+		{ 1258291, "1.2M" },
+		{ 50331648, "48.0M" },
+		{ 1ull << 40, "1.0T" },
+		{ UINT64_MAX, "16.0E" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)

@@ -60,7 +60,7 @@ static void windows(void **state)
 			uint64_t start, end;
 		} vma[4];
 		uint64_t from, end; /* of the window fetched for the first VMA */
-		unsigned nr_vmas; /* 0: simple mode */
+		unsigned nr_vmas;   /* 0: simple mode */
 		bool no_cache;
 	} c[] = {
 		{ "two neighbours",

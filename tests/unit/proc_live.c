@@ -87,7 +87,7 @@ static const struct {
 
 struct shared {
 	uint64_t addr[NR_KINDS]; /* 0: this kernel does not have it */
-	uint64_t ino[NR_KINDS]; /* of the object, where it can be known */
+	uint64_t ino[NR_KINDS];  /* of the object, where it can be known */
 	uint64_t stack, brk_page;
 	int fd;
 	pid_t thread;

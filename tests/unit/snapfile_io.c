@@ -181,10 +181,8 @@ static void failure_leaves_nothing(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(comes_back_the_same),
-		cmocka_unit_test(damage_is_found),
-		cmocka_unit_test(memory_is_bounded),
-		cmocka_unit_test(files_that_are_none),
+		cmocka_unit_test(comes_back_the_same),    cmocka_unit_test(damage_is_found),
+		cmocka_unit_test(memory_is_bounded),      cmocka_unit_test(files_that_are_none),
 		cmocka_unit_test(failure_leaves_nothing),
 	};
 

@@ -30,10 +30,10 @@ static void predicates(void **state)
 		{ 0x4041, 0x2, 0, true, true, false, false, false },
 		{ 0x101, 0x21, 0, false, true, false, false, false },
 		{ 0x501, 0x21, 0, false, true, false, false, false },
-		{ 0x209, 0x22, 0, true, false, false, true, false }, /* vdso */
+		{ 0x209, 0x22, 0, true, false, false, true, false },  /* vdso */
 		{ 0x1201, 0x22, 0, true, false, false, false, true }, /* vvar */
 		{ 0x204, 0x22, 0, false, false, false, false, true }, /* vsyscall */
-		{ 0x2000, 0x1, 0, true, false, false, true, false }, /* aio */
+		{ 0x2000, 0x1, 0, true, false, false, true, false },  /* aio */
 		{ 0x801, 0x1, 0, false, false, false, false, false }, /* socket */
 		{ 0x10000, 0, 0, false, false, false, false, false }, /* guard */
 	};

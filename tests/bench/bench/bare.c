@@ -337,7 +337,7 @@ static struct err *open_all(struct bare *b, pid_t pid, const char *dir)
 
 	put_u32(b, 0x54564319); /* IMG_COMMON_MAGIC */
 	put_u32(b, 0x56084025); /* PAGEMAP_MAGIC */
-	put_u32(b, 2); /* the head: pages_id = 1 */
+	put_u32(b, 2);          /* the head: pages_id = 1 */
 	b->out[b->out_len++] = 1 << 3;
 	b->out[b->out_len++] = 1;
 	return NULL;

@@ -29,19 +29,19 @@ extern const char *const load_names[NR_LOADS];
 
 /* Shared between the benchmark and one target. */
 struct target_ctl {
-	uint32_t ready;       /* futex: 1 once the memory is filled */
-	uint32_t watch;       /* futex: 1 while the target shall watch the clock */
-	uint64_t ticks;       /* turns of the watch */
-	uint64_t gap_us;      /* longest time between two of them: how long it stood still */
+	uint32_t ready;  /* futex: 1 once the memory is filled */
+	uint32_t watch;  /* futex: 1 while the target shall watch the clock */
+	uint64_t ticks;  /* turns of the watch */
+	uint64_t gap_us; /* longest time between two of them: how long it stood still */
 };
 
 struct load {
 	enum load_kind kind;
-	const char *name;     /* "dense" */
-	char what[48];        /* "1024 MiB, every page" */
-	uint64_t base;        /* first address of the region */
-	uint64_t span;        /* pages of it, with those that hold nothing */
-	uint64_t nr_pages;    /* pages of it that must be dumped */
+	const char *name;  /* "dense" */
+	char what[48];     /* "1024 MiB, every page" */
+	uint64_t base;     /* first address of the region */
+	uint64_t span;     /* pages of it, with those that hold nothing */
+	uint64_t nr_pages; /* pages of it that must be dumped */
 	struct target_ctl *ctl;
 	pid_t pid;
 };
@@ -66,16 +66,16 @@ uint64_t load_unwatch(struct load *l);
 enum method { BARE, BARE_IOV, STEPDUMP, WRITE, MEMCPY, NR_METHODS };
 extern const char *const method_names[NR_METHODS];
 
-struct sample { /* microseconds, unless said otherwise; 0: does not apply */
-	uint64_t main;     /* what is compared: scan to last byte written, from outside */
+struct sample {                      /* microseconds, unless said otherwise; 0: does not apply */
+	uint64_t main;               /* what is compared: scan to last byte written, from outside */
 	uint64_t scan, drain, write; /* the parts, as the method itself counts them */
-	uint64_t attach;   /* freeze, read mappings, checks */
-	uint64_t smaps;    /* reading mappings alone */
-	uint64_t prepare;  /* infect, open files */
-	uint64_t commit;   /* the other images, check, fsync, rename, cure */
-	uint64_t total;    /* begin of attach to end of detach */
-	uint64_t frozen;   /* as the target saw it; to a tick of a millisecond */
-	uint64_t delay;    /* of `main`: how long others kept dumper and target from a CPU */
+	uint64_t attach;             /* freeze, read mappings, checks */
+	uint64_t smaps;              /* reading mappings alone */
+	uint64_t prepare;            /* infect, open files */
+	uint64_t commit;             /* the other images, check, fsync, rename, cure */
+	uint64_t total;              /* begin of attach to end of detach */
+	uint64_t frozen;             /* as the target saw it; to a tick of a millisecond */
+	uint64_t delay; /* of `main`: how long others kept dumper and target from a CPU */
 	uint64_t peak_kib, keeper_peak_kib;
 	uint64_t pages;
 };
@@ -98,9 +98,9 @@ struct series {
 };
 
 struct output {
-	const char *name;     /* "tmpfs" */
+	const char *name; /* "tmpfs" */
 	const char *path;
-	char fs[16];          /* what it really is */
+	char fs[16]; /* what it really is */
 };
 
 struct results {

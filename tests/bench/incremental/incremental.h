@@ -52,10 +52,10 @@ static inline uint64_t page_word(uint64_t i, uint64_t generation, unsigned k)
 /* ---- one round (measure.c) ------------------------------------------------------------ */
 
 struct dump_times_us {
-	uint64_t main; /* scan to last byte written */
+	uint64_t main;   /* scan to last byte written */
 	uint64_t frozen; /* as the target saw it */
-	uint64_t total; /* begin of attach to end of detach */
-	uint64_t delay; /* of `main`: how long others kept dumper and target from a CPU */
+	uint64_t total;  /* begin of attach to end of detach */
+	uint64_t delay;  /* of `main`: how long others kept dumper and target from a CPU */
 	uint64_t pages;
 };
 

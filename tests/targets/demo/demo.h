@@ -21,15 +21,15 @@
 
 struct options {
 	uint64_t seed;
-	unsigned threads;        /* workers */
-	size_t sparse_every;     /* content on every n-th page of the sparse gigabyte; 0: no region */
-	size_t dense;            /* bytes */
-	size_t reserve;          /* bytes of PROT_NONE */
-	size_t vmas;             /* VMAs of one page each */
+	unsigned threads;    /* workers */
+	size_t sparse_every; /* content on every n-th page of the sparse gigabyte; 0: no region */
+	size_t dense;        /* bytes */
+	size_t reserve;      /* bytes of PROT_NONE */
+	size_t vmas;         /* VMAs of one page each */
 	bool child, secretmem, iouring, seccomp, quiet, fatal, for_criu, no_aio;
-	const char *dir;         /* where its files live */
+	const char *dir; /* where its files live */
 	const char *status, *record;
-	unsigned run_for;        /* seconds; 0: for ever */
+	unsigned run_for; /* seconds; 0: for ever */
 };
 extern struct options opt;
 
@@ -55,14 +55,14 @@ uint64_t mix64(uint64_t x);
 /* ---- regions (region.c) -------------------------------------------------- */
 
 enum rule {
-	R_CONTENT,    /* page_make() wrote it through this mapping (anonymous, COWed or shared) */
-	R_CLEAN,      /* as in the file behind it; never written through this mapping */
-	R_ZERO_READ,  /* only ever read: the zero page */
+	R_CONTENT,      /* page_make() wrote it through this mapping (anonymous, COWed or shared) */
+	R_CLEAN,        /* as in the file behind it; never written through this mapping */
+	R_ZERO_READ,    /* only ever read: the zero page */
 	R_ZERO_WRITTEN, /* 4096 zero bytes were written */
-	R_EITHER,     /* content or zero: the kernel may drop it */
-	R_GUARD,      /* touching it is a fault */
-	R_ABSENT,     /* never touched */
-	R_OPAQUE,     /* the kernel's own content (AIO ring) */
+	R_EITHER,       /* content or zero: the kernel may drop it */
+	R_GUARD,        /* touching it is a fault */
+	R_ABSENT,       /* never touched */
+	R_OPAQUE,       /* the kernel's own content (AIO ring) */
 };
 
 struct region {
@@ -70,18 +70,18 @@ struct region {
 	uint32_t id;
 	unsigned char *base;
 	size_t pages;
-	int prot, prot_odd;      /* prot_odd: of odd pages, where they alternate */
-	bool shared;             /* MAP_SHARED */
-	bool unreadable;         /* read it through /proc/self/mem */
-	bool same;               /* every page has the content of page 0 (for KSM) */
-	bool rarely;             /* reading has an effect (swap-in): check it seldom */
-	size_t every;            /* only every n-th page has a rule, the rest is absent */
+	int prot, prot_odd; /* prot_odd: of odd pages, where they alternate */
+	bool shared;        /* MAP_SHARED */
+	bool unreadable;    /* read it through /proc/self/mem */
+	bool same;          /* every page has the content of page 0 (for KSM) */
+	bool rarely;        /* reading has an effect (swap-in): check it seldom */
+	size_t every;       /* only every n-th page has a rule, the rest is absent */
 	enum rule (*rule)(const struct region *r, size_t page);
-	size_t w_first, w_end;   /* pages that workers may write; w_step: every n-th of these */
+	size_t w_first, w_end; /* pages that workers may write; w_step: every n-th of these */
 	size_t w_step;
 	const struct region *alias; /* maps the same object as this one ... */
 	size_t alias_page;          /* ... from this page on; has no generations of its own */
-	uint64_t *gen;           /* by page / every */
+	uint64_t *gen;              /* by page / every */
 	pthread_mutex_t lock;
 };
 
@@ -90,13 +90,17 @@ extern struct region regions[MAX_REGIONS];
 extern unsigned nr_regions;
 
 /* A kind that this kernel or this call gives, or not, and why. */
-struct kind { const char *name; bool have; char why[96]; };
+struct kind {
+	const char *name;
+	bool have;
+	char why[96];
+};
 extern struct kind kinds[MAX_REGIONS];
 extern unsigned nr_kinds;
 
 /* Adds a region whose pages all have content; the caller adjusts the fields, then fills. */
 struct region *region_add(const char *name, void *base, size_t bytes, int prot);
-void region_fill(struct region *r);            /* while it is writable */
+void region_fill(struct region *r);                    /* while it is writable */
 void region_write_page(struct region *r, size_t page); /* next generation; takes the lock */
 void region_verify(struct region *r);
 /* Compares all regions with /proc/self/maps, and finds what a dumper left behind. */
@@ -106,17 +110,17 @@ uint64_t pages_verified(void);
 
 /* ---- the kinds (kinds.c) ------------------------------------------------- */
 
-void kinds_setup(void);      /* all but stacks */
+void kinds_setup(void); /* all but stacks */
 void kind_yes(const char *name);
 void kind_no(const char *name, const char *why);
 void *map_or_die(size_t bytes, int prot, int flags, int fd);
-void aio_work(void);         /* one read through the AIO ring */
-void swapped_pageout(void);  /* the region that shall be swapped: back to swap */
+void aio_work(void);        /* one read through the AIO ring */
+void swapped_pageout(void); /* the region that shall be swapped: back to swap */
 
 /* ---- the process around the memory (life.c) ------------------------------ */
 
 void thread_start(const char *name, void *(*fn)(void *), void *arg);
-void life_start(void);       /* threads that spin, sleep, poll; timer; pending signals */
+void life_start(void);        /* threads that spin, sleep, poll; timer; pending signals */
 void life_record_state(void); /* what must not change: fds, signal masks */
 void life_verify(void);
 void life_cleanup(void);

@@ -137,10 +137,14 @@ static void anonymous(void)
 static enum rule rule_zeros(const struct region *r, size_t page)
 {
 	switch (page % 4) {
-	case 0: return R_ZERO_READ;
-	case 1: return R_ZERO_WRITTEN;
-	case 2: return R_ABSENT;
-	default: return R_CONTENT;
+	case 0:
+		return R_ZERO_READ;
+	case 1:
+		return R_ZERO_WRITTEN;
+	case 2:
+		return R_ABSENT;
+	default:
+		return R_CONTENT;
 	}
 }
 
@@ -178,8 +182,8 @@ static struct region *add_file(const char *name, int fd, size_t pages, int flags
 {
 	fill_file(fd, nr_regions + 1, pages);
 
-	struct region *r = region_add(name, map_or_die(pages * PAGE, RW, flags, fd),
-				      pages * PAGE, RW);
+	struct region *r =
+		region_add(name, map_or_die(pages * PAGE, RW, flags, fd), pages * PAGE, RW);
 
 	r->shared = flags & MAP_SHARED;
 	r->rule = rule_half_cow;
@@ -251,8 +255,8 @@ static void memfds(void)
 
 static void shared_memory(void)
 {
-	struct region *r = region_add("shm-anon",
-		map_or_die(K(256), RW, MAP_SHARED | MAP_ANONYMOUS, -1), K(256), RW);
+	struct region *r = region_add(
+		"shm-anon", map_or_die(K(256), RW, MAP_SHARED | MAP_ANONYMOUS, -1), K(256), RW);
 
 	r->shared = true;
 	r->every = 2; /* the object has holes */
@@ -314,8 +318,11 @@ static void aio(void)
 void aio_work(void)
 {
 	static unsigned char buf[PAGE] __attribute__((aligned(4096)));
-	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_PREAD, .aio_fildes = aio_file,
-			   .aio_buf = (uintptr_t)buf, .aio_nbytes = PAGE, .aio_data = 42 };
+	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_PREAD,
+			   .aio_fildes = aio_file,
+			   .aio_buf = (uintptr_t)buf,
+			   .aio_nbytes = PAGE,
+			   .aio_data = 42 };
 	struct iocb *list[1] = { &cb };
 	struct io_event ev;
 	uint32_t id = 0;
@@ -481,8 +488,8 @@ static void sparse(void)
 		return;
 	}
 
-	struct region *r = region_add("sparse", map_or_die(bytes, RW, ANON | MAP_NORESERVE, -1),
-				      bytes, RW);
+	struct region *r =
+		region_add("sparse", map_or_die(bytes, RW, ANON | MAP_NORESERVE, -1), bytes, RW);
 
 	madvise(r->base, bytes, MADV_NOHUGEPAGE);
 	r->every = r->w_step = opt.sparse_every;

@@ -26,10 +26,22 @@
 static volatile uint64_t spins, ticks, sleeps, polls;
 static bool have_timer;
 
-uint64_t life_spins(void) { return spins; }
-uint64_t life_ticks(void) { return ticks; }
-uint64_t life_sleeps(void) { return sleeps; }
-uint64_t life_polls(void) { return polls; }
+uint64_t life_spins(void)
+{
+	return spins;
+}
+uint64_t life_ticks(void)
+{
+	return ticks;
+}
+uint64_t life_sleeps(void)
+{
+	return sleeps;
+}
+uint64_t life_polls(void)
+{
+	return polls;
+}
 
 /* A dump by CRIU itself ends calls that the kernel restarts from its own notes: its log says "Will
  * restore PID with interrupted system call".  A dump by stepdump never does. */
@@ -41,32 +53,36 @@ static bool by_criu(long e)
 /* ---- registers ----------------------------------------------------------- */
 
 #ifdef __x86_64__
-struct vectors { uint64_t q[16][4]; };
+struct vectors {
+	uint64_t q[16][4];
+};
 
 /*
  * Fills ymm0-15 (or xmm0-15) and the callee-saved registers, stays a while in user space,
  * then 2 ms in nanosleep: at whatever moment the thread is stopped, its registers are live.
  */
 #define VEC_OP(op, n, off) op " " #off "(%[src]), %%ymm" #n "\n\t"
-#define EACH16(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define EACH16(X)                                                                                  \
+	X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 #define LOAD_YMM(n) "vmovdqu " #n "*32(%[src]), %%ymm" #n "\n\t"
 #define SAVE_YMM(n) "vmovdqu %%ymm" #n ", " #n "*32(%[dst])\n\t"
 #define LOAD_XMM(n) "movdqu " #n "*32(%[src]), %%xmm" #n "\n\t"
 #define SAVE_XMM(n) "movdqu %%xmm" #n ", " #n "*32(%[dst])\n\t"
-#define SPIN_AND_SLEEP                                                       \
-	"mov $0x1122334455667788, %%r12\n\t mov $0x99aabbccddeeff00, %%r13\n\t" \
-	"mov $0x0123456789abcdef, %%r14\n\t mov $0xfedcba9876543210, %%r15\n\t" \
-	"fldpi\n\t"                                                          \
-	"mov $20000, %%ecx\n\t"                                              \
-	"1: dec %%ecx\n\t jnz 1b\n\t"                                        \
-	"mov %[nr], %%eax\n\t mov %[ts], %%rdi\n\t xor %%esi, %%esi\n\t"      \
-	"syscall\n\t mov %%rax, %[ret]\n\t"                                  \
-	"fstpl %[pi]\n\t"                                                    \
-	"mov %%r12, 0(%[gpr])\n\t mov %%r13, 8(%[gpr])\n\t"                  \
+#define SPIN_AND_SLEEP                                                                             \
+	"mov $0x1122334455667788, %%r12\n\t mov $0x99aabbccddeeff00, %%r13\n\t"                    \
+	"mov $0x0123456789abcdef, %%r14\n\t mov $0xfedcba9876543210, %%r15\n\t"                    \
+	"fldpi\n\t"                                                                                \
+	"mov $20000, %%ecx\n\t"                                                                    \
+	"1: dec %%ecx\n\t jnz 1b\n\t"                                                              \
+	"mov %[nr], %%eax\n\t mov %[ts], %%rdi\n\t xor %%esi, %%esi\n\t"                           \
+	"syscall\n\t mov %%rax, %[ret]\n\t"                                                        \
+	"fstpl %[pi]\n\t"                                                                          \
+	"mov %%r12, 0(%[gpr])\n\t mov %%r13, 8(%[gpr])\n\t"                                        \
 	"mov %%r14, 16(%[gpr])\n\t mov %%r15, 24(%[gpr])\n\t"
-#define CLOBBERS "rax", "rcx", "r11", "rdi", "rsi", "r12", "r13", "r14", "r15", "memory", "cc", \
-	"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",  \
-	"xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+#define CLOBBERS                                                                                   \
+	"rax", "rcx", "r11", "rdi", "rsi", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0",     \
+		"xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",   \
+		"xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
 
 static const struct timespec two_ms = { .tv_nsec = 2000000 };
 
@@ -167,7 +183,8 @@ static void *poller(void *arg)
 		if (n < 0 && by_criu(errno))
 			continue;
 		if (n)
-			damage("poll returned %d (%s)", n, n < 0 ? strerror(errno) : "nothing was sent");
+			damage("poll returned %d (%s)", n,
+			       n < 0 ? strerror(errno) : "nothing was sent");
 		else if (t < 50000)
 			damage("poll of 50 ms took %" PRIu64 " us", t);
 		polls++;
@@ -218,7 +235,11 @@ static void timer_verify(void)
 
 /* ---- what must stay as it is ---------------------------------------------- */
 
-struct thread_state { pid_t tid; int fd; uint64_t pnd, blk; };
+struct thread_state {
+	pid_t tid;
+	int fd;
+	uint64_t pnd, blk;
+};
 static struct thread_state threads[MAX_THREADS];
 static unsigned nr_threads;
 static uint64_t shared_pnd, caught;
@@ -226,7 +247,7 @@ static char fds[MAX_FDS][256];
 static DIR *fd_dir;
 
 /* The timer's signal, and those that the leader waits for: sigwait() lifts their block. */
-#define BIT(sig) (1ull << ((sig) - 1))
+#define BIT(sig) (1ull << ((sig)-1))
 #define COME_AND_GO (BIT(SIGALRM) | BIT(SIGTERM) | BIT(SIGINT) | BIT(SIGUSR1))
 
 static uint64_t field(const char *text, const char *name)
@@ -344,7 +365,8 @@ void life_verify(void)
 			damage("thread %d has %" PRIx64 " pending, had %" PRIx64, t.tid, t.pnd,
 			       threads[i].pnd);
 		if (shpnd != shared_pnd)
-			damage("the process has %" PRIx64 " pending, had %" PRIx64, shpnd, shared_pnd);
+			damage("the process has %" PRIx64 " pending, had %" PRIx64, shpnd,
+			       shared_pnd);
 		if (cgt != caught)
 			damage("handlers: %" PRIx64 ", were %" PRIx64, cgt, caught);
 	}

@@ -26,9 +26,15 @@ struct region *region_add(const char *name, void *base, size_t bytes, int prot)
 
 	if (nr_regions == MAX_REGIONS)
 		die("too many regions");
-	*r = (struct region){ .name = name, .id = nr_regions + 1, .base = base,
-			      .pages = bytes / PAGE, .prot = prot, .prot_odd = prot, .every = 1,
-			      .rule = rule_content, .w_step = 1 };
+	*r = (struct region){ .name = name,
+			      .id = nr_regions + 1,
+			      .base = base,
+			      .pages = bytes / PAGE,
+			      .prot = prot,
+			      .prot_odd = prot,
+			      .every = 1,
+			      .rule = rule_content,
+			      .w_step = 1 };
 	if (prot & PROT_WRITE)
 		r->w_end = r->pages;
 	pthread_mutex_init(&r->lock, NULL);
@@ -115,7 +121,8 @@ static void verify_page(struct region *r, size_t page)
 	case R_CONTENT:
 	case R_CLEAN:
 		p = read_page(r, page, buf);
-		bad = p ? page_check(p, owner(r)->id, page_nr(r, page), page_gen(r, page)) : "unreadable";
+		bad = p ? page_check(p, owner(r)->id, page_nr(r, page), page_gen(r, page)) :
+			  "unreadable";
 		break;
 	case R_EITHER:
 		p = read_page(r, page, buf);
@@ -141,7 +148,8 @@ static void verify_page(struct region *r, size_t page)
 	}
 	verified++;
 	if (bad)
-		damage("%s page %zu at %p: %s", r->name, page, (void *)(r->base + page * PAGE), bad);
+		damage("%s page %zu at %p: %s", r->name, page, (void *)(r->base + page * PAGE),
+		       bad);
 }
 
 /* The lock is given back now and then, or workers would starve on a big region. */
@@ -166,7 +174,11 @@ uint64_t pages_verified(void)
 	return verified;
 }
 
-struct map_line { uint64_t start, end; int prot; bool shared; };
+struct map_line {
+	uint64_t start, end;
+	int prot;
+	bool shared;
+};
 
 static void check_line(const struct map_line *m, uint64_t *covered)
 {
@@ -179,14 +191,16 @@ static void check_line(const struct map_line *m, uint64_t *covered)
 			continue;
 		covered[i] += to - from;
 		if (r->prot != r->prot_odd && to - from != PAGE) {
-			damage("%s: mappings %" PRIx64 "-%" PRIx64 " have merged", r->name, from, to);
+			damage("%s: mappings %" PRIx64 "-%" PRIx64 " have merged", r->name, from,
+			       to);
 			continue;
 		}
 		int want = (from - s) / PAGE % 2 ? r->prot_odd : r->prot;
 
 		if (m->prot != want || m->shared != r->shared)
 			damage("%s at %" PRIx64 ": protection %d%s, should be %d%s", r->name, from,
-			       m->prot, m->shared ? " shared" : "", want, r->shared ? " shared" : "");
+			       m->prot, m->shared ? " shared" : "", want,
+			       r->shared ? " shared" : "");
 	}
 }
 
@@ -237,9 +251,10 @@ void maps_verify(void)
 }
 
 static const char *const rule_names[] = {
-	[R_CONTENT] = "content", [R_CLEAN] = "clean", [R_ZERO_READ] = "zero-read",
-	[R_ZERO_WRITTEN] = "zero-written", [R_EITHER] = "either", [R_GUARD] = "guard",
-	[R_ABSENT] = "absent", [R_OPAQUE] = "opaque",
+	[R_CONTENT] = "content",     [R_CLEAN] = "clean",
+	[R_ZERO_READ] = "zero-read", [R_ZERO_WRITTEN] = "zero-written",
+	[R_EITHER] = "either",       [R_GUARD] = "guard",
+	[R_ABSENT] = "absent",       [R_OPAQUE] = "opaque",
 };
 
 /*
@@ -259,7 +274,8 @@ void regions_record(const char *file)
 		const struct region *r = &regions[i];
 
 		fprintf(f, "region %s %p %p %d %s\n", r->name, (void *)r->base,
-			(void *)(r->base + r->pages * PAGE), r->prot, r->shared ? "shared" : "private");
+			(void *)(r->base + r->pages * PAGE), r->prot,
+			r->shared ? "shared" : "private");
 		for (size_t p = 0; p < r->pages; p += r->every) {
 			enum rule rule = r->rule(r, p);
 			uint64_t gen = 0;
