@@ -30,7 +30,7 @@ struct argv_options {
 	const char *complete;
 	const char *color;
 	const char *keys, *size;
-	char **program; /* after "--"; NULL: none */
+	char **program;             /* after "--"; NULL: none */
 	struct script_item *script; /* in the order given; owned */
 	size_t nr_script;
 	bool batch, quiet, json, ascii, readonly, relative;
@@ -38,7 +38,7 @@ struct argv_options {
 
 struct argv_desc {
 	const char *name; /* without dashes; "p", "ex", "batch" */
-	const char *arg; /* "PID", or NULL */
+	const char *arg;  /* "PID", or NULL */
 	const char *what; /* NULL: not shown */
 };
 

@@ -24,14 +24,14 @@ enum cmd_group { /* in the order of `help` */
 		 NR_GROUPS
 };
 
-#define CMD_NEEDS_TARGET 0x01u /* a target is attached */
+#define CMD_NEEDS_TARGET 0x01u   /* a target is attached */
 #define CMD_NEEDS_PIPELINE 0x02u /* prepare has begun */
-#define CMD_MUTATES 0x04u /* changes a process or publishes: --readonly refuses it */
-#define CMD_NO_REPEAT 0x08u /* Enter does not repeat it */
-#define CMD_LIVE 0x10u /* refused while a saved snapshot is open */
-#define CMD_RAW 0x20u /* gets the rest of the line as one argument, quotes and | as is */
-#define CMD_STREAMS 0x40u /* output appears while it runs: never through the pager */
-#define CMD_MOD 0x80u /* takes a modifier: x/4w */
+#define CMD_MUTATES 0x04u        /* changes a process or publishes: --readonly refuses it */
+#define CMD_NO_REPEAT 0x08u      /* Enter does not repeat it */
+#define CMD_LIVE 0x10u           /* refused while a saved snapshot is open */
+#define CMD_RAW 0x20u            /* gets the rest of the line as one argument, quotes and | as is */
+#define CMD_STREAMS 0x40u        /* output appears while it runs: never through the pager */
+#define CMD_MOD 0x80u            /* takes a modifier: x/4w */
 
 #define ARGS_MANY UINT_MAX
 
@@ -59,9 +59,9 @@ struct cmd_entry {
 		unsigned min, max;
 		complete_fn complete; /* NULL: nothing to complete */
 	} args;
-	const char *usage; /* what follows the name, one line; "" for nothing */
-	const char *summary; /* at most 60 columns, no full stop */
-	const char *help; /* prose */
+	const char *usage;                  /* what follows the name, one line; "" for nothing */
+	const char *summary;                /* at most 60 columns, no full stop */
+	const char *help;                   /* prose */
 	const struct cmd_example *examples; /* ends with line == NULL; may be NULL */
 	unsigned flags;
 	/* The line that Enter runs after this one (heap); NULL: the same line again. */

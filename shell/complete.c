@@ -370,7 +370,8 @@ static bool read_process(const char *name, struct process *ret)
 	if (f)
 		fclose(f);
 	ret->comm[strcspn(ret->comm, "\n")] = '\0';
-	return ok && ret->pid != (long)getpid();
+	/* Neither we nor what holds the target for us. */
+	return ok && ret->pid != (long)getpid() && strcmp(ret->comm, "stepdump-keeper") != 0;
 }
 
 /* Own processes first, the youngest pid on top. */

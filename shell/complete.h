@@ -20,14 +20,14 @@ struct complist {
 	struct candidate_item *v;
 	size_t nr;
 	bool files; /* offer file names */
-	bool dirs; /* offer directories */
+	bool dirs;  /* offer directories */
 };
 
 /* The word under the cursor, and the finished words between it and the command. */
 struct cword {
 	const char *text;
 	unsigned argn; /* 0: first argument */
-	char **argv; /* argn words */
+	char **argv;   /* argn words */
 };
 
 typedef void (*complete_fn)(struct shell *sh, const struct cword *w, struct complist *l);

@@ -7,9 +7,9 @@
 
 struct resolved {
 	const struct cmd_entry *cmd; /* NULL: blank line or comment */
-	char *text; /* the line with user aliases expanded, without leading blanks */
+	char *text;      /* the line with user aliases expanded, without leading blanks */
 	size_t word_len; /* of the command word in it */
-	char *mod; /* behind "/", or NULL */
+	char *mod;       /* behind "/", or NULL */
 };
 
 /* ERR_USAGE: unknown or ambiguous word, aliases that go round. */

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-void docs_usage(FILE *f); /* --help */
-void docs_man(FILE *f); /* stepdump.1 */
+void docs_usage(FILE *f);    /* --help */
+void docs_man(FILE *f);      /* stepdump.1 */
 void docs_markdown(FILE *f); /* the command table of the README */
 /* For the tests: "command TAB setup TAB line" for each example that runs. */
 void docs_examples(FILE *f);

@@ -79,7 +79,7 @@ static struct err *close_pipe(FILE *f, pid_t child, const char *command)
 {
 	int status;
 
-	fclose(f); /* EPIPE: the reader had enough */
+	fclose(f);                               /* EPIPE: the reader had enough */
 	if (!signals_wait_child(child, &status)) /* the target is not kept frozen by a pager */
 		return NULL;
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE && WTERMSIG(status) != SIGINT)

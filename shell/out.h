@@ -19,16 +19,16 @@
 struct shell;
 
 struct out {
-	FILE *f; /* text goes here; with JSON it becomes the member "text" */
+	FILE *f;    /* text goes here; with JSON it becomes the member "text" */
 	FILE *dest; /* file, pipe or stdout */
-	char *buf; /* of f, when that is memory */
+	char *buf;  /* of f, when that is memory */
 	size_t len;
-	pid_t child; /* the pipe's reader, or 0 */
-	char *what; /* file name or command, for errors */
-	int failed; /* errno of the first write that failed, or 0 */
-	bool owned; /* dest was opened for this command */
-	bool page; /* buffered, perhaps for the pager */
-	bool tty; /* ends on the terminal */
+	pid_t child;               /* the pipe's reader, or 0 */
+	char *what;                /* file name or command, for errors */
+	int failed;                /* errno of the first write that failed, or 0 */
+	bool owned;                /* dest was opened for this command */
+	bool page;                 /* buffered, perhaps for the pager */
+	bool tty;                  /* ends on the terminal */
 	const struct theme *theme; /* NULL: no colour */
 	unsigned width;
 	json_object *json; /* members of the result; NULL: text mode */

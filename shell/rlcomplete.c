@@ -52,13 +52,22 @@ static void show_offered(char **matches, int nr, int longest)
 	rl_forced_update_display();
 }
 
+static bool is_directory(const char *name)
+{
+	struct stat st;
+
+	return stat(name, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* names[0] is what all others begin with; when one name alone matches, it is the only element. */
 static int keep_directories(char **names)
 {
 	int kept = 1;
-	struct stat st;
 
+	if (!names[1] && is_directory(names[0]))
+		return 0;
 	for (int i = 1; names[i]; i++) {
-		if (stat(names[i], &st) == 0 && S_ISDIR(st.st_mode))
+		if (is_directory(names[i]))
 			names[kept++] = names[i];
 		else
 			free(names[i]);
@@ -80,6 +89,7 @@ static char **attempt(const char *text, int start, int end)
 	complete_line(shell, rl_line_buffer, (size_t)end, &offered);
 	rl_ignore_some_completions_function = offered.dirs ? keep_directories : NULL;
 	rl_attempted_completion_over = !offered.files && !offered.dirs;
+	rl_completion_display_matches_hook = NULL;
 	rl_sort_completion_matches = 0; /* own processes first, pipeline order, ... */
 	if (!offered.nr)
 		return NULL;
@@ -92,7 +102,8 @@ static char **attempt(const char *text, int start, int end)
 			m[i + 1] = strdup(offered.v[i].text);
 		described = described || offered.v[i].desc;
 	}
-	rl_completion_display_matches_hook = described ? show_offered : NULL;
+	if (described)
+		rl_completion_display_matches_hook = show_offered;
 	return m;
 }
 

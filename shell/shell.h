@@ -43,14 +43,14 @@ struct shell {
 	bool readonly; /* refuse CMD_MUTATES */
 	bool relative; /* addresses relative to the first VMA, no pids, no times: for tests */
 	bool quit;
-	FILE *dest; /* where `source` sends the output of its lines; NULL: stdout */
-	bool gone_told; /* the death of this target has been reported */
-	unsigned width; /* of output that ends on no terminal; 0: COLUMNS, or 100 */
+	FILE *dest;                /* where `source` sends the output of its lines; NULL: stdout */
+	bool gone_told;            /* the death of this target has been reported */
+	unsigned width;            /* of output that ends on no terminal; 0: COLUMNS, or 100 */
 	struct view_session *view; /* the full-screen view that is open, or NULL */
-	const char *keys; /* --keys: a file that types in the views */
+	const char *keys;          /* --keys: a file that types in the views */
 	unsigned screen_rows, screen_cols; /* --size; 0: as the terminal says */
-	unsigned depth; /* nested `source` and aliases */
-	char *repeat_line; /* what Enter runs; NULL: nothing */
+	unsigned depth;                    /* nested `source` and aliases */
+	char *repeat_line;                 /* what Enter runs; NULL: nothing */
 	struct x_state x;
 };
 

@@ -16,12 +16,12 @@ struct view_session {
 	struct shell *sh;
 	struct ui ui;
 	Stepdump__Snapshot *now, *before; /* before: NULL, or as it was before the last unit */
-	bool opened; /* `now` belongs to the opened file */
-	bool headless; /* keys come from a file, nothing is drawn */
-	bool fresh; /* never shown: the cursor begins where the engine is */
-	const char *keys; /* rest of the file */
-	struct progress progress; /* of the command that runs */
-	uint64_t next_frame_us; /* not before, while a dump runs */
+	bool opened;                      /* `now` belongs to the opened file */
+	bool headless;                    /* keys come from a file, nothing is drawn */
+	bool fresh;                       /* never shown: the cursor begins where the engine is */
+	const char *keys;                 /* rest of the file */
+	struct progress progress;         /* of the command that runs */
+	uint64_t next_frame_us;           /* not before, while a dump runs */
 };
 
 /* Takes what ui_want() asks for, in as many small snapshots as it takes, and settles the ui. */

@@ -13,9 +13,9 @@
 #include "shell/signals.h"
 #include "views/term.h"
 
-#define IDLE_MS 500 /* a target that dies is noticed after that */
+#define IDLE_MS 500     /* a target that dies is noticed after that */
 #define FRAME_US 100000 /* while a dump runs: ten frames a second at most, */
-#define FRAME_SHARE 50 /* and at most one part in 50 of the time */
+#define FRAME_SHARE 50  /* and at most one part in 50 of the time */
 
 static uint64_t clock_us(void)
 {
