@@ -22,8 +22,9 @@ PROTO_C := $(PROTOS:%.proto=$(B)/%.pb-c.c)
 PROTO_H := $(PROTO_C:.c=.h)
 BLOB := $(B)/engine/parasite/blob.h
 
-ENGINE := $(wildcard engine/*.c)
-LIB_SRC := $(ENGINE) $(wildcard proto/*.c) $(wildcard views/*.c) $(filter-out shell/main.c,$(wildcard shell/*.c))
+ENGINE := $(wildcard engine/*.c engine/*/*.c)
+ENGINE := $(filter-out engine/parasite/%,$(ENGINE))
+LIB_SRC := $(wildcard base/*.c) $(ENGINE) $(wildcard proto/*.c) $(wildcard views/*.c) $(filter-out shell/main.c,$(wildcard shell/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(PROTO_C:.c=.o)
 LIB := $(B)/libstepdump.a
 BIN := $(B)/stepdump
@@ -108,7 +109,7 @@ demo: ## install what is missing, build, and drop into the shell on the demo tar
 
 # ---- checks ------------------------------------------------------------------------------
 
-OURS := $(wildcard engine/*.[ch] engine/parasite/*.[ch] views/*.[ch] shell/*.[ch] proto/*.[ch] \
+OURS := $(wildcard base/*.[ch] engine/*.[ch] engine/*/*.[ch] views/*.[ch] shell/*.[ch] proto/*.[ch] \
 	tests/*/*.[ch] tests/*/*/*.[ch])
 
 .PHONY: lint format format-check
@@ -117,7 +118,7 @@ lint: $(PROTO_H) $(BLOB) ## folder rules, cppcheck (if installed), format
 	$(Q)if command -v cppcheck >/dev/null; then \
 		cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
 			--suppress=missingIncludeSystem --suppress=nullPointerArithmetic \
-			-I. -I$(B) -j2 engine views shell proto; \
+			-I. -I$(B) -j2 base engine views shell proto; \
 	else echo 'lint: cppcheck is not installed, skipped'; fi
 	$(Q)$(MAKE) --no-print-directory format-check
 

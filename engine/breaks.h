@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "engine/dump.h"
-#include "engine/err.h"
+#include "base/err.h"
 
 struct brk_cond {
 	enum { COND_PPB, COND_VMA, COND_CHUNK, COND_SHMEM } field;

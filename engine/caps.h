@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 /* What CRIU asks of a page pipe at the most: PIPE_MAX_SIZE of page-pipe.h, in pages. */
 #define CAPS_PIPE_PAGES_WANTED 819u

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "proto/report.pb-c.h"
 
 struct session;

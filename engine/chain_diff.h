@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "engine/chain_walk.h"
-#include "engine/err.h"
+#include "base/err.h"
 #include "proto/report.pb-c.h"
 
 /*

@@ -8,7 +8,7 @@
 #define STEPDUMP_CHAIN_FLATTEN_H
 
 #include "engine/chain_walk.h"
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/keeper.h"
 #include "proto/report.pb-c.h"
 

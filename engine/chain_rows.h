@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "proto/mm.pb-c.h"
 
 enum row_mapped { ROW_BOTH, ROW_OLD, ROW_NEW, ROW_UNKNOWN };

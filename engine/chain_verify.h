@@ -8,7 +8,7 @@
 
 #include "engine/caps.h"
 #include "engine/chain_walk.h"
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/target.h"
 #include "proto/report.pb-c.h"
 

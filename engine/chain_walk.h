@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/image.h"
 #include "engine/page_read.h"
 

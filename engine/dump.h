@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "engine/caps.h"
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/history.h"
 #include "engine/opts.h"
 #include "engine/page_pipe.h"

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 /* Calls fn for every name but "." and "..", stops at the first error. */
 struct err *flatdir_each(int dirfd, const char *path,

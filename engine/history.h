@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "engine/caps.h"
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/opts.h"
 #include "engine/page_read.h"
 #include "engine/target.h"

@@ -17,7 +17,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 enum image_kind {
 	IMG_INVENTORY,     /* inventory.img */

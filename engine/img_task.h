@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/task_info.h"
 #include "engine/vma.h"
 #include "proto/stats.pb-c.h"

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/ptrace.h"
 
 #define JOURNAL_TEXT_LEN 16

@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 struct keeper;
 

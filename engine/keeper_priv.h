@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/journal.h"
 #include "engine/keeper.h"
 #include "engine/keeper_proc.h"

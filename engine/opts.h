@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 enum opt_pmc { PMC_AUTO, PMC_SCAN, PMC_PREAD };
 enum opt_xfer { XFER_LOCAL, XFER_NULL };

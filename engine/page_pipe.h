@@ -25,7 +25,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 #define NR_PIPES_PER_CHUNK 8u
 #define PIPE_START_PAGES 16u /* what a new pipe holds: 64 KiB */

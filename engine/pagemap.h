@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 /* One beyond the last user page with four-level page tables; PAGEMAP_SCAN refuses the vsyscall
  * page, which lies above. */

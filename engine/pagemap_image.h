@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 #define PE_PARENT 0x1u  /* a hole: the parent image has the pages */
 #define PE_LAZY 0x2u    /* may be restored lazily */

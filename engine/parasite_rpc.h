@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/parasite/proto.h"
 
 /* A command without data: *value_ret as proto.h says. */

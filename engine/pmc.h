@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #include "engine/caps.h"
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/opts.h"
 #include "engine/pagemap.h"
 #include "engine/vma.h"

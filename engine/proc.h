@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/vma.h"
 
 /* ---- mappings (smaps.c) -------------------------------------------------- */

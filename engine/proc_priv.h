@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/proc.h"
 
 /* Opens /proc/PID/`file`, close-on-exec.  The caller closes *fd_ret. */

@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 enum pst { PST_DONT_DUMP = 0, PST_DUMP = 1, PST_ZERO = 2, PST_DIRTY = 3 };
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/opts.h"
 #include "proto/snapshot.pb-c.h"
 

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/page_read.h"
 #include "engine/pstate.h"
 #include "engine/target.h"

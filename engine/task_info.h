@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 /* The kinds of namespace in ids-PID.img, in the order of its fields. */
 enum { NS_PID, NS_NET, NS_IPC, NS_UTS, NS_MNT, NS_USER, NS_CGROUP, NS_TIME, NS_NR };

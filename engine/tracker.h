@@ -20,7 +20,7 @@
 #include <sys/types.h>
 
 #include "engine/caps.h"
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/keeper.h"
 #include "engine/opts.h"
 #include "engine/vma.h"

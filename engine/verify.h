@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 struct verify_finding {
 	bool fatal;    /* false: worth knowing, the set is fine */

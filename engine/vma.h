@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 #define PAGE_SHIFT_4K 12
 #define PAGE_SIZE_4K 4096ul

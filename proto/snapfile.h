@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "proto/snapshot.pb-c.h"
 
 #define SNAPFILE_BYTES_MAX (64ul << 20)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 struct script_item {
 	bool file; /* -x FILE; otherwise -ex CMD */

@@ -8,7 +8,7 @@
 
 #include <limits.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "shell/complete.h"
 #include "shell/out.h"
 #include "shell/shell.h"

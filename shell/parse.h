@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 struct line {
 	char **argv; /* argv[0] is the command; NULL-terminated */

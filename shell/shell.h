@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/session.h"
 #include "shell/lookup.h"
 #include "shell/settings.h"

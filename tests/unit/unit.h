@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 #define PAGE 4096ul
 #define MUST(x)                                                                                    \

@@ -15,7 +15,7 @@
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 
 #define PAGE 4096ul
 #define NR_LOADS 3u

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/err.h"
+#include "base/err.h"
 #include "engine/tracker.h"
 #include "tests/bench/bench/bench.h"
 

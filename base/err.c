@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/err.h"
+#include "base/err.h"
 
 #include <errno.h>
 #include <stdio.h>
