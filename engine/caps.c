@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "engine/pagemap.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 /* linux-libc-dev 6.1 lacks these. */
 #define FEATURE_WP_UNPOPULATED (1ull << 13)

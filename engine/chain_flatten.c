@@ -13,7 +13,7 @@
 #include "engine/snap_priv.h"
 #include "engine/staging.h"
 #include "engine/verify.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 #define BLOCK (256u * 1024u)
 /* Between two looks at the operator's wish to stop. */

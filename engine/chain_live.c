@@ -10,7 +10,7 @@
 #include "engine/chain_verify.h"
 #include "engine/pmc.h"
 #include "engine/snap_priv.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 #define BLOCK_PAGES 64u
 

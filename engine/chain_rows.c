@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "engine/image.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 struct err *chain_read_mm(int dirfd, uint64_t pid, Criu__MmEntry **ret)
 {

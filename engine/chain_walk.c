@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "engine/flatdir.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 struct err *chain_check_stop(chain_stop_t stop)
 {

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "engine/image.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/shmem.h"
 #include "proto/files.pb-c.h"
 

@@ -17,7 +17,7 @@
 
 #include "base/err.h"
 #include "engine/task_info.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 #include "proto/stats.pb-c.h"
 
 /* ---- files.img, memfd.img ------------------------------------------------ */

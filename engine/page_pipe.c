@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 void page_pipe_init(struct page_pipe *pp, unsigned max_pipes, unsigned ask_pages)
 {

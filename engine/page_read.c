@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "engine/image.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 #include "proto/inventory.pb-c.h"
 
 #define GENERATIONS_MAX 1024

@@ -15,7 +15,7 @@
 
 #include "engine/pagemap_image.h"
 #include "engine/staging.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 /* ---- local: image files in a directory ---------------------------------------------- */
 

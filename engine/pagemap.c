@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "engine/proc_priv.h"
-#include "engine/vma.h"
+#include "engine/proc/proc_priv.h"
+#include "engine/proc/vma.h"
 
 /* With more regions than this in one call the kernel returns a walk_end that is too low. */
 #define SCAN_VEC_MAX 512u

@@ -26,7 +26,7 @@
 #include "base/err.h"
 #include "engine/opts.h"
 #include "engine/pagemap.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 #define PMC_SHIFT 21
 #define PMC_SIZE (1ul << PMC_SHIFT)    /* 2 MiB */

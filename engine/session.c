@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/session_priv.h"
 
 struct err *session_create(struct session **ret)

@@ -4,7 +4,7 @@
 #include "engine/chain_diff.h"
 #include "engine/chain_flatten.h"
 #include "engine/chain_verify.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/session_priv.h"
 
 static struct err *frozen_task(const struct session *s, pid_t pid, const struct target **ret)

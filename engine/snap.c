@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/snap_priv.h"
 
 /* ---- allocation ------------------------------------------------------------------------------- */

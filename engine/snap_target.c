@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/snap_priv.h"
 
 static void name_list(char ***out, size_t *nr, const char *const *names, size_t n)

@@ -8,7 +8,7 @@
 
 #include "engine/dump.h"
 #include "engine/pagemap.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 static void target_reset(struct target *t)
 {

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "engine/keeper.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 struct target {
 	pid_t pid;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 static pid_t innermost(const struct proc_status *s, pid_t outer)
 {

@@ -10,7 +10,7 @@
 #include "engine/dump.h"
 #include "engine/pagemap.h"
 #include "engine/pmc.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/tracker_priv.h"
 
 /* ---- what makes all memory of a task suspect ------------------------------------------ */

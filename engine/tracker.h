@@ -23,7 +23,7 @@
 #include "base/err.h"
 #include "engine/keeper.h"
 #include "engine/opts.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 enum tracker_kind { TRACK_NONE, TRACK_SOFT_DIRTY, TRACK_UFFD };
 

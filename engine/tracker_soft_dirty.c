@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "engine/proc_priv.h"
+#include "engine/proc/proc_priv.h"
 #include "engine/tracker_priv.h"
 
 struct err *soft_dirty_reset(struct tracker *t)

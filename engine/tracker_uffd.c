@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "engine/pagemap.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/tracker_priv.h"
 
 /* <linux/userfaultfd.h> of the build machine may be older. */

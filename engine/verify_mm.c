@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/image.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 #define VMA_EXT_PLUGIN 0x08000000u /* a CRIU plugin knows what it maps */
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 /* More generations than anyone keeps: a chain this long is a loop. */
 #define GENERATIONS_MAX 1000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fuzz target for the parsers of engine/proc.h.  With libFuzzer:
+ * Fuzz target for the parsers of engine/proc/proc.h.  With libFuzzer:
  *   clang -fsanitize=fuzzer,address -DHAVE_LIBFUZZER ...
  * Without, it has a main():  smaps [FILE...]  parses the files;  smaps -n COUNT [-s SEED] [FILE...]
  * parses COUNT random mutations of them (of its own /proc files if none is given).
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

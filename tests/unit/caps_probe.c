@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #include "engine/caps.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 static struct caps caps;
 

@@ -31,7 +31,7 @@
 #include "engine/image.h"
 #include "engine/img_task.h"
 #include "engine/pagemap_image.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/shmem.h"
 #include "engine/verify.h"
 #include "proto/files.pb-c.h"

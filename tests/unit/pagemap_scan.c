@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/pagemap.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 #define PAGES 8192u
 #define MADV_GUARD_INSTALL_NR 102

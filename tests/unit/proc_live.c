@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #include "engine/pagemap.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 #define LEN (4 * PAGE_SIZE_4K)
 #define RW (PROT_READ | PROT_WRITE)

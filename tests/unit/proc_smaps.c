@@ -14,7 +14,7 @@
 /* after the above: */
 #include <cmocka.h>
 
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 #define DEV(major, minor) ((major) << 8 | (minor)) /* as makedev(), but constant */
 #define SHMEM_DEV DEV(0, 1)

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/shmem.h"
 
 #define RW (PROT_READ | PROT_WRITE)

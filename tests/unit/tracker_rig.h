@@ -9,7 +9,7 @@
 #include "engine/caps.h"
 #include "engine/pagemap.h"
 #include "engine/pmc.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/tracker.h"
 
 struct frozen {

@@ -18,7 +18,7 @@
 #include "engine/image.h"
 #include "engine/pagemap_image.h"
 #include "engine/verify.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 #include "proto/files.pb-c.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/mm.pb-c.h"

@@ -10,7 +10,7 @@
 /* after the above: */
 #include <cmocka.h>
 
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 /* criu-formats, section 6: what becomes of which mapping. */
 static void predicates(void **state)

@@ -18,8 +18,8 @@
 
 #include "engine/keeper.h"
 #include "engine/parasite/proto.h"
-#include "engine/proc.h"
-#include "engine/vma.h"
+#include "engine/proc/proc.h"
+#include "engine/proc/vma.h"
 #include "tests/bench/bench/bench.h"
 
 #define NR_PIPES 8

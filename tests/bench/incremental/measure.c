@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "engine/caps.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 #include "engine/session.h"
 #include "tests/bench/incremental/incremental.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Parsers of /proc/PID/{stat,status,limits}: text in, struct out. */
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Shared by the files that implement engine/proc.h. */
+/* Shared by the files that implement engine/proc/proc.h. */
 #ifndef STEPDUMP_PROC_PRIV_H
 #define STEPDUMP_PROC_PRIV_H
 
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 /* Opens /proc/PID/`file`, close-on-exec.  The caller closes *fd_ret. */
 struct err *proc_open(pid_t pid, const char *file, int flags, int *fd_ret);

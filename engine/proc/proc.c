@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/proc_priv.h"
+#include "engine/proc/proc_priv.h"
 
 /* ---- files and links of /proc/PID ------------------------------------------ */
 

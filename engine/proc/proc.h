@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 /* ---- mappings (smaps.c) -------------------------------------------------- */
 

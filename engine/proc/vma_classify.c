@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "engine/proc.h"
-#include "engine/proc_priv.h"
+#include "engine/proc/proc.h"
+#include "engine/proc/proc_priv.h"
 
 static bool has_prefix(const char *s, const char *prefix)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/vma.h"
+#include "engine/proc/vma.h"
 
 #include <stdlib.h>
 #include <string.h>

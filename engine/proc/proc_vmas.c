@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Mappings of a live process: smaps for the text, map_files for what the text does not tell. */
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "engine/proc_priv.h"
+#include "engine/proc/proc_priv.h"
 
 /* Few files are mapped very often; a file's facts are asked for once. */
 #define FILE_CACHE_SLOTS 256u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* /proc/PID/smaps -> struct vma_list: a line reader and a parser of one VMA. */
-#include "engine/proc.h"
+#include "engine/proc/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "engine/proc_priv.h"
+#include "engine/proc/proc_priv.h"
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
