@@ -8,7 +8,7 @@
 
 #include "engine/chain_rows.h"
 #include "engine/chain_verify.h"
-#include "engine/pmc.h"
+#include "engine/pages/pmc.h"
 #include "engine/snap_priv.h"
 #include "engine/proc/vma.h"
 

@@ -6,7 +6,7 @@
 #ifndef STEPDUMP_CHAIN_VERIFY_H
 #define STEPDUMP_CHAIN_VERIFY_H
 
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 #include "engine/chain_walk.h"
 #include "base/err.h"
 #include "engine/target.h"

@@ -15,14 +15,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/history.h"
 #include "engine/opts.h"
 #include "engine/page_pipe.h"
 #include "engine/parasite/proto.h"
 #include "engine/page_xfer.h"
-#include "engine/pmc.h"
+#include "engine/pages/pmc.h"
 #include "engine/shmem.h"
 #include "engine/staging.h"
 #include "engine/target.h"

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/opts.h"
 #include "engine/page_read.h"

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 
 #include "engine/breaks.h"
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 #include "engine/dump.h"
 #include "engine/keeper.h"
 #include "engine/session.h"

@@ -17,7 +17,7 @@
 
 #include "base/err.h"
 #include "engine/page_read.h"
-#include "engine/pstate.h"
+#include "engine/pages/pstate.h"
 #include "engine/target.h"
 
 struct shmem_map {

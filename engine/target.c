@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "engine/dump.h"
-#include "engine/pagemap.h"
+#include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 
 static void target_reset(struct target *t)

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "engine/dump.h"
-#include "engine/pagemap.h"
-#include "engine/pmc.h"
+#include "engine/pages/pagemap.h"
+#include "engine/pages/pmc.h"
 #include "engine/proc/proc.h"
 #include "engine/tracker_priv.h"
 

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/keeper.h"
 #include "engine/opts.h"

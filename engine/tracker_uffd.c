@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "engine/pagemap.h"
+#include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 #include "engine/tracker_priv.h"
 

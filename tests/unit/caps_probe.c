@@ -18,7 +18,7 @@
 /* after the above: */
 #include <cmocka.h>
 
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 #include "engine/proc/proc.h"
 
 static struct caps caps;

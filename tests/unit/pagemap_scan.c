@@ -13,7 +13,7 @@
 /* after the above: */
 #include <cmocka.h>
 
-#include "engine/pagemap.h"
+#include "engine/pages/pagemap.h"
 #include "engine/proc/vma.h"
 
 #define PAGES 8192u

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/pmc.h"
+#include "engine/pages/pmc.h"
 
 #define B 0x600000000000ull /* nothing lives there */
 #define K 1024ull

@@ -20,7 +20,7 @@
 /* after the above: */
 #include <cmocka.h>
 
-#include "engine/pagemap.h"
+#include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 
 #define LEN (4 * PAGE_SIZE_4K)

@@ -2,7 +2,7 @@
 /* The two bits per page of a shared object, against a plain array of states. */
 #include "tests/unit/unit.h"
 
-#include "engine/pstate.h"
+#include "engine/pages/pstate.h"
 
 #define PAGES 700
 

@@ -6,9 +6,9 @@
 #include "keeper_live.h"
 #include "unit.h"
 
-#include "engine/caps.h"
-#include "engine/pagemap.h"
-#include "engine/pmc.h"
+#include "engine/pages/caps.h"
+#include "engine/pages/pagemap.h"
+#include "engine/pages/pmc.h"
 #include "engine/proc/proc.h"
 #include "engine/tracker.h"
 

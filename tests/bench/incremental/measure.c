@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 #include "engine/proc/proc.h"
 #include "engine/session.h"
 #include "tests/bench/incremental/incremental.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* `show caps`: what each capability means for a dump. */
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 
 #include <inttypes.h>
 #include <stdio.h>

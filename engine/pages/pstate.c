@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/pstate.h"
+#include "engine/pages/pstate.h"
 
 #include <stdlib.h>
 #include <string.h>

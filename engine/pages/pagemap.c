@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/pagemap.h"
+#include "engine/pages/pagemap.h"
 
 #include <errno.h>
 #include <fcntl.h>

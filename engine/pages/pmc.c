@@ -4,7 +4,7 @@
  * longest VMA); the scan also asks for the pages that will be skipped, so that the reason is
  * known (CRIU's mask hides zero, file and guard pages).
  */
-#include "engine/pmc.h"
+#include "engine/pages/pmc.h"
 
 #include <stdlib.h>
 #include <string.h>

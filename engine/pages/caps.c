@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "engine/pagemap.h"
+#include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 
 /* linux-libc-dev 6.1 lacks these. */

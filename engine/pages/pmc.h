@@ -22,10 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/caps.h"
+#include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/opts.h"
-#include "engine/pagemap.h"
+#include "engine/pages/pagemap.h"
 #include "engine/proc/vma.h"
 
 #define PMC_SHIFT 21
