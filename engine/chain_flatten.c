@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/flatdir.h"
+#include "engine/image/flatdir.h"
 #include "engine/snap_priv.h"
-#include "engine/staging.h"
-#include "engine/verify.h"
+#include "engine/image/staging.h"
+#include "engine/image/verify.h"
 #include "engine/proc/vma.h"
 
 #define BLOCK (256u * 1024u)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "engine/image.h"
+#include "engine/image/image.h"
 #include "engine/proc/vma.h"
 
 struct err *chain_read_mm(int dirfd, uint64_t pid, Criu__MmEntry **ret)

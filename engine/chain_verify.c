@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "engine/snap_priv.h"
-#include "engine/verify.h"
+#include "engine/image/verify.h"
 
 #define GENERATIONS_MAX 1000
 

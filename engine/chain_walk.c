@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/flatdir.h"
+#include "engine/image/flatdir.h"
 #include "engine/proc/vma.h"
 
 struct err *chain_check_stop(chain_stop_t stop)

@@ -14,8 +14,8 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/image.h"
-#include "engine/page_read.h"
+#include "engine/image/image.h"
+#include "engine/image/page_read.h"
 
 /* Set by a signal handler: the work stops with ERR_INTERRUPTED.  May be NULL. */
 typedef const volatile sig_atomic_t *chain_stop_t;

@@ -24,7 +24,7 @@
 #include "engine/page_xfer.h"
 #include "engine/pages/pmc.h"
 #include "engine/shmem.h"
-#include "engine/staging.h"
+#include "engine/image/staging.h"
 #include "engine/target.h"
 #include "engine/task_info.h"
 #include "proto/snapshot.pb-c.h"

@@ -16,7 +16,7 @@
 #include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/opts.h"
-#include "engine/page_read.h"
+#include "engine/image/page_read.h"
 #include "engine/target.h"
 #include "engine/task_info.h"
 #include "engine/tracker.h"

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/image.h"
+#include "engine/image/image.h"
 #include "engine/proc/proc.h"
 #include "engine/shmem.h"
 #include "proto/files.pb-c.h"

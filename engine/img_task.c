@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/image.h"
+#include "engine/image/image.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/mm.pb-c.h"
 #include "proto/pstree.pb-c.h"

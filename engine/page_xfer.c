@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/pagemap_image.h"
-#include "engine/staging.h"
+#include "engine/image/pagemap_image.h"
+#include "engine/image/staging.h"
 #include "engine/proc/vma.h"
 
 /* ---- local: image files in a directory ---------------------------------------------- */

@@ -13,7 +13,7 @@
 #include "engine/dump.h"
 #include "engine/img_task.h"
 #include "engine/parasite_rpc.h"
-#include "engine/verify.h"
+#include "engine/image/verify.h"
 
 struct guards {
 	struct guard_range *g;

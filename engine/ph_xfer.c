@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 
 #include "engine/ph_xfer.h"
-#include "engine/pagemap_image.h"
+#include "engine/image/pagemap_image.h"
 
 #define READ_BUF_PAGES 256u
 

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/page_read.h"
+#include "engine/image/page_read.h"
 #include "engine/pages/pstate.h"
 #include "engine/target.h"
 

@@ -3,7 +3,7 @@
 #ifndef STEPDUMP_SNAP_PRIV_H
 #define STEPDUMP_SNAP_PRIV_H
 
-#include "engine/pagemap_image.h"
+#include "engine/image/pagemap_image.h"
 #include "engine/session_priv.h"
 
 /* An optional scalar of a protobuf-c message, with its presence bit. */

@@ -16,9 +16,9 @@
 #include "engine/chain_diff.h"
 #include "engine/chain_flatten.h"
 #include "engine/chain_verify.h"
-#include "engine/flatdir.h"
-#include "engine/page_read.h"
-#include "engine/verify.h"
+#include "engine/image/flatdir.h"
+#include "engine/image/page_read.h"
+#include "engine/image/verify.h"
 
 #define GENERATIONS 3
 

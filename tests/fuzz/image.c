@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Image files from strangers: nothing in them may crash us, hang us, or make us take more
- * memory than the bounds in engine/image.c.  First byte: which kind of image; the rest: the file.
+ * memory than the bounds in engine/image/image.c.  First byte: which kind of image; the rest: the file.
  * With libFuzzer:
  *   clang -fsanitize=fuzzer,address -DHAVE_LIBFUZZER ...
  * Without, it has a main():  image [-n COUNT] [-s SEED] [DIR]  tries COUNT random images, half of
@@ -15,10 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/flatdir.h"
-#include "engine/image.h"
-#include "engine/pagemap_image.h"
-#include "engine/verify.h"
+#include "engine/image/flatdir.h"
+#include "engine/image/image.h"
+#include "engine/image/pagemap_image.h"
+#include "engine/image/verify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

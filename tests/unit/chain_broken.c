@@ -7,8 +7,8 @@
 #include "engine/chain_diff.h"
 #include "engine/chain_flatten.h"
 #include "engine/chain_verify.h"
-#include "engine/image.h"
-#include "engine/page_read.h"
+#include "engine/image/image.h"
+#include "engine/image/page_read.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/pagemap.pb-c.h"
 

@@ -11,7 +11,7 @@
 #include "engine/chain_diff.h"
 #include "engine/chain_flatten.h"
 #include "engine/chain_verify.h"
-#include "engine/page_read.h"
+#include "engine/image/page_read.h"
 
 #define CHAINS 24
 #define MAX_PAGES 4096

@@ -27,13 +27,13 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
-#include "engine/flatdir.h"
-#include "engine/image.h"
+#include "engine/image/flatdir.h"
+#include "engine/image/image.h"
 #include "engine/img_task.h"
-#include "engine/pagemap_image.h"
+#include "engine/image/pagemap_image.h"
 #include "engine/proc/proc.h"
 #include "engine/shmem.h"
-#include "engine/verify.h"
+#include "engine/image/verify.h"
 #include "proto/files.pb-c.h"
 
 struct facts { /* told by the child */

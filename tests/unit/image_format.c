@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "engine/flatdir.h"
-#include "engine/image.h"
-#include "engine/pagemap_image.h"
+#include "engine/image/flatdir.h"
+#include "engine/image/image.h"
+#include "engine/image/pagemap_image.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/pagemap.pb-c.h"
 

@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 
 #include "engine/dump.h"
-#include "engine/pagemap_image.h"
+#include "engine/image/pagemap_image.h"
 
 #define ARENA 4096u /* pages */
 

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#include "engine/staging.h"
+#include "engine/image/staging.h"
 
 static char base[64];
 

@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "engine/image.h"
-#include "engine/pagemap_image.h"
-#include "engine/verify.h"
+#include "engine/image/image.h"
+#include "engine/image/pagemap_image.h"
+#include "engine/image/verify.h"
 #include "engine/proc/vma.h"
 #include "proto/files.pb-c.h"
 #include "proto/inventory.pb-c.h"

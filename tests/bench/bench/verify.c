@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/pagemap_image.h"
+#include "engine/image/pagemap_image.h"
 #include "tests/bench/bench/bench.h"
 
 #define BLOCK_PAGES 256u

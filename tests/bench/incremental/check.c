@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "engine/pagemap_image.h"
+#include "engine/image/pagemap_image.h"
 #include "tests/bench/incremental/incremental.h"
 
 enum { NOTHING, DATA, HOLE };

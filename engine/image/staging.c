@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/staging.h"
+#include "engine/image/staging.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "engine/flatdir.h"
+#include "engine/image/flatdir.h"
 
 struct staging {
 	char *path;       /* absolute */

@@ -3,7 +3,7 @@
  * Mirrors criu/pagemap.c.  Differs in: look-ups are random, not a forward-only cursor, as a
  * debugger asks for single pages; all generations' pagemaps are held in memory.
  */
-#include "engine/page_read.h"
+#include "engine/image/page_read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/image.h"
+#include "engine/image/image.h"
 #include "engine/proc/vma.h"
 #include "proto/inventory.pb-c.h"
 

@@ -3,8 +3,8 @@
 #ifndef STEPDUMP_VERIFY_PRIV_H
 #define STEPDUMP_VERIFY_PRIV_H
 
-#include "engine/pagemap_image.h"
-#include "engine/verify.h"
+#include "engine/image/pagemap_image.h"
+#include "engine/image/verify.h"
 #include "proto/mm.pb-c.h"
 
 /* Of files.img. */

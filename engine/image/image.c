@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/image.h"
+#include "engine/image/image.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
  * Mirrors the checks that CRIU spreads over criu/pagemap.c, criu/page-xfer.c
  * check_pagehole_in_parent() and criu/mem.c restore_priv_vma_content().
  */
-#include "engine/verify_priv.h"
+#include "engine/image/verify_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>

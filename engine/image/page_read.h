@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "engine/pagemap_image.h"
+#include "engine/image/pagemap_image.h"
 
 struct page_read;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/flatdir.h"
+#include "engine/image/flatdir.h"
 
 #include <dirent.h>
 #include <errno.h>

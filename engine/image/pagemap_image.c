@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/pagemap_image.h"
+#include "engine/image/pagemap_image.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "engine/image.h"
+#include "engine/image/image.h"
 #include "proto/pagemap.pb-c.h"
 
 #define PAGE_MASK_4K 4095ull

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/verify_priv.h"
+#include "engine/image/verify_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/flatdir.h"
-#include "engine/image.h"
+#include "engine/image/flatdir.h"
+#include "engine/image/image.h"
 #include "proto/files.pb-c.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/pstree.pb-c.h"
