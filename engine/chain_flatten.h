@@ -9,7 +9,7 @@
 
 #include "engine/chain_walk.h"
 #include "base/err.h"
-#include "engine/keeper.h"
+#include "engine/target/keeper.h"
 #include "proto/report.pb-c.h"
 
 /*

@@ -9,7 +9,7 @@
 #include "engine/pages/caps.h"
 #include "engine/chain_walk.h"
 #include "base/err.h"
-#include "engine/target.h"
+#include "engine/target/target.h"
 #include "proto/report.pb-c.h"
 
 /*

@@ -25,7 +25,7 @@
 #include "engine/pages/pmc.h"
 #include "engine/shmem.h"
 #include "engine/image/staging.h"
-#include "engine/target.h"
+#include "engine/target/target.h"
 #include "engine/task_info.h"
 #include "proto/snapshot.pb-c.h"
 

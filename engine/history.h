@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "engine/opts.h"
 #include "engine/image/page_read.h"
-#include "engine/target.h"
+#include "engine/target/target.h"
 #include "engine/task_info.h"
 #include "engine/tracker.h"
 

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "engine/keeper_priv.h"
-#include "engine/keeper_wire.h"
+#include "engine/target/keeper_wire.h"
 
 #define TICK_MS 500
 

@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "engine/journal.h"
-#include "engine/keeper.h"
+#include "engine/target/keeper.h"
 #include "engine/keeper_proc.h"
 #include "engine/ptrace.h"
 

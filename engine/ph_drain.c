@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/parasite_rpc.h"
+#include "engine/target/parasite_rpc.h"
 #include "engine/ph_xfer.h"
 
 #define MAX_WAITING_IOVS 256u

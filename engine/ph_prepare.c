@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #include "engine/dump.h"
-#include "engine/parasite_rpc.h"
+#include "engine/target/parasite_rpc.h"
 
 static bool must_become_readable(const struct vma *v)
 {

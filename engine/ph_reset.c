@@ -12,7 +12,7 @@
 
 #include "engine/dump.h"
 #include "engine/img_task.h"
-#include "engine/parasite_rpc.h"
+#include "engine/target/parasite_rpc.h"
 #include "engine/image/verify.h"
 
 struct guards {

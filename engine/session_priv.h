@@ -9,7 +9,7 @@
 #include "engine/breaks.h"
 #include "engine/pages/caps.h"
 #include "engine/dump.h"
-#include "engine/keeper.h"
+#include "engine/target/keeper.h"
 #include "engine/session.h"
 
 #define NR_EVENTS 256

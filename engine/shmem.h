@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "engine/image/page_read.h"
 #include "engine/pages/pstate.h"
-#include "engine/target.h"
+#include "engine/target/target.h"
 
 struct shmem_map {
 	size_t task; /* index in the tree */

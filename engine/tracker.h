@@ -21,7 +21,7 @@
 
 #include "engine/pages/caps.h"
 #include "base/err.h"
-#include "engine/keeper.h"
+#include "engine/target/keeper.h"
 #include "engine/opts.h"
 #include "engine/proc/vma.h"
 

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/keeper.h"
+#include "engine/target/keeper.h"
 #include "engine/parasite/proto.h"
 
 #define DEADLINE_MS 20000

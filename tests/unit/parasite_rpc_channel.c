@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "engine/parasite_rpc.h"
+#include "engine/target/parasite_rpc.h"
 
 static bool silence;
 static int silence_ms;

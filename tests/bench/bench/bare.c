@@ -16,7 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "engine/keeper.h"
+#include "engine/target/keeper.h"
 #include "engine/parasite/proto.h"
 #include "engine/proc/proc.h"
 #include "engine/proc/vma.h"

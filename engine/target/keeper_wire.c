@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/keeper_wire.h"
+#include "engine/target/keeper_wire.h"
 
 #include <errno.h>
 #include <poll.h>

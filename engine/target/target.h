@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The frozen process: its threads, its mappings, and the parasite in it.
- * All ptrace work is the keeper's (engine/keeper.h); this is what the pipeline builds on.
+ * All ptrace work is the keeper's (engine/target/keeper.h); this is what the pipeline builds on.
  */
 #ifndef STEPDUMP_TARGET_H
 #define STEPDUMP_TARGET_H
@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/keeper.h"
+#include "engine/target/keeper.h"
 #include "engine/proc/vma.h"
 
 struct target {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/target.h"
+#include "engine/target/target.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Client side: stepdump's calls to the keeper. */
-#include "engine/keeper.h"
+#include "engine/target/keeper.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "engine/keeper_priv.h"
-#include "engine/keeper_wire.h"
+#include "engine/target/keeper_wire.h"
 
 /* Longer than everything that the keeper bounds itself: only a keeper that hangs gets here. */
 #define REPLY_TIMEOUT_MS 180000

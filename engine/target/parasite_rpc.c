@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/parasite_rpc.h"
+#include "engine/target/parasite_rpc.h"
 
 #include <errno.h>
 #include <poll.h>
