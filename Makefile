@@ -13,7 +13,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat
 	-Wno-unused-parameter $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(B) -isystem engine/parasite/shim -isystem /usr/include/compel
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(SAN)
-# compel: the static library, as --wrap puts our own function into it (engine/keeper_infect.c).
+# compel: the static library, as --wrap puts our own function into it (engine/keeper/keeper_infect.c).
 LDLIBS := -l:libcompel.a -Wl,--wrap=compel_execute_syscall -lprotobuf-c -ljson-c -lreadline -lncursesw -ltinfo
 LDFLAGS += $(SAN)
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/keeper_priv.h"
+#include "engine/keeper/keeper_priv.h"
 #include "engine/target/keeper_wire.h"
 
 /* Longer than everything that the keeper bounds itself: only a keeper that hangs gets here. */

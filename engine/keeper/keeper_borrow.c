@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/keeper_priv.h"
+#include "engine/keeper/keeper_priv.h"
 
 #define EFLAGS_TF 0x100ul
 #define EFLAGS_DF 0x400ul

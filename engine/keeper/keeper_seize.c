@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
-#include "engine/keeper_priv.h"
+#include "engine/keeper/keeper_priv.h"
 
 /* A process that makes threads as fast as we stop them is not waited for any longer. */
 #define MAX_PASSES 1000

@@ -30,7 +30,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "engine/keeper_priv.h"
+#include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
 
 #include "engine/parasite/blob.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/keeper_proc.h"
+#include "engine/keeper/keeper_proc.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/journal.h"
+#include "engine/keeper/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@
 #include <sys/user.h>
 
 #include "base/err.h"
-#include "engine/ptrace.h"
+#include "engine/keeper/ptrace.h"
 
 #define JOURNAL_TEXT_LEN 16
 

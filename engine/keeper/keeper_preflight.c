@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/keeper_priv.h"
+#include "engine/keeper/keeper_priv.h"
 
 #define PF_KTHREAD 0x200000ul
 #define CAP_SYS_PTRACE_BIT 19

@@ -10,10 +10,10 @@
 #include <sys/user.h>
 
 #include "base/err.h"
-#include "engine/journal.h"
+#include "engine/keeper/journal.h"
 #include "engine/target/keeper.h"
-#include "engine/keeper_proc.h"
-#include "engine/ptrace.h"
+#include "engine/keeper/keeper_proc.h"
+#include "engine/keeper/ptrace.h"
 
 /* Names that compel, and so CRIU too, gives to what it puts into a target. */
 #define PARASITE_MEMFD "/memfd:CRIUMFD"

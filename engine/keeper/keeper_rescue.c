@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "engine/keeper_priv.h"
+#include "engine/keeper/keeper_priv.h"
 
 #define MAX_RANGES 64
 /* A parasite that is on its way out gets this long to finish. */

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "engine/keeper_priv.h"
+#include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
 
 #define CMD_FINI 3u /* compel's own: end the daemon */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/ptrace.h"
+#include "engine/keeper/ptrace.h"
 
 #include <elf.h>
 #include <errno.h>
