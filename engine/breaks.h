@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 #include "base/err.h"
 
 struct brk_cond {

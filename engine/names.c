@@ -2,7 +2,7 @@
 /* The names by which commands, prompts and breakpoints call phases and verdicts. */
 #include <strings.h>
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 #include "engine/session.h"
 
 static const char *const phases[] = {

@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/opts.h"
+#include "engine/dump/opts.h"
 #include "proto/snapshot.pb-c.h"
 
 struct session;

@@ -8,7 +8,7 @@
 
 #include "engine/breaks.h"
 #include "engine/pages/caps.h"
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 #include "engine/target/keeper.h"
 #include "engine/session.h"
 

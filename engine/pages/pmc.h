@@ -24,7 +24,7 @@
 
 #include "engine/pages/caps.h"
 #include "base/err.h"
-#include "engine/opts.h"
+#include "engine/dump/opts.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/vma.h"
 

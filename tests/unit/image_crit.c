@@ -29,10 +29,10 @@
 
 #include "engine/image/flatdir.h"
 #include "engine/image/image.h"
-#include "engine/img_task.h"
+#include "engine/dump/img_task.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/proc/proc.h"
-#include "engine/shmem.h"
+#include "engine/dump/shmem.h"
 #include "engine/image/verify.h"
 #include "proto/files.pb-c.h"
 

@@ -13,7 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "engine/page_pipe.h"
+#include "engine/dump/page_pipe.h"
 
 #define A 0x7f0000000000ull
 #define P(n) (A + (uint64_t)(n)*PAGE)

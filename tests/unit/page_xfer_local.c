@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <sys/uio.h>
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 #include "engine/image/pagemap_image.h"
 
 #define ARENA 4096u /* pages */

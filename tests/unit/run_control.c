@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 
 /* ---- step, next, finish ----------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
  */
 #include "tests/unit/run_target.h"
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 
 static unsigned checks_are_ok(void)
 {

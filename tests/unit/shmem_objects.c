@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "engine/proc/proc.h"
-#include "engine/shmem.h"
+#include "engine/dump/shmem.h"
 
 #define RW (PROT_READ | PROT_WRITE)
 #define MAX 400u /* pages of an object */

@@ -10,7 +10,7 @@
 #include "engine/pages/pagemap.h"
 #include "engine/pages/pmc.h"
 #include "engine/proc/proc.h"
-#include "engine/tracker.h"
+#include "engine/dump/tracker.h"
 
 struct frozen {
 	struct keeper *k;

@@ -138,7 +138,7 @@ static bool forgetful_rule(const struct tracker *t, const struct vma *v, uint64_
 }
 
 /* Believes WRITTEN also where nothing is registered: what mremap() does to its neighbours (see
- * register_vma() in engine/tracker_uffd.c) must show. */
+ * register_vma() in engine/dump/tracker_uffd.c) must show. */
 static bool gullible_rule(const struct tracker *t, const struct vma *v, uint64_t cats)
 {
 	if (!tracker_armed(t) || tracker_untrusted(t, v))

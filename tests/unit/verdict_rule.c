@@ -4,7 +4,7 @@
 
 #include <sys/mman.h>
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 
 #define REG VMA_AREA_REGULAR
 

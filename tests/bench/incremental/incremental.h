@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/tracker.h"
+#include "engine/dump/tracker.h"
 #include "tests/bench/bench/bench.h"
 
 #define DIRTY_EACH 100u /* one page of so many is written between two dumps */

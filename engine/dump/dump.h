@@ -17,16 +17,16 @@
 
 #include "engine/pages/caps.h"
 #include "base/err.h"
-#include "engine/history.h"
-#include "engine/opts.h"
-#include "engine/page_pipe.h"
+#include "engine/dump/history.h"
+#include "engine/dump/opts.h"
+#include "engine/dump/page_pipe.h"
 #include "engine/parasite/proto.h"
-#include "engine/page_xfer.h"
+#include "engine/dump/page_xfer.h"
 #include "engine/pages/pmc.h"
-#include "engine/shmem.h"
+#include "engine/dump/shmem.h"
 #include "engine/image/staging.h"
 #include "engine/target/target.h"
-#include "engine/task_info.h"
+#include "engine/dump/task_info.h"
 #include "proto/snapshot.pb-c.h"
 
 typedef Stepdump__Phase phase_t;

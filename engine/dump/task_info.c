@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/task_info.h"
+#include "engine/dump/task_info.h"
 
 #include <errno.h>
 #include <stdio.h>

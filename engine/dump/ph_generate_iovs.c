@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 
 /*
  * A hole that the parent does not cover stops the dump when it is transferred, as in CRIU.  With

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Mirrors criu/pstree.c dump_pstree(), criu/cr-dump.c dump_task_mm(), criu/image.c
  * write_img_inventory(), criu/stats.c write_stats(). */
-#include "engine/img_task.h"
+#include "engine/dump/img_task.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

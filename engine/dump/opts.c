@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/opts.h"
+#include "engine/dump/opts.h"
 
 #include <errno.h>
 #include <stdio.h>

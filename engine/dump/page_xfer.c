@@ -4,7 +4,7 @@
  * and their entries recorded afterwards; a failed transfer goes on where it stopped when it is
  * tried again.
  */
-#include "engine/page_xfer.h"
+#include "engine/dump/page_xfer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/tracker.h"
+#include "engine/dump/tracker.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 #include "engine/pages/pagemap.h"
 #include "engine/pages/pmc.h"
 #include "engine/proc/proc.h"
-#include "engine/tracker_priv.h"
+#include "engine/dump/tracker_priv.h"
 
 /* ---- what makes all memory of a task suspect ------------------------------------------ */
 

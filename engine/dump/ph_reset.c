@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/dump.h"
-#include "engine/img_task.h"
+#include "engine/dump/dump.h"
+#include "engine/dump/img_task.h"
 #include "engine/target/parasite_rpc.h"
 #include "engine/image/verify.h"
 

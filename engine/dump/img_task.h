@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "engine/task_info.h"
+#include "engine/dump/task_info.h"
 #include "engine/proc/vma.h"
 #include "proto/stats.pb-c.h"
 

@@ -2,7 +2,7 @@
 #ifndef STEPDUMP_PH_XFER_H
 #define STEPDUMP_PH_XFER_H
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 
 /* Transfers the first ppb that has not been, with the holes that come before its iovs: in one
  * splice.  It must be DRAINED; after a failure it still is. */

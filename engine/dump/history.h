@@ -15,11 +15,11 @@
 
 #include "engine/pages/caps.h"
 #include "base/err.h"
-#include "engine/opts.h"
+#include "engine/dump/opts.h"
 #include "engine/image/page_read.h"
 #include "engine/target/target.h"
-#include "engine/task_info.h"
-#include "engine/tracker.h"
+#include "engine/dump/task_info.h"
+#include "engine/dump/tracker.h"
 
 /* The parent set, for all tasks. */
 struct parent_set {

@@ -5,7 +5,7 @@
  * object is spliced from its own descriptor.
  * Mirrors: criu/mem.c drain_pages(); criu/pie/parasite.c dump_pages().
  */
-#include "engine/ph_drain.h"
+#include "engine/dump/ph_drain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "engine/target/parasite_rpc.h"
-#include "engine/ph_xfer.h"
+#include "engine/dump/ph_xfer.h"
 
 #define MAX_WAITING_IOVS 256u
 

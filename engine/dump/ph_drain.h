@@ -6,7 +6,7 @@
 #ifndef STEPDUMP_PH_DRAIN_H
 #define STEPDUMP_PH_DRAIN_H
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 
 /* Asks the parasite for the pages of a PLANNED ppb of the task. */
 struct err *drain_send(struct dump *d, struct page_pipe_buf *ppb);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/history.h"
+#include "engine/dump/history.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the phases have in common.  Mirrors criu/mem.c __parasite_dump_pages_seized(). */
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/uio.h>
 
-#include "engine/ph_xfer.h"
+#include "engine/dump/ph_xfer.h"
 #include "engine/image/pagemap_image.h"
 
 #define READ_BUF_PAGES 256u

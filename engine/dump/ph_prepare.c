@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "engine/dump.h"
+#include "engine/dump/dump.h"
 #include "engine/target/parasite_rpc.h"
 
 static bool must_become_readable(const struct vma *v)

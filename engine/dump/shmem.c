@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Mirrors criu/shmem.c.  Differs in: every kind is read through a descriptor with SEEK_DATA. */
-#include "engine/shmem.h"
+#include "engine/dump/shmem.h"
 
 #include <dirent.h>
 #include <errno.h>

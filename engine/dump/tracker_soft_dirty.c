@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "engine/proc/proc_priv.h"
-#include "engine/tracker_priv.h"
+#include "engine/dump/tracker_priv.h"
 
 struct err *soft_dirty_reset(struct tracker *t)
 {

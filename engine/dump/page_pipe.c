@@ -4,7 +4,7 @@
  * iovs belongs to its ppb (bounded by its pipe) instead of one array sized by all private
  * pages, so a terabyte of reserved memory costs nothing; a refused pipe size is remembered.
  */
-#include "engine/page_pipe.h"
+#include "engine/dump/page_pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>

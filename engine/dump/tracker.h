@@ -22,7 +22,7 @@
 #include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/target/keeper.h"
-#include "engine/opts.h"
+#include "engine/dump/opts.h"
 #include "engine/proc/vma.h"
 
 enum tracker_kind { TRACK_NONE, TRACK_SOFT_DIRTY, TRACK_UFFD };
