@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "engine/chain.h"
 
-#include "engine/chain_diff.h"
-#include "engine/chain_flatten.h"
-#include "engine/chain_verify.h"
+#include "engine/chain/chain_diff.h"
+#include "engine/chain/chain_flatten.h"
+#include "engine/chain/chain_verify.h"
 #include "engine/proc/proc.h"
 #include "engine/session_priv.h"
 

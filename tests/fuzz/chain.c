@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/chain_diff.h"
-#include "engine/chain_flatten.h"
-#include "engine/chain_verify.h"
+#include "engine/chain/chain_diff.h"
+#include "engine/chain/chain_flatten.h"
+#include "engine/chain/chain_verify.h"
 #include "engine/image/flatdir.h"
 #include "engine/image/page_read.h"
 #include "engine/image/verify.h"

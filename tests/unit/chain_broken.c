@@ -4,9 +4,9 @@
 
 #include <signal.h>
 
-#include "engine/chain_diff.h"
-#include "engine/chain_flatten.h"
-#include "engine/chain_verify.h"
+#include "engine/chain/chain_diff.h"
+#include "engine/chain/chain_flatten.h"
+#include "engine/chain/chain_verify.h"
 #include "engine/image/image.h"
 #include "engine/image/page_read.h"
 #include "proto/inventory.pb-c.h"

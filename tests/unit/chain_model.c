@@ -8,9 +8,9 @@
 #include <inttypes.h>
 #include <sys/wait.h>
 
-#include "engine/chain_diff.h"
-#include "engine/chain_flatten.h"
-#include "engine/chain_verify.h"
+#include "engine/chain/chain_diff.h"
+#include "engine/chain/chain_flatten.h"
+#include "engine/chain/chain_verify.h"
 #include "engine/image/page_read.h"
 
 #define CHAINS 24

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/chain_rows.h"
-#include "engine/chain_verify.h"
+#include "engine/chain/chain_rows.h"
+#include "engine/chain/chain_verify.h"
 #include "engine/pages/pmc.h"
 #include "engine/snap_priv.h"
 #include "engine/proc/vma.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/chain_rows.h"
+#include "engine/chain/chain_rows.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 
 #include <sys/types.h>
 
-#include "engine/chain_walk.h"
+#include "engine/chain/chain_walk.h"
 #include "base/err.h"
 #include "proto/report.pb-c.h"
 

@@ -7,7 +7,7 @@
 #define STEPDUMP_CHAIN_VERIFY_H
 
 #include "engine/pages/caps.h"
-#include "engine/chain_walk.h"
+#include "engine/chain/chain_walk.h"
 #include "base/err.h"
 #include "engine/target/target.h"
 #include "proto/report.pb-c.h"

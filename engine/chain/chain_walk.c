@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/chain_walk.h"
+#include "engine/chain/chain_walk.h"
 
 #include <errno.h>
 #include <fcntl.h>

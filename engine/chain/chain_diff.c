@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/chain_diff.h"
+#include "engine/chain/chain_diff.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/chain_rows.h"
+#include "engine/chain/chain_rows.h"
 #include "engine/snap_priv.h"
 #include "engine/proc/vma.h"
 
