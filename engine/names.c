@@ -3,7 +3,7 @@
 #include <strings.h>
 
 #include "engine/dump/dump.h"
-#include "engine/session.h"
+#include "engine/session/session.h"
 
 static const char *const phases[] = {
 	[PH(READY)] = "ready",       [PH(PREPARE)] = "prepare",

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "engine/chain.h"
+#include "engine/session/chain.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
 #include "views/reports.h"

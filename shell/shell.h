@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
-#include "engine/session.h"
+#include "engine/session/session.h"
 #include "shell/lookup.h"
 #include "shell/settings.h"
 

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/session.h"
+#include "engine/session/session.h"
 
 static volatile sig_atomic_t got_quit, got_int, got_tstp, got_winch;
 static struct session *volatile running; /* a command runs */

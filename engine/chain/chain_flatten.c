@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "engine/image/flatdir.h"
-#include "engine/snap_priv.h"
+#include "engine/session/snap_priv.h"
 #include "engine/image/staging.h"
 #include "engine/image/verify.h"
 #include "engine/proc/vma.h"

@@ -9,7 +9,7 @@
 #include "engine/chain/chain_rows.h"
 #include "engine/chain/chain_verify.h"
 #include "engine/pages/pmc.h"
-#include "engine/snap_priv.h"
+#include "engine/session/snap_priv.h"
 #include "engine/proc/vma.h"
 
 #define BLOCK_PAGES 64u

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/snap_priv.h"
+#include "engine/session/snap_priv.h"
 #include "engine/image/verify.h"
 
 #define GENERATIONS_MAX 1000

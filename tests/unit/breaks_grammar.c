@@ -2,7 +2,7 @@
 /* Breakpoints: what is understood, what is refused, and which units each one stops before. */
 #include "tests/unit/unit.h"
 
-#include "engine/breaks.h"
+#include "engine/session/breaks.h"
 
 static struct brk_list l;
 static unsigned number;

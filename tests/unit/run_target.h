@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "engine/session.h"
+#include "engine/session/session.h"
 #include "tests/targets/run_child.h"
 
 static struct session *s;

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "engine/session.h"
+#include "engine/session/session.h"
 #include "tests/bench/bench/bench.h"
 
 const char *const method_names[NR_METHODS] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/breaks.h"
+#include "engine/session/breaks.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 /* Where the pipeline stands, in a snapshot: the cursor, the units around it, the counters. */
 #include <stdio.h>
 
-#include "engine/snap_priv.h"
+#include "engine/session/snap_priv.h"
 
 static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool next)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A session: the target, and the run of the pipeline over it.  Running is in run.c, looking in
  * snap*.c. */
-#include "engine/session.h"
+#include "engine/session/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "engine/proc/proc.h"
-#include "engine/session_priv.h"
+#include "engine/session/session_priv.h"
 
 struct err *session_create(struct session **ret)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/session_priv.h"
+#include "engine/session/session_priv.h"
 
 #define PROGRESS_US 100000
 #define MAX_LINES 200

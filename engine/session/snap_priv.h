@@ -4,7 +4,7 @@
 #define STEPDUMP_SNAP_PRIV_H
 
 #include "engine/image/pagemap_image.h"
-#include "engine/session_priv.h"
+#include "engine/session/session_priv.h"
 
 /* An optional scalar of a protobuf-c message, with its presence bit. */
 #define SET(m, field, value)                                                                       \

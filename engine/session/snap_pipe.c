@@ -9,7 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "engine/snap_priv.h"
+#include "engine/session/snap_priv.h"
 
 /* ---- pmc ------------------------------------------------------------------------------------------ */
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/snap_priv.h"
+#include "engine/session/snap_priv.h"
 
 #define PEEK_MAX (1u << 20)
 

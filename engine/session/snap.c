@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "engine/proc/proc.h"
-#include "engine/snap_priv.h"
+#include "engine/session/snap_priv.h"
 
 /* ---- allocation ------------------------------------------------------------------------------- */
 
