@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The names by which commands, prompts and breakpoints call phases and verdicts. */
-#include <strings.h>
+#include "proto/names.h"
 
-#include "engine/dump/dump.h"
-#include "engine/session/session.h"
+#include <strings.h>
 
 static const char *const phases[] = {
 	[PH(READY)] = "ready",       [PH(PREPARE)] = "prepare",

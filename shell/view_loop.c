@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "shell/view.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 
 #include "shell/cmd.h"
 #include "shell/signals.h"
+#include "shell/view.h"
 #include "views/term.h"
 
 #define IDLE_MS 500     /* a target that dies is noticed after that */

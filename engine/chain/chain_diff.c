@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "engine/chain/chain_rows.h"
-#include "engine/session/snap_priv.h"
 #include "engine/proc/vma.h"
+#include "engine/session/snap_priv.h"
 
 #define BLOCK_PAGES 64u
 

@@ -12,8 +12,8 @@
 
 #include <sys/types.h>
 
-#include "engine/chain/chain_walk.h"
 #include "base/err.h"
+#include "engine/chain/chain_walk.h"
 #include "proto/report.pb-c.h"
 
 /*

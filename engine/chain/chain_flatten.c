@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "engine/image/flatdir.h"
-#include "engine/session/snap_priv.h"
 #include "engine/image/staging.h"
 #include "engine/image/verify.h"
 #include "engine/proc/vma.h"
+#include "engine/session/snap_priv.h"
 
 #define BLOCK (256u * 1024u)
 /* Between two looks at the operator's wish to stop. */

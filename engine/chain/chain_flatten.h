@@ -7,8 +7,8 @@
 #ifndef STEPDUMP_CHAIN_FLATTEN_H
 #define STEPDUMP_CHAIN_FLATTEN_H
 
-#include "engine/chain/chain_walk.h"
 #include "base/err.h"
+#include "engine/chain/chain_walk.h"
 #include "engine/target/keeper.h"
 #include "proto/report.pb-c.h"
 

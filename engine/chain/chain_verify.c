@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/session/snap_priv.h"
 #include "engine/image/verify.h"
+#include "engine/session/snap_priv.h"
 
 #define GENERATIONS_MAX 1000
 

@@ -6,9 +6,9 @@
 #ifndef STEPDUMP_CHAIN_VERIFY_H
 #define STEPDUMP_CHAIN_VERIFY_H
 
-#include "engine/pages/caps.h"
-#include "engine/chain/chain_walk.h"
 #include "base/err.h"
+#include "engine/chain/chain_walk.h"
+#include "engine/pages/caps.h"
 #include "engine/target/target.h"
 #include "proto/report.pb-c.h"
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 const struct phase_ops *const phase_table[6] = {
 	&ph_prepare, &ph_pmc_fill, &ph_generate_iovs, &ph_drain, &ph_xfer, &ph_reset,
@@ -17,14 +16,6 @@ const struct phase_ops *phase_ops(phase_t p)
 		if (phase_table[i]->phase == p)
 			return phase_table[i];
 	return NULL;
-}
-
-uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
@@ -253,29 +244,6 @@ uint64_t dump_count(const struct dump *d, verdict_t v)
 	for (size_t i = 0; i < d->nr_tasks; i++)
 		pages += d->task[i].total.pages[v];
 	return pages;
-}
-
-/*
- * Mirrors criu/mem.c should_dump_page() and the kernel's masks in criu/pagemap-cache.c.
- * One rule for both ways of reading pagemap.
- */
-verdict_t page_verdict(const struct vma *v, uint64_t c)
-{
-	if (vma_never_dumped(v)) /* also vsyscall, which lies above all private memory */
-		return VD(NEVER);
-	if (!vma_is_private(v))
-		return VD(SHARED);
-	if (vma_always_dumped(v))
-		return VD(ALWAYS);
-	if (c & PAGE_IS_GUARD)
-		return VD(GUARD);
-	if (!(c & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED)))
-		return VD(ABSENT);
-	if (c & PAGE_IS_PFNZERO) /* before FILE, which the huge zero page has too */
-		return VD(ZERO);
-	if (c & PAGE_IS_FILE)
-		return VD(FILE_CLEAN);
-	return c & PAGE_IS_PRESENT ? VD(DUMP) : VD(DUMP_SWAPPED);
 }
 
 /* Memory whose changes nobody sees, or that is not worth it: CRIU leaves a clean vdso to the parent,

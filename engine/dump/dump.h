@@ -15,25 +15,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/dump/history.h"
 #include "engine/dump/opts.h"
 #include "engine/dump/page_pipe.h"
-#include "engine/parasite/proto.h"
 #include "engine/dump/page_xfer.h"
-#include "engine/pages/pmc.h"
 #include "engine/dump/shmem.h"
-#include "engine/image/staging.h"
-#include "engine/target/target.h"
 #include "engine/dump/task_info.h"
-#include "proto/snapshot.pb-c.h"
-
-typedef Stepdump__Phase phase_t;
-typedef Stepdump__Verdict verdict_t;
-#define PH(x) STEPDUMP__PHASE__##x
-#define VD(x) STEPDUMP__VERDICT__##x
-#define NR_VERDICTS 11
+#include "engine/image/staging.h"
+#include "engine/pages/caps.h"
+#include "engine/pages/pmc.h"
+#include "engine/pages/verdict.h"
+#include "engine/parasite/proto.h"
+#include "engine/target/target.h"
 
 /* A unit: what is about to be done, or was done. */
 struct unit {
@@ -48,10 +42,6 @@ struct unit {
 	verdict_t verdict;
 	uint32_t pe_flags; /* xfer: PE_* */
 	const char *what;  /* prepare, reset: static name of the unit */
-};
-
-struct verdict_counts {
-	uint64_t pages[NR_VERDICTS];
 };
 
 struct dump_times { /* microseconds */
@@ -206,26 +196,11 @@ void dump_pipes(const struct dump *d, uint64_t *pipes_ret, uint64_t *bufs_ret);
 /* Pages of all tasks that got verdict v. */
 uint64_t dump_count(const struct dump *d, verdict_t v);
 
-/* The verdict on pages with these categories in VMA v: pure. */
-verdict_t page_verdict(const struct vma *v, uint64_t categories);
-/* Same, with the mode, the parent and the tracker of the task taken into account. */
+/* page_verdict() with the mode, the parent and the tracker of the task taken into account. */
 verdict_t dump_verdict(const struct task_dump *td, const struct vma *v, uint64_t categories);
 /* What pages with these categories in a shared VMA say of their object.  Only soft-dirty can tell a
  * clean page; a page that no page table has may still exist. */
 enum pst dump_pstate(const struct task_dump *td, uint64_t categories);
 /* Is the verdict on VMA v the same for all its pages, whatever pagemap says? */
 bool dump_decides_alone(const struct task_dump *td, const struct vma *v);
-static inline bool verdict_is_data(verdict_t v)
-{
-	return v == VD(DUMP) || v == VD(DUMP_SWAPPED) || v == VD(ALWAYS);
-}
-
-/* names.c */
-const char *phase_name(phase_t p);
-int phase_from_name(const char *name);
-const char *verdict_name(verdict_t v);
-int verdict_from_name(const char *name);
-
-uint64_t now_us(void); /* CLOCK_MONOTONIC */
-
 #endif

@@ -13,13 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/dump/opts.h"
-#include "engine/image/page_read.h"
-#include "engine/target/target.h"
 #include "engine/dump/task_info.h"
 #include "engine/dump/tracker.h"
+#include "engine/image/page_read.h"
+#include "engine/pages/caps.h"
+#include "engine/target/target.h"
 
 /* The parent set, for all tasks. */
 struct parent_set {

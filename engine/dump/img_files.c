@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Mirrors criu/mem.c get_filemap_fd path of dump_task_mm(), criu/files-reg.c dump_one_reg_file(),
  * criu/memfd.c dump_memfd_inode(). */
-#include "engine/dump/img_task.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,9 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/dump/img_task.h"
+#include "engine/dump/shmem.h"
 #include "engine/image/image.h"
 #include "engine/proc/proc.h"
-#include "engine/dump/shmem.h"
 #include "proto/files.pb-c.h"
 
 /* A mapped file as opened: what files.img has one entry of. */

@@ -13,8 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/target/parasite_rpc.h"
+#include "base/clock.h"
 #include "engine/dump/ph_xfer.h"
+#include "engine/target/parasite_rpc.h"
 
 #define MAX_WAITING_IOVS 256u
 

@@ -3,6 +3,7 @@
  * Mirrors: criu/pagemap-cache.c pmc_get_map(), pmc_fill_cache(). */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "engine/dump/dump.h"
 
 static void pmc_fill_next(struct dump *d, struct unit *u)

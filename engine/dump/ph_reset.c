@@ -12,8 +12,8 @@
 
 #include "engine/dump/dump.h"
 #include "engine/dump/img_task.h"
-#include "engine/target/parasite_rpc.h"
 #include "engine/image/verify.h"
+#include "engine/target/parasite_rpc.h"
 
 struct guards {
 	struct guard_range *g;

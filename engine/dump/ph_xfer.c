@@ -4,11 +4,13 @@
  * Mirrors: criu/page-xfer.c page_xfer_dump_pages(), dump_holes().
  * Differs in: in bulk, one splice moves a whole pipe instead of one iov.
  */
+#include "engine/dump/ph_xfer.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <sys/uio.h>
 
-#include "engine/dump/ph_xfer.h"
+#include "base/clock.h"
 #include "engine/image/pagemap_image.h"
 
 #define READ_BUF_PAGES 256u

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "engine/dump/dump.h"
+#include "engine/dump/tracker_priv.h"
 #include "engine/pages/pagemap.h"
 #include "engine/pages/pmc.h"
 #include "engine/proc/proc.h"
-#include "engine/dump/tracker_priv.h"
 
 /* ---- what makes all memory of a task suspect ------------------------------------------ */
 

@@ -19,11 +19,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "engine/pages/caps.h"
 #include "base/err.h"
-#include "engine/target/keeper.h"
 #include "engine/dump/opts.h"
+#include "engine/pages/caps.h"
 #include "engine/proc/vma.h"
+#include "engine/target/keeper.h"
 
 enum tracker_kind { TRACK_NONE, TRACK_SOFT_DIRTY, TRACK_UFFD };
 

@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "engine/proc/proc_priv.h"
 #include "engine/dump/tracker_priv.h"
+#include "engine/proc/proc_priv.h"
 
 struct err *soft_dirty_reset(struct tracker *t)
 {

@@ -15,9 +15,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "engine/dump/tracker_priv.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
-#include "engine/dump/tracker_priv.h"
 
 /* <linux/userfaultfd.h> of the build machine may be older. */
 #define FEATURE_WP_UNPOPULATED (1ull << 13)

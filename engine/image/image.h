@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
 #include <protobuf-c/protobuf-c.h>
 
 #include "base/err.h"

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/image/verify_priv.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,6 +9,7 @@
 
 #include "engine/image/flatdir.h"
 #include "engine/image/image.h"
+#include "engine/image/verify_priv.h"
 #include "proto/files.pb-c.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/pstree.pb-c.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/image/verify_priv.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "engine/image/image.h"
+#include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
 
 #define VMA_EXT_PLUGIN 0x08000000u /* a CRIU plugin knows what it maps */

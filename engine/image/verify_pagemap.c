@@ -3,8 +3,6 @@
  * Mirrors the checks that CRIU spreads over criu/pagemap.c, criu/page-xfer.c
  * check_pagehole_in_parent() and criu/mem.c restore_priv_vma_content().
  */
-#include "engine/image/verify_priv.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
 
 /* More generations than anyone keeps: a chain this long is a loop. */

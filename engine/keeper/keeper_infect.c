@@ -32,7 +32,6 @@
 
 #include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
-
 #include "engine/parasite/blob.h"
 
 #define INFECT_TIMEOUT_SEC 10

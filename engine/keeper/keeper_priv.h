@@ -11,9 +11,9 @@
 
 #include "base/err.h"
 #include "engine/keeper/journal.h"
-#include "engine/target/keeper.h"
 #include "engine/keeper/keeper_proc.h"
 #include "engine/keeper/ptrace.h"
+#include "engine/target/keeper.h"
 
 /* Names that compel, and so CRIU too, gives to what it puts into a target. */
 #define PARASITE_MEMFD "/memfd:CRIUMFD"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* `show caps`: what each capability means for a dump. */
-#include "engine/pages/caps.h"
-
 #include <inttypes.h>
 #include <stdio.h>
+
+#include "engine/pages/caps.h"
 
 struct lines {
 	struct cap_line *out;

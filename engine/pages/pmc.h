@@ -22,9 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/pages/caps.h"
 #include "base/err.h"
 #include "engine/dump/opts.h"
+#include "engine/pages/caps.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/vma.h"
 

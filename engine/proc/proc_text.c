@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Parsers of /proc/PID/{stat,status,limits}: text in, struct out. */
-#include "engine/proc/proc.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "engine/proc/proc.h"
 
 /* The texts handed in need not end with NUL; ours do. */
 static char *copy_text(const char *text, size_t len)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Mappings of a live process: smaps for the text, map_files for what the text does not tell. */
-#include "engine/proc/proc.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "engine/proc/proc.h"
 #include "engine/proc/proc_priv.h"
 
 /* Few files are mapped very often; a file's facts are asked for once. */

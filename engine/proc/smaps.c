@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* /proc/PID/smaps -> struct vma_list: a line reader and a parser of one VMA. */
-#include "engine/proc/proc.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "engine/proc/proc.h"
 #include "engine/proc/proc_priv.h"
 
 #ifndef MAP_DROPPABLE

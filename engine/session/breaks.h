@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/dump/dump.h"
 #include "base/err.h"
+#include "engine/dump/dump.h"
 
 struct brk_cond {
 	enum { COND_PPB, COND_VMA, COND_CHUNK, COND_SHMEM } field;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "engine/session/session_priv.h"
 
 #define PROGRESS_US 100000

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session_priv.h"
 

@@ -16,7 +16,7 @@
 
 #include "base/err.h"
 #include "engine/dump/opts.h"
-#include "proto/snapshot.pb-c.h"
+#include "proto/names.h"
 
 struct session;
 
@@ -168,11 +168,5 @@ struct snap_request snap_request_none(void);
 
 /* Caller frees with stepdump__snapshot__free_unpacked(.., NULL). */
 struct err *snap_take(struct session *s, const struct snap_request *req, Stepdump__Snapshot **ret);
-
-/* Names as used in commands, prompts, breakpoints: "pmc-fill", "hole".  -1 if unknown. */
-const char *phase_name(Stepdump__Phase p);
-int phase_from_name(const char *name);
-const char *verdict_name(Stepdump__Verdict v);
-int verdict_from_name(const char *name);
 
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/session/chain.h"
-
 #include "engine/chain/chain_diff.h"
 #include "engine/chain/chain_flatten.h"
 #include "engine/chain/chain_verify.h"
 #include "engine/proc/proc.h"
+#include "engine/session/chain.h"
 #include "engine/session/session_priv.h"
 
 static struct err *frozen_task(const struct session *s, pid_t pid, const struct target **ret)

@@ -6,11 +6,11 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "engine/session/breaks.h"
-#include "engine/pages/caps.h"
 #include "engine/dump/dump.h"
-#include "engine/target/keeper.h"
+#include "engine/pages/caps.h"
+#include "engine/session/breaks.h"
 #include "engine/session/session.h"
+#include "engine/target/keeper.h"
 
 #define NR_EVENTS 256
 

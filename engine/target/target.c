@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/dump/dump.h"
+#include "base/clock.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 

@@ -11,8 +11,8 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/target/keeper.h"
 #include "engine/proc/vma.h"
+#include "engine/target/keeper.h"
 
 struct target {
 	pid_t pid;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Breakpoints: what is understood, what is refused, and which units each one stops before. */
-#include "tests/unit/unit.h"
-
 #include "engine/session/breaks.h"
+
+#include "tests/unit/unit.h"
 
 static struct brk_list l;
 static unsigned number;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Chains that are broken somewhere: verify finds where, flatten and diff refuse, nothing is left. */
-#include "tests/unit/images.h"
-
 #include <signal.h>
 
 #include "engine/chain/chain_diff.h"
@@ -11,6 +9,8 @@
 #include "engine/image/page_read.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/pagemap.pb-c.h"
+
+#include "tests/unit/images.h"
 
 #define NAME "pagemap-42.img"
 #define P PE_PRESENT

@@ -3,8 +3,6 @@
  * page_read, verify, diff and flatten on random chains that a Python program made of a model
  * (chain_maker.py): every page, every encoding, entries cut anywhere.
  */
-#include "tests/unit/images.h"
-
 #include <inttypes.h>
 #include <sys/wait.h>
 
@@ -12,6 +10,8 @@
 #include "engine/chain/chain_flatten.h"
 #include "engine/chain/chain_verify.h"
 #include "engine/image/page_read.h"
+
+#include "tests/unit/images.h"
 
 #define CHAINS 24
 #define MAX_PAGES 4096

@@ -23,17 +23,16 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
 #include <cmocka.h>
 #include <json-c/json.h>
 
+#include "engine/dump/img_task.h"
+#include "engine/dump/shmem.h"
 #include "engine/image/flatdir.h"
 #include "engine/image/image.h"
-#include "engine/dump/img_task.h"
 #include "engine/image/pagemap_image.h"
-#include "engine/proc/proc.h"
-#include "engine/dump/shmem.h"
 #include "engine/image/verify.h"
+#include "engine/proc/proc.h"
 #include "proto/files.pb-c.h"
 
 struct facts { /* told by the child */

@@ -7,9 +7,7 @@
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
-
 #include <cmocka.h>
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/target/keeper.h"
 #include "engine/parasite/proto.h"
+#include "engine/target/keeper.h"
 
 #define DEADLINE_MS 20000
 

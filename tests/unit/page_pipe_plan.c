@@ -4,8 +4,6 @@
  * fcntl() is our own: it counts the sizes asked for and plays a kernel that refuses, or one
  * that grants what it would to root.
  */
-#include "tests/unit/unit.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -14,6 +12,8 @@
 #include <unistd.h>
 
 #include "engine/dump/page_pipe.h"
+
+#include "tests/unit/unit.h"
 
 #define A 0x7f0000000000ull
 #define P(n) (A + (uint64_t)(n)*PAGE)

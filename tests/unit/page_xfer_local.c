@@ -3,8 +3,6 @@
  * Where planned pages and holes land: xfer of whole plans into files, read back byte by byte, and
  * what a full disk leaves.  The pages are our own; nobody else is dumped.
  */
-#include "tests/unit/images.h"
-
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -12,6 +10,8 @@
 
 #include "engine/dump/dump.h"
 #include "engine/image/pagemap_image.h"
+
+#include "tests/unit/images.h"
 
 #define ARENA 4096u /* pages */
 

@@ -3,14 +3,14 @@
  * What a fill finds in real memory, our own: both ways against a model kept while the memory was
  * made, against each other, and within bounds.
  */
-#include "tests/unit/unit.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/dump/dump.h"
+
+#include "tests/unit/unit.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102

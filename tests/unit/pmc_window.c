@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which window a look-up fetches, what hits and what misses.  The VMAs are invented. */
-#include "tests/unit/unit.h"
-
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/pages/pmc.h"
+
+#include "tests/unit/unit.h"
 
 #define B 0x600000000000ull /* nothing lives there */
 #define K 1024ull

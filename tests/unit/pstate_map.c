@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The two bits per page of a shared object, against a plain array of states. */
-#include "tests/unit/unit.h"
-
 #include "engine/pages/pstate.h"
+
+#include "tests/unit/unit.h"
 
 #define PAGES 700
 

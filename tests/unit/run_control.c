@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Stepping, running, breakpoints, ^C, restart and abort, over a real frozen child. */
-#include "tests/unit/run_target.h"
-
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/dump/dump.h"
+
+#include "tests/unit/run_target.h"
 
 /* ---- step, next, finish ----------------------------------------------------------- */
 

@@ -3,9 +3,9 @@
  * What comes out of a run, over a real frozen child: the same bytes however it is driven, the pages
  * that the child really has, also after a disk was full, and never from a child that died.
  */
-#include "tests/unit/run_target.h"
-
 #include "engine/dump/dump.h"
+
+#include "tests/unit/run_target.h"
 
 static unsigned checks_are_ok(void)
 {

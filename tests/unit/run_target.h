@@ -3,8 +3,6 @@
 #ifndef STEPDUMP_TESTS_RUN_TARGET_H
 #define STEPDUMP_TESTS_RUN_TARGET_H
 
-#include "tests/unit/images.h"
-
 #include <limits.h>
 #include <malloc.h>
 #include <poll.h>
@@ -15,6 +13,8 @@
 #include <sys/wait.h>
 
 #include "engine/session/session.h"
+
+#include "tests/unit/images.h"
 #include "tests/targets/run_child.h"
 
 static struct session *s;

@@ -3,8 +3,6 @@
  * Shared memory as objects: what maps what, how an object is reached, where its data is.
  * The objects are real and our own; what is in them is known from having put it there.
  */
-#include "tests/unit/unit.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -15,8 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/proc/proc.h"
 #include "engine/dump/shmem.h"
+#include "engine/proc/proc.h"
+
+#include "tests/unit/unit.h"
 
 #define RW (PROT_READ | PROT_WRITE)
 #define MAX 400u /* pages of an object */

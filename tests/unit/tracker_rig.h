@@ -3,14 +3,14 @@
 #ifndef STEPDUMP_TEST_TRACKER_RIG_H
 #define STEPDUMP_TEST_TRACKER_RIG_H
 
-#include "keeper_live.h"
-#include "unit.h"
-
+#include "engine/dump/tracker.h"
 #include "engine/pages/caps.h"
 #include "engine/pages/pagemap.h"
 #include "engine/pages/pmc.h"
 #include "engine/proc/proc.h"
-#include "engine/dump/tracker.h"
+
+#include "keeper_live.h"
+#include "unit.h"
 
 struct frozen {
 	struct keeper *k;

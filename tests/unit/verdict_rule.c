@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The rule that decides about a page, over all states and kinds of VMA; and the names. */
-#include "tests/unit/unit.h"
-
 #include <sys/mman.h>
 
 #include "engine/dump/dump.h"
+
+#include "tests/unit/unit.h"
 
 #define REG VMA_AREA_REGULAR
 

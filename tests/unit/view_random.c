@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "tests/unit/random_snapshot.h"
 #include "views/view.h"
+
+#include "tests/unit/random_snapshot.h"
 
 static char *draw(const struct ui *ui, const Stepdump__Snapshot *s,
 		  const Stepdump__Snapshot *before)

@@ -16,10 +16,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "engine/target/keeper.h"
 #include "engine/parasite/proto.h"
 #include "engine/proc/proc.h"
 #include "engine/proc/vma.h"
+#include "engine/target/keeper.h"
+
 #include "tests/bench/bench/bench.h"
 
 #define NR_PIPES 8

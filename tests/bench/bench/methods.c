@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/session/session.h"
+
 #include "tests/bench/bench/bench.h"
 
 const char *const method_names[NR_METHODS] = {

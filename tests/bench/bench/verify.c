@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/image/pagemap_image.h"
+
 #include "tests/bench/bench/bench.h"
 
 #define BLOCK_PAGES 256u

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/image/pagemap_image.h"
+
 #include "tests/bench/incremental/incremental.h"
 
 enum { NOTHING, DATA, HOLE };

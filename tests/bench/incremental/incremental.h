@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "engine/dump/tracker.h"
+
 #include "tests/bench/bench/bench.h"
 
 #define DIRTY_EACH 100u /* one page of so many is written between two dumps */

@@ -9,6 +9,7 @@
 #include "engine/pages/caps.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session.h"
+
 #include "tests/bench/incremental/incremental.h"
 
 #define PASSES 3u
