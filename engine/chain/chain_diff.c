@@ -10,7 +10,7 @@
 
 #include "engine/chain/chain_rows.h"
 #include "engine/proc/vma.h"
-#include "engine/session/snap_priv.h"
+#include "proto/message.h"
 
 #define BLOCK_PAGES 64u
 
@@ -86,18 +86,18 @@ static Stepdump__DiffVma *row_message(struct diff *d, uint64_t start, uint64_t e
 			d->vma->end = end;
 		return d->vma;
 	}
-	d->vma = snap_push(&d->o->vmas, &d->o->n_vmas, sizeof(*d->vma));
+	d->vma = msg_push(&d->o->vmas, &d->o->n_vmas, sizeof(*d->vma));
 	stepdump__diff_vma__init(d->vma);
 	/* Where nothing is known to be mapped, the pages themselves are the range. */
 	d->vma->start = r->vma ? r->start : start;
 	d->vma->end = r->vma ? r->end : end;
-	d->vma->mapped = snap_strdup(mapped[r->mapped]);
+	d->vma->mapped = msg_strdup(mapped[r->mapped]);
 	if (r->vma) {
 		char prot[5];
 
 		chain_vma_prot(r->vma, prot);
-		d->vma->prot = snap_strdup(prot);
-		d->vma->kind = snap_strdup(chain_vma_kind(r->vma));
+		d->vma->prot = msg_strdup(prot);
+		d->vma->kind = msg_strdup(chain_vma_kind(r->vma));
 	}
 	return d->vma;
 }
@@ -251,9 +251,9 @@ static struct err *diff_object(struct diff *d, const struct chain_object *obj,
 	if (!e)
 		e = side_open(&d->new_side, obj->name);
 	if (!e) {
-		d->o = snap_push(&r->objects, &r->n_objects, sizeof(*d->o));
+		d->o = msg_push(&r->objects, &r->n_objects, sizeof(*d->o));
 		stepdump__diff_object__init(d->o);
-		d->o->name = snap_strdup(obj->name);
+		d->o->name = msg_strdup(obj->name);
 		if (obj->is_shmem)
 			SET(d->o, shmid, obj->id);
 		else
@@ -296,8 +296,8 @@ struct err *chain_diff(const char *old_dir, const char *new_dir, pid_t pid, chai
 
 	if (!e) {
 		stepdump__diff_report__init(r);
-		r->old_dir = snap_strdup(old_dir);
-		r->new_dir = snap_strdup(new_dir);
+		r->old_dir = msg_strdup(old_dir);
+		r->new_dir = msg_strdup(new_dir);
 		d->stop = stop;
 		d->old_side.dirfd = open(old_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (d->old_side.dirfd < 0)

@@ -13,7 +13,7 @@
 #include "engine/image/staging.h"
 #include "engine/image/verify.h"
 #include "engine/proc/vma.h"
-#include "engine/session/snap_priv.h"
+#include "proto/message.h"
 
 #define BLOCK (256u * 1024u)
 /* Between two looks at the operator's wish to stop. */
@@ -216,9 +216,9 @@ static struct err *flatten_object(struct flatten *f, const char *name)
 	TRY(page_read_open(f->from, name, &fo.pr));
 	e = chain_reader_init(&fo.reader, fo.pr);
 	if (!e) {
-		fo.o = snap_push(&f->r->objects, &f->r->n_objects, sizeof(*fo.o));
+		fo.o = msg_push(&f->r->objects, &f->r->n_objects, sizeof(*fo.o));
 		stepdump__flatten_object__init(fo.o);
-		fo.o->name = snap_strdup(name);
+		fo.o->name = msg_strdup(name);
 		fo.o->entries_before = page_read_image(fo.pr, 0)->nr;
 		e = write_object(&fo, name);
 		f->r->pages += fo.o->pages;
@@ -304,7 +304,7 @@ static struct err *stage_and_publish(struct flatten *f, struct staging *st, cons
 	if (!e)
 		e = staging_publish(st, dir);
 	if (!e)
-		f->r->dir = snap_strdup(staging_path(st));
+		f->r->dir = msg_strdup(staging_path(st));
 	e = err_first(e, staging_discard(st));
 	if (f->keeper && staged)
 		err_free(keeper_litter_del(f->keeper, staged));
@@ -326,7 +326,7 @@ struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, 
 		f->keeper = k;
 		f->stop = stop;
 		f->r = r;
-		r->chain = snap_strdup(chain);
+		r->chain = msg_strdup(chain);
 		f->from = open(chain, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (f->from < 0)
 			e = err_sys(errno, "open the image directory %s", chain);

@@ -9,8 +9,9 @@
 #include "engine/chain/chain_rows.h"
 #include "engine/chain/chain_verify.h"
 #include "engine/pages/pmc.h"
+#include "engine/pages/verdict.h"
 #include "engine/proc/vma.h"
-#include "engine/session/snap_priv.h"
+#include "proto/message.h"
 
 #define BLOCK_PAGES 64u
 
@@ -31,14 +32,14 @@ struct live {
 static Stepdump__LiveVma *push_row(struct live *l, uint64_t start, uint64_t end, const char *prot,
 				   const char *kind, const char *state)
 {
-	Stepdump__LiveVma *o = snap_push(&l->r->vmas, &l->r->n_vmas, sizeof(*o));
+	Stepdump__LiveVma *o = msg_push(&l->r->vmas, &l->r->n_vmas, sizeof(*o));
 
 	stepdump__live_vma__init(o);
 	o->start = start;
 	o->end = end;
-	o->prot = snap_strdup(prot);
-	o->kind = snap_strdup(kind);
-	o->state = snap_strdup(state);
+	o->prot = msg_strdup(prot);
+	o->kind = msg_strdup(kind);
+	o->state = msg_strdup(state);
 	SET(o, image_pages, 0);
 	SET(o, same, 0);
 	SET(o, changed, 0);
@@ -55,7 +56,7 @@ static void push_live(struct live *l, const struct vma *v, const char *state)
 	Stepdump__LiveVma *o = push_row(l, v->start, v->end, prot, vma_kind(v), state);
 
 	if (v->name && *v->name)
-		o->name = snap_strdup(v->name);
+		o->name = msg_strdup(v->name);
 }
 
 /* What tells an image's VMA from the one that is mapped now; NULL: nothing.  Caller frees. */
@@ -66,16 +67,16 @@ static char *difference(const Criu__VmaEntry *e, const struct vma *v)
 	chain_vma_prot(e, was);
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, is);
 	if (e->start != v->start || e->end != v->end)
-		return snap_printf("was %llx-%llx", (unsigned long long)e->start,
+		return msg_printf("was %llx-%llx", (unsigned long long)e->start,
 				   (unsigned long long)e->end);
 	if (strcmp(was, is))
-		return snap_printf("was %s", was);
+		return msg_printf("was %s", was);
 	if (strcmp(chain_vma_kind(e), vma_kind(v)))
-		return snap_printf("was %s", chain_vma_kind(e));
+		return msg_printf("was %s", chain_vma_kind(e));
 	if (e->flags != v->flags)
-		return snap_printf("flags were %x, are %x", e->flags, v->flags);
+		return msg_printf("flags were %x, are %x", e->flags, v->flags);
 	if (e->madv != v->madv)
-		return snap_printf("madvise bits were %llx, are %llx", (unsigned long long)e->madv,
+		return msg_printf("madvise bits were %llx, are %llx", (unsigned long long)e->madv,
 				   (unsigned long long)v->madv);
 	return NULL;
 }
@@ -296,17 +297,17 @@ struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pi
 			       const struct caps *caps, chain_stop_t stop,
 			       Stepdump__LiveReport **ret)
 {
-	struct live *l = snap_alloc(sizeof(*l));
+	struct live *l = msg_alloc(sizeof(*l));
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct err *e = dirfd < 0 ? err_sys(errno, "open the image directory %s", dir) : NULL;
 
 	l->t = t;
 	l->caps = caps;
 	l->stop = stop;
-	l->r = snap_alloc(sizeof(*l->r));
+	l->r = msg_alloc(sizeof(*l->r));
 	stepdump__live_report__init(l->r);
 	l->r->pid = (uint32_t)t->pid;
-	l->r->comm = snap_strdup(t->comm ? t->comm : "");
+	l->r->comm = msg_strdup(t->comm ? t->comm : "");
 	if (!e)
 		e = compare(l, dirfd, dir, pid);
 	if (dirfd >= 0)

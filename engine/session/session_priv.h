@@ -79,10 +79,4 @@ struct err *session_refreeze(struct session *s);
 Stepdump__Cursor *snap_cursor(struct session *s);
 Stepdump__Counters *snap_counters(struct session *s);
 
-/* One allocation of a snapshot's part; aborts when memory is out, as a half-filled snapshot
- * would be a lie, and the keeper puts the target back. */
-void *snap_alloc(size_t size);
-char *snap_strdup(const char *text);
-char *snap_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
 #endif

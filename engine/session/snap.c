@@ -4,7 +4,6 @@
  * The target is in snap_target.c, where the pipeline stands in snap_cursor.c, its structures are in
  * snap_pipe.c, single pages in snap_pages.c.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,60 +14,12 @@
 #include "engine/proc/proc.h"
 #include "engine/session/snap_priv.h"
 
-/* ---- allocation ------------------------------------------------------------------------------- */
-
-void *snap_alloc(size_t size)
-{
-	void *p = calloc(1, size ? size : 1);
-
-	if (!p)
-		abort();
-	return p;
-}
-
-char *snap_strdup(const char *text)
-{
-	char *p = strdup(text);
-
-	if (!p)
-		abort();
-	return p;
-}
-
-char *snap_printf(const char *fmt, ...)
-{
-	va_list ap;
-	char *p;
-
-	va_start(ap, fmt);
-	int n = vasprintf(&p, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		abort();
-	return p;
-}
-
-void *snap_push(void *array, size_t *nr, size_t elem_size)
-{
-	void ***a = array;
-
-	/* Grows at 0, 1, 2, 4, 8, ... elements. */
-	if ((*nr & (*nr - 1)) == 0) {
-		void *p = reallocarray(*a, *nr ? *nr * 2 : 1, sizeof(void *));
-
-		if (!p)
-			abort();
-		*a = p;
-	}
-	return (*a)[(*nr)++] = snap_alloc(elem_size);
-}
-
 void snap_counts(const struct verdict_counts *c, Stepdump__VerdictCount ***out, size_t *nr)
 {
 	for (unsigned v = 0; v < NR_VERDICTS; v++) {
 		if (!c->pages[v])
 			continue;
-		Stepdump__VerdictCount *vc = snap_push(out, nr, sizeof(*vc));
+		Stepdump__VerdictCount *vc = msg_push(out, nr, sizeof(*vc));
 
 		stepdump__verdict_count__init(vc);
 		vc->verdict = (verdict_t)v;
@@ -88,13 +39,13 @@ static void snap_events(struct session *s, uint32_t max, Stepdump__Snapshot *sna
 		n = max;
 	for (uint64_t i = s->nr_events - n; i < s->nr_events; i++) {
 		const struct event *ev = &s->events[i % NR_EVENTS];
-		Stepdump__Event *o = snap_push(&snap->events, &snap->n_events, sizeof(*o));
+		Stepdump__Event *o = msg_push(&snap->events, &snap->n_events, sizeof(*o));
 
 		stepdump__event__init(o);
 		o->seq = ev->seq;
 		o->t_us = ev->t_us;
 		o->phase = ev->phase;
-		o->text = snap_strdup(ev->text);
+		o->text = msg_strdup(ev->text);
 	}
 }
 
@@ -104,14 +55,14 @@ static void snap_caps(struct session *s, Stepdump__Snapshot *snap)
 	size_t n = caps_describe(&s->caps, line, CAP_LINES_MAX);
 
 	for (size_t i = 0; i < n; i++) {
-		Stepdump__Cap *c = snap_push(&snap->caps, &snap->n_caps, sizeof(*c));
+		Stepdump__Cap *c = msg_push(&snap->caps, &snap->n_caps, sizeof(*c));
 
 		stepdump__cap__init(c);
-		c->name = snap_strdup(line[i].name);
+		c->name = msg_strdup(line[i].name);
 		c->available = line[i].available;
 		if (*line[i].value)
-			c->value = snap_strdup(line[i].value);
-		c->consequence = snap_strdup(line[i].consequence);
+			c->value = msg_strdup(line[i].value);
+		c->consequence = msg_strdup(line[i].consequence);
 	}
 }
 
@@ -121,14 +72,14 @@ static void snap_settings(struct session *s, Stepdump__Snapshot *snap)
 
 	opts_init(&defaults);
 	for (const struct opt_desc *d = opt_descs; d->name; d++) {
-		Stepdump__Setting *o = snap_push(&snap->settings, &snap->n_settings, sizeof(*o));
+		Stepdump__Setting *o = msg_push(&snap->settings, &snap->n_settings, sizeof(*o));
 
 		stepdump__setting__init(o);
-		o->name = snap_strdup(d->name);
+		o->name = msg_strdup(d->name);
 		o->value = opts_get(&s->opts, d);
 		o->default_value = opts_get(&defaults, d);
-		o->values = snap_strdup(d->values);
-		o->summary = snap_strdup(d->summary);
+		o->values = msg_strdup(d->values);
+		o->summary = msg_strdup(d->summary);
 		if (!o->value || !o->default_value)
 			abort();
 	}
@@ -140,11 +91,11 @@ static void snap_breakpoints(struct session *s, Stepdump__Snapshot *snap)
 	for (size_t i = 0; i < s->breaks.nr; i++) {
 		const struct brk *b = &s->breaks.b[i];
 		Stepdump__Breakpoint *o =
-			snap_push(&snap->breakpoints, &snap->n_breakpoints, sizeof(*o));
+			msg_push(&snap->breakpoints, &snap->n_breakpoints, sizeof(*o));
 
 		stepdump__breakpoint__init(o);
 		o->number = b->number;
-		o->where = snap_strdup(b->where);
+		o->where = msg_strdup(b->where);
 		SET(o, temporary, b->temporary);
 		SET(o, hits, b->hits);
 		SET(o, enabled, true);
@@ -156,38 +107,38 @@ static void snap_error(struct session *s, Stepdump__Snapshot *snap)
 	if (!s->has_error)
 		return;
 
-	Stepdump__Error *o = snap_alloc(sizeof(*o));
+	Stepdump__Error *o = msg_alloc(sizeof(*o));
 
 	stepdump__error__init(o);
 	snap->error = o;
-	o->code = snap_strdup(err_code_name(s->error.code));
-	o->message = snap_strdup(s->error.msg ? s->error.msg : "");
+	o->code = msg_strdup(err_code_name(s->error.code));
+	o->message = msg_strdup(s->error.msg ? s->error.msg : "");
 	if (s->error.sys_errno) {
 		SET(o, sys_errno, s->error.sys_errno);
-		o->errno_name = snap_strdup(err_errno_name(s->error.sys_errno));
+		o->errno_name = msg_strdup(err_errno_name(s->error.sys_errno));
 	}
 	if (s->error.pid)
 		SET(o, pid, (uint32_t)s->error.pid);
 	if (s->error.has_vaddr)
 		SET(o, vaddr, s->error.vaddr);
 	if (s->error.phase)
-		o->phase = snap_strdup(s->error.phase);
+		o->phase = msg_strdup(s->error.phase);
 	if (s->error.hint)
-		o->hint = snap_strdup(s->error.hint);
+		o->hint = msg_strdup(s->error.hint);
 }
 
 static void snap_tracker(struct session *s, Stepdump__Snapshot *snap)
 {
-	Stepdump__Tracker *o = snap_alloc(sizeof(*o));
+	Stepdump__Tracker *o = msg_alloc(sizeof(*o));
 	const struct target *in = attached(s) ? &s->t[session_task(s)] : NULL;
 	const struct tracker *t = in ? tracker_table_find(&s->trackers, in) : NULL;
 	uint64_t dirty, total, now;
 
 	stepdump__tracker__init(o);
 	snap->tracker = o;
-	o->kind = snap_strdup(t ? tracker_kind_name(tracker_kind(t)) : "none");
+	o->kind = msg_strdup(t ? tracker_kind_name(tracker_kind(t)) : "none");
 	o->reason =
-		snap_strdup(t ? tracker_reason(t) :
+		msg_strdup(t ? tracker_reason(t) :
 				"not asked for: `set track auto` tracks from the next commit on");
 	if (!t || !tracker_armed(t))
 		return;
@@ -217,8 +168,8 @@ static void snap_origin(Stepdump__Snapshot *snap)
 	SET(snap, version, 1);
 	SET(snap, taken_us, (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
 	if (!uname(&u)) {
-		snap->host = snap_strdup(u.nodename);
-		snap->kernel = snap_printf("%s %s %s", u.sysname, u.release, u.machine);
+		snap->host = msg_strdup(u.nodename);
+		snap->kernel = msg_printf("%s %s %s", u.sysname, u.release, u.machine);
 	}
 }
 
@@ -255,7 +206,7 @@ struct snap_request snap_request_all(void)
 
 struct err *snap_take(struct session *s, const struct snap_request *req, Stepdump__Snapshot **ret)
 {
-	Stepdump__Snapshot *snap = snap_alloc(sizeof(*snap));
+	Stepdump__Snapshot *snap = msg_alloc(sizeof(*snap));
 	struct err *e = NULL;
 
 	stepdump__snapshot__init(snap);

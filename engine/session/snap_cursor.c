@@ -7,7 +7,7 @@
 static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool next)
 {
 	const struct phase_ops *ops = phase_ops(u->phase);
-	Stepdump__Unit *o = snap_alloc(sizeof(*o));
+	Stepdump__Unit *o = msg_alloc(sizeof(*o));
 
 	stepdump__unit__init(o);
 	o->phase = u->phase;
@@ -27,7 +27,7 @@ static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool n
 	if (u->shmem >= 0)
 		SET(o, shmid, s->d.shmem.o[u->shmem].shmid);
 	if (u->pe_flags)
-		o->flags = snap_strdup(u->pe_flags & PE_PARENT ? "PARENT" : "DATA");
+		o->flags = msg_strdup(u->pe_flags & PE_PARENT ? "PARENT" : "DATA");
 
 	char text[200] = "";
 
@@ -35,7 +35,7 @@ static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool n
 		unit_in_words(u, text, sizeof(text));
 	else if (ops && attached(s))
 		ops->summary(&s->d, u, text, sizeof(text));
-	o->text = snap_strdup(text);
+	o->text = msg_strdup(text);
 	return o;
 }
 
@@ -99,7 +99,7 @@ static const char *phase_state(const struct session *s, phase_t p)
 Stepdump__Cursor *snap_cursor(struct session *s)
 {
 	const struct dump *d = &s->d;
-	Stepdump__Cursor *c = snap_alloc(sizeof(*c));
+	Stepdump__Cursor *c = msg_alloc(sizeof(*c));
 	struct unit next;
 
 	stepdump__cursor__init(c);
@@ -112,22 +112,22 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 	if (s->last.phase != PH(READY))
 		c->last = snap_unit(s, &s->last, false);
 	c->item = dump_shmem(d) ?
-			  snap_printf("shmem %llu", (unsigned long long)dump_shmem(d)->shmid) :
-			  snap_printf("task %d", dump_task(d)->t->pid);
+			  msg_printf("shmem %llu", (unsigned long long)dump_shmem(d)->shmid) :
+			  msg_printf("task %d", dump_task(d)->t->pid);
 	SET(c, scan_vaddr, d->vaddr);
 	for (size_t i = 0; i < 6; i++) {
 		const struct phase_ops *ops = phase_table[i];
-		Stepdump__PhaseInfo *p = snap_push(&c->phases, &c->n_phases, sizeof(*p));
+		Stepdump__PhaseInfo *p = msg_push(&c->phases, &c->n_phases, sizeof(*p));
 
 		stepdump__phase_info__init(p);
 		p->phase = ops->phase;
-		p->name = snap_strdup(ops->name);
-		p->unit = snap_strdup(ops->unit);
-		p->effect = snap_strdup(ops->effect);
+		p->name = msg_strdup(ops->name);
+		p->unit = msg_strdup(ops->unit);
+		p->effect = msg_strdup(ops->effect);
 		SET(p, undo, ops->undo);
-		p->mirrors = snap_strdup(ops->mirrors);
+		p->mirrors = msg_strdup(ops->mirrors);
 		SET(p, units_done, d->units[ops->phase]);
-		p->state = snap_strdup(phase_state(s, ops->phase));
+		p->state = msg_strdup(phase_state(s, ops->phase));
 		if (ops->phase == PH(DRAIN) && d->phase == PH(DRAIN))
 			SET(p, units_total, d->pp.nr_ppbs);
 	}
@@ -137,7 +137,7 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 Stepdump__Counters *snap_counters(struct session *s)
 {
 	const struct dump *d = &s->d;
-	Stepdump__Counters *c = snap_alloc(sizeof(*c));
+	Stepdump__Counters *c = msg_alloc(sizeof(*c));
 
 	stepdump__counters__init(c);
 	if (!attached(s))

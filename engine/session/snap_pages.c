@@ -63,7 +63,7 @@ static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64
 		return;
 	}
 
-	Stepdump__VerdictRun *o = snap_push(&r->snap->runs, &r->snap->n_runs, sizeof(*o));
+	Stepdump__VerdictRun *o = msg_push(&r->snap->runs, &r->snap->n_runs, sizeof(*o));
 
 	stepdump__verdict_run__init(o);
 	o->start = start;
@@ -186,12 +186,12 @@ static char *held_by(struct session *s, uint64_t addr, verdict_t v)
 		return NULL;
 	if (d->item == session_task(s) && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
 	    iov >= d->pp.ppb[ppb].moved_iov)
-		return snap_printf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
+		return msg_printf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
 				   (unsigned long long)off,
 				   d->pp.ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
 	if (find_in_image(s, addr, &id, &off))
-		return snap_printf("pages-%u.img, byte 0x%llx", id, (unsigned long long)off);
-	return snap_strdup(d->staging ? "pages image (its pagemap entry is still in our buffer)" :
+		return msg_printf("pages-%u.img, byte 0x%llx", id, (unsigned long long)off);
+	return msg_strdup(d->staging ? "pages image (its pagemap entry is still in our buffer)" :
 					"nowhere: it went to xfer null");
 }
 
@@ -247,15 +247,15 @@ static void why_shared(struct session *s, size_t vi, uint64_t addr, Stepdump__Wh
 			continue;
 		struct err *e = shmem_next_data(o, off, &start, &end);
 
-		fact(w, snap_printf("object: %s %llu, offset 0x%llx, %s (SEEK_DATA)", o->kind,
+		fact(w, msg_printf("object: %s %llu, offset 0x%llx, %s (SEEK_DATA)", o->kind,
 				    (unsigned long long)o->shmid, (unsigned long long)off,
 				    !e && start <= off && off < end ? "data" : "hole: not dumped"));
 		err_free(e);
-		w->held_by = snap_printf("pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
+		w->held_by = msg_printf("pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
 		return;
 	}
 	if (v->status & VMA_FILE_SHARED)
-		fact(w, snap_strdup("a shared mapping of a file: the file itself has the data"));
+		fact(w, msg_strdup("a shared mapping of a file: the file itself has the data"));
 }
 
 /* What the tracker says, and why a page that would be dumped is or is not left to the parent. */
@@ -267,11 +267,11 @@ static void why_tracked(const struct task_dump *td, const struct vma *v, uint64_
 	if (!td->tracker)
 		return;
 	untrusted = tracker_untrusted(td->tracker, v);
-	fact(w, snap_printf("%s: %s%s%s", tracker_kind_name(tracker_kind(td->tracker)),
+	fact(w, msg_printf("%s: %s%s%s", tracker_kind_name(tracker_kind(td->tracker)),
 			    tracker_page_dirty(td->tracker, v, cats) ? "dirty" : "clean",
 			    untrusted ? ", always: " : "", untrusted ? untrusted : ""));
 	if (!td->parent && td->no_parent)
-		fact(w, snap_printf("parent: none used: %s", td->no_parent));
+		fact(w, msg_printf("parent: none used: %s", td->no_parent));
 }
 
 /* Where the parent chain has the bytes of a hole. */
@@ -281,12 +281,12 @@ static char *held_by_parent(const struct task_dump *td, uint64_t addr)
 	struct err *e = page_read_locate(td->parent, addr, &p);
 
 	if (e) {
-		char *text = snap_printf("nothing: %s", e->msg);
+		char *text = msg_printf("nothing: %s", e->msg);
 
 		err_free(e);
 		return text;
 	}
-	return snap_printf("parent %s, generation %u, pages-%u.img byte 0x%llx",
+	return msg_printf("parent %s, generation %u, pages-%u.img byte 0x%llx",
 			   page_read_dir(td->parent, p.generation), p.generation + 1, p.pages_id,
 			   (unsigned long long)p.off);
 }
@@ -299,10 +299,10 @@ static void snap_neighbours(const struct vma_list *l, uint64_t addr, Stepdump__W
 	while (above < l->nr && l->v[above].start <= addr)
 		above++;
 	if (above)
-		fact(w, snap_printf("below: VMA %zu ends at %llx", above - 1,
+		fact(w, msg_printf("below: VMA %zu ends at %llx", above - 1,
 				    (unsigned long long)l->v[above - 1].end));
 	if (above < l->nr)
-		fact(w, snap_printf("above: VMA %zu begins at %llx", above,
+		fact(w, msg_printf("above: VMA %zu begins at %llx", above,
 				    (unsigned long long)l->v[above].start));
 }
 
@@ -310,7 +310,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 {
 	addr &= ~(PAGE_SIZE_4K - 1);
 
-	Stepdump__Why *w = snap_push(&snap->whys, &snap->n_whys, sizeof(*w));
+	Stepdump__Why *w = msg_push(&snap->whys, &snap->n_whys, sizeof(*w));
 	const struct target *t = &s->t[session_task(s)];
 	ssize_t vi = vma_list_find(&t->vmas, addr);
 
@@ -318,7 +318,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	w->vaddr = addr;
 	if (vi < 0) {
 		w->verdict = VD(ABSENT);
-		w->sentence = snap_printf("%llx: nothing is mapped here", (unsigned long long)addr);
+		w->sentence = msg_printf("%llx: nothing is mapped here", (unsigned long long)addr);
 		snap_neighbours(&t->vmas, addr, w);
 		return NULL;
 	}
@@ -331,7 +331,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
 	SET(w, vma_index, (uint32_t)vi);
-	fact(w, snap_printf("VMA %zd: %llx-%llx %s %s%s%s", vi, (unsigned long long)v->start,
+	fact(w, msg_printf("VMA %zd: %llx-%llx %s %s%s%s", vi, (unsigned long long)v->start,
 			    (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "",
 			    v->name));
 	if (addr < PAGEMAP_TASK_SIZE) {
@@ -347,7 +347,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		TRY(e);
 		TRY(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 		SET(w, pagemap_raw, raw);
-		fact(w, snap_printf(
+		fact(w, msg_printf(
 				"pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
 				"soft-dirty %d (raw %016llx)",
 				!!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
@@ -356,14 +356,14 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	}
 	w->verdict = dump_verdict(td, v, cats);
 	why_tracked(td, v, cats, w);
-	w->rule = snap_strdup(rules[w->verdict]);
+	w->rule = msg_strdup(rules[w->verdict]);
 	if (w->verdict == VD(HOLE))
 		w->held_by = held_by_parent(td, addr);
 	else if (w->verdict == VD(SHARED))
 		why_shared(s, (size_t)vi, addr, w);
 	else
 		w->held_by = held_by(s, addr, w->verdict);
-	w->sentence = snap_printf("%llx: %s%s%s%s", (unsigned long long)addr,
+	w->sentence = msg_printf("%llx: %s%s%s%s", (unsigned long long)addr,
 				  is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
 				  in_words[w->verdict], w->held_by ? "; held by " : "",
 				  w->held_by ? w->held_by : "");
@@ -468,12 +468,12 @@ static struct err *snap_peek(struct session *s, const struct snap_request *req,
 	const char *source = req->peek_source ? req->peek_source : "target";
 	uint32_t len = req->peek.len < PEEK_MAX ? req->peek.len : PEEK_MAX, got = 0;
 	uint8_t page[PAGE_SIZE_4K];
-	Stepdump__Peek *o = snap_push(&snap->peeks, &snap->n_peeks, sizeof(*o));
+	Stepdump__Peek *o = msg_push(&snap->peeks, &snap->n_peeks, sizeof(*o));
 
 	stepdump__peek__init(o);
 	o->vaddr = req->peek.vaddr;
-	o->source = snap_strdup(source);
-	o->data.data = snap_alloc(len);
+	o->source = msg_strdup(source);
+	o->data.data = msg_alloc(len);
 	while (got < len) {
 		uint64_t at = req->peek.vaddr + got, base = at & ~(PAGE_SIZE_4K - 1);
 		uint32_t n = (uint32_t)(base + PAGE_SIZE_4K - at);

@@ -36,30 +36,30 @@ static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
 
 		if (!cats)
 			continue;
-		Stepdump__PmcRegion *r = snap_push(&o->regions, &o->n_regions, sizeof(*r));
+		Stepdump__PmcRegion *r = msg_push(&o->regions, &o->n_regions, sizeof(*r));
 
 		stepdump__pmc_region__init(r);
 		r->start = at;
 		r->end = end;
 		r->categories = cats;
-		r->category_names = snap_alloc(NR_CATEGORIES * sizeof(char *));
+		r->category_names = msg_alloc(NR_CATEGORIES * sizeof(char *));
 		for (size_t i = 0; i < NR_CATEGORIES; i++)
 			if (cats & categories[i].bit)
 				r->category_names[r->n_category_names++] =
-					snap_strdup(categories[i].name);
+					msg_strdup(categories[i].name);
 	}
 }
 
 static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
 {
 	struct pmc *p = &s->d.task[session_task(s)].pmc;
-	Stepdump__Pmc *o = snap_alloc(sizeof(*o));
+	Stepdump__Pmc *o = msg_alloc(sizeof(*o));
 
 	stepdump__pmc__init(o);
 	snap->pmc = o;
 	if (p->pagemap_fd < 0)
 		return;
-	o->mode = snap_strdup(p->scan ? "scan" : "pread");
+	o->mode = msg_strdup(p->scan ? "scan" : "pread");
 	SET(o, hits, p->hits);
 	SET(o, misses, p->misses);
 	SET(o, fills, p->fills);
@@ -72,7 +72,7 @@ static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
 	SET(o, end, p->want_end);
 	SET(o, walk_end, p->end);
 	SET(o, nr_vmas, p->nr_vmas);
-	o->last = snap_strdup(p->last_hit ? "hit" : "miss");
+	o->last = msg_strdup(p->last_hit ? "hit" : "miss");
 	if (regions)
 		snap_pmc_regions(p, o);
 }
@@ -86,7 +86,7 @@ static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t
 	uint64_t off = ppb_pages(b, 0, first < b->nr_segs ? first : b->nr_segs);
 
 	for (uint32_t i = first; i < end; i++) {
-		Stepdump__Iov *v = snap_push(&o->iovs, &o->n_iovs, sizeof(*v));
+		Stepdump__Iov *v = msg_push(&o->iovs, &o->n_iovs, sizeof(*v));
 
 		stepdump__iov__init(v);
 		v->start = (uint64_t)b->iov[i].iov_base;
@@ -113,7 +113,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 		     Stepdump__PagePipe *pp)
 {
 	const struct page_pipe_buf *b = &s->d.pp.ppb[i];
-	Stepdump__Ppb *o = snap_push(&pp->ppbs, &pp->n_ppbs, sizeof(*o));
+	Stepdump__Ppb *o = msg_push(&pp->ppbs, &pp->n_ppbs, sizeof(*o));
 	bool shared = b->shares || (i + 1 < s->d.pp.nr_ppbs && s->d.pp.ppb[i + 1].shares);
 	uint64_t in_pipe = s->d.pp.no_pipes ? 0 : page_pipe_in_pipe(b);
 
@@ -128,7 +128,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	o->pipe_size = b->pipe_size;
 	SET(o, pipe_asked, b->pipe_asked);
 	if (b->grow_errno)
-		o->pipe_refused = snap_printf("%s: more than %u pages",
+		o->pipe_refused = msg_printf("%s: more than %u pages",
 					      err_errno_name(b->grow_errno), b->pipe_size);
 	if (!s->d.pp.no_pipes) {
 		SET(o, fd_read, b->p[0]);
@@ -151,7 +151,7 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 			   Stepdump__Snapshot *snap)
 {
 	const struct page_pipe *pp = &s->d.pp;
-	Stepdump__PagePipe *o = snap_alloc(sizeof(*o));
+	Stepdump__PagePipe *o = msg_alloc(sizeof(*o));
 	uint32_t iovs = 0, iovs_cap = 0;
 
 	stepdump__page_pipe__init(o);
@@ -175,12 +175,12 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 	if (req->hole_max && req->hole_first + req->hole_max < end)
 		end = req->hole_first + req->hole_max;
 	for (uint32_t i = req->hole_first; i < end; i++) {
-		Stepdump__Hole *h = snap_push(&o->holes, &o->n_holes, sizeof(*h));
+		Stepdump__Hole *h = msg_push(&o->holes, &o->n_holes, sizeof(*h));
 
 		stepdump__hole__init(h);
 		h->start = pp->hole[i].start;
 		h->nr_pages = pp->hole[i].nr_pages;
-		h->flags = snap_strdup("PARENT");
+		h->flags = msg_strdup("PARENT");
 	}
 }
 
@@ -199,7 +199,7 @@ static void snap_data_runs(const struct shmem_info *i, Stepdump__Shmem *o)
 			err_free(e);
 			break;
 		}
-		Stepdump__PstateRun *r = snap_push(&o->data, &o->n_data, sizeof(*r));
+		Stepdump__PstateRun *r = msg_push(&o->data, &o->n_data, sizeof(*r));
 
 		stepdump__pstate_run__init(r);
 		r->page = start / PAGE_SIZE_4K;
@@ -216,7 +216,7 @@ static void push_state(Stepdump__PstateRun ***runs, size_t *nr, uint64_t page, u
 {
 	if (!state || *nr == MAX_DATA_RUNS)
 		return;
-	Stepdump__PstateRun *r = snap_push(runs, nr, sizeof(*r));
+	Stepdump__PstateRun *r = msg_push(runs, nr, sizeof(*r));
 
 	stepdump__pstate_run__init(r);
 	r->page = page;
@@ -264,23 +264,23 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; i < s->d.shmem.nr; i++) {
 		const struct shmem_info *in = &s->d.shmem.o[i];
-		Stepdump__Shmem *o = snap_push(&snap->shmem, &snap->n_shmem, sizeof(*o));
+		Stepdump__Shmem *o = msg_push(&snap->shmem, &snap->n_shmem, sizeof(*o));
 
 		stepdump__shmem__init(o);
 		o->shmid = in->shmid;
 		SET(o, size_bytes, in->size);
-		o->kind = snap_strdup(in->kind);
-		o->name = snap_strdup(in->name);
+		o->kind = msg_strdup(in->kind);
+		o->name = msg_strdup(in->name);
 		if (in->fd >= 0)
 			snap_data_runs(in, o);
 		SET(o, pages_dumped, in->pages_dumped);
 		SET(o, done, in->done);
 		if (in->how)
-			o->how_read = snap_strdup(in->how);
+			o->how_read = msg_strdup(in->how);
 		for (size_t k = 0; k < in->nr_maps; k++) {
 			const struct vma *v = &s->t[in->map[k].task].vmas.v[in->map[k].vma];
 			Stepdump__PstateContribution *c =
-				snap_push(&o->maps, &o->n_maps, sizeof(*c));
+				msg_push(&o->maps, &o->n_maps, sizeof(*c));
 			char prot[5];
 
 			stepdump__pstate_contribution__init(c);
@@ -289,7 +289,7 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 			SET(c, off_pages, in->map[k].off_pages);
 			SET(c, nr_pages, in->map[k].nr_pages);
 			vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
-			c->prot = snap_strdup(prot);
+			c->prot = msg_strdup(prot);
 			if (in->tracked && !s->d.thawed)
 				snap_contribution(s, &in->map[k], c);
 		}
@@ -318,10 +318,10 @@ static void snap_files(int dirfd, Stepdump__Xfer *o)
 	for (struct dirent *de; (de = readdir(dir));) {
 		if (fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 			continue;
-		Stepdump__ImageFile *f = snap_push(&o->files, &o->n_files, sizeof(*f));
+		Stepdump__ImageFile *f = msg_push(&o->files, &o->n_files, sizeof(*f));
 
 		stepdump__image_file__init(f);
-		f->name = snap_strdup(de->d_name);
+		f->name = msg_strdup(de->d_name);
 		SET(f, bytes, (uint64_t)st.st_size);
 	}
 	closedir(dir);
@@ -335,10 +335,10 @@ static void flag_names(uint32_t flags, char ***out, size_t *nr)
 		const char *name;
 	} names[] = { { PE_PARENT, "PARENT" }, { PE_LAZY, "LAZY" }, { PE_PRESENT, "PRESENT" } };
 
-	*out = snap_alloc(3 * sizeof(char *));
+	*out = msg_alloc(3 * sizeof(char *));
 	for (size_t i = 0; i < 3; i++)
 		if (flags & names[i].bit)
-			(*out)[(*nr)++] = snap_strdup(names[i].name);
+			(*out)[(*nr)++] = msg_strdup(names[i].name);
 }
 
 static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
@@ -347,7 +347,7 @@ static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
 
 	for (uint64_t i = x->entries_here - n; i < x->entries_here; i++) {
 		const struct xfer_entry *in = &x->recent[i % XFER_RECENT];
-		Stepdump__PagemapEntry *e = snap_push(&o->recent, &o->n_recent, sizeof(*e));
+		Stepdump__PagemapEntry *e = msg_push(&o->recent, &o->n_recent, sizeof(*e));
 
 		stepdump__pagemap_entry__init(e);
 		e->vaddr = in->vaddr;
@@ -361,27 +361,27 @@ static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
 static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct page_xfer *x = &s->d.xfer;
-	Stepdump__Xfer *o = snap_alloc(sizeof(*o));
+	Stepdump__Xfer *o = msg_alloc(sizeof(*o));
 	struct statvfs vfs;
 
 	stepdump__xfer__init(o);
 	snap->xfer = o;
-	o->kind = snap_strdup(x->ops ? x->ops->name : s->opts.xfer == XFER_NULL ? "null" : "local");
+	o->kind = msg_strdup(x->ops ? x->ops->name : s->opts.xfer == XFER_NULL ? "null" : "local");
 	if (s->d.committed || s->opts.dir)
-		o->dir = snap_strdup(s->d.committed ? s->d.committed : s->opts.dir);
+		o->dir = msg_strdup(s->d.committed ? s->d.committed : s->opts.dir);
 	SET(o, pages_written, x->pages);
 	SET(o, bytes_written, x->pages * PAGE_SIZE_4K);
 	SET(o, entries, x->entries);
 	SET(o, holes_written, x->holes);
 	SET(o, holes_checked, s->d.holes_checked);
 	if (x->object[0]) {
-		o->object = snap_strdup(x->object);
+		o->object = msg_strdup(x->object);
 		SET(o, pages_id, x->pages_id);
 	}
 	snap_recent(x, o);
 	if (!s->d.staging)
 		return;
-	o->staging = snap_strdup(staging_path(s->d.staging));
+	o->staging = msg_strdup(staging_path(s->d.staging));
 	snap_files(staging_dirfd(s->d.staging), o);
 	if (!fstatvfs(staging_dirfd(s->d.staging), &vfs))
 		SET(o, fs_free_bytes, vfs.f_bavail * vfs.f_frsize);
@@ -395,11 +395,11 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 			    Stepdump__Snapshot *snap)
 {
 	const struct pagemap_image *pi = page_read_image(pr, g);
-	Stepdump__ParentGeneration *o = snap_push(&snap->parents, &snap->n_parents, sizeof(*o));
+	Stepdump__ParentGeneration *o = msg_push(&snap->parents, &snap->n_parents, sizeof(*o));
 	uint64_t holes = 0;
 
 	stepdump__parent_generation__init(o);
-	o->dir = snap_strdup(page_read_dir(pr, g));
+	o->dir = msg_strdup(page_read_dir(pr, g));
 	SET(o, entries, pi->nr);
 	SET(o, pages_stored, pi->nr_present);
 	for (size_t i = 0; i < pi->nr; i++) {
@@ -411,7 +411,7 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 			holes += e->nr_pages;
 		if (!inside || o->n_runs == MAX_PARENT_RUNS)
 			continue;
-		Stepdump__PagemapEntry *r = snap_push(&o->runs, &o->n_runs, sizeof(*r));
+		Stepdump__PagemapEntry *r = msg_push(&o->runs, &o->n_runs, sizeof(*r));
 
 		stepdump__pagemap_entry__init(r);
 		r->vaddr = e->vaddr;
@@ -436,10 +436,10 @@ static void snap_parents(struct session *s, const struct snap_request *req,
 
 static void check(Stepdump__Snapshot *snap, const char *name, bool ok, char *detail)
 {
-	Stepdump__Check *c = snap_push(&snap->checks, &snap->n_checks, sizeof(*c));
+	Stepdump__Check *c = msg_push(&snap->checks, &snap->n_checks, sizeof(*c));
 
 	stepdump__check__init(c);
-	c->name = snap_strdup(name);
+	c->name = msg_strdup(name);
 	c->ok = ok;
 	c->detail = detail;
 }
@@ -454,7 +454,7 @@ static void check_sum(struct session *s, Stepdump__Snapshot *snap)
 			sum += s->d.task[i].total.pages[v];
 	}
 	check(snap, "sum", sum == all,
-	      snap_printf("%llu of %llu private pages accounted for", (unsigned long long)sum,
+	      msg_printf("%llu of %llu private pages accounted for", (unsigned long long)sum,
 			  (unsigned long long)all));
 }
 
@@ -476,10 +476,10 @@ static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
 		if (!b->shares && !pp->no_pipes)
 			fact += page_pipe_in_pipe(b);
 	}
-	check(snap, "iovs sorted", sorted, snap_printf("%u ppbs", pp->nr_ppbs));
+	check(snap, "iovs sorted", sorted, msg_printf("%u ppbs", pp->nr_ppbs));
 	plan -= s->d.xfer.partial; /* of a transfer that failed */
 	check(snap, "FIONREAD = plan", plan == fact,
-	      snap_printf("%llu bytes in the pipes, %llu planned", (unsigned long long)fact,
+	      msg_printf("%llu bytes in the pipes, %llu planned", (unsigned long long)fact,
 			  (unsigned long long)plan));
 }
 
@@ -495,7 +495,7 @@ static void check_out(struct session *s, Stepdump__Snapshot *snap)
 	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
 		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
 	check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
-	      snap_printf("%llu selected, %llu in the page-pipe, %llu out",
+	      msg_printf("%llu selected, %llu in the page-pipe, %llu out",
 			  (unsigned long long)selected, (unsigned long long)pending,
 			  (unsigned long long)d->xfer.pages));
 }
@@ -506,7 +506,7 @@ static void check_holes(struct session *s, Stepdump__Snapshot *snap)
 
 	if (d->parent.dirfd >= 0)
 		check(snap, "holes in parent", d->holes_checked == d->xfer.holes,
-		      snap_printf("%llu of %llu", (unsigned long long)d->holes_checked,
+		      msg_printf("%llu of %llu", (unsigned long long)d->holes_checked,
 				  (unsigned long long)d->xfer.holes));
 }
 

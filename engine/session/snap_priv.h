@@ -5,16 +5,7 @@
 
 #include "engine/image/pagemap_image.h"
 #include "engine/session/session_priv.h"
-
-/* An optional scalar of a protobuf-c message, with its presence bit. */
-#define SET(m, field, value)                                                                       \
-	do {                                                                                       \
-		(m)->has_##field = 1;                                                              \
-		(m)->field = (value);                                                              \
-	} while (0)
-
-/* Appends a zeroed element to a repeated field: pass the addresses of x->things, x->n_things. */
-void *snap_push(void *array, size_t *nr, size_t elem_size);
+#include "proto/message.h"
 
 /* The next unit, said in words. */
 void unit_in_words(const struct unit *u, char *buf, size_t len);

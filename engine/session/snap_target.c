@@ -8,15 +8,15 @@
 
 static void name_list(char ***out, size_t *nr, const char *const *names, size_t n)
 {
-	*out = snap_alloc((n ? n : 1) * sizeof(char *));
+	*out = msg_alloc((n ? n : 1) * sizeof(char *));
 	*nr = n;
 	for (size_t i = 0; i < n; i++)
-		(*out)[i] = snap_strdup(names[i]);
+		(*out)[i] = msg_strdup(names[i]);
 }
 
 void snap_target(struct session *s, Stepdump__Snapshot *snap)
 {
-	Stepdump__Target *t = snap_alloc(sizeof(*t));
+	Stepdump__Target *t = msg_alloc(sizeof(*t));
 
 	stepdump__target__init(t);
 	snap->target = t;
@@ -32,11 +32,11 @@ void snap_target(struct session *s, Stepdump__Snapshot *snap)
 		   in->infected           ? STEPDUMP__TARGET_STATE__INFECTED :
 					    STEPDUMP__TARGET_STATE__FROZEN;
 	SET(t, pid, (uint32_t)in->pid);
-	t->comm = snap_strdup(in->comm);
+	t->comm = msg_strdup(in->comm);
 	if (in->cmdline)
-		t->cmdline = snap_strdup(in->cmdline);
+		t->cmdline = msg_strdup(in->cmdline);
 	SET(t, start_time_ticks, in->task.start_time_ticks);
-	t->was = snap_strdup(in->task.was_stopped ? "stopped" : "running");
+	t->was = msg_strdup(in->task.was_stopped ? "stopped" : "running");
 	SET(t, frozen_us, target_frozen_us(in));
 	SET(t, nr_vmas, (uint32_t)in->vmas.nr);
 	SET(t, nr_threads, (uint32_t)in->task.nr_threads);
@@ -71,14 +71,14 @@ void snap_tasks(struct session *s, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; i < s->nr_tasks; i++) {
 		const struct target *in = &s->t[i];
-		Stepdump__Task *o = snap_push(&snap->tasks, &snap->n_tasks, sizeof(*o));
+		Stepdump__Task *o = msg_push(&snap->tasks, &snap->n_tasks, sizeof(*o));
 		uint64_t dumped = 0;
 
 		stepdump__task__init(o);
 		o->index = (uint32_t)i;
 		o->pid = (uint32_t)in->pid;
 		SET(o, ppid, in->parent >= 0 ? (uint32_t)s->t[in->parent].pid : 0);
-		o->comm = snap_strdup(in->comm);
+		o->comm = msg_strdup(in->comm);
 		SET(o, nr_threads, (uint32_t)in->task.nr_threads);
 		SET(o, nr_vmas, (uint32_t)in->vmas.nr);
 		SET(o, nr_private_pages, in->vmas.nr_priv_pages);
@@ -98,12 +98,12 @@ void snap_threads(struct session *s, Stepdump__Snapshot *snap)
 
 	for (size_t i = 0; i < in->task.nr_threads; i++) {
 		const struct keeper_thread *kt = &in->task.threads[i];
-		Stepdump__Thread *t = snap_push(&snap->threads, &snap->n_threads, sizeof(*t));
+		Stepdump__Thread *t = msg_push(&snap->threads, &snap->n_threads, sizeof(*t));
 
 		stepdump__thread__init(t);
 		t->tid = (uint32_t)kt->tid;
-		t->comm = snap_printf("%.16s", kt->comm);
-		t->state_before = snap_strdup(kt->was_stopped ? "stopped" : "running");
+		t->comm = msg_printf("%.16s", kt->comm);
+		t->state_before = msg_strdup(kt->was_stopped ? "stopped" : "running");
 		SET(t, ip, kt->ip);
 		SET(t, sp, kt->sp);
 		SET(t, leader, i == 0);
@@ -125,7 +125,7 @@ static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapsho
 {
 	const struct task_dump *td = &s->d.task[session_task(s)];
 	const struct vma *v = &td->t->vmas.v[i];
-	Stepdump__Vma *o = snap_push(&snap->vmas, &snap->n_vmas, sizeof(*o));
+	Stepdump__Vma *o = msg_push(&snap->vmas, &snap->n_vmas, sizeof(*o));
 	const char *names[64];
 	char prot[5];
 
@@ -134,8 +134,8 @@ static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapsho
 	o->start = v->start;
 	o->end = v->end;
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
-	o->prot = snap_strdup(prot);
-	o->kind = snap_strdup(vma_kind(v));
+	o->prot = msg_strdup(prot);
+	o->kind = msg_strdup(vma_kind(v));
 	SET(o, status, v->status);
 	name_list(&o->status_names, &o->n_status_names, names, vma_status_names(v->status, names));
 	SET(o, flags, v->flags);
@@ -145,14 +145,14 @@ static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapsho
 	SET(o, pgoff, v->pgoff);
 	SET(o, shmid, v->shmid);
 	if (*v->name)
-		o->name = snap_strdup(v->name);
+		o->name = msg_strdup(v->name);
 	SET(o, rss_bytes, v->rss_bytes);
 	SET(o, swap_bytes, v->swap_bytes);
 	SET(o, is_private, vma_is_private(v));
 	SET(o, made_readable, was_made_readable(td, v));
 	SET(o, shared, (v->vmf & VMF_SHARED) != 0);
 	if (v->unsupp)
-		o->unsupp = snap_strdup(v->unsupp);
+		o->unsupp = msg_strdup(v->unsupp);
 	if (counts && td->by_vma)
 		snap_counts(&td->by_vma[i], &o->counts, &o->n_counts);
 }
