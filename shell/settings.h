@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "engine/dump/opts.h"
+#include "base/opt.h"
 #include "views/theme.h"
 
 enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };

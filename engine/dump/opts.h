@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/opt.h"
+#include "engine/pages/pmc.h"
 
-enum opt_pmc { PMC_AUTO, PMC_SCAN, PMC_PREAD };
 enum opt_xfer { XFER_LOCAL, XFER_NULL };
 enum opt_mode { MODE_DUMP, MODE_PRE_DUMP };
 enum opt_pre_dump { PRE_DUMP_SPLICE, PRE_DUMP_READ };
@@ -36,27 +36,12 @@ struct opts {
 	bool leave_stopped;                 /* detach leaves the target stopped (SIGSTOP) */
 };
 
-struct opt_desc {
-	const char *name;    /* "pmc" */
-	const char *values;  /* "auto|scan|pread", "on|off", "DIR", "N" */
-	const char *summary; /* at most 60 columns */
-	bool before_prepare; /* cannot change while a pipeline is under way */
-	size_t offset;       /* into struct opts */
-	enum { OPT_ENUM, OPT_BOOL, OPT_STRING, OPT_UINT } type;
-	const char *const *names; /* OPT_ENUM */
-	uint32_t min, max;        /* OPT_UINT */
-};
-
 /* Ends with name == NULL. */
 extern const struct opt_desc opt_descs[];
 
 void opts_init(struct opts *o);
 void opts_deinit(struct opts *o);
-const struct opt_desc *opt_find(const char *name); /* exact name, or unique prefix */
-/* The same for any table and any struct: the shell keeps its own settings this way. */
-const struct opt_desc *opt_find_in(const struct opt_desc *descs, const char *name);
-struct err *opt_parse(void *base, const struct opt_desc *d, const char *value);
-char *opt_print(const void *base, const struct opt_desc *d);
+const struct opt_desc *opt_find(const char *name); /* in opt_descs */
 /* ERR_USAGE names the values allowed; `o` untouched on failure. */
 struct err *opts_set(struct opts *o, const struct opt_desc *d, const char *value);
 /* Caller frees. */

@@ -23,7 +23,6 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "engine/dump/opts.h"
 #include "engine/pages/caps.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/vma.h"
@@ -33,6 +32,9 @@
 #define PMC_SIZE_GAP (PMC_SIZE / 4)    /* 512 KiB */
 #define PMC_MAX_ENTRIES (512u * 1024u) /* pread: one fill covers at most 2 GiB, 4 MiB of buffer */
 #define PMC_MAX_REGIONS 32768u         /* scan: as CRIU */
+
+/* How pagemap is read: AUTO takes PAGEMAP_SCAN where the kernel has it. */
+enum opt_pmc { PMC_AUTO, PMC_SCAN, PMC_PREAD };
 
 struct pmc {
 	int pagemap_fd;          /* borrowed */
