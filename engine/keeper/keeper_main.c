@@ -3,6 +3,8 @@
  * The keeper process: a loop over requests and deaths.  When stepdump is gone, for whatever
  * reason, it puts everything back and ends.
  */
+#include "engine/keeper/keeper_main.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -127,7 +127,4 @@ struct err *held_forced_cure(struct held *h);
 
 struct err *rescue(pid_t pid, pid_t us, bool remove, char **report_ret);
 
-/* The process itself: serves until `sock` closes.  Never returns. */
-_Noreturn void keeper_main(int sock, int event_sock, pid_t client);
-
 #endif

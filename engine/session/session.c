@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "engine/keeper/keeper_main.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session_priv.h"
 
@@ -34,7 +35,7 @@ struct err *session_create(struct session **ret)
 		setrlimit(RLIMIT_NOFILE, &all);
 	}
 	opts_init(&s->opts);
-	e = keeper_start(&s->keeper);
+	e = keeper_start(keeper_main, &s->keeper);
 	if (!e)
 		e = caps_probe(&s->caps);
 	if (e) {

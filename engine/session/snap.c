@@ -139,7 +139,7 @@ static void snap_tracker(struct session *s, Stepdump__Snapshot *snap)
 	o->kind = msg_strdup(t ? tracker_kind_name(tracker_kind(t)) : "none");
 	o->reason =
 		msg_strdup(t ? tracker_reason(t) :
-				"not asked for: `set track auto` tracks from the next commit on");
+			       "not asked for: `set track auto` tracks from the next commit on");
 	if (!t || !tracker_armed(t))
 		return;
 

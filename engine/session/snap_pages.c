@@ -187,12 +187,12 @@ static char *held_by(struct session *s, uint64_t addr, verdict_t v)
 	if (d->item == session_task(s) && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
 	    iov >= d->pp.ppb[ppb].moved_iov)
 		return msg_printf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
-				   (unsigned long long)off,
-				   d->pp.ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
+				  (unsigned long long)off,
+				  d->pp.ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
 	if (find_in_image(s, addr, &id, &off))
 		return msg_printf("pages-%u.img, byte 0x%llx", id, (unsigned long long)off);
 	return msg_strdup(d->staging ? "pages image (its pagemap entry is still in our buffer)" :
-					"nowhere: it went to xfer null");
+				       "nowhere: it went to xfer null");
 }
 
 /* ---- why ------------------------------------------------------------------------------------------------ */
@@ -248,8 +248,8 @@ static void why_shared(struct session *s, size_t vi, uint64_t addr, Stepdump__Wh
 		struct err *e = shmem_next_data(o, off, &start, &end);
 
 		fact(w, msg_printf("object: %s %llu, offset 0x%llx, %s (SEEK_DATA)", o->kind,
-				    (unsigned long long)o->shmid, (unsigned long long)off,
-				    !e && start <= off && off < end ? "data" : "hole: not dumped"));
+				   (unsigned long long)o->shmid, (unsigned long long)off,
+				   !e && start <= off && off < end ? "data" : "hole: not dumped"));
 		err_free(e);
 		w->held_by = msg_printf("pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
 		return;
@@ -268,8 +268,8 @@ static void why_tracked(const struct task_dump *td, const struct vma *v, uint64_
 		return;
 	untrusted = tracker_untrusted(td->tracker, v);
 	fact(w, msg_printf("%s: %s%s%s", tracker_kind_name(tracker_kind(td->tracker)),
-			    tracker_page_dirty(td->tracker, v, cats) ? "dirty" : "clean",
-			    untrusted ? ", always: " : "", untrusted ? untrusted : ""));
+			   tracker_page_dirty(td->tracker, v, cats) ? "dirty" : "clean",
+			   untrusted ? ", always: " : "", untrusted ? untrusted : ""));
 	if (!td->parent && td->no_parent)
 		fact(w, msg_printf("parent: none used: %s", td->no_parent));
 }
@@ -287,8 +287,8 @@ static char *held_by_parent(const struct task_dump *td, uint64_t addr)
 		return text;
 	}
 	return msg_printf("parent %s, generation %u, pages-%u.img byte 0x%llx",
-			   page_read_dir(td->parent, p.generation), p.generation + 1, p.pages_id,
-			   (unsigned long long)p.off);
+			  page_read_dir(td->parent, p.generation), p.generation + 1, p.pages_id,
+			  (unsigned long long)p.off);
 }
 
 /* Of an address in no mapping: what lies on either side of it. */
@@ -300,10 +300,10 @@ static void snap_neighbours(const struct vma_list *l, uint64_t addr, Stepdump__W
 		above++;
 	if (above)
 		fact(w, msg_printf("below: VMA %zu ends at %llx", above - 1,
-				    (unsigned long long)l->v[above - 1].end));
+				   (unsigned long long)l->v[above - 1].end));
 	if (above < l->nr)
 		fact(w, msg_printf("above: VMA %zu begins at %llx", above,
-				    (unsigned long long)l->v[above].start));
+				   (unsigned long long)l->v[above].start));
 }
 
 static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
@@ -332,8 +332,8 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
 	SET(w, vma_index, (uint32_t)vi);
 	fact(w, msg_printf("VMA %zd: %llx-%llx %s %s%s%s", vi, (unsigned long long)v->start,
-			    (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "",
-			    v->name));
+			   (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "",
+			   v->name));
 	if (addr < PAGEMAP_TASK_SIZE) {
 		struct pmc pmc;
 		struct err *e;
@@ -347,8 +347,8 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		TRY(e);
 		TRY(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 		SET(w, pagemap_raw, raw);
-		fact(w, msg_printf(
-				"pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
+		fact(w,
+		     msg_printf("pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
 				"soft-dirty %d (raw %016llx)",
 				!!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
 				!!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
@@ -364,9 +364,9 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	else
 		w->held_by = held_by(s, addr, w->verdict);
 	w->sentence = msg_printf("%llx: %s%s%s%s", (unsigned long long)addr,
-				  is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
-				  in_words[w->verdict], w->held_by ? "; held by " : "",
-				  w->held_by ? w->held_by : "");
+				 is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
+				 in_words[w->verdict], w->held_by ? "; held by " : "",
+				 w->held_by ? w->held_by : "");
 	return NULL;
 }
 

@@ -129,7 +129,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	SET(o, pipe_asked, b->pipe_asked);
 	if (b->grow_errno)
 		o->pipe_refused = msg_printf("%s: more than %u pages",
-					      err_errno_name(b->grow_errno), b->pipe_size);
+					     err_errno_name(b->grow_errno), b->pipe_size);
 	if (!s->d.pp.no_pipes) {
 		SET(o, fd_read, b->p[0]);
 		SET(o, fd_write, b->p[1]);
@@ -455,7 +455,7 @@ static void check_sum(struct session *s, Stepdump__Snapshot *snap)
 	}
 	check(snap, "sum", sum == all,
 	      msg_printf("%llu of %llu private pages accounted for", (unsigned long long)sum,
-			  (unsigned long long)all));
+			 (unsigned long long)all));
 }
 
 static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
@@ -480,7 +480,7 @@ static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
 	plan -= s->d.xfer.partial; /* of a transfer that failed */
 	check(snap, "FIONREAD = plan", plan == fact,
 	      msg_printf("%llu bytes in the pipes, %llu planned", (unsigned long long)fact,
-			  (unsigned long long)plan));
+			 (unsigned long long)plan));
 }
 
 /* Everything selected is planned, or already out. */
@@ -496,8 +496,8 @@ static void check_out(struct session *s, Stepdump__Snapshot *snap)
 		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
 	check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
 	      msg_printf("%llu selected, %llu in the page-pipe, %llu out",
-			  (unsigned long long)selected, (unsigned long long)pending,
-			  (unsigned long long)d->xfer.pages));
+			 (unsigned long long)selected, (unsigned long long)pending,
+			 (unsigned long long)d->xfer.pages));
 }
 
 static void check_holes(struct session *s, Stepdump__Snapshot *snap)
@@ -507,7 +507,7 @@ static void check_holes(struct session *s, Stepdump__Snapshot *snap)
 	if (d->parent.dirfd >= 0)
 		check(snap, "holes in parent", d->holes_checked == d->xfer.holes,
 		      msg_printf("%llu of %llu", (unsigned long long)d->holes_checked,
-				  (unsigned long long)d->xfer.holes));
+				 (unsigned long long)d->xfer.holes));
 }
 
 void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/keeper/keeper_priv.h"
 #include "engine/target/keeper_wire.h"
 
 /* Longer than everything that the keeper bounds itself: only a keeper that hangs gets here. */
@@ -25,7 +24,7 @@ struct keeper {
 	size_t nr_gone;
 };
 
-struct err *keeper_start(struct keeper **ret)
+struct err *keeper_start(keeper_fn *main, struct keeper **ret)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
 	int sv[2], ev[2];
@@ -54,7 +53,8 @@ struct err *keeper_start(struct keeper **ret)
 	if (!k->pid) {
 		close(sv[0]);
 		close(ev[0]);
-		keeper_main(sv[1], ev[1], us);
+		main(sv[1], ev[1], us);
+		_exit(1);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(sv[1]);

@@ -26,8 +26,13 @@
 
 struct keeper;
 
-/* Forks.  *ret is owned by the caller. */
-struct err *keeper_start(struct keeper **ret);
+/* The keeper's own program: serves `sock` until it closes, tells deaths on `event_sock`; `client` is
+ * the process that it must never take.  keeper_main() of engine/keeper/keeper.h; passed in, as the
+ * client's side does not know the keeper's. */
+typedef void keeper_fn(int sock, int event_sock, pid_t client);
+
+/* Forks a child that runs `main`.  *ret is owned by the caller. */
+struct err *keeper_start(keeper_fn *main, struct keeper **ret);
 /* Orderly end: cures and releases all tasks still held, waits for the process.  ERR_HARM if a
  * task could not be put back.  NULL is fine. */
 struct err *keeper_stop(struct keeper *k);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the keeper does when somebody is killed, and what it refuses. */
-#include "keeper_live.h"
-
 #include <grp.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+#include "engine/keeper/keeper_main.h"
+
+#include "keeper_live.h"
 
 #define KILL_ROUNDS 60
 
@@ -64,7 +66,7 @@ static struct client client_at(const struct target *t, enum stage stage, const c
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(p[0]);
-		if (keeper_start(&k))
+		if (keeper_start(keeper_main, &k))
 			_exit(1);
 		pid_t kp = keeper_pid(k);
 		if (write(p[1], &kp, sizeof(kp)) < 0 || keeper_litter_add(k, litter))
@@ -162,7 +164,7 @@ static void keeper_is_killed(void **state)
 	struct parasite_vma vma = { t.sh->address, 4096, PROT_NONE, 0 };
 	char *report;
 
-	assert_ok(keeper_start(&k));
+	assert_ok(keeper_start(keeper_main, &k));
 	assert_ok(keeper_seize(k, t.pid, &task));
 	assert_ok(keeper_infect(k, t.pid, 4, &p));
 	change_protection(&p, &vma, 1, PROT_READ);
@@ -180,7 +182,7 @@ static void keeper_is_killed(void **state)
 	assert_true(map_has(t.pid, t.sh->address, "---p"));
 	assert_true(maps_mention(t.pid, "CRIUMFD"));
 
-	assert_ok(keeper_start(&k2));
+	assert_ok(keeper_start(keeper_main, &k2));
 	assert_ok(keeper_rescue(k2, t.pid, false, &report));
 	assert_non_null(strstr(report, "parasite mapping"));
 	assert_non_null(strstr(report, "journal"));
@@ -428,7 +430,7 @@ static void as_nobody(void (*fn)(struct keeper *k, pid_t pid), pid_t pid)
 			_exit(77);
 		prctl(PR_SET_DUMPABLE, 1);
 		unsetenv("XDG_RUNTIME_DIR");
-		assert_ok(keeper_start(&k));
+		assert_ok(keeper_start(keeper_main, &k));
 		fn(k, pid);
 		assert_ok(keeper_stop(k));
 		_exit(0);
@@ -582,7 +584,7 @@ static int set_up(void **state)
 {
 	struct keeper *k;
 
-	assert_ok(keeper_start(&k));
+	assert_ok(keeper_start(keeper_main, &k));
 	*state = k;
 	return 0;
 }

@@ -3,14 +3,16 @@
  * The keeper against real processes.  Every target is a child of this program; what it is asked
  * to compare it compares itself, and this program looks at it through /proc only.
  */
-#include "keeper_live.h"
-
 #include <linux/futex.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
+
+#include "engine/keeper/keeper_main.h"
+
+#include "keeper_live.h"
 
 /* ---- one whole visit ------------------------------------------------------ */
 
@@ -516,7 +518,7 @@ static int set_up(void **state)
 {
 	struct keeper *k;
 
-	assert_ok(keeper_start(&k));
+	assert_ok(keeper_start(keeper_main, &k));
 	*state = k;
 	return 0;
 }

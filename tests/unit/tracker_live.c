@@ -3,6 +3,8 @@
  * Trackers on real processes: what each kind says of known writes, what becomes of the target when
  * things end (tracker, stepdump, image, child), and what tracking costs.
  */
+#include "engine/keeper/keeper_main.h"
+
 #include "tracker_plain.h"
 
 /* ---- what is dirty -------------------------------------------------------------------- */
@@ -207,7 +209,7 @@ static void stepdump_is_killed(void **state)
 		struct keeper *k;
 		struct frozen f;
 
-		assert_ok(keeper_start(&k));
+		assert_ok(keeper_start(keeper_main, &k));
 		freeze(k, v.pid, &f);
 		reset_and_thaw(track(&f, OPT_TRACK_UFFD, &caps), &f);
 		if (write(p[1], "x", 1) != 1)

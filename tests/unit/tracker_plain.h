@@ -3,11 +3,13 @@
 #ifndef STEPDUMP_TEST_TRACKER_PLAIN_H
 #define STEPDUMP_TEST_TRACKER_PLAIN_H
 
-#include "tracker_rig.h"
-
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+
+#include "engine/keeper/keeper_main.h"
+
+#include "tracker_rig.h"
 
 static struct caps caps;
 static struct keeper *keeper;
@@ -120,7 +122,7 @@ __attribute__((unused)) static void reset_and_thaw(struct tracker *t, struct fro
 __attribute__((unused)) static int set_up_all(void **state)
 {
 	assert_ok(caps_probe(&caps));
-	assert_ok(keeper_start(&keeper));
+	assert_ok(keeper_start(keeper_main, &keeper));
 	return 0;
 }
 

@@ -4,6 +4,8 @@
  * is compared with its live memory in every round.  A page that the tracker calls clean is taken
  * from the round before, never from the process, so a missed write shows as a difference.
  */
+#include "engine/keeper/keeper_main.h"
+
 #include "tracker_rig.h"
 #include "tracker_victim.h"
 
@@ -243,7 +245,7 @@ static unsigned play(enum opt_track want, judge_fn *rule, const struct caps *c, 
 
 	victim_seed = rnd(UINT64_MAX);
 	*r = (struct round){ .dirty = rule, .quiet = rule != real_rule };
-	assert_ok(keeper_start(&k));
+	assert_ok(keeper_start(keeper_main, &k));
 	struct target v = start(run_victim);
 	while (n < ROUNDS && now_ms() < deadline && !(until_lost && r->lost)) {
 		play_round(r, k, &v, c, &t, want);

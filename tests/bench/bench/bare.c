@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "engine/keeper/keeper_main.h"
 #include "engine/parasite/proto.h"
 #include "engine/proc/proc.h"
 #include "engine/proc/vma.h"
@@ -382,7 +383,7 @@ struct err *sample_bare(pid_t pid, const char *dir, bool splice_per_iov, struct 
 		return err_nomem();
 	b->s = s;
 	b->splice_per_iov = splice_per_iov;
-	TRY(keeper_start(&k));
+	TRY(keeper_start(keeper_main, &k));
 
 	uint64_t t0 = bench_us();
 	struct err *e = keeper_seize(k, pid, &task);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/keeper/keeper_main.h"
 #include "engine/pages/caps.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session.h"
@@ -94,7 +95,7 @@ struct err *tracker_try(const struct writer *w, enum opt_track kind, char **why_
 
 	*why_ret = NULL;
 	TRY(caps_probe(&c));
-	TRY(keeper_start(&k));
+	TRY(keeper_start(keeper_main, &k));
 	struct err *e = reset(k, w, &c, kind, &t, &us);
 
 	tracker_destroy(t);
@@ -207,7 +208,7 @@ struct err *measure_round(const struct writer *w, enum opt_track kind, const cha
 	struct keeper *k;
 	struct session *s;
 
-	TRY(keeper_start(&k));
+	TRY(keeper_start(keeper_main, &k));
 	struct err *e = tracker_costs(w, kind, k, generation + 1, r);
 
 	TRY(err_first(e, keeper_stop(k)));
