@@ -68,7 +68,7 @@ static char *difference(const Criu__VmaEntry *e, const struct vma *v)
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, is);
 	if (e->start != v->start || e->end != v->end)
 		return msg_printf("was %llx-%llx", (unsigned long long)e->start,
-				   (unsigned long long)e->end);
+				  (unsigned long long)e->end);
 	if (strcmp(was, is))
 		return msg_printf("was %s", was);
 	if (strcmp(chain_vma_kind(e), vma_kind(v)))
@@ -77,7 +77,7 @@ static char *difference(const Criu__VmaEntry *e, const struct vma *v)
 		return msg_printf("flags were %x, are %x", e->flags, v->flags);
 	if (e->madv != v->madv)
 		return msg_printf("madvise bits were %llx, are %llx", (unsigned long long)e->madv,
-				   (unsigned long long)v->madv);
+				  (unsigned long long)v->madv);
 	return NULL;
 }
 

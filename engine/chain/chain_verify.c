@@ -76,7 +76,7 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 			c, generation, f->fatal && !generation, file,
 			f->fatal && generation ?
 				msg_printf("%s (matters if this parent itself is restored)",
-					    f->text) :
+					   f->text) :
 				msg_strdup(f->text));
 
 		if (f->entry >= 0)
