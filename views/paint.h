@@ -6,6 +6,7 @@
 #ifndef STEPDUMP_PAINT_H
 #define STEPDUMP_PAINT_H
 
+#include "base/num.h"
 #include "views/panes.h"
 
 struct paint {
@@ -62,21 +63,6 @@ void paint_bar(struct paint *p, unsigned col, unsigned width, enum tone tone, ui
 /* Shares `width` columns among the parts in proportion; the columns sum to `width` (if any part
  * is above zero), and each part above zero has one at least where width allows. */
 void share_columns(const uint64_t *parts, unsigned nr, unsigned width, unsigned *columns);
-
-/* Never wraps around: UINT64_MAX stands for "too many". */
-static inline uint64_t add_sat(uint64_t a, uint64_t b)
-{
-	return a + b < a ? UINT64_MAX : a + b;
-}
-
-static inline uint64_t mul_sat(uint64_t a, uint64_t b)
-{
-	uint64_t r;
-
-	return __builtin_mul_overflow(a, b, &r) ? UINT64_MAX : r;
-}
-
-#define PAGE_BYTES 4096ul
 
 /* Text that lives as long as the expression it is used in. */
 struct txt {

@@ -30,7 +30,7 @@ struct diff {
 	size_t row; /* the cursor */
 	Stepdump__DiffObject *o;
 	Stepdump__DiffVma *vma; /* the message of rows.row[row]; NULL: none yet */
-	uint8_t old_buf[BLOCK_PAGES * PAGE_SIZE_4K], new_buf[BLOCK_PAGES * PAGE_SIZE_4K];
+	uint8_t old_buf[BLOCK_PAGES * PAGE_BYTES], new_buf[BLOCK_PAGES * PAGE_BYTES];
 };
 
 /* ---- what a side has ----------------------------------------------------------------------- */
@@ -91,13 +91,13 @@ static Stepdump__DiffVma *row_message(struct diff *d, uint64_t start, uint64_t e
 	/* Where nothing is known to be mapped, the pages themselves are the range. */
 	d->vma->start = r->vma ? r->start : start;
 	d->vma->end = r->vma ? r->end : end;
-	d->vma->mapped = msg_strdup(mapped[r->mapped]);
+	d->vma->mapped = xstrdup(mapped[r->mapped]);
 	if (r->vma) {
 		char prot[5];
 
 		chain_vma_prot(r->vma, prot);
-		d->vma->prot = msg_strdup(prot);
-		d->vma->kind = msg_strdup(chain_vma_kind(r->vma));
+		d->vma->prot = xstrdup(prot);
+		d->vma->kind = xstrdup(chain_vma_kind(r->vma));
 	}
 	return d->vma;
 }
@@ -117,22 +117,20 @@ static struct err *is_same_place(struct diff *d, const struct chain_run *a,
 static struct err *compare_run(struct diff *d, const struct chain_run *a, const struct chain_run *b,
 			       uint64_t nr_pages)
 {
-	Stepdump__DiffVma *v = row_message(d, a->start, a->start + nr_pages * PAGE_SIZE_4K);
+	Stepdump__DiffVma *v = row_message(d, a->start, a->start + nr_pages * PAGE_BYTES);
 	uint64_t changed = 0;
 	bool same;
 
 	TRY(is_same_place(d, a, b, &same));
 	for (uint64_t page = 0; page < nr_pages && !same;) {
 		uint64_t n = nr_pages - page < BLOCK_PAGES ? nr_pages - page : BLOCK_PAGES;
-		size_t len = n * PAGE_SIZE_4K;
+		size_t len = n * PAGE_BYTES;
 
 		TRY(chain_check_stop(d->stop));
-		TRY(chain_reader_read(&d->old_side.reader, a, page * PAGE_SIZE_4K, d->old_buf,
-				      len));
-		TRY(chain_reader_read(&d->new_side.reader, b, page * PAGE_SIZE_4K, d->new_buf,
-				      len));
-		for (size_t off = 0; off < len; off += PAGE_SIZE_4K)
-			changed += memcmp(d->old_buf + off, d->new_buf + off, PAGE_SIZE_4K) != 0;
+		TRY(chain_reader_read(&d->old_side.reader, a, page * PAGE_BYTES, d->old_buf, len));
+		TRY(chain_reader_read(&d->new_side.reader, b, page * PAGE_BYTES, d->new_buf, len));
+		for (size_t off = 0; off < len; off += PAGE_BYTES)
+			changed += memcmp(d->old_buf + off, d->new_buf + off, PAGE_BYTES) != 0;
 		page += n;
 	}
 	if (!same)
@@ -152,7 +150,7 @@ static struct err *compare_range(struct diff *d, uint64_t start, uint64_t end)
 		TRY(chain_run_at(d->new_side.pr, start, end, &b));
 		uint64_t to = a.end < b.end ? a.end : b.end;
 
-		TRY(compare_run(d, &a, &b, (to - start) / PAGE_SIZE_4K));
+		TRY(compare_run(d, &a, &b, (to - start) / PAGE_BYTES));
 		start = to;
 	}
 	return NULL;
@@ -171,9 +169,9 @@ static struct err *count_range(struct diff *d, uint64_t start, uint64_t end, boo
 		if (in_old && in_new)
 			TRY(compare_range(d, start, to));
 		else if (in_old)
-			row_message(d, start, to)->gone += (to - start) / PAGE_SIZE_4K;
+			row_message(d, start, to)->gone += (to - start) / PAGE_BYTES;
 		else
-			row_message(d, start, to)->added += (to - start) / PAGE_SIZE_4K;
+			row_message(d, start, to)->added += (to - start) / PAGE_BYTES;
 		start = to;
 	}
 	return NULL;
@@ -253,7 +251,7 @@ static struct err *diff_object(struct diff *d, const struct chain_object *obj,
 	if (!e) {
 		d->o = msg_push(&r->objects, &r->n_objects, sizeof(*d->o));
 		stepdump__diff_object__init(d->o);
-		d->o->name = msg_strdup(obj->name);
+		d->o->name = xstrdup(obj->name);
 		if (obj->is_shmem)
 			SET(d->o, shmid, obj->id);
 		else
@@ -296,8 +294,8 @@ struct err *chain_diff(const char *old_dir, const char *new_dir, pid_t pid, chai
 
 	if (!e) {
 		stepdump__diff_report__init(r);
-		r->old_dir = msg_strdup(old_dir);
-		r->new_dir = msg_strdup(new_dir);
+		r->old_dir = xstrdup(old_dir);
+		r->new_dir = xstrdup(new_dir);
 		d->stop = stop;
 		d->old_side.dirfd = open(old_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (d->old_side.dirfd < 0)

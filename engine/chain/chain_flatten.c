@@ -138,10 +138,10 @@ static struct err *end_entry(struct flat_object *fo)
 
 static struct err *add_run(struct flat_object *fo, const struct chain_run *run)
 {
-	uint64_t nr = (run->end - run->start) / PAGE_SIZE_4K;
+	uint64_t nr = (run->end - run->start) / PAGE_BYTES;
 	const struct chain_file *file;
 
-	if (fo->nr_pages && (fo->start + fo->nr_pages * PAGE_SIZE_4K != run->start ||
+	if (fo->nr_pages && (fo->start + fo->nr_pages * PAGE_BYTES != run->start ||
 			     fo->flags != run->place.flags || fo->nr_pages + nr > UINT32_MAX))
 		TRY(end_entry(fo));
 	if (!fo->nr_pages) {
@@ -168,7 +168,7 @@ static struct err *add_all(struct flat_object *fo)
 	const struct pagemap_image *pi = page_read_image(fo->pr, 0);
 
 	for (size_t i = 0; i < pi->nr; i++)
-		fo->f->need += pi->e[i].nr_pages * PAGE_SIZE_4K;
+		fo->f->need += pi->e[i].nr_pages * PAGE_BYTES;
 	for (size_t i = 0; i < pi->nr; i++) {
 		uint64_t at = pi->e[i].vaddr, end = pagemap_entry_end(&pi->e[i]);
 
@@ -218,7 +218,7 @@ static struct err *flatten_object(struct flatten *f, const char *name)
 	if (!e) {
 		fo.o = msg_push(&f->r->objects, &f->r->n_objects, sizeof(*fo.o));
 		stepdump__flatten_object__init(fo.o);
-		fo.o->name = msg_strdup(name);
+		fo.o->name = xstrdup(name);
 		fo.o->entries_before = page_read_image(fo.pr, 0)->nr;
 		e = write_object(&fo, name);
 		f->r->pages += fo.o->pages;
@@ -304,7 +304,7 @@ static struct err *stage_and_publish(struct flatten *f, struct staging *st, cons
 	if (!e)
 		e = staging_publish(st, dir);
 	if (!e)
-		f->r->dir = msg_strdup(staging_path(st));
+		f->r->dir = xstrdup(staging_path(st));
 	e = err_first(e, staging_discard(st));
 	if (f->keeper && staged)
 		err_free(keeper_litter_del(f->keeper, staged));
@@ -326,7 +326,7 @@ struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, 
 		f->keeper = k;
 		f->stop = stop;
 		f->r = r;
-		r->chain = msg_strdup(chain);
+		r->chain = xstrdup(chain);
 		f->from = open(chain, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (f->from < 0)
 			e = err_sys(errno, "open the image directory %s", chain);

@@ -24,7 +24,7 @@ struct live {
 	Criu__MmEntry *mm; /* NULL: the directory has none */
 	Stepdump__LiveReport *r;
 	size_t row; /* where the last page was counted */
-	uint8_t image[BLOCK_PAGES * PAGE_SIZE_4K], memory[BLOCK_PAGES * PAGE_SIZE_4K];
+	uint8_t image[BLOCK_PAGES * PAGE_BYTES], memory[BLOCK_PAGES * PAGE_BYTES];
 };
 
 /* ---- VMAs ---------------------------------------------------------------------------------- */
@@ -37,9 +37,9 @@ static Stepdump__LiveVma *push_row(struct live *l, uint64_t start, uint64_t end,
 	stepdump__live_vma__init(o);
 	o->start = start;
 	o->end = end;
-	o->prot = msg_strdup(prot);
-	o->kind = msg_strdup(kind);
-	o->state = msg_strdup(state);
+	o->prot = xstrdup(prot);
+	o->kind = xstrdup(kind);
+	o->state = xstrdup(state);
 	SET(o, image_pages, 0);
 	SET(o, same, 0);
 	SET(o, changed, 0);
@@ -56,7 +56,7 @@ static void push_live(struct live *l, const struct vma *v, const char *state)
 	Stepdump__LiveVma *o = push_row(l, v->start, v->end, prot, vma_kind(v), state);
 
 	if (v->name && *v->name)
-		o->name = msg_strdup(v->name);
+		o->name = xstrdup(v->name);
 }
 
 /* What tells an image's VMA from the one that is mapped now; NULL: nothing.  Caller frees. */
@@ -67,17 +67,17 @@ static char *difference(const Criu__VmaEntry *e, const struct vma *v)
 	chain_vma_prot(e, was);
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, is);
 	if (e->start != v->start || e->end != v->end)
-		return msg_printf("was %llx-%llx", (unsigned long long)e->start,
-				  (unsigned long long)e->end);
+		return xasprintf("was %llx-%llx", (unsigned long long)e->start,
+				 (unsigned long long)e->end);
 	if (strcmp(was, is))
-		return msg_printf("was %s", was);
+		return xasprintf("was %s", was);
 	if (strcmp(chain_vma_kind(e), vma_kind(v)))
-		return msg_printf("was %s", chain_vma_kind(e));
+		return xasprintf("was %s", chain_vma_kind(e));
 	if (e->flags != v->flags)
-		return msg_printf("flags were %x, are %x", e->flags, v->flags);
+		return xasprintf("flags were %x, are %x", e->flags, v->flags);
 	if (e->madv != v->madv)
-		return msg_printf("madvise bits were %llx, are %llx", (unsigned long long)e->madv,
-				  (unsigned long long)v->madv);
+		return xasprintf("madvise bits were %llx, are %llx", (unsigned long long)e->madv,
+				 (unsigned long long)v->madv);
 	return NULL;
 }
 
@@ -144,7 +144,7 @@ static Stepdump__LiveVma *row_of(struct live *l, uint64_t addr)
 				return l->r->vmas[i];
 			}
 	/* An image whose pages lie outside of its VMAs. */
-	Stepdump__LiveVma *o = push_row(l, addr, addr + PAGE_SIZE_4K, "----", "unmapped", "gone");
+	Stepdump__LiveVma *o = push_row(l, addr, addr + PAGE_BYTES, "----", "unmapped", "gone");
 
 	qsort(l->r->vmas, l->r->n_vmas, sizeof(*l->r->vmas), by_start);
 	return o;
@@ -159,7 +159,7 @@ static void count_page(struct live *l, uint64_t addr, const uint8_t *image, cons
 	row->image_pages++;
 	if (!memory)
 		row->unreadable++;
-	else if (memcmp(image, memory, PAGE_SIZE_4K))
+	else if (memcmp(image, memory, PAGE_BYTES))
 		row->changed++;
 	else
 		row->same++;
@@ -179,14 +179,14 @@ static struct err *compare_run(struct live *l, const struct chain_run *run)
 			size_t got = 0;
 
 			TRY(target_read(l->t, run->start + off + done, l->memory, n - done, &got));
-			got &= ~(PAGE_SIZE_4K - 1);
-			for (size_t i = 0; i < got; i += PAGE_SIZE_4K)
+			got &= ~(PAGE_BYTES - 1);
+			for (size_t i = 0; i < got; i += PAGE_BYTES)
 				count_page(l, run->start + off + done + i, l->image + done + i,
 					   l->memory + i);
 			done += got;
 			if (done < n) {
 				count_page(l, run->start + off + done, l->image + done, NULL);
-				done += PAGE_SIZE_4K;
+				done += PAGE_BYTES;
 			}
 		}
 		off += n;
@@ -218,9 +218,9 @@ static void count_missing(struct live *l, uint64_t start, uint64_t end)
 	uint64_t missing;
 
 	while (start < end &&
-	       !page_read_covers(l->pr, start, (end - start) / PAGE_SIZE_4K, &missing)) {
+	       !page_read_covers(l->pr, start, (end - start) / PAGE_BYTES, &missing)) {
 		row_of(l, missing)->missing++;
-		start = missing + PAGE_SIZE_4K;
+		start = missing + PAGE_BYTES;
 	}
 }
 
@@ -234,7 +234,7 @@ static struct err *missing_in_vma(struct live *l, struct pmc *pmc, size_t idx)
 		return NULL;
 	while (at < v->end) {
 		TRY(chain_check_stop(l->stop));
-		if (!pmc_covers(pmc, at, at + PAGE_SIZE_4K))
+		if (!pmc_covers(pmc, at, at + PAGE_BYTES))
 			TRY(pmc_get_map(pmc, &l->t->vmas, idx, at, &hit));
 		uint64_t cats = pmc_run(pmc, at, v->end, &run_end);
 
@@ -297,17 +297,17 @@ struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pi
 			       const struct caps *caps, chain_stop_t stop,
 			       Stepdump__LiveReport **ret)
 {
-	struct live *l = msg_alloc(sizeof(*l));
+	struct live *l = xzalloc(sizeof(*l));
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct err *e = dirfd < 0 ? err_sys(errno, "open the image directory %s", dir) : NULL;
 
 	l->t = t;
 	l->caps = caps;
 	l->stop = stop;
-	l->r = msg_alloc(sizeof(*l->r));
+	l->r = xzalloc(sizeof(*l->r));
 	stepdump__live_report__init(l->r);
 	l->r->pid = (uint32_t)t->pid;
-	l->r->comm = msg_strdup(t->comm ? t->comm : "");
+	l->r->comm = xstrdup(t->comm ? t->comm : "");
 	if (!e)
 		e = compare(l, dirfd, dir, pid);
 	if (dirfd >= 0)

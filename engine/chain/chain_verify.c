@@ -31,7 +31,7 @@ static Stepdump__Finding *push_finding(struct chain_check *c, unsigned generatio
 
 	stepdump__finding__init(o);
 	o->fatal = fatal;
-	o->file = msg_strdup(file);
+	o->file = xstrdup(file);
 	o->text = text;
 	SET(o, generation, generation);
 	return o;
@@ -41,9 +41,9 @@ static Stepdump__Finding *push_finding(struct chain_check *c, unsigned generatio
 static char *file_of_generation(const char *file, unsigned generation)
 {
 	if (!generation)
-		return msg_strdup(file);
-	return generation == 1 ? msg_printf("parent/%s", file) :
-				 msg_printf("parent (%u generations back)/%s", generation, file);
+		return xstrdup(file);
+	return generation == 1 ? xasprintf("parent/%s", file) :
+				 xasprintf("parent (%u generations back)/%s", generation, file);
 }
 
 /* The chain of holes led there already. */
@@ -75,9 +75,9 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 		Stepdump__Finding *o = push_finding(
 			c, generation, f->fatal && !generation, file,
 			f->fatal && generation ?
-				msg_printf("%s (matters if this parent itself is restored)",
-					   f->text) :
-				msg_strdup(f->text));
+				xasprintf("%s (matters if this parent itself is restored)",
+					  f->text) :
+				xstrdup(f->text));
 
 		if (f->entry >= 0)
 			SET(o, entry, f->entry);
@@ -99,7 +99,7 @@ static char *path_of_fd(int fd)
 	ssize_t n = readlink(link, path, sizeof(path) - 1);
 
 	path[n > 0 ? n : 0] = '\0';
-	return msg_strdup(path);
+	return xstrdup(path);
 }
 
 /* ERR_CHECK is a finding, and in the report; anything else kept us from looking. */
@@ -167,11 +167,11 @@ static struct err *check_parents(struct chain_check *c, int dirfd)
 			if (link)
 				push_finding(
 					c, generation, false, "parent",
-					msg_printf("the link leads nowhere: %s", strerror(why)));
+					xasprintf("the link leads nowhere: %s", strerror(why)));
 			c->r->nr_notes += link;
 		} else if (was_seen(c, up) || generation == GENERATIONS_MAX) {
 			push_finding(c, generation, true, "parent",
-				     msg_strdup("the links go round in a circle"));
+				     xstrdup("the links go round in a circle"));
 			c->r->nr_fatal++;
 			close(up);
 			up = -1;
@@ -188,12 +188,12 @@ static struct err *check_parents(struct chain_check *c, int dirfd)
 
 struct err *chain_verify(const char *dir, Stepdump__VerifyReport **ret)
 {
-	struct chain_check c = { .r = msg_alloc(sizeof(*c.r)) };
+	struct chain_check c = { .r = xzalloc(sizeof(*c.r)) };
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct err *e = fd < 0 ? err_sys(errno, "open the image directory %s", dir) : NULL;
 
 	stepdump__verify_report__init(c.r);
-	c.r->dir = msg_strdup(dir);
+	c.r->dir = xstrdup(dir);
 	if (!e) {
 		was_seen(&c, fd);
 		e = check_generation(&c, fd, 0);

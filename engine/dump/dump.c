@@ -142,7 +142,7 @@ void dump_begin_item(struct dump *d)
 	d->vaddr = d->run_end = 0;
 	d->phase = PH(GENERATE_IOVS);
 	if (o) {
-		d->shpages_scanned += o->size / PAGE_SIZE_4K;
+		d->shpages_scanned += o->size / PAGE_BYTES;
 		return;
 	}
 	d->vma = dump_next_vma(d, 0);

@@ -68,7 +68,7 @@ static struct err *make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb)
 				"raise the limit of open files (ulimit -n)");
 	int size = fcntl(ppb->p[1], F_GETPIPE_SZ);
 
-	ppb->pipe_size = size > 0 ? (unsigned)size / PAGE_SIZE_4K : 1;
+	ppb->pipe_size = size > 0 ? (unsigned)size / PAGE_BYTES : 1;
 	ppb->pipe_asked = ppb->pipe_size;
 	pp->pipes_made++;
 	return NULL;
@@ -149,7 +149,7 @@ static bool ppb_grow(struct page_pipe *pp, struct page_pipe_buf *ppb)
 	}
 	ppb->pipe_asked = want;
 
-	int given = fcntl(ppb->p[1], F_SETPIPE_SZ, (int)(want * PAGE_SIZE_4K));
+	int given = fcntl(ppb->p[1], F_SETPIPE_SZ, (int)(want * PAGE_BYTES));
 
 	if (given < 0) {
 		ppb->grow_errno = errno;
@@ -161,7 +161,7 @@ static bool ppb_grow(struct page_pipe *pp, struct page_pipe_buf *ppb)
 		}
 		return false;
 	}
-	ppb->pipe_size = (unsigned)given / PAGE_SIZE_4K;
+	ppb->pipe_size = (unsigned)given / PAGE_BYTES;
 	ppb->grow_errno = 0;
 	return true;
 }
@@ -171,7 +171,7 @@ static struct err *ppb_add(struct page_pipe_buf *ppb, uint64_t addr, uint64_t nr
 	struct iovec *last = ppb->nr_segs ? &ppb->iov[ppb->nr_segs - 1] : NULL;
 
 	if (last && (uint64_t)last->iov_base + last->iov_len == addr) {
-		last->iov_len += nr_pages * PAGE_SIZE_4K;
+		last->iov_len += nr_pages * PAGE_BYTES;
 	} else {
 		if (ppb->nr_segs == ppb->cap_segs) {
 			unsigned cap = ppb->cap_segs ? ppb->cap_segs * 2 : 64;
@@ -184,7 +184,7 @@ static struct err *ppb_add(struct page_pipe_buf *ppb, uint64_t addr, uint64_t nr
 		}
 		ppb->iov[ppb->nr_segs++] = (struct iovec){
 			.iov_base = (void *)addr,
-			.iov_len = nr_pages * PAGE_SIZE_4K,
+			.iov_len = nr_pages * PAGE_BYTES,
 		};
 	}
 	ppb->pages_in += (unsigned)nr_pages;
@@ -214,7 +214,7 @@ static struct err *add_run(struct page_pipe *pp, uint64_t addr, uint64_t nr_page
 			;
 		if (n > room(ppb))
 			n = room(ppb);
-		TRY(ppb_add(ppb, addr + added * PAGE_SIZE_4K, n));
+		TRY(ppb_add(ppb, addr + added * PAGE_BYTES, n));
 		added += n;
 	}
 	*added_ret = added;
@@ -259,7 +259,7 @@ struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_
 {
 	struct page_pipe_hole *last = pp->nr_holes ? &pp->hole[pp->nr_holes - 1] : NULL;
 
-	if (last && last->flags == flags && last->start + last->nr_pages * PAGE_SIZE_4K == addr) {
+	if (last && last->flags == flags && last->start + last->nr_pages * PAGE_BYTES == addr) {
 		last->nr_pages += nr_pages;
 		return NULL;
 	}
@@ -294,7 +294,7 @@ uint64_t page_pipe_expected(const struct page_pipe *pp, unsigned i)
 	for (unsigned k = first; k < end; k++)
 		if (pp->ppb[k].state == PPB_DRAINED)
 			pages += ppb_pages(&pp->ppb[k], pp->ppb[k].moved_iov, pp->ppb[k].nr_segs);
-	return pages * PAGE_SIZE_4K;
+	return pages * PAGE_BYTES;
 }
 
 struct err *page_pipe_empty(struct page_pipe *pp, unsigned i)
@@ -336,7 +336,7 @@ uint64_t ppb_pages(const struct page_pipe_buf *ppb, unsigned from, unsigned to)
 	uint64_t pages = 0;
 
 	for (unsigned i = from; i < to; i++)
-		pages += ppb->iov[i].iov_len / PAGE_SIZE_4K;
+		pages += ppb->iov[i].iov_len / PAGE_BYTES;
 	return pages;
 }
 
@@ -370,7 +370,7 @@ bool page_pipe_find(const struct page_pipe *pp, uint64_t addr, unsigned *ppb_ret
 		*ppb_ret = i;
 		*iov_ret = (unsigned)iov;
 		*page_off_ret = ppb_pages(&pp->ppb[i], 0, (unsigned)iov) +
-				(addr - (uint64_t)pp->ppb[i].iov[iov].iov_base) / PAGE_SIZE_4K;
+				(addr - (uint64_t)pp->ppb[i].iov[iov].iov_base) / PAGE_BYTES;
 		return true;
 	}
 	return false;

@@ -29,7 +29,7 @@ struct local {
 /* What this write lacks, or better: what all that is still to come needs. */
 static uint64_t still_needed(const struct page_xfer *x, uint64_t lacking)
 {
-	uint64_t out = x->pages * PAGE_SIZE_4K;
+	uint64_t out = x->pages * PAGE_BYTES;
 
 	return x->expected > out && x->expected - out > lacking ? x->expected - out : lacking;
 }
@@ -285,7 +285,7 @@ static struct err *count_pages(struct page_xfer *x, struct err *e, uint64_t nr_p
 
 struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages)
 {
-	uint64_t len = nr_pages * PAGE_SIZE_4K;
+	uint64_t len = nr_pages * PAGE_BYTES;
 
 	if (x->partial < len)
 		TRY(x->ops->write_pages(x, pipe_fd, len, &x->partial));
@@ -295,7 +295,7 @@ struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages)
 
 struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_pages)
 {
-	return count_pages(x, x->ops->write_memory(x, buf, nr_pages * PAGE_SIZE_4K), nr_pages);
+	return count_pages(x, x->ops->write_memory(x, buf, nr_pages * PAGE_BYTES), nr_pages);
 }
 
 struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags)
@@ -304,7 +304,7 @@ struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pag
 	x->recent[x->entries_here % XFER_RECENT] = (struct xfer_entry){
 		.vaddr = vaddr,
 		.nr_pages = nr_pages,
-		.pages_off = x->entry_pages * PAGE_SIZE_4K,
+		.pages_off = x->entry_pages * PAGE_BYTES,
 		.flags = flags,
 	};
 	if (!(flags & PE_PARENT))

@@ -24,13 +24,13 @@ static struct err *page_at_fault(struct dump *d, const struct page_pipe_buf *ppb
 				 uint64_t bytes, int why)
 {
 	uint64_t addr = 0, raw = 0;
-	char byte[PAGE_SIZE_4K];
+	char byte[PAGE_BYTES];
 	size_t got = 0;
 
 	for (unsigned i = first; i < ppb->nr_segs; i++) {
 		addr = (uint64_t)ppb->iov[i].iov_base;
 		if (bytes < ppb->iov[i].iov_len) {
-			addr += bytes & ~(PAGE_SIZE_4K - 1);
+			addr += bytes & ~(PAGE_BYTES - 1);
 			break;
 		}
 		bytes -= ppb->iov[i].iov_len;
@@ -94,7 +94,7 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
 
 		TRY(pc_dump_wait(dump_task(d)->t->par.sock, &bytes, &bad_iov, &why));
 		have += bytes;
-		if (why || bytes != ppb_pages(ppb, at, at + nr) * PAGE_SIZE_4K)
+		if (why || bytes != ppb_pages(ppb, at, at + nr) * PAGE_BYTES)
 			return err_first(page_at_fault(d, ppb, ppb->moved_iov, have, why),
 					 page_pipe_empty(&d->pp, d->ppb));
 		at += nr;
@@ -121,7 +121,7 @@ struct err *drain_wait(struct dump *d, struct page_pipe_buf *ppb)
  * pages of an object that cannot be spliced from, as those of hugetlbfs. */
 static ssize_t splice_object(int fd, loff_t *off, int pipe_fd, size_t len, uint64_t whole)
 {
-	char page[PAGE_SIZE_4K] = "";
+	char page[PAGE_BYTES] = "";
 	ssize_t n;
 
 	if ((uint64_t)*off < whole) {
@@ -147,7 +147,7 @@ static struct err *drain_shmem(struct dump *d, struct page_pipe_buf *ppb)
 	if (fstat(o->fd, &st))
 		return err_sys(errno, "stat shared memory %llu", (unsigned long long)o->shmid);
 
-	uint64_t whole = (uint64_t)st.st_size & ~(PAGE_SIZE_4K - 1);
+	uint64_t whole = (uint64_t)st.st_size & ~(PAGE_BYTES - 1);
 
 	for (unsigned i = ppb->moved_iov; i < ppb->nr_segs; i++) {
 		loff_t off = (loff_t)(uint64_t)ppb->iov[i].iov_base;

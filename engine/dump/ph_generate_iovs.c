@@ -18,7 +18,7 @@ static void fit_to_parent(struct dump *d, verdict_t otherwise)
 {
 	const struct page_read *pr = dump_parent(d);
 	const struct pagemap_entry *before, *after;
-	uint64_t missing, pages = (d->run_end - d->vaddr) / PAGE_SIZE_4K;
+	uint64_t missing, pages = (d->run_end - d->vaddr) / PAGE_BYTES;
 
 	if (d->opts->hole_missing == HOLE_MISSING_FAIL ||
 	    page_read_covers(pr, d->vaddr, pages, &missing))
@@ -37,10 +37,10 @@ static void fit_to_parent(struct dump *d, verdict_t otherwise)
  * Mirrors criu/shmem.c do_dump_one_shmem(). */
 static struct err *look_ahead_shmem(struct dump *d, const struct shmem_info *o)
 {
-	uint64_t page = d->vaddr / PAGE_SIZE_4K, start, end;
+	uint64_t page = d->vaddr / PAGE_BYTES, start, end;
 
 	d->run_lazy = false;
-	end = pstate_run(&o->pstate, page, o->size / PAGE_SIZE_4K) * PAGE_SIZE_4K;
+	end = pstate_run(&o->pstate, page, o->size / PAGE_BYTES) * PAGE_BYTES;
 	switch (pstate_get(&o->pstate, page)) {
 	case PST_DONT_DUMP:
 		d->run_end = end;
@@ -174,7 +174,7 @@ static struct err *contribute(struct dump *d, uint64_t pages)
 	const struct vma *v = &dump_task(d)->t->vmas.v[d->vma];
 	struct shmem_info *o = dump_pstate_of(d, v);
 
-	return pstate_or(&o->pstate, (v->pgoff + (d->vaddr - v->start)) / PAGE_SIZE_4K, pages,
+	return pstate_or(&o->pstate, (v->pgoff + (d->vaddr - v->start)) / PAGE_BYTES, pages,
 			 d->run_state);
 }
 
@@ -184,7 +184,7 @@ static struct err *one_run(struct dump *d)
 		return item_scanned(d); /* there was nothing to look at */
 	TRY(look_ahead(d));
 
-	uint64_t pages = (d->run_end - d->vaddr) / PAGE_SIZE_4K, added = pages;
+	uint64_t pages = (d->run_end - d->vaddr) / PAGE_BYTES, added = pages;
 
 	if (verdict_is_data(d->run_verdict))
 		TRY(page_pipe_add_pages(&d->pp, d->vaddr, pages, d->run_lazy ? PPB_LAZY : 0,
@@ -196,7 +196,7 @@ static struct err *one_run(struct dump *d)
 	if (d->run_lazy)
 		d->pages_lazy += added;
 	count(d, added);
-	d->vaddr += added * PAGE_SIZE_4K;
+	d->vaddr += added * PAGE_BYTES;
 	if (added < pages) { /* -EAGAIN: the page-pipe is full, go on in the same VMA after xfer */
 		d->ppb = d->hole = 0;
 		d->phase = PH(DRAIN);
@@ -227,8 +227,8 @@ static void generate_summary(const struct dump *d, const struct unit *u, char *b
 	if (u->has_verdict && d->phase == PH(GENERATE_IOVS)) {
 		snprintf(buf, len, "%llx-%llx: %llu page%s, %s", (unsigned long long)u->start,
 			 (unsigned long long)u->end,
-			 (unsigned long long)((u->end - u->start) / PAGE_SIZE_4K),
-			 u->end - u->start == PAGE_SIZE_4K ? "" : "s", verdict_name(u->verdict));
+			 (unsigned long long)((u->end - u->start) / PAGE_BYTES),
+			 u->end - u->start == PAGE_BYTES ? "" : "s", verdict_name(u->verdict));
 		return;
 	}
 	snprintf(buf, len, "%llu pages planned in %u ppb%s, %u hole%s%s",

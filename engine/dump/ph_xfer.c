@@ -40,7 +40,7 @@ static void xfer_next(struct dump *d, struct unit *u)
 
 	if (hole_first(d, ppb)) {
 		u->start = d->pp.hole[d->hole].start;
-		u->end = u->start + d->pp.hole[d->hole].nr_pages * PAGE_SIZE_4K;
+		u->end = u->start + d->pp.hole[d->hole].nr_pages * PAGE_BYTES;
 		u->pe_flags = PE_PARENT;
 	} else if (ppb) {
 		u->ppb = (int)d->ppb;
@@ -95,7 +95,7 @@ static struct err *one_iov(struct dump *d, struct page_pipe_buf *ppb)
 {
 	const struct iovec *v = &ppb->iov[ppb->next_iov];
 
-	TRY(page_xfer_entry(&d->xfer, (uint64_t)v->iov_base, v->iov_len / PAGE_SIZE_4K,
+	TRY(page_xfer_entry(&d->xfer, (uint64_t)v->iov_base, v->iov_len / PAGE_BYTES,
 			    data_flags(ppb)));
 	if (++ppb->next_iov == ppb->nr_segs)
 		ppb->state = PPB_SENT;
@@ -117,16 +117,16 @@ static struct err *move_pages(struct dump *d, struct page_pipe_buf *ppb, unsigne
  */
 static struct err *read_iov(struct dump *d, struct page_pipe_buf *ppb)
 {
-	static char buf[READ_BUF_PAGES * PAGE_SIZE_4K];
+	static char buf[READ_BUF_PAGES * PAGE_BYTES];
 	const struct iovec *v = &ppb->iov[ppb->next_iov];
 	const struct target *t = dump_task(d)->t;
 	uint64_t end = (uint64_t)v->iov_base + v->iov_len, at;
 
-	while ((at = (uint64_t)v->iov_base + ppb->read_pages * PAGE_SIZE_4K) < end) {
+	while ((at = (uint64_t)v->iov_base + ppb->read_pages * PAGE_BYTES) < end) {
 		size_t want = end - at < sizeof(buf) ? end - at : sizeof(buf);
 		struct iovec local = { buf, want }, remote = { (void *)at, want };
 		ssize_t n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
-		uint64_t pages = n > 0 ? (uint64_t)n / PAGE_SIZE_4K : 0;
+		uint64_t pages = n > 0 ? (uint64_t)n / PAGE_BYTES : 0;
 
 		/* Of a tree, some may end: theirs are gone too. */
 		if (n < 0 && errno != EFAULT && !(errno == ESRCH && d->nr_tasks > 1))

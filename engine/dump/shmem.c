@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PAGE_UP(x) (((x) + PAGE_SIZE_4K - 1) & ~(PAGE_SIZE_4K - 1))
+#define PAGE_UP(x) (((x) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))
 
 static const char *object_kind(const struct vma *v)
 {
@@ -34,7 +34,7 @@ static struct err *add_map(struct shmem_info *o, size_t task, const struct targe
 		.vma = idx,
 		.start = v->start,
 		.end = v->end,
-		.off_pages = v->pgoff / PAGE_SIZE_4K,
+		.off_pages = v->pgoff / PAGE_BYTES,
 		.nr_pages = vma_pages(v),
 	};
 	if (v->pgoff + (v->end - v->start) > o->size)
@@ -167,7 +167,7 @@ struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t 
 	if (hole < 0)
 		return err_sys(errno, "look for a hole in shared memory %llu",
 			       (unsigned long long)o->shmid);
-	*start_ret = (uint64_t)data & ~(PAGE_SIZE_4K - 1);
+	*start_ret = (uint64_t)data & ~(PAGE_BYTES - 1);
 	*end_ret = PAGE_UP((uint64_t)hole) < o->size ? PAGE_UP((uint64_t)hole) : o->size;
 	return NULL;
 }

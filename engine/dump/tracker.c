@@ -247,7 +247,7 @@ bool tracker_fits(struct tracker *t, pid_t pid, uint64_t start_time_ticks)
 		return true;
 	/* After an exec pid and start time are the same, and a scan of the old page map finds
 	 * nothing without an error; but reading it gives end of file. */
-	e = pagemap_read(t->pagemap_fd, PAGE_SIZE_4K, 1, &entry);
+	e = pagemap_read(t->pagemap_fd, PAGE_BYTES, 1, &entry);
 	if (e) {
 		err_free(e);
 		return false;
@@ -337,7 +337,7 @@ struct err *tracker_count(const struct tracker *t, const struct vma_list *vmas, 
 			e = pmc_get_map(&pmc, vmas, i, at, &hit);
 			while (!e && at < v->end && at < pmc.end) {
 				uint64_t end, cats = pmc_run(&pmc, at, v->end, &end);
-				uint64_t pages = (end - at) / PAGE_SIZE_4K;
+				uint64_t pages = (end - at) / PAGE_BYTES;
 
 				if (verdict_is_data(page_verdict(v, cats))) {
 					total += pages;

@@ -201,7 +201,7 @@ static struct err *is_registered(int pagemap_fd, uint64_t start, bool *ret)
 	uint64_t walk_end;
 	size_t nr;
 
-	TRY(pagemap_scan(pagemap_fd, start, start + PAGE_SIZE_4K, &q, &r, 1, &nr, &walk_end));
+	TRY(pagemap_scan(pagemap_fd, start, start + PAGE_BYTES, &q, &r, 1, &nr, &walk_end));
 	*ret = nr;
 	return NULL;
 }

@@ -191,7 +191,7 @@ static bool covers(const struct page_read *pr, size_t generation, uint64_t vaddr
 bool page_read_covers(const struct page_read *pr, uint64_t vaddr, uint64_t nr_pages,
 		      uint64_t *missing_ret)
 {
-	return covers(pr, 0, vaddr, vaddr + nr_pages * PAGE_SIZE_4K, missing_ret);
+	return covers(pr, 0, vaddr, vaddr + nr_pages * PAGE_BYTES, missing_ret);
 }
 
 void page_read_neighbours(const struct page_read *pr, uint64_t vaddr,
@@ -249,16 +249,16 @@ struct err *page_read_page(const struct page_read *pr, uint64_t vaddr, void *buf
 
 	if (fd < 0)
 		return err_sys(errno, "open %s/%s", pr->g[p.generation].dir, file);
-	ssize_t n = pread(fd, buf, PAGE_SIZE_4K, (off_t)p.off);
+	ssize_t n = pread(fd, buf, PAGE_BYTES, (off_t)p.off);
 	int why = errno;
 
 	close(fd);
-	if (n == (ssize_t)PAGE_SIZE_4K)
+	if (n == (ssize_t)PAGE_BYTES)
 		return NULL;
 	if (n < 0)
 		return err_sys(why, "read %s/%s", pr->g[p.generation].dir, file);
 	return err_new(ERR_CHECK, "%s/%s ends before byte %llu", pr->g[p.generation].dir, file,
-		       (unsigned long long)(p.off + PAGE_SIZE_4K));
+		       (unsigned long long)(p.off + PAGE_BYTES));
 }
 
 size_t page_read_generations(const struct page_read *pr)

@@ -74,7 +74,7 @@ static void add_object(struct verify *v, const Criu__VmaEntry *e)
 
 static void check_vma(struct verify *v, const char *mm, int64_t i, const Criu__VmaEntry *e)
 {
-	if ((e->start | e->end | e->pgoff) & (PAGE_SIZE_4K - 1))
+	if ((e->start | e->end | e->pgoff) & (PAGE_BYTES - 1))
 		verify_find(v, true, mm, i, &e->start, "not page aligned");
 	if (e->start >= e->end)
 		verify_find(v, true, mm, i, &e->start, "empty range");

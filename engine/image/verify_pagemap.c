@@ -260,7 +260,7 @@ void verify_pagemap_vmas(struct verify *v, const char *file, const struct pagema
 void verify_pagemap_object(struct verify *v, const char *file, const struct pagemap_image *pi,
 			   const struct known_object *o)
 {
-	uint64_t size = (o->size + PAGE_SIZE_4K - 1) & ~(PAGE_SIZE_4K - 1);
+	uint64_t size = (o->size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 
 	if (!o->size_known || !pi->nr)
 		return;

@@ -28,7 +28,7 @@
 
 static volatile char *map_page(int flags)
 {
-	void *p = mmap(NULL, PAGE_SIZE_4K, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -68,7 +68,7 @@ static bool scan_says_written(int pagemap_fd, const volatile char *page)
 	struct page_region r = { 0 };
 	size_t nr = 0;
 
-	err_free(pagemap_scan(pagemap_fd, start, start + PAGE_SIZE_4K, &q, &r, 1, &nr, &walk_end));
+	err_free(pagemap_scan(pagemap_fd, start, start + PAGE_BYTES, &q, &r, 1, &nr, &walk_end));
 	return nr && (r.categories & PAGE_IS_WRITTEN);
 }
 
@@ -79,7 +79,7 @@ static bool probe_wp_async(int uffd, int pagemap_fd, volatile char *page)
 		.features = FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED,
 	};
 	struct uffdio_register reg = {
-		.range = { .start = (uintptr_t)page, .len = PAGE_SIZE_4K },
+		.range = { .start = (uintptr_t)page, .len = PAGE_BYTES },
 		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
 	struct uffdio_writeprotect wp = {
@@ -118,7 +118,7 @@ static void probe_trackers(struct caps *c, int pagemap_fd)
 		c->uffd_wp_async = c->pagemap_scan && probe_wp_async(uffd, pagemap_fd, page);
 		close(uffd);
 	}
-	munmap((void *)page, PAGE_SIZE_4K);
+	munmap((void *)page, PAGE_BYTES);
 }
 
 /* ---- pipes ------------------------------------------------------------------------- */
@@ -137,7 +137,7 @@ static uint64_t read_number(const char *path)
 
 static void probe_pipe(struct caps *c)
 {
-	char page[PAGE_SIZE_4K] __attribute__((aligned(PAGE_SIZE_4K))) = { 0 };
+	char page[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES))) = { 0 };
 	struct iovec iov = { .iov_base = page, .iov_len = sizeof(page) };
 	int p[2];
 
@@ -146,14 +146,14 @@ static void probe_pipe(struct caps *c)
 		c->pipe_errno = errno;
 		return;
 	}
-	if (fcntl(p[1], F_SETPIPE_SZ, CAPS_PIPE_PAGES_WANTED * PAGE_SIZE_4K) < 0) {
+	if (fcntl(p[1], F_SETPIPE_SZ, CAPS_PIPE_PAGES_WANTED * PAGE_BYTES) < 0) {
 		c->pipe_errno = errno;
 		/* as page_pipe does: what can be had without the privilege */
 		if (c->pipe_max_size)
 			(void)fcntl(p[1], F_SETPIPE_SZ, (int)c->pipe_max_size);
 	}
 	int size = fcntl(p[1], F_GETPIPE_SZ);
-	c->pipe_pages = size > 0 ? size / PAGE_SIZE_4K : 0;
+	c->pipe_pages = size > 0 ? size / PAGE_BYTES : 0;
 	c->vmsplice = vmsplice(p[1], &iov, 1, SPLICE_F_NONBLOCK) == (ssize_t)sizeof(page);
 	close(p[0]);
 	close(p[1]);
@@ -169,11 +169,11 @@ static bool probe_map_files(void)
 	if (!page)
 		return false;
 	snprintf(path, sizeof(path), "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)page,
-		 (uintptr_t)page + PAGE_SIZE_4K);
+		 (uintptr_t)page + PAGE_BYTES);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
-	munmap((void *)page, PAGE_SIZE_4K);
+	munmap((void *)page, PAGE_BYTES);
 	return fd >= 0;
 }
 

@@ -134,7 +134,7 @@ struct err *pagemap_scan_guards(int pagemap_fd, uint64_t start, uint64_t end,
 
 struct err *pagemap_read(int pagemap_fd, uint64_t start, size_t nr_pages, uint64_t *out)
 {
-	off_t off = start / PAGE_SIZE_4K * sizeof(*out);
+	off_t off = start / PAGE_BYTES * sizeof(*out);
 	size_t left = nr_pages * sizeof(*out);
 	char *to = (char *)out;
 
@@ -170,15 +170,14 @@ static bool scan_accepts(int fd, const volatile char *page, uint64_t category)
 	uint64_t start = (uintptr_t)page, walk_end;
 	struct page_region r;
 
-	return scan_once(fd, start, start + PAGE_SIZE_4K, &q, &r, 1, &walk_end) == 1 &&
+	return scan_once(fd, start, start + PAGE_BYTES, &q, &r, 1, &walk_end) == 1 &&
 	       (r.categories & PAGE_IS_PRESENT);
 }
 
 static struct err *probe_zero_page(int fd, struct pagemap_probe *p)
 {
 	uint64_t entry;
-	volatile char *page =
-		mmap(NULL, PAGE_SIZE_4K, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *page = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return err_sys(errno, "mapping a page");
@@ -192,7 +191,7 @@ static struct err *probe_zero_page(int fd, struct pagemap_probe *p)
 		p->pfn_visible = true;
 		p->zero_pfn = entry & PM_PFN_MASK;
 	}
-	munmap((void *)page, PAGE_SIZE_4K);
+	munmap((void *)page, PAGE_BYTES);
 	return e;
 }
 

@@ -79,7 +79,7 @@ static struct err *fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
 			       guard | (pmc->caps->scan_soft_dirty ? PAGE_IS_SOFT_DIRTY : 0) |
 			       pmc->extra,
 	};
-	uint64_t pages = (end - start) / PAGE_SIZE_4K;
+	uint64_t pages = (end - start) / PAGE_BYTES;
 	size_t want = pages < PMC_MAX_REGIONS ? (size_t)pages : PMC_MAX_REGIONS;
 
 	uint64_t entry;
@@ -93,7 +93,7 @@ static struct err *fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
 
 static struct err *fill_pread(struct pmc *pmc, const struct vma *v, uint64_t start, uint64_t end)
 {
-	uint64_t pages = (end - start) / PAGE_SIZE_4K;
+	uint64_t pages = (end - start) / PAGE_BYTES;
 
 	/* A reservation that nobody touched: smaps has just counted its pages, and reading eight
 	 * bytes for each of them (2 GiB for a TiB) would only say the same again.  It does not
@@ -109,7 +109,7 @@ static struct err *fill_pread(struct pmc *pmc, const struct vma *v, uint64_t sta
 	TRY(grow((void **)&pmc->entry, &pmc->cap, pages, sizeof(*pmc->entry)));
 	TRY(pagemap_read(pmc->pagemap_fd, start, pages, pmc->entry));
 	pmc->nr = pages;
-	pmc->end = start + pages * PAGE_SIZE_4K;
+	pmc->end = start + pages * PAGE_BYTES;
 	return NULL;
 }
 
@@ -174,12 +174,12 @@ static uint64_t run_pread(const struct pmc *pmc, uint64_t from, uint64_t end, ui
 	if (!pmc->nr) /* known to be empty without reading */
 		return 0;
 
-	size_t i = (from - pmc->start) / PAGE_SIZE_4K, last = (end - pmc->start) / PAGE_SIZE_4K;
+	size_t i = (from - pmc->start) / PAGE_BYTES, last = (end - pmc->start) / PAGE_BYTES;
 	uint64_t c = entry_categories(pmc->caps, pmc->entry[i]);
 
 	for (size_t k = i + 1; k < last; k++)
 		if (entry_categories(pmc->caps, pmc->entry[k]) != c) {
-			*run_end = pmc->start + k * PAGE_SIZE_4K;
+			*run_end = pmc->start + k * PAGE_BYTES;
 			break;
 		}
 	return c;

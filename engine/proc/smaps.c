@@ -169,7 +169,7 @@ static bool parse_header(const char *line, size_t len, struct vma *v, struct cur
 	while (take_char(&c, ' '))
 		;
 	*name = c;
-	return v->start < v->end && !((v->start | v->end | v->pgoff) % PAGE_SIZE_4K);
+	return v->start < v->end && !((v->start | v->end | v->pgoff) % PAGE_BYTES);
 }
 
 /* ---- the lines below it ---------------------------------------------------- */
@@ -408,7 +408,7 @@ static struct err *find_dev(struct lines *l, uint64_t start, uint64_t *ret)
 struct err *proc_shmem_dev(uint64_t *ret)
 {
 	struct lines l;
-	void *probe = mmap(NULL, PAGE_SIZE_4K, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *probe = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (probe == MAP_FAILED)
 		return err_sys(errno, "mapping a page of shared memory");
@@ -421,6 +421,6 @@ struct err *proc_shmem_dev(uint64_t *ret)
 	}
 	if (fd >= 0)
 		close(fd);
-	munmap(probe, PAGE_SIZE_4K);
+	munmap(probe, PAGE_BYTES);
 	return e;
 }

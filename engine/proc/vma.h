@@ -14,9 +14,9 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/num.h"
 
 #define PAGE_SHIFT_4K 12
-#define PAGE_SIZE_4K 4096ul
 
 /* Status bits of a VMA, CRIU's names and values (criu/include/image.h). */
 #define VMA_AREA_NONE 0x0u

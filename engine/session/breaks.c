@@ -116,9 +116,9 @@ static struct err *parse(struct brk *b, char **word, size_t nr, const char *wher
 		b->phase = (phase_t)found;
 		return parse_conds(b, word + 1, nr - 1, where);
 	}
-	if (nr == 1 && parse_number(word[0], 16, &b->value) && b->value >= PAGE_SIZE_4K) {
+	if (nr == 1 && parse_number(word[0], 16, &b->value) && b->value >= PAGE_BYTES) {
 		b->kind = BRK_ADDR;
-		b->value &= ~(PAGE_SIZE_4K - 1);
+		b->value &= ~(PAGE_BYTES - 1);
 		return NULL;
 	}
 	return grammar(where);

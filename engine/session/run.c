@@ -40,7 +40,7 @@ struct report {
 static void report_line(struct report *r, const char *phase, const char *text)
 {
 	if (r->nr_lines < MAX_LINES && *text)
-		r->line[r->nr_lines++] = msg_printf("%-14s %s", phase, text);
+		r->line[r->nr_lines++] = xasprintf("%-14s %s", phase, text);
 }
 
 /* What all phases have done so far, a line each. */
@@ -79,18 +79,18 @@ static void report_totals(struct session *s, struct report *r)
 
 static Stepdump__Stop *report_finish(struct session *s, struct report *r)
 {
-	Stepdump__Stop *stop = msg_alloc(sizeof(*stop));
+	Stepdump__Stop *stop = xzalloc(sizeof(*stop));
 
 	stepdump__stop__init(stop);
-	stop->reason = msg_strdup(r->reason);
+	stop->reason = xstrdup(r->reason);
 	stop->has_breakpoint = r->breakpoint != 0;
 	stop->breakpoint = r->breakpoint;
 	stop->n_lines = r->nr_lines;
-	stop->lines = msg_alloc((r->nr_lines ? r->nr_lines : 1) * sizeof(char *));
+	stop->lines = xzalloc((r->nr_lines ? r->nr_lines : 1) * sizeof(char *));
 	memcpy(stop->lines, r->line, r->nr_lines * sizeof(char *));
 	stop->cursor = snap_cursor(s);
 	if (s->d.committed)
-		stop->committed = msg_strdup(s->d.committed);
+		stop->committed = xstrdup(s->d.committed);
 	stop->counters = snap_counters(s);
 	return stop;
 }

@@ -45,7 +45,7 @@ static void snap_events(struct session *s, uint32_t max, Stepdump__Snapshot *sna
 		o->seq = ev->seq;
 		o->t_us = ev->t_us;
 		o->phase = ev->phase;
-		o->text = msg_strdup(ev->text);
+		o->text = xstrdup(ev->text);
 	}
 }
 
@@ -58,11 +58,11 @@ static void snap_caps(struct session *s, Stepdump__Snapshot *snap)
 		Stepdump__Cap *c = msg_push(&snap->caps, &snap->n_caps, sizeof(*c));
 
 		stepdump__cap__init(c);
-		c->name = msg_strdup(line[i].name);
+		c->name = xstrdup(line[i].name);
 		c->available = line[i].available;
 		if (*line[i].value)
-			c->value = msg_strdup(line[i].value);
-		c->consequence = msg_strdup(line[i].consequence);
+			c->value = xstrdup(line[i].value);
+		c->consequence = xstrdup(line[i].consequence);
 	}
 }
 
@@ -75,11 +75,11 @@ static void snap_settings(struct session *s, Stepdump__Snapshot *snap)
 		Stepdump__Setting *o = msg_push(&snap->settings, &snap->n_settings, sizeof(*o));
 
 		stepdump__setting__init(o);
-		o->name = msg_strdup(d->name);
+		o->name = xstrdup(d->name);
 		o->value = opts_get(&s->opts, d);
 		o->default_value = opts_get(&defaults, d);
-		o->values = msg_strdup(d->values);
-		o->summary = msg_strdup(d->summary);
+		o->values = xstrdup(d->values);
+		o->summary = xstrdup(d->summary);
 		if (!o->value || !o->default_value)
 			abort();
 	}
@@ -95,7 +95,7 @@ static void snap_breakpoints(struct session *s, Stepdump__Snapshot *snap)
 
 		stepdump__breakpoint__init(o);
 		o->number = b->number;
-		o->where = msg_strdup(b->where);
+		o->where = xstrdup(b->where);
 		SET(o, temporary, b->temporary);
 		SET(o, hits, b->hits);
 		SET(o, enabled, true);
@@ -107,39 +107,38 @@ static void snap_error(struct session *s, Stepdump__Snapshot *snap)
 	if (!s->has_error)
 		return;
 
-	Stepdump__Error *o = msg_alloc(sizeof(*o));
+	Stepdump__Error *o = xzalloc(sizeof(*o));
 
 	stepdump__error__init(o);
 	snap->error = o;
-	o->code = msg_strdup(err_code_name(s->error.code));
-	o->message = msg_strdup(s->error.msg ? s->error.msg : "");
+	o->code = xstrdup(err_code_name(s->error.code));
+	o->message = xstrdup(s->error.msg ? s->error.msg : "");
 	if (s->error.sys_errno) {
 		SET(o, sys_errno, s->error.sys_errno);
-		o->errno_name = msg_strdup(err_errno_name(s->error.sys_errno));
+		o->errno_name = xstrdup(err_errno_name(s->error.sys_errno));
 	}
 	if (s->error.pid)
 		SET(o, pid, (uint32_t)s->error.pid);
 	if (s->error.has_vaddr)
 		SET(o, vaddr, s->error.vaddr);
 	if (s->error.phase)
-		o->phase = msg_strdup(s->error.phase);
+		o->phase = xstrdup(s->error.phase);
 	if (s->error.hint)
-		o->hint = msg_strdup(s->error.hint);
+		o->hint = xstrdup(s->error.hint);
 }
 
 static void snap_tracker(struct session *s, Stepdump__Snapshot *snap)
 {
-	Stepdump__Tracker *o = msg_alloc(sizeof(*o));
+	Stepdump__Tracker *o = xzalloc(sizeof(*o));
 	const struct target *in = attached(s) ? &s->t[session_task(s)] : NULL;
 	const struct tracker *t = in ? tracker_table_find(&s->trackers, in) : NULL;
 	uint64_t dirty, total, now;
 
 	stepdump__tracker__init(o);
 	snap->tracker = o;
-	o->kind = msg_strdup(t ? tracker_kind_name(tracker_kind(t)) : "none");
-	o->reason =
-		msg_strdup(t ? tracker_reason(t) :
-			       "not asked for: `set track auto` tracks from the next commit on");
+	o->kind = xstrdup(t ? tracker_kind_name(tracker_kind(t)) : "none");
+	o->reason = xstrdup(t ? tracker_reason(t) :
+				"not asked for: `set track auto` tracks from the next commit on");
 	if (!t || !tracker_armed(t))
 		return;
 
@@ -168,8 +167,8 @@ static void snap_origin(Stepdump__Snapshot *snap)
 	SET(snap, version, 1);
 	SET(snap, taken_us, (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
 	if (!uname(&u)) {
-		snap->host = msg_strdup(u.nodename);
-		snap->kernel = msg_printf("%s %s %s", u.sysname, u.release, u.machine);
+		snap->host = xstrdup(u.nodename);
+		snap->kernel = xasprintf("%s %s %s", u.sysname, u.release, u.machine);
 	}
 }
 
@@ -206,7 +205,7 @@ struct snap_request snap_request_all(void)
 
 struct err *snap_take(struct session *s, const struct snap_request *req, Stepdump__Snapshot **ret)
 {
-	Stepdump__Snapshot *snap = msg_alloc(sizeof(*snap));
+	Stepdump__Snapshot *snap = xzalloc(sizeof(*snap));
 	struct err *e = NULL;
 
 	stepdump__snapshot__init(snap);

@@ -7,7 +7,7 @@
 static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool next)
 {
 	const struct phase_ops *ops = phase_ops(u->phase);
-	Stepdump__Unit *o = msg_alloc(sizeof(*o));
+	Stepdump__Unit *o = xzalloc(sizeof(*o));
 
 	stepdump__unit__init(o);
 	o->phase = u->phase;
@@ -27,7 +27,7 @@ static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool n
 	if (u->shmem >= 0)
 		SET(o, shmid, s->d.shmem.o[u->shmem].shmid);
 	if (u->pe_flags)
-		o->flags = msg_strdup(u->pe_flags & PE_PARENT ? "PARENT" : "DATA");
+		o->flags = xstrdup(u->pe_flags & PE_PARENT ? "PARENT" : "DATA");
 
 	char text[200] = "";
 
@@ -35,7 +35,7 @@ static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool n
 		unit_in_words(u, text, sizeof(text));
 	else if (ops && attached(s))
 		ops->summary(&s->d, u, text, sizeof(text));
-	o->text = msg_strdup(text);
+	o->text = xstrdup(text);
 	return o;
 }
 
@@ -55,8 +55,8 @@ void unit_in_words(const struct unit *u, char *buf, size_t len)
 	case PH(GENERATE_IOVS):
 		if (u->has_verdict)
 			snprintf(buf, len, "%llx-%llx: %llu page%s, verdict %s", start, end,
-				 (end - start) / PAGE_SIZE_4K,
-				 end - start == PAGE_SIZE_4K ? "" : "s", verdict_name(u->verdict));
+				 (end - start) / PAGE_BYTES, end - start == PAGE_BYTES ? "" : "s",
+				 verdict_name(u->verdict));
 		else
 			snprintf(buf, len, "the run of pages at %llx", start);
 		break;
@@ -69,8 +69,7 @@ void unit_in_words(const struct unit *u, char *buf, size_t len)
 	case PH(XFER):
 		if (u->start != u->end)
 			snprintf(buf, len, "write entry %llx, %llu page%s, %s", start,
-				 (end - start) / PAGE_SIZE_4K,
-				 end - start == PAGE_SIZE_4K ? "" : "s",
+				 (end - start) / PAGE_BYTES, end - start == PAGE_BYTES ? "" : "s",
 				 u->pe_flags & PE_PARENT ? "PARENT, no data" :
 							   "PRESENT, with data");
 		else
@@ -99,7 +98,7 @@ static const char *phase_state(const struct session *s, phase_t p)
 Stepdump__Cursor *snap_cursor(struct session *s)
 {
 	const struct dump *d = &s->d;
-	Stepdump__Cursor *c = msg_alloc(sizeof(*c));
+	Stepdump__Cursor *c = xzalloc(sizeof(*c));
 	struct unit next;
 
 	stepdump__cursor__init(c);
@@ -112,8 +111,8 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 	if (s->last.phase != PH(READY))
 		c->last = snap_unit(s, &s->last, false);
 	c->item = dump_shmem(d) ?
-			  msg_printf("shmem %llu", (unsigned long long)dump_shmem(d)->shmid) :
-			  msg_printf("task %d", dump_task(d)->t->pid);
+			  xasprintf("shmem %llu", (unsigned long long)dump_shmem(d)->shmid) :
+			  xasprintf("task %d", dump_task(d)->t->pid);
 	SET(c, scan_vaddr, d->vaddr);
 	for (size_t i = 0; i < 6; i++) {
 		const struct phase_ops *ops = phase_table[i];
@@ -121,13 +120,13 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 
 		stepdump__phase_info__init(p);
 		p->phase = ops->phase;
-		p->name = msg_strdup(ops->name);
-		p->unit = msg_strdup(ops->unit);
-		p->effect = msg_strdup(ops->effect);
+		p->name = xstrdup(ops->name);
+		p->unit = xstrdup(ops->unit);
+		p->effect = xstrdup(ops->effect);
 		SET(p, undo, ops->undo);
-		p->mirrors = msg_strdup(ops->mirrors);
+		p->mirrors = xstrdup(ops->mirrors);
 		SET(p, units_done, d->units[ops->phase]);
-		p->state = msg_strdup(phase_state(s, ops->phase));
+		p->state = xstrdup(phase_state(s, ops->phase));
 		if (ops->phase == PH(DRAIN) && d->phase == PH(DRAIN))
 			SET(p, units_total, d->pp.nr_ppbs);
 	}
@@ -137,7 +136,7 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 Stepdump__Counters *snap_counters(struct session *s)
 {
 	const struct dump *d = &s->d;
-	Stepdump__Counters *c = msg_alloc(sizeof(*c));
+	Stepdump__Counters *c = xzalloc(sizeof(*c));
 
 	stepdump__counters__init(c);
 	if (!attached(s))

@@ -57,7 +57,7 @@ static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64
 	bool known = is_scanned(d, r->task, start);
 
 	/* A run that the cursor cuts is two. */
-	if (known && !is_scanned(d, r->task, end - PAGE_SIZE_4K)) {
+	if (known && !is_scanned(d, r->task, end - PAGE_BYTES)) {
 		push_run(r, v, start, d->vaddr, cats);
 		push_run(r, v, d->vaddr, end, cats);
 		return;
@@ -67,7 +67,7 @@ static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64
 
 	stepdump__verdict_run__init(o);
 	o->start = start;
-	o->nr_pages = (end - start) / PAGE_SIZE_4K;
+	o->nr_pages = (end - start) / PAGE_BYTES;
 	o->verdict = known || verdict == VD(SHARED) ? verdict : VD(NOT_SCANNED);
 	if (td->tracker)
 		SET(o, dirty, tracker_page_dirty(td->tracker, v, cats));
@@ -92,7 +92,7 @@ static struct err *runs_of_vma(struct runs *r, size_t idx)
 	while (at < end && r->snap->n_runs < r->max) {
 		bool hit;
 
-		if (!pmc_covers(&r->pmc, at, at + PAGE_SIZE_4K))
+		if (!pmc_covers(&r->pmc, at, at + PAGE_BYTES))
 			TRY(end < v->end ? pmc_get_map(&r->pmc, &one, 0, at, &hit) :
 					   pmc_get_map(&r->pmc, r->vmas, idx, at, &hit));
 		uint64_t cats = pmc_run(&r->pmc, at, end, &run_end);
@@ -186,13 +186,13 @@ static char *held_by(struct session *s, uint64_t addr, verdict_t v)
 		return NULL;
 	if (d->item == session_task(s) && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
 	    iov >= d->pp.ppb[ppb].moved_iov)
-		return msg_printf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
-				  (unsigned long long)off,
-				  d->pp.ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
+		return xasprintf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
+				 (unsigned long long)off,
+				 d->pp.ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
 	if (find_in_image(s, addr, &id, &off))
-		return msg_printf("pages-%u.img, byte 0x%llx", id, (unsigned long long)off);
-	return msg_strdup(d->staging ? "pages image (its pagemap entry is still in our buffer)" :
-				       "nowhere: it went to xfer null");
+		return xasprintf("pages-%u.img, byte 0x%llx", id, (unsigned long long)off);
+	return xstrdup(d->staging ? "pages image (its pagemap entry is still in our buffer)" :
+				    "nowhere: it went to xfer null");
 }
 
 /* ---- why ------------------------------------------------------------------------------------------------ */
@@ -247,15 +247,15 @@ static void why_shared(struct session *s, size_t vi, uint64_t addr, Stepdump__Wh
 			continue;
 		struct err *e = shmem_next_data(o, off, &start, &end);
 
-		fact(w, msg_printf("object: %s %llu, offset 0x%llx, %s (SEEK_DATA)", o->kind,
-				   (unsigned long long)o->shmid, (unsigned long long)off,
-				   !e && start <= off && off < end ? "data" : "hole: not dumped"));
+		fact(w, xasprintf("object: %s %llu, offset 0x%llx, %s (SEEK_DATA)", o->kind,
+				  (unsigned long long)o->shmid, (unsigned long long)off,
+				  !e && start <= off && off < end ? "data" : "hole: not dumped"));
 		err_free(e);
-		w->held_by = msg_printf("pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
+		w->held_by = xasprintf("pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
 		return;
 	}
 	if (v->status & VMA_FILE_SHARED)
-		fact(w, msg_strdup("a shared mapping of a file: the file itself has the data"));
+		fact(w, xstrdup("a shared mapping of a file: the file itself has the data"));
 }
 
 /* What the tracker says, and why a page that would be dumped is or is not left to the parent. */
@@ -267,11 +267,11 @@ static void why_tracked(const struct task_dump *td, const struct vma *v, uint64_
 	if (!td->tracker)
 		return;
 	untrusted = tracker_untrusted(td->tracker, v);
-	fact(w, msg_printf("%s: %s%s%s", tracker_kind_name(tracker_kind(td->tracker)),
-			   tracker_page_dirty(td->tracker, v, cats) ? "dirty" : "clean",
-			   untrusted ? ", always: " : "", untrusted ? untrusted : ""));
+	fact(w, xasprintf("%s: %s%s%s", tracker_kind_name(tracker_kind(td->tracker)),
+			  tracker_page_dirty(td->tracker, v, cats) ? "dirty" : "clean",
+			  untrusted ? ", always: " : "", untrusted ? untrusted : ""));
 	if (!td->parent && td->no_parent)
-		fact(w, msg_printf("parent: none used: %s", td->no_parent));
+		fact(w, xasprintf("parent: none used: %s", td->no_parent));
 }
 
 /* Where the parent chain has the bytes of a hole. */
@@ -281,14 +281,14 @@ static char *held_by_parent(const struct task_dump *td, uint64_t addr)
 	struct err *e = page_read_locate(td->parent, addr, &p);
 
 	if (e) {
-		char *text = msg_printf("nothing: %s", e->msg);
+		char *text = xasprintf("nothing: %s", e->msg);
 
 		err_free(e);
 		return text;
 	}
-	return msg_printf("parent %s, generation %u, pages-%u.img byte 0x%llx",
-			  page_read_dir(td->parent, p.generation), p.generation + 1, p.pages_id,
-			  (unsigned long long)p.off);
+	return xasprintf("parent %s, generation %u, pages-%u.img byte 0x%llx",
+			 page_read_dir(td->parent, p.generation), p.generation + 1, p.pages_id,
+			 (unsigned long long)p.off);
 }
 
 /* Of an address in no mapping: what lies on either side of it. */
@@ -299,16 +299,16 @@ static void snap_neighbours(const struct vma_list *l, uint64_t addr, Stepdump__W
 	while (above < l->nr && l->v[above].start <= addr)
 		above++;
 	if (above)
-		fact(w, msg_printf("below: VMA %zu ends at %llx", above - 1,
-				   (unsigned long long)l->v[above - 1].end));
+		fact(w, xasprintf("below: VMA %zu ends at %llx", above - 1,
+				  (unsigned long long)l->v[above - 1].end));
 	if (above < l->nr)
-		fact(w, msg_printf("above: VMA %zu begins at %llx", above,
-				   (unsigned long long)l->v[above].start));
+		fact(w, xasprintf("above: VMA %zu begins at %llx", above,
+				  (unsigned long long)l->v[above].start));
 }
 
 static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
 {
-	addr &= ~(PAGE_SIZE_4K - 1);
+	addr &= ~(PAGE_BYTES - 1);
 
 	Stepdump__Why *w = msg_push(&snap->whys, &snap->n_whys, sizeof(*w));
 	const struct target *t = &s->t[session_task(s)];
@@ -318,7 +318,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	w->vaddr = addr;
 	if (vi < 0) {
 		w->verdict = VD(ABSENT);
-		w->sentence = msg_printf("%llx: nothing is mapped here", (unsigned long long)addr);
+		w->sentence = xasprintf("%llx: nothing is mapped here", (unsigned long long)addr);
 		snap_neighbours(&t->vmas, addr, w);
 		return NULL;
 	}
@@ -331,9 +331,9 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
 	SET(w, vma_index, (uint32_t)vi);
-	fact(w, msg_printf("VMA %zd: %llx-%llx %s %s%s%s", vi, (unsigned long long)v->start,
-			   (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "",
-			   v->name));
+	fact(w, xasprintf("VMA %zd: %llx-%llx %s %s%s%s", vi, (unsigned long long)v->start,
+			  (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "",
+			  v->name));
 	if (addr < PAGEMAP_TASK_SIZE) {
 		struct pmc pmc;
 		struct err *e;
@@ -342,31 +342,31 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		pmc.extra = td->pmc.extra;
 		e = pmc_get_map(&pmc, &t->vmas, (size_t)vi, addr, &hit);
 		if (!e)
-			cats = pmc_run(&pmc, addr, addr + PAGE_SIZE_4K, &run_end);
+			cats = pmc_run(&pmc, addr, addr + PAGE_BYTES, &run_end);
 		pmc_deinit(&pmc);
 		TRY(e);
 		TRY(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 		SET(w, pagemap_raw, raw);
 		fact(w,
-		     msg_printf("pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
-				"soft-dirty %d (raw %016llx)",
-				!!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
-				!!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
-				!!(raw & PM_SOFT_DIRTY), (unsigned long long)raw));
+		     xasprintf("pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
+			       "soft-dirty %d (raw %016llx)",
+			       !!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
+			       !!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
+			       !!(raw & PM_SOFT_DIRTY), (unsigned long long)raw));
 	}
 	w->verdict = dump_verdict(td, v, cats);
 	why_tracked(td, v, cats, w);
-	w->rule = msg_strdup(rules[w->verdict]);
+	w->rule = xstrdup(rules[w->verdict]);
 	if (w->verdict == VD(HOLE))
 		w->held_by = held_by_parent(td, addr);
 	else if (w->verdict == VD(SHARED))
 		why_shared(s, (size_t)vi, addr, w);
 	else
 		w->held_by = held_by(s, addr, w->verdict);
-	w->sentence = msg_printf("%llx: %s%s%s%s", (unsigned long long)addr,
-				 is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
-				 in_words[w->verdict], w->held_by ? "; held by " : "",
-				 w->held_by ? w->held_by : "");
+	w->sentence = xasprintf("%llx: %s%s%s%s", (unsigned long long)addr,
+				is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
+				in_words[w->verdict], w->held_by ? "; held by " : "",
+				w->held_by ? w->held_by : "");
 	return NULL;
 }
 
@@ -392,14 +392,14 @@ static struct err *peek_pipe(struct session *s, uint64_t addr, uint8_t *page)
 
 	if (pipe2(p, O_CLOEXEC | O_NONBLOCK))
 		return err_sys(errno, "make a pipe to look into ppb %u", ppb);
-	if (fcntl(p[1], F_SETPIPE_SZ, (int)(b->pipe_size * PAGE_SIZE_4K)) < 0)
+	if (fcntl(p[1], F_SETPIPE_SZ, (int)(b->pipe_size * PAGE_BYTES)) < 0)
 		e = err_sys(errno, "make a pipe of %u pages to look into ppb %u", b->pipe_size,
 			    ppb);
-	if (!e && tee(b->p[0], p[1], (skip + 1) * PAGE_SIZE_4K, SPLICE_F_NONBLOCK) <
-			  (ssize_t)((skip + 1) * PAGE_SIZE_4K))
+	if (!e && tee(b->p[0], p[1], (skip + 1) * PAGE_BYTES, SPLICE_F_NONBLOCK) <
+			  (ssize_t)((skip + 1) * PAGE_BYTES))
 		e = err_sys(errno, "tee from ppb %u", ppb);
 	for (uint64_t i = 0; !e && i <= skip; i++)
-		if (read(p[0], page, PAGE_SIZE_4K) != (ssize_t)PAGE_SIZE_4K)
+		if (read(p[0], page, PAGE_BYTES) != (ssize_t)PAGE_BYTES)
 			e = err_sys(errno, "read what tee copied from ppb %u", ppb);
 	close(p[0]);
 	close(p[1]);
@@ -421,14 +421,14 @@ static struct err *peek_image(struct session *s, uint64_t addr, uint8_t *page)
 
 	snprintf(name, sizeof(name), "pages-%u.img", id);
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : pread(fd, page, PAGE_SIZE_4K, (off_t)off);
+	ssize_t n = fd < 0 ? -1 : pread(fd, page, PAGE_BYTES, (off_t)off);
 	int why = errno;
 
 	if (fd >= 0)
 		close(fd);
 	if (!s->d.staging)
 		close(dir);
-	return n == (ssize_t)PAGE_SIZE_4K ? NULL : err_sys(n < 0 ? why : EIO, "read %s", name);
+	return n == (ssize_t)PAGE_BYTES ? NULL : err_sys(n < 0 ? why : EIO, "read %s", name);
 }
 
 static struct err *peek_parent(struct session *s, uint64_t addr, uint8_t *page)
@@ -455,8 +455,8 @@ static struct err *peek_page(struct session *s, const char *source, uint64_t add
 		return err_hint(
 			err_new(ERR_STATE, "nothing is mapped at %llx", (unsigned long long)addr),
 			"`show vmas` lists the mappings");
-	TRY(target_read(&s->t[session_task(s)], addr, page, PAGE_SIZE_4K, &got));
-	return got == PAGE_SIZE_4K ?
+	TRY(target_read(&s->t[session_task(s)], addr, page, PAGE_BYTES, &got));
+	return got == PAGE_BYTES ?
 		       NULL :
 		       err_sys(EIO, "read the target's memory at %llx", (unsigned long long)addr);
 }
@@ -467,16 +467,16 @@ static struct err *snap_peek(struct session *s, const struct snap_request *req,
 {
 	const char *source = req->peek_source ? req->peek_source : "target";
 	uint32_t len = req->peek.len < PEEK_MAX ? req->peek.len : PEEK_MAX, got = 0;
-	uint8_t page[PAGE_SIZE_4K];
+	uint8_t page[PAGE_BYTES];
 	Stepdump__Peek *o = msg_push(&snap->peeks, &snap->n_peeks, sizeof(*o));
 
 	stepdump__peek__init(o);
 	o->vaddr = req->peek.vaddr;
-	o->source = msg_strdup(source);
-	o->data.data = msg_alloc(len);
+	o->source = xstrdup(source);
+	o->data.data = xzalloc(len);
 	while (got < len) {
-		uint64_t at = req->peek.vaddr + got, base = at & ~(PAGE_SIZE_4K - 1);
-		uint32_t n = (uint32_t)(base + PAGE_SIZE_4K - at);
+		uint64_t at = req->peek.vaddr + got, base = at & ~(PAGE_BYTES - 1);
+		uint32_t n = (uint32_t)(base + PAGE_BYTES - at);
 		struct err *e = peek_page(s, source, base, page);
 
 		if (e && !got)

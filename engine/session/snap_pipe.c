@@ -42,24 +42,24 @@ static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
 		r->start = at;
 		r->end = end;
 		r->categories = cats;
-		r->category_names = msg_alloc(NR_CATEGORIES * sizeof(char *));
+		r->category_names = xzalloc(NR_CATEGORIES * sizeof(char *));
 		for (size_t i = 0; i < NR_CATEGORIES; i++)
 			if (cats & categories[i].bit)
 				r->category_names[r->n_category_names++] =
-					msg_strdup(categories[i].name);
+					xstrdup(categories[i].name);
 	}
 }
 
 static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
 {
 	struct pmc *p = &s->d.task[session_task(s)].pmc;
-	Stepdump__Pmc *o = msg_alloc(sizeof(*o));
+	Stepdump__Pmc *o = xzalloc(sizeof(*o));
 
 	stepdump__pmc__init(o);
 	snap->pmc = o;
 	if (p->pagemap_fd < 0)
 		return;
-	o->mode = msg_strdup(p->scan ? "scan" : "pread");
+	o->mode = xstrdup(p->scan ? "scan" : "pread");
 	SET(o, hits, p->hits);
 	SET(o, misses, p->misses);
 	SET(o, fills, p->fills);
@@ -72,7 +72,7 @@ static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
 	SET(o, end, p->want_end);
 	SET(o, walk_end, p->end);
 	SET(o, nr_vmas, p->nr_vmas);
-	o->last = msg_strdup(p->last_hit ? "hit" : "miss");
+	o->last = xstrdup(p->last_hit ? "hit" : "miss");
 	if (regions)
 		snap_pmc_regions(p, o);
 }
@@ -90,7 +90,7 @@ static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t
 
 		stepdump__iov__init(v);
 		v->start = (uint64_t)b->iov[i].iov_base;
-		v->nr_pages = (uint32_t)(b->iov[i].iov_len / PAGE_SIZE_4K);
+		v->nr_pages = (uint32_t)(b->iov[i].iov_len / PAGE_BYTES);
 		SET(v, pipe_off_pages, off);
 		off += v->nr_pages;
 		ssize_t vma = dump_shmem(&s->d) ?
@@ -120,7 +120,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	/* FIONREAD speaks of the whole pipe: of a shared one it is this ppb's part by its state. */
 	if (shared)
 		in_pipe = b->state == PPB_DRAINED ?
-				  ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_SIZE_4K :
+				  ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_BYTES :
 				  0;
 	stepdump__ppb__init(o);
 	o->index = i;
@@ -128,8 +128,8 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	o->pipe_size = b->pipe_size;
 	SET(o, pipe_asked, b->pipe_asked);
 	if (b->grow_errno)
-		o->pipe_refused = msg_printf("%s: more than %u pages",
-					     err_errno_name(b->grow_errno), b->pipe_size);
+		o->pipe_refused = xasprintf("%s: more than %u pages", err_errno_name(b->grow_errno),
+					    b->pipe_size);
 	if (!s->d.pp.no_pipes) {
 		SET(o, fd_read, b->p[0]);
 		SET(o, fd_write, b->p[1]);
@@ -142,7 +142,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	SET(o, drain_us, b->drain_us);
 	SET(o, pages_sent, ppb_pages(b, 0, b->moved_iov));
 	pp->pages_planned += b->pages_in;
-	pp->pages_in_pipes += in_pipe / PAGE_SIZE_4K;
+	pp->pages_in_pipes += in_pipe / PAGE_BYTES;
 	if (req->iovs_of_ppb == -1 || req->iovs_of_ppb == (int32_t)i)
 		snap_iovs(s, b, req->iov_first, req->iov_max, o);
 }
@@ -151,7 +151,7 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 			   Stepdump__Snapshot *snap)
 {
 	const struct page_pipe *pp = &s->d.pp;
-	Stepdump__PagePipe *o = msg_alloc(sizeof(*o));
+	Stepdump__PagePipe *o = xzalloc(sizeof(*o));
 	uint32_t iovs = 0, iovs_cap = 0;
 
 	stepdump__page_pipe__init(o);
@@ -180,7 +180,7 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 		stepdump__hole__init(h);
 		h->start = pp->hole[i].start;
 		h->nr_pages = pp->hole[i].nr_pages;
-		h->flags = msg_strdup("PARENT");
+		h->flags = xstrdup("PARENT");
 	}
 }
 
@@ -202,8 +202,8 @@ static void snap_data_runs(const struct shmem_info *i, Stepdump__Shmem *o)
 		Stepdump__PstateRun *r = msg_push(&o->data, &o->n_data, sizeof(*r));
 
 		stepdump__pstate_run__init(r);
-		r->page = start / PAGE_SIZE_4K;
-		r->nr_pages = (end - start) / PAGE_SIZE_4K;
+		r->page = start / PAGE_BYTES;
+		r->nr_pages = (end - start) / PAGE_BYTES;
 		r->state = 1;
 		bytes += end - start;
 		at = end;
@@ -226,7 +226,7 @@ static void push_state(Stepdump__PstateRun ***runs, size_t *nr, uint64_t page, u
 
 static void snap_pstate(const struct shmem_info *in, Stepdump__Shmem *o)
 {
-	uint64_t pages = in->size / PAGE_SIZE_4K, end;
+	uint64_t pages = in->size / PAGE_BYTES, end;
 
 	for (uint64_t page = 0; page < pages; page = end) {
 		end = pstate_run(&in->pstate, page, pages);
@@ -246,14 +246,14 @@ static void snap_contribution(struct session *s, const struct shmem_map *m,
 	bool hit;
 
 	while (!e && at < m->end) {
-		if (!pmc_covers(&pmc, at, at + PAGE_SIZE_4K))
+		if (!pmc_covers(&pmc, at, at + PAGE_BYTES))
 			e = pmc_get_map(&pmc, &td->t->vmas, m->vma, at, &hit);
 		if (e)
 			break;
 		uint64_t cats = pmc_run(&pmc, at, m->end, &end);
 
-		push_state(&c->runs, &c->n_runs, first + (at - m->start) / PAGE_SIZE_4K,
-			   (end - at) / PAGE_SIZE_4K, dump_pstate(td, cats));
+		push_state(&c->runs, &c->n_runs, first + (at - m->start) / PAGE_BYTES,
+			   (end - at) / PAGE_BYTES, dump_pstate(td, cats));
 		at = end;
 	}
 	pmc_deinit(&pmc);
@@ -269,14 +269,14 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 		stepdump__shmem__init(o);
 		o->shmid = in->shmid;
 		SET(o, size_bytes, in->size);
-		o->kind = msg_strdup(in->kind);
-		o->name = msg_strdup(in->name);
+		o->kind = xstrdup(in->kind);
+		o->name = xstrdup(in->name);
 		if (in->fd >= 0)
 			snap_data_runs(in, o);
 		SET(o, pages_dumped, in->pages_dumped);
 		SET(o, done, in->done);
 		if (in->how)
-			o->how_read = msg_strdup(in->how);
+			o->how_read = xstrdup(in->how);
 		for (size_t k = 0; k < in->nr_maps; k++) {
 			const struct vma *v = &s->t[in->map[k].task].vmas.v[in->map[k].vma];
 			Stepdump__PstateContribution *c =
@@ -289,7 +289,7 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 			SET(c, off_pages, in->map[k].off_pages);
 			SET(c, nr_pages, in->map[k].nr_pages);
 			vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
-			c->prot = msg_strdup(prot);
+			c->prot = xstrdup(prot);
 			if (in->tracked && !s->d.thawed)
 				snap_contribution(s, &in->map[k], c);
 		}
@@ -321,7 +321,7 @@ static void snap_files(int dirfd, Stepdump__Xfer *o)
 		Stepdump__ImageFile *f = msg_push(&o->files, &o->n_files, sizeof(*f));
 
 		stepdump__image_file__init(f);
-		f->name = msg_strdup(de->d_name);
+		f->name = xstrdup(de->d_name);
 		SET(f, bytes, (uint64_t)st.st_size);
 	}
 	closedir(dir);
@@ -335,10 +335,10 @@ static void flag_names(uint32_t flags, char ***out, size_t *nr)
 		const char *name;
 	} names[] = { { PE_PARENT, "PARENT" }, { PE_LAZY, "LAZY" }, { PE_PRESENT, "PRESENT" } };
 
-	*out = msg_alloc(3 * sizeof(char *));
+	*out = xzalloc(3 * sizeof(char *));
 	for (size_t i = 0; i < 3; i++)
 		if (flags & names[i].bit)
-			(*out)[(*nr)++] = msg_strdup(names[i].name);
+			(*out)[(*nr)++] = xstrdup(names[i].name);
 }
 
 static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
@@ -361,27 +361,27 @@ static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
 static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct page_xfer *x = &s->d.xfer;
-	Stepdump__Xfer *o = msg_alloc(sizeof(*o));
+	Stepdump__Xfer *o = xzalloc(sizeof(*o));
 	struct statvfs vfs;
 
 	stepdump__xfer__init(o);
 	snap->xfer = o;
-	o->kind = msg_strdup(x->ops ? x->ops->name : s->opts.xfer == XFER_NULL ? "null" : "local");
+	o->kind = xstrdup(x->ops ? x->ops->name : s->opts.xfer == XFER_NULL ? "null" : "local");
 	if (s->d.committed || s->opts.dir)
-		o->dir = msg_strdup(s->d.committed ? s->d.committed : s->opts.dir);
+		o->dir = xstrdup(s->d.committed ? s->d.committed : s->opts.dir);
 	SET(o, pages_written, x->pages);
-	SET(o, bytes_written, x->pages * PAGE_SIZE_4K);
+	SET(o, bytes_written, x->pages * PAGE_BYTES);
 	SET(o, entries, x->entries);
 	SET(o, holes_written, x->holes);
 	SET(o, holes_checked, s->d.holes_checked);
 	if (x->object[0]) {
-		o->object = msg_strdup(x->object);
+		o->object = xstrdup(x->object);
 		SET(o, pages_id, x->pages_id);
 	}
 	snap_recent(x, o);
 	if (!s->d.staging)
 		return;
-	o->staging = msg_strdup(staging_path(s->d.staging));
+	o->staging = xstrdup(staging_path(s->d.staging));
 	snap_files(staging_dirfd(s->d.staging), o);
 	if (!fstatvfs(staging_dirfd(s->d.staging), &vfs))
 		SET(o, fs_free_bytes, vfs.f_bavail * vfs.f_frsize);
@@ -399,7 +399,7 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 	uint64_t holes = 0;
 
 	stepdump__parent_generation__init(o);
-	o->dir = msg_strdup(page_read_dir(pr, g));
+	o->dir = xstrdup(page_read_dir(pr, g));
 	SET(o, entries, pi->nr);
 	SET(o, pages_stored, pi->nr_present);
 	for (size_t i = 0; i < pi->nr; i++) {
@@ -439,7 +439,7 @@ static void check(Stepdump__Snapshot *snap, const char *name, bool ok, char *det
 	Stepdump__Check *c = msg_push(&snap->checks, &snap->n_checks, sizeof(*c));
 
 	stepdump__check__init(c);
-	c->name = msg_strdup(name);
+	c->name = xstrdup(name);
 	c->ok = ok;
 	c->detail = detail;
 }
@@ -454,8 +454,8 @@ static void check_sum(struct session *s, Stepdump__Snapshot *snap)
 			sum += s->d.task[i].total.pages[v];
 	}
 	check(snap, "sum", sum == all,
-	      msg_printf("%llu of %llu private pages accounted for", (unsigned long long)sum,
-			 (unsigned long long)all));
+	      xasprintf("%llu of %llu private pages accounted for", (unsigned long long)sum,
+			(unsigned long long)all));
 }
 
 static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
@@ -472,15 +472,15 @@ static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
 			last = (uint64_t)b->iov[k].iov_base + b->iov[k].iov_len;
 		}
 		if (b->state == PPB_DRAINED)
-			plan += ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_SIZE_4K;
+			plan += ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_BYTES;
 		if (!b->shares && !pp->no_pipes)
 			fact += page_pipe_in_pipe(b);
 	}
-	check(snap, "iovs sorted", sorted, msg_printf("%u ppbs", pp->nr_ppbs));
+	check(snap, "iovs sorted", sorted, xasprintf("%u ppbs", pp->nr_ppbs));
 	plan -= s->d.xfer.partial; /* of a transfer that failed */
 	check(snap, "FIONREAD = plan", plan == fact,
-	      msg_printf("%llu bytes in the pipes, %llu planned", (unsigned long long)fact,
-			 (unsigned long long)plan));
+	      xasprintf("%llu bytes in the pipes, %llu planned", (unsigned long long)fact,
+			(unsigned long long)plan));
 }
 
 /* Everything selected is planned, or already out. */
@@ -495,9 +495,9 @@ static void check_out(struct session *s, Stepdump__Snapshot *snap)
 	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
 		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
 	check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
-	      msg_printf("%llu selected, %llu in the page-pipe, %llu out",
-			 (unsigned long long)selected, (unsigned long long)pending,
-			 (unsigned long long)d->xfer.pages));
+	      xasprintf("%llu selected, %llu in the page-pipe, %llu out",
+			(unsigned long long)selected, (unsigned long long)pending,
+			(unsigned long long)d->xfer.pages));
 }
 
 static void check_holes(struct session *s, Stepdump__Snapshot *snap)
@@ -506,8 +506,8 @@ static void check_holes(struct session *s, Stepdump__Snapshot *snap)
 
 	if (d->parent.dirfd >= 0)
 		check(snap, "holes in parent", d->holes_checked == d->xfer.holes,
-		      msg_printf("%llu of %llu", (unsigned long long)d->holes_checked,
-				 (unsigned long long)d->xfer.holes));
+		      xasprintf("%llu of %llu", (unsigned long long)d->holes_checked,
+				(unsigned long long)d->xfer.holes));
 }
 
 void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)

@@ -8,15 +8,15 @@
 
 static void name_list(char ***out, size_t *nr, const char *const *names, size_t n)
 {
-	*out = msg_alloc((n ? n : 1) * sizeof(char *));
+	*out = xzalloc((n ? n : 1) * sizeof(char *));
 	*nr = n;
 	for (size_t i = 0; i < n; i++)
-		(*out)[i] = msg_strdup(names[i]);
+		(*out)[i] = xstrdup(names[i]);
 }
 
 void snap_target(struct session *s, Stepdump__Snapshot *snap)
 {
-	Stepdump__Target *t = msg_alloc(sizeof(*t));
+	Stepdump__Target *t = xzalloc(sizeof(*t));
 
 	stepdump__target__init(t);
 	snap->target = t;
@@ -32,11 +32,11 @@ void snap_target(struct session *s, Stepdump__Snapshot *snap)
 		   in->infected           ? STEPDUMP__TARGET_STATE__INFECTED :
 					    STEPDUMP__TARGET_STATE__FROZEN;
 	SET(t, pid, (uint32_t)in->pid);
-	t->comm = msg_strdup(in->comm);
+	t->comm = xstrdup(in->comm);
 	if (in->cmdline)
-		t->cmdline = msg_strdup(in->cmdline);
+		t->cmdline = xstrdup(in->cmdline);
 	SET(t, start_time_ticks, in->task.start_time_ticks);
-	t->was = msg_strdup(in->task.was_stopped ? "stopped" : "running");
+	t->was = xstrdup(in->task.was_stopped ? "stopped" : "running");
 	SET(t, frozen_us, target_frozen_us(in));
 	SET(t, nr_vmas, (uint32_t)in->vmas.nr);
 	SET(t, nr_threads, (uint32_t)in->task.nr_threads);
@@ -78,7 +78,7 @@ void snap_tasks(struct session *s, Stepdump__Snapshot *snap)
 		o->index = (uint32_t)i;
 		o->pid = (uint32_t)in->pid;
 		SET(o, ppid, in->parent >= 0 ? (uint32_t)s->t[in->parent].pid : 0);
-		o->comm = msg_strdup(in->comm);
+		o->comm = xstrdup(in->comm);
 		SET(o, nr_threads, (uint32_t)in->task.nr_threads);
 		SET(o, nr_vmas, (uint32_t)in->vmas.nr);
 		SET(o, nr_private_pages, in->vmas.nr_priv_pages);
@@ -102,8 +102,8 @@ void snap_threads(struct session *s, Stepdump__Snapshot *snap)
 
 		stepdump__thread__init(t);
 		t->tid = (uint32_t)kt->tid;
-		t->comm = msg_printf("%.16s", kt->comm);
-		t->state_before = msg_strdup(kt->was_stopped ? "stopped" : "running");
+		t->comm = xasprintf("%.16s", kt->comm);
+		t->state_before = xstrdup(kt->was_stopped ? "stopped" : "running");
 		SET(t, ip, kt->ip);
 		SET(t, sp, kt->sp);
 		SET(t, leader, i == 0);
@@ -134,8 +134,8 @@ static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapsho
 	o->start = v->start;
 	o->end = v->end;
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
-	o->prot = msg_strdup(prot);
-	o->kind = msg_strdup(vma_kind(v));
+	o->prot = xstrdup(prot);
+	o->kind = xstrdup(vma_kind(v));
 	SET(o, status, v->status);
 	name_list(&o->status_names, &o->n_status_names, names, vma_status_names(v->status, names));
 	SET(o, flags, v->flags);
@@ -145,14 +145,14 @@ static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapsho
 	SET(o, pgoff, v->pgoff);
 	SET(o, shmid, v->shmid);
 	if (*v->name)
-		o->name = msg_strdup(v->name);
+		o->name = xstrdup(v->name);
 	SET(o, rss_bytes, v->rss_bytes);
 	SET(o, swap_bytes, v->swap_bytes);
 	SET(o, is_private, vma_is_private(v));
 	SET(o, made_readable, was_made_readable(td, v));
 	SET(o, shared, (v->vmf & VMF_SHARED) != 0);
 	if (v->unsupp)
-		o->unsupp = msg_strdup(v->unsupp);
+		o->unsupp = xstrdup(v->unsupp);
 	if (counts && td->by_vma)
 		snap_counts(&td->by_vma[i], &o->counts, &o->n_counts);
 }

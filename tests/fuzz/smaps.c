@@ -49,7 +49,7 @@ static void check_list(const struct vma_list *l)
 
 		require(v->start < v->end, "start < end");
 		require(!i || l->v[i - 1].end <= v->start, "address order");
-		require(!((v->start | v->end) % PAGE_SIZE_4K), "page alignment");
+		require(!((v->start | v->end) % PAGE_BYTES), "page alignment");
 		require(v->name != NULL, "a name");
 		require(!(v->status & VMA_UNSUPP) == !v->unsupp,
 			"a reason for UNSUPP, and only then");

@@ -38,15 +38,15 @@ static int set_up(void **state)
 
 	if (pagemap_probe(&probe) || pagemap_open(getpid(), &fd))
 		return -1;
-	area = mmap(NULL, PAGES * PAGE_SIZE_4K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	area = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		    -1, 0);
-	if (area == MAP_FAILED || madvise(area, PAGES * PAGE_SIZE_4K, MADV_NOHUGEPAGE))
+	if (area == MAP_FAILED || madvise(area, PAGES * PAGE_BYTES, MADV_NOHUGEPAGE))
 		return -1;
 	/* first every second page: far more regions than one ioctl takes; then at random */
 	for (unsigned i = 0; i < PAGES; i++) {
 		touched[i] = i < PAGES / 2 ? i % 2 : rand_r(&seed) % 3 == 0;
 		if (touched[i])
-			area[i * PAGE_SIZE_4K] = 1;
+			area[i * PAGE_BYTES] = 1;
 	}
 	return 0;
 }
@@ -61,7 +61,7 @@ static void need_scan(void)
 
 static uint64_t page_addr(unsigned i)
 {
-	return (uintptr_t)area + i * PAGE_SIZE_4K;
+	return (uintptr_t)area + i * PAGE_BYTES;
 }
 
 /* Marks the pages of the regions; checks that they ascend, without overlap and unmerged. */
@@ -71,8 +71,8 @@ static void mark(const struct page_region *r, size_t nr, uint64_t floor, bool *s
 		assert_true(r[i].start >= floor && r[i].end > r[i].start);
 		if (i)
 			assert_true(r[i].start > r[i - 1].end);
-		for (uint64_t a = r[i].start; a < r[i].end; a += PAGE_SIZE_4K) {
-			unsigned page = (a - page_addr(0)) / PAGE_SIZE_4K;
+		for (uint64_t a = r[i].start; a < r[i].end; a += PAGE_BYTES) {
+			unsigned page = (a - page_addr(0)) / PAGE_BYTES;
 
 			assert_false(seen[page]);
 			seen[page] = true;
@@ -142,7 +142,7 @@ static struct err *give_up(void *arg, uint64_t start, uint64_t end)
 static void guard_regions(void **state)
 {
 	const size_t pages = 4096;
-	char *g = mmap(NULL, pages * PAGE_SIZE_4K, PROT_READ | PROT_WRITE,
+	char *g = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct guards *found = calloc(1, sizeof(*found));
 	uint64_t base = (uintptr_t)g, entry;
@@ -150,45 +150,45 @@ static void guard_regions(void **state)
 
 	assert_ptr_not_equal(g, MAP_FAILED);
 	need_scan();
-	if (!probe.scan_guard || madvise(g, PAGE_SIZE_4K, MADV_GUARD_INSTALL_NR)) {
+	if (!probe.scan_guard || madvise(g, PAGE_BYTES, MADV_GUARD_INSTALL_NR)) {
 		print_message("skipped: no guard regions here\n");
 		skip();
 	}
 	/* 1024 single pages, then a region of 2000 pages, which several page tables hold */
 	for (size_t i = 0; i < 1024; i++)
-		assert_int_equal(madvise(g + (2 * i + (i > 0)) * PAGE_SIZE_4K, PAGE_SIZE_4K,
+		assert_int_equal(madvise(g + (2 * i + (i > 0)) * PAGE_BYTES, PAGE_BYTES,
 					 MADV_GUARD_INSTALL_NR),
 				 0);
-	assert_int_equal(
-		madvise(g + 2090 * PAGE_SIZE_4K, 2000 * PAGE_SIZE_4K, MADV_GUARD_INSTALL_NR), 0);
+	assert_int_equal(madvise(g + 2090 * PAGE_BYTES, 2000 * PAGE_BYTES, MADV_GUARD_INSTALL_NR),
+			 0);
 
-	assert_null(pagemap_scan_guards(fd, base, base + pages * PAGE_SIZE_4K, add_guard, found));
+	assert_null(pagemap_scan_guards(fd, base, base + pages * PAGE_BYTES, add_guard, found));
 	assert_int_equal(found->nr, 1025);
 	assert_int_equal(found->start[0], base);
 	for (size_t i = 1; i < 1024; i++) {
-		assert_int_equal(found->start[i], base + (2 * i + 1) * PAGE_SIZE_4K);
-		assert_int_equal(found->end[i], found->start[i] + PAGE_SIZE_4K);
+		assert_int_equal(found->start[i], base + (2 * i + 1) * PAGE_BYTES);
+		assert_int_equal(found->end[i], found->start[i] + PAGE_BYTES);
 	}
-	assert_int_equal(found->start[1024], base + 2090 * PAGE_SIZE_4K);
-	assert_int_equal(found->end[1024], base + 4090 * PAGE_SIZE_4K);
+	assert_int_equal(found->start[1024], base + 2090 * PAGE_BYTES);
+	assert_int_equal(found->end[1024], base + 4090 * PAGE_BYTES);
 
 	assert_null(pagemap_read(fd, base, 1, &entry));
 	assert_true(entry & PM_GUARD_REGION);
 
-	struct err *e = pagemap_scan_guards(fd, base, base + pages * PAGE_SIZE_4K, give_up, &calls);
+	struct err *e = pagemap_scan_guards(fd, base, base + pages * PAGE_BYTES, give_up, &calls);
 	assert_non_null(e);
 	assert_int_equal(e->code, ERR_INTERRUPTED);
 	assert_int_equal(calls, 1);
 	err_free(e);
-	munmap(g, pages * PAGE_SIZE_4K);
+	munmap(g, pages * PAGE_BYTES);
 	free(found);
 }
 
 static void zero_pages(void **state)
 {
 	uint64_t entry;
-	volatile char *p = mmap(NULL, PAGE_SIZE_4K, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *p =
+		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (!probe.pfn_visible) {
 		print_message("skipped: page frame numbers are hidden\n");
@@ -200,7 +200,7 @@ static void zero_pages(void **state)
 	p[0] = 0;
 	assert_null(pagemap_read(fd, (uintptr_t)p, 1, &entry));
 	assert_int_not_equal(entry & PM_PFN_MASK, probe.zero_pfn);
-	munmap((void *)p, PAGE_SIZE_4K);
+	munmap((void *)p, PAGE_BYTES);
 }
 
 static void huge_zero_page(void **state)

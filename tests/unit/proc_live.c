@@ -23,7 +23,7 @@
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 
-#define LEN (4 * PAGE_SIZE_4K)
+#define LEN (4 * PAGE_BYTES)
 #define RW (PROT_READ | PROT_WRITE)
 #define TMP_NAME "/tmp/stepdump (a\nb)"
 
@@ -116,9 +116,9 @@ static void *map(int prot, int flags, int fd, off_t off)
 /* Between two pages without rights, so that it merges with nothing. */
 static void *alone(int prot, int flags)
 {
-	char *p = mmap(NULL, LEN + 2 * PAGE_SIZE_4K, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, LEN + 2 * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return mmap(p + PAGE_SIZE_4K, LEN, prot, flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	return mmap(p + PAGE_BYTES, LEN, prot, flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
 static void *anon(void)
@@ -167,7 +167,7 @@ static void map_kernel_objects(void)
 		put(SECRET, map(RW, MAP_SHARED, fd, 0));
 	fd = syscall(425 /* io_uring_setup */, 8, params);
 	if (fd >= 0)
-		put(IO_URING, mmap(NULL, PAGE_SIZE_4K, RW, MAP_SHARED, fd, 0));
+		put(IO_URING, mmap(NULL, PAGE_BYTES, RW, MAP_SHARED, fd, 0));
 }
 
 static void map_anonymous(void)
@@ -198,7 +198,7 @@ static void map_anonymous(void)
 		put(SEALED, p);
 	p = anon();
 	memset(p, 1, LEN);
-	if (!madvise(p + PAGE_SIZE_4K, 2 * PAGE_SIZE_4K, 102 /* MADV_GUARD_INSTALL */))
+	if (!madvise(p + PAGE_BYTES, 2 * PAGE_BYTES, 102 /* MADV_GUARD_INSTALL */))
 		put(GUARDED, p);
 }
 
@@ -224,7 +224,7 @@ static void child_main(int ready)
 	map_files_and_objects();
 	map_kernel_objects();
 	map_anonymous();
-	char *top = sbrk(PAGE_SIZE_4K);
+	char *top = sbrk(PAGE_BYTES);
 	*top = 1;
 	shared->brk_page = (uintptr_t)top;
 	shared->stack = (uintptr_t)&on_stack;
@@ -306,7 +306,7 @@ static void every_kind(void **state)
 	assert_int_equal(vma_at(&l, shared->addr[SYSV])->shmid, shared->ino[SYSV]);
 	assert_int_equal(vma_at(&l, shared->addr[SHARED_ANON])->shmid,
 			 vma_at(&l, shared->addr[SHARED_ANON])->ino);
-	assert_int_equal(vma_at(&l, shared->addr[ANON])->rss_bytes, PAGE_SIZE_4K);
+	assert_int_equal(vma_at(&l, shared->addr[ANON])->rss_bytes, PAGE_BYTES);
 	assert_string_equal(vma_kind(vma_at(&l, shared->stack)), "stack");
 	assert_int_equal(vma_at(&l, shared->brk_page)->status, 0x221);
 	assert_int_equal(l.nr_aios, shared->addr[AIO] != 0);
@@ -337,8 +337,8 @@ static void guards(void **state)
 	assert_null(pagemap_open(child, &fd));
 	assert_null(pagemap_scan_guards(fd, at, at + LEN, on_guard, found));
 	close(fd);
-	assert_int_equal(found[0], at + PAGE_SIZE_4K);
-	assert_int_equal(found[1], at + 3 * PAGE_SIZE_4K);
+	assert_int_equal(found[0], at + PAGE_BYTES);
+	assert_int_equal(found[1], at + 3 * PAGE_BYTES);
 	assert_int_equal(found[2], 1);
 }
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * read() and write() that go on: over EINTR and short counts.
+ * They return the bytes moved, fewer than asked for only at the end of the file; -1 with errno set.
+ */
+#ifndef STEPDUMP_IO_H
+#define STEPDUMP_IO_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+ssize_t read_full(int fd, void *buf, size_t len);
+ssize_t pread_full(int fd, void *buf, size_t len, off_t at);
+/* All or -1: a device that takes nothing is ENOSPC. */
+ssize_t write_full(int fd, const void *buf, size_t len);
+ssize_t pwrite_full(int fd, const void *buf, size_t len, off_t at);
+
+/* Any call that is to be made again after EINTR: RETRY(poll(&p, 1, -1)). */
+#define RETRY(call)                                                                                \
+	({                                                                                         \
+		__typeof__(call) retry_;                                                           \
+		do                                                                                 \
+			retry_ = (call);                                                           \
+		while (retry_ < 0 && errno == EINTR);                                              \
+		retry_;                                                                            \
+	})
+
+#endif
