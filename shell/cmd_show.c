@@ -55,7 +55,7 @@ static struct err *unknown_pane(const char *name)
 /* A number that counts VMAs, or an address in one; *ret = its index. */
 static struct err *vma_index(struct shell *sh, const char *text, int64_t *ret)
 {
-	struct snap_request req = shell_snap_request(SNAP_VMAS);
+	struct snap_request req = { .parts = SNAP_VMAS };
 	Stepdump__Snapshot *s;
 	uint64_t n;
 	struct err *e;
@@ -106,7 +106,7 @@ static struct err *pane_index(struct shell *sh, const struct pane *p, const char
 /* Runs of the VMA around `addr` only: a process may have millions. */
 static struct err *narrow_runs(struct shell *sh, uint64_t addr, struct snap_request *req)
 {
-	struct snap_request vmas = shell_snap_request(SNAP_VMAS);
+	struct snap_request vmas = { .parts = SNAP_VMAS };
 	Stepdump__Snapshot *s;
 
 	if (sh->opened) /* it has what it has */
@@ -178,12 +178,14 @@ static struct err *show_exec(struct shell *sh, const struct args *a, struct out 
 	else if (p->arg && *p->arg != '[')
 		return err_new(ERR_USAGE, "usage: show %s %s", p->name, p->arg);
 
-	struct snap_request req = shell_snap_request(p->needs);
+	struct snap_request req = { .parts = p->needs };
 	uint64_t addr = (uint64_t)po.index;
 	/* Panes of one pipe buffer need the iovs of no other. */
 	if (p->needs & SNAP_IOVS && !(p->needs & SNAP_RUNS) && po.index >= 0 &&
-	    po.index <= INT32_MAX)
-		req.iovs_of_ppb = (int32_t)po.index;
+	    po.index <= UINT32_MAX) {
+		req.ppb_first = (uint32_t)po.index;
+		req.ppb_nr = 1;
+	}
 	if (!strcmp(p->name, "pages") && po.index >= 0)
 		TRY(narrow_runs(sh, addr, &req));
 	if (p->needs & SNAP_WHY) {
@@ -257,7 +259,7 @@ static bool snapshot_has_why(const Stepdump__Snapshot *s, uint64_t addr)
 
 static struct err *why_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	struct snap_request req = shell_snap_request(SNAP_TARGET | SNAP_WHY | SNAP_VMAS);
+	struct snap_request req = { .parts = SNAP_TARGET | SNAP_WHY | SNAP_VMAS };
 	struct pane_opts po = pane_opts(sh);
 	uint64_t *addrs = calloc(a->argc, sizeof(*addrs));
 	struct err *e = addrs ? NULL : err_nomem();

@@ -9,12 +9,11 @@
 
 static struct err *snap_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	struct snap_request req = snap_request_all();
+	struct snap_request req = { .parts = SNAP_ALL | SNAP_RUNS };
 	Stepdump__Snapshot *s;
 
 	if (strcmp(a->argv[0], "save"))
 		return cmd_usage(&cmd_snap);
-	req.runs_end = UINT64_MAX;
 	TRY(shell_snap(sh, &req, &s));
 	struct err *e = snapfile_save(a->argv[1], s);
 	if (!e)

@@ -80,7 +80,7 @@ static bool parse_hex(const char *text, const char *end, uint64_t *ret)
 
 static struct err *parse_register(struct shell *sh, const char *name, size_t len, uint64_t *ret)
 {
-	struct snap_request req = shell_snap_request(0);
+	struct snap_request req = { .parts = SNAP_THREADS };
 	Stepdump__Snapshot *s;
 	bool ip = len == 3 && (!strncmp(name, "$ip", 3) || !strncmp(name, "$pc", 3));
 	bool sp = len == 3 && !strncmp(name, "$sp", 3);
@@ -88,7 +88,6 @@ static struct err *parse_register(struct shell *sh, const char *name, size_t len
 	if (!ip && !sp)
 		return err_hint(err_new(ERR_USAGE, "unknown register \"%.*s\"", (int)len, name),
 				"$ip and $sp of the first thread");
-	req.threads = true;
 	TRY(shell_snap(sh, &req, &s));
 	struct err *e = NULL;
 	if (s->n_threads)

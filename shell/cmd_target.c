@@ -15,7 +15,7 @@
 /* "attached 4242 redis-server: 5 threads frozen, 41 VMAs, 48.0M resident" */
 static struct err *tell_attached(struct shell *sh, const char *verb, struct out *o)
 {
-	struct snap_request req = shell_snap_request(TARGET_PARTS);
+	struct snap_request req = { .parts = TARGET_PARTS };
 	Stepdump__Snapshot *s;
 	char rss[24];
 
@@ -92,7 +92,7 @@ const struct cmd_entry cmd_attach = {
 
 static struct err *task_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	struct snap_request req = shell_snap_request(SNAP_TASKS);
+	struct snap_request req = { .parts = SNAP_TASKS };
 	Stepdump__Snapshot *s;
 	uint64_t n;
 

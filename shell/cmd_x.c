@@ -84,7 +84,7 @@ static void print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n, 
 static struct err *dump(struct shell *sh, const struct x_state *x, struct out *o,
 			uint64_t *next_ret)
 {
-	struct snap_request req = shell_snap_request(SNAP_PEEK);
+	struct snap_request req = { .parts = SNAP_PEEK };
 	Stepdump__Snapshot *s;
 	struct err *e = NULL;
 

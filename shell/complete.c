@@ -88,7 +88,7 @@ void comp_command_or_topic(struct shell *sh, const struct cword *w, struct compl
 
 static Stepdump__Snapshot *look(struct shell *sh, uint32_t needs)
 {
-	struct snap_request req = shell_snap_request(needs);
+	struct snap_request req = { .parts = needs };
 	Stepdump__Snapshot *s = NULL;
 
 	if (needs & SNAP_VMAS)

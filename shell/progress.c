@@ -94,7 +94,7 @@ static uint64_t clock_us(void)
 static void on_progress(struct session *s, void *arg)
 {
 	struct progress *p = arg;
-	struct snap_request req = shell_snap_request(SNAP_XFER | SNAP_COUNTERS | SNAP_CURSOR);
+	struct snap_request req = { .parts = SNAP_XFER | SNAP_COUNTERS | SNAP_CURSOR };
 	Stepdump__Snapshot *snap;
 	char where[48], text[128], line[200];
 
@@ -114,7 +114,7 @@ static void on_progress(struct session *s, void *arg)
 /* What was out before this command does not count for its rate. */
 static void remember_start(struct progress *p)
 {
-	struct snap_request req = shell_snap_request(SNAP_XFER);
+	struct snap_request req = { .parts = SNAP_XFER };
 	Stepdump__Snapshot *snap;
 	struct err *e = snap_take(p->sh->session, &req, &snap);
 

@@ -39,39 +39,6 @@ struct err *shell_deinit(struct shell *sh)
 	return e;
 }
 
-struct snap_request shell_snap_request(uint32_t needs)
-{
-	struct snap_request r = snap_request_none();
-
-	r.target = needs & SNAP_TARGET;
-	r.tasks = needs & SNAP_TASKS;
-	r.threads = needs & SNAP_THREADS;
-	r.vmas = needs & SNAP_VMAS;
-	r.pmc = needs & SNAP_PMC;
-	r.page_pipe = needs & (SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES);
-	r.shmem = needs & SNAP_SHMEM;
-	r.xfer = needs & SNAP_XFER;
-	r.parents = needs & SNAP_PARENTS;
-	r.tracker = needs & SNAP_TRACKER;
-	r.counters = needs & SNAP_COUNTERS;
-	r.checks = needs & SNAP_CHECKS;
-	r.events = needs & SNAP_EVENTS;
-	r.caps = needs & SNAP_CAPS;
-	r.settings = needs & SNAP_SETTINGS;
-	r.cursor = needs & SNAP_CURSOR;
-	r.breakpoints = needs & SNAP_BREAKPOINTS;
-	r.error = needs & SNAP_ERROR;
-	r.vma_counts = needs & SNAP_VMA_COUNTS;
-	r.pmc_regions = needs & SNAP_PMC_REGIONS;
-	r.iovs_of_ppb = needs & SNAP_IOVS ? -1 : -2;
-	if (!(needs & SNAP_HOLES)) { /* a window behind all of them */
-		r.hole_first = UINT32_MAX;
-		r.hole_max = 1;
-	}
-	r.runs_end = needs & SNAP_RUNS ? UINT64_MAX : 0;
-	return r;
-}
-
 struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret)
 {
 	if (!sh->opened)
@@ -89,7 +56,7 @@ void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s)
 /* "task 1 " of a tree, "" otherwise. */
 static void which_task(struct shell *sh, char *buf, size_t len)
 {
-	struct snap_request req = shell_snap_request(SNAP_TASKS);
+	struct snap_request req = { .parts = SNAP_TASKS };
 	Stepdump__Snapshot *s;
 
 	*buf = '\0';

@@ -83,8 +83,6 @@ void report_gone(struct shell *sh);
  * whatever was asked for).  Give it back with shell_snap_free(). */
 struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret);
 void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s);
-/* SNAP_* bits of views/panes.h as a request. */
-struct snap_request shell_snap_request(uint32_t needs);
 
 /* "4242 drain 5/8", in a tree "task 1 4243 drain 5/8", into buf; "" when there is nothing. */
 void shell_position(struct shell *sh, char *buf, size_t len);

@@ -97,7 +97,7 @@ static void follow(struct view_session *v)
 		return;
 
 	/* The engine named an address and no VMA. */
-	struct snap_request req = shell_snap_request(SNAP_VMAS);
+	struct snap_request req = { .parts = SNAP_VMAS };
 	Stepdump__Snapshot *all;
 	struct err *e = shell_snap(v->sh, &req, &all);
 
@@ -110,7 +110,7 @@ static void follow(struct view_session *v)
 
 static void find(struct view_session *v)
 {
-	struct snap_request req = shell_snap_request(ui_find_needs(&v->ui));
+	struct snap_request req = { .parts = ui_find_needs(&v->ui) };
 	Stepdump__Snapshot *all;
 	struct err *e = shell_snap(v->sh, &req, &all);
 

@@ -71,10 +71,8 @@ static void sort_vmas(Stepdump__Snapshot *s)
 static struct err *take_vmas(struct session *s, const struct view_want *w, uint32_t needs,
 			     Stepdump__Snapshot *into)
 {
-	struct snap_request req = snap_request_none();
+	struct snap_request req = { .parts = SNAP_VMAS | (needs & SNAP_VMA_COUNTS) };
 
-	req.vmas = true;
-	req.vma_counts = needs & SNAP_VMA_COUNTS;
 	for (unsigned i = 0; i < w->nr_vmas; i++) {
 		req.vma_first = w->vmas[i].first;
 		req.vma_nr = w->vmas[i].nr;
@@ -95,15 +93,12 @@ static int range_order(const void *a, const void *b)
 /* Neighbours in one go; what overlaps is asked for once. */
 static struct err *take_runs(struct session *s, struct view_want *w, Stepdump__Snapshot *into)
 {
-	struct snap_request req = snap_request_none();
+	struct snap_request req = { .parts = w->needs & SNAP_PARENTS, .runs_max = RUNS_MAX };
 
-	if (!w->nr_runs && w->needs & SNAP_PARENTS) {
-		req.parents = true;
-		req.runs_start = req.runs_end = 0;
+	if (!w->nr_runs && req.parts)
 		return take_more(s, &req, into);
-	}
+	req.parts |= SNAP_RUNS;
 	qsort(w->runs, w->nr_runs, sizeof(w->runs[0]), range_order);
-	req.parents = w->needs & SNAP_PARENTS;
 	for (unsigned i = 0, next; i < w->nr_runs; i = next) {
 		uint64_t end = w->runs[i].end;
 
@@ -111,9 +106,8 @@ static struct err *take_runs(struct session *s, struct view_want *w, Stepdump__S
 			end = w->runs[next].end > end ? w->runs[next].end : end;
 		req.runs_start = w->runs[i].start;
 		req.runs_end = end;
-		req.runs_max = RUNS_MAX;
 		TRY(take_more(s, &req, into));
-		req.parents = false;
+		req.parts = SNAP_RUNS;
 	}
 	return NULL;
 }
@@ -121,7 +115,7 @@ static struct err *take_runs(struct session *s, struct view_want *w, Stepdump__S
 /* Bytes that cannot be had are no reason to show nothing: the reason is shown in their place. */
 static void take_peek(struct session *s, const struct view_want *w, Stepdump__Snapshot *into)
 {
-	struct snap_request req = snap_request_none();
+	struct snap_request req = { .parts = SNAP_PEEK };
 
 	if (w->peek == UINT64_MAX || !w->peek_len)
 		return;
@@ -152,13 +146,13 @@ static struct err *take(struct view_session *v, const struct view_want *first,
 			Stepdump__Snapshot **ret)
 {
 	struct session *s = v->sh->session;
-	struct snap_request req =
-		shell_snap_request(first->needs & ~(uint32_t)(SNAP_VMAS | SNAP_RUNS));
+	struct snap_request req = { .parts = first->needs & ~(SNAP_VMAS | SNAP_RUNS) };
 	Stepdump__Snapshot *snap;
 	struct view_want more;
 
 	req.events_max = first->events_max;
-	req.iovs_of_ppb = first->iovs_of_ppb;
+	req.ppb_first = first->iovs_of_ppb;
+	req.ppb_nr = 1;
 	req.iov_first = first->iov_first;
 	req.iov_max = first->iov_max;
 	TRY(snap_take(s, &req, &snap));

@@ -114,7 +114,7 @@ void want_runs(struct view_want *w, uint64_t start, uint64_t end)
 
 void ui_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
-	*w = (struct view_want){ .iovs_of_ppb = -2, .why = UINT64_MAX, .peek = UINT64_MAX };
+	*w = (struct view_want){ .peek = UINT64_MAX };
 	if (!s) {
 		/* What the frame shows, and what stepping needs. */
 		w->needs = SNAP_TARGET | SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR |

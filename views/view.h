@@ -30,7 +30,7 @@
  * of that, since the ranges of pages follow from the VMAs.  The second answer adds to the first.
  */
 struct view_want {
-	uint32_t needs; /* SNAP_* bits but VMAs, runs, iovs and holes, which have windows */
+	uint32_t needs; /* bits of proto/parts.h; VMAs and runs are asked for by their windows */
 	struct {
 		uint32_t first, nr;
 	} vmas[WANT_MAX];
@@ -39,11 +39,8 @@ struct view_want {
 		uint64_t start, end;
 	} runs[WANT_MAX];
 	unsigned nr_runs;
-	int32_t iovs_of_ppb; /* -2: none */
-	uint32_t iov_first, iov_max;
-	bool holes;
+	uint32_t iovs_of_ppb, iov_first, iov_max; /* SNAP_IOVS */
 	uint32_t events_max;
-	uint64_t why;  /* page; UINT64_MAX: none */
 	uint64_t peek; /* address; UINT64_MAX: none */
 	uint32_t peek_len;
 	const char *peek_source;
@@ -152,7 +149,7 @@ void ui_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want 
 void ui_settle(struct ui *ui, const Stepdump__Snapshot *s);
 /* The cursor goes to where the engine is.  True: the VMA has to be looked up, see UI_FIND. */
 bool ui_follow(struct ui *ui, const Stepdump__Snapshot *s);
-/* SNAP_* bits of what ui_find() wants to see in full. */
+/* Bits of proto/parts.h: what ui_find() wants to see in full. */
 uint32_t ui_find_needs(const struct ui *ui);
 /* Answers UI_FIND; `all` has all VMAs, or also all iovs. */
 void ui_find(struct ui *ui, const Stepdump__Snapshot *all);

@@ -63,8 +63,8 @@ static struct plan share(const struct ui *ui, const Stepdump__Snapshot *s)
 static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	if (!s) {
-		w->needs |= SNAP_PAGE_PIPE | SNAP_XFER | SNAP_COUNTERS;
-		w->iovs_of_ppb = (int32_t)ui->pipes.ppb;
+		w->needs |= SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_XFER | SNAP_COUNTERS;
+		w->iovs_of_ppb = ui->pipes.ppb;
 		w->iov_first = ui->pipes.iov_top;
 		w->iov_max = body_rows(ui);
 		return;

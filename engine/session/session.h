@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "engine/dump/opts.h"
 #include "proto/names.h"
+#include "proto/parts.h"
 
 struct session;
 
@@ -139,32 +140,27 @@ struct err *session_delete_break(struct session *s, unsigned number);
 
 /* ---- looking ------------------------------------------------------------- */
 
-/* What a snapshot holds.  Everything is bounded: a process of 64 GiB gives a small one. */
+/*
+ * What a snapshot is to hold.  A part that is not asked for stays empty; a window that is all zeros means
+ * everything, unless it says otherwise.
+ */
 struct snap_request {
-	bool target, tasks, threads, vmas, pmc, page_pipe, shmem, xfer, parents, tracker;
-	bool counters, checks, events, caps, settings, cursor, breakpoints, error;
-	bool vma_counts; /* verdict counts per VMA */
-	bool pmc_regions;
-	uint32_t vma_first, vma_nr;    /* window of vmas; vma_nr 0: all */
-	int32_t iovs_of_ppb;           /* -1: of all ppbs; -2: none */
-	uint32_t iov_first, iov_max;   /* window inside each ppb; iov_max 0: all */
-	uint32_t hole_first, hole_max; /* hole_max 0: all */
-	uint64_t runs_start, runs_end; /* verdict runs of this range; equal: none */
-	uint32_t runs_max;             /* 0: 65536 */
-	uint32_t events_max;           /* 0: 100 */
-	const uint64_t *why;
+	uint32_t parts;              /* SNAP_* of proto/parts.h */
+	uint32_t vma_first, vma_nr;  /* SNAP_VMAS: indices; nr 0: to the last */
+	uint32_t ppb_first, ppb_nr;  /* SNAP_IOVS: the ppbs that list theirs; nr 0: to the last */
+	uint32_t iov_first, iov_max; /* SNAP_IOVS: window inside each ppb; max 0: all */
+	uint64_t runs_start,
+		runs_end;    /* SNAP_RUNS, and SNAP_PARENTS' entries: addresses; end 0: all */
+	uint32_t runs_max;   /* SNAP_RUNS; 0: 65536 */
+	uint32_t events_max; /* SNAP_EVENTS; 0: 100 */
+	const uint64_t *why; /* SNAP_WHY: the pages asked about */
 	size_t nr_why;
 	struct {
 		uint64_t vaddr;
 		uint32_t len;
-	} peek;                  /* len 0: none; at most 1 MiB */
-	const char *peek_source; /* NULL or "target", "pipe", "image" */
+	} peek;                  /* SNAP_PEEK: at most 1 MiB */
+	const char *peek_source; /* NULL or "target", "pipe", "image", "parent" */
 };
-
-/* Everything but runs, why and peek. */
-struct snap_request snap_request_all(void);
-/* Nothing: set what is wanted. */
-struct snap_request snap_request_none(void);
 
 /* Caller frees with stepdump__snapshot__free_unpacked(.., NULL). */
 struct err *snap_take(struct session *s, const struct snap_request *req, Stepdump__Snapshot **ret);

@@ -172,37 +172,6 @@ static void snap_origin(Stepdump__Snapshot *snap)
 	}
 }
 
-struct snap_request snap_request_none(void)
-{
-	return (struct snap_request){ .iovs_of_ppb = -2 };
-}
-
-struct snap_request snap_request_all(void)
-{
-	return (struct snap_request){
-		.target = true,
-		.tasks = true,
-		.threads = true,
-		.vmas = true,
-		.pmc = true,
-		.page_pipe = true,
-		.shmem = true,
-		.xfer = true,
-		.parents = true,
-		.tracker = true,
-		.counters = true,
-		.checks = true,
-		.events = true,
-		.caps = true,
-		.settings = true,
-		.cursor = true,
-		.breakpoints = true,
-		.error = true,
-		.vma_counts = true,
-		.iovs_of_ppb = -1,
-	};
-}
-
 struct err *snap_take(struct session *s, const struct snap_request *req, Stepdump__Snapshot **ret)
 {
 	Stepdump__Snapshot *snap = xzalloc(sizeof(*snap));
@@ -210,30 +179,30 @@ struct err *snap_take(struct session *s, const struct snap_request *req, Stepdum
 
 	stepdump__snapshot__init(snap);
 	snap_origin(snap);
-	if (req->target)
+	if (req->parts & SNAP_TARGET)
 		snap_target(s, snap);
-	if (req->caps)
+	if (req->parts & SNAP_CAPS)
 		snap_caps(s, snap);
-	if (req->settings)
+	if (req->parts & SNAP_SETTINGS)
 		snap_settings(s, snap);
-	if (req->breakpoints)
+	if (req->parts & SNAP_BREAKPOINTS)
 		snap_breakpoints(s, snap);
-	if (req->error)
+	if (req->parts & SNAP_ERROR)
 		snap_error(s, snap);
-	if (req->tracker)
+	if (req->parts & SNAP_TRACKER)
 		snap_tracker(s, snap);
-	if (req->events)
+	if (req->parts & SNAP_EVENTS)
 		snap_events(s, req->events_max, snap);
-	if (req->cursor)
+	if (req->parts & SNAP_CURSOR)
 		snap->cursor = snap_cursor(s);
-	if (req->counters)
+	if (req->parts & SNAP_COUNTERS)
 		snap->counters = snap_counters(s);
 	if (attached(s)) {
-		if (req->tasks)
+		if (req->parts & SNAP_TASKS)
 			snap_tasks(s, snap);
-		if (req->threads)
+		if (req->parts & SNAP_THREADS)
 			snap_threads(s, snap);
-		if (req->vmas)
+		if (req->parts & SNAP_VMAS)
 			snap_vmas(s, req, snap);
 		snap_pipeline(s, req, snap);
 		e = snap_pages(s, req, snap);

@@ -127,7 +127,7 @@ static struct err *snap_runs(struct session *s, const struct snap_request *req,
 			  .task = session_task(s),
 			  .vmas = &t->vmas,
 			  .start = req->runs_start,
-			  .end = req->runs_end,
+			  .end = req->runs_end ? req->runs_end : UINT64_MAX,
 			  .snap = snap,
 			  .max = req->runs_max ? req->runs_max : 65536 };
 	struct err *e;
@@ -497,11 +497,11 @@ static struct err *snap_peek(struct session *s, const struct snap_request *req,
 
 struct err *snap_pages(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
 {
-	if (req->runs_start != req->runs_end)
+	if (req->parts & SNAP_RUNS)
 		TRY(snap_runs(s, req, snap));
-	for (size_t i = 0; i < req->nr_why; i++)
+	for (size_t i = 0; req->parts & SNAP_WHY && i < req->nr_why; i++)
 		TRY(why_one(s, req->why[i], snap));
-	if (req->peek.len)
+	if (req->parts & SNAP_PEEK && req->peek.len)
 		TRY(snap_peek(s, req, snap));
 	return NULL;
 }

@@ -143,7 +143,8 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	SET(o, pages_sent, ppb_pages(b, 0, b->moved_iov));
 	pp->pages_planned += b->pages_in;
 	pp->pages_in_pipes += in_pipe / PAGE_BYTES;
-	if (req->iovs_of_ppb == -1 || req->iovs_of_ppb == (int32_t)i)
+	if (req->parts & SNAP_IOVS && i >= req->ppb_first &&
+	    (!req->ppb_nr || i - req->ppb_first < req->ppb_nr))
 		snap_iovs(s, b, req->iov_first, req->iov_max, o);
 }
 
@@ -170,11 +171,7 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 	SET(o, nr_iovs, iovs);
 	SET(o, nr_iovs_max, iovs_cap);
 
-	uint32_t end = pp->nr_holes;
-
-	if (req->hole_max && req->hole_first + req->hole_max < end)
-		end = req->hole_first + req->hole_max;
-	for (uint32_t i = req->hole_first; i < end; i++) {
+	for (uint32_t i = 0; req->parts & SNAP_HOLES && i < pp->nr_holes; i++) {
 		Stepdump__Hole *h = msg_push(&o->holes, &o->n_holes, sizeof(*h));
 
 		stepdump__hole__init(h);
@@ -404,8 +401,8 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 	SET(o, pages_stored, pi->nr_present);
 	for (size_t i = 0; i < pi->nr; i++) {
 		const struct pagemap_entry *e = &pi->e[i];
-		bool inside = req->runs_start == req->runs_end ||
-			      (pagemap_entry_end(e) > req->runs_start && e->vaddr < req->runs_end);
+		bool inside = pagemap_entry_end(e) > req->runs_start &&
+			      (!req->runs_end || e->vaddr < req->runs_end);
 
 		if (e->flags & PE_PARENT)
 			holes += e->nr_pages;
@@ -512,17 +509,17 @@ static void check_holes(struct session *s, Stepdump__Snapshot *snap)
 
 void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
 {
-	if (req->pmc)
-		snap_pmc(s, req->pmc_regions, snap);
-	if (req->page_pipe)
+	if (req->parts & SNAP_PMC)
+		snap_pmc(s, req->parts & SNAP_PMC_REGIONS, snap);
+	if (req->parts & (SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES))
 		snap_page_pipe(s, req, snap);
-	if (req->shmem)
+	if (req->parts & SNAP_SHMEM)
 		snap_shmem(s, snap);
-	if (req->xfer)
+	if (req->parts & SNAP_XFER)
 		snap_xfer(s, snap);
-	if (req->parents)
+	if (req->parts & SNAP_PARENTS)
 		snap_parents(s, req, snap);
-	if (req->checks && s->d.task[0].by_vma) {
+	if (req->parts & SNAP_CHECKS && s->d.task[0].by_vma) {
 		check_sum(s, snap);
 		check_pipes(s, snap);
 		check_out(s, snap);

@@ -164,5 +164,5 @@ void snap_vmas(struct session *s, const struct snap_request *req, Stepdump__Snap
 	if (req->vma_nr && req->vma_first + (size_t)req->vma_nr < end)
 		end = req->vma_first + (size_t)req->vma_nr;
 	for (size_t i = req->vma_first; i < end; i++)
-		snap_vma(s, i, req->vma_counts, snap);
+		snap_vma(s, i, req->parts & SNAP_VMA_COUNTS, snap);
 }

@@ -174,7 +174,7 @@ static bool search(struct view_session *v, const char *what, enum view_id view, 
 	v->ui.view = view;
 	for (; *keys; keys++)
 		if (ui_key(&v->ui, *keys == '\n' ? K_ENTER : *keys, v->now) == UI_FIND) {
-			struct snap_request req = shell_snap_request(ui_find_needs(&v->ui));
+			struct snap_request req = { .parts = ui_find_needs(&v->ui) };
 			Stepdump__Snapshot *all;
 			struct err *e = shell_snap(v->sh, &req, &all);
 

@@ -64,11 +64,10 @@ static void several_steps_are_one_by_one(void **state)
 
 static void next_is_one_unit(void **state)
 {
-	struct snap_request req = snap_request_none();
+	struct snap_request req = { .parts = SNAP_CURSOR };
 	uint64_t before = 0;
 	struct stop stop;
 
-	req.cursor = true;
 	do {
 		Stepdump__Snapshot *snap;
 		uint64_t units = 0;
@@ -94,7 +93,7 @@ static void next_is_one_unit(void **state)
 
 static void finish_ends_a_chunk(void **state)
 {
-	struct snap_request req = snap_request_none();
+	struct snap_request req = { .parts = SNAP_PAGE_PIPE };
 	unsigned chunks = 0, drains = 0;
 	struct stop stop;
 
@@ -103,7 +102,6 @@ static void finish_ends_a_chunk(void **state)
 		drains += stop.phase == PH(DRAIN);
 	assert_true(drains >= 6);
 	ok(session_restart(s));
-	req.page_pipe = true;
 	do {
 		Stepdump__Snapshot *snap;
 
@@ -137,10 +135,9 @@ static unsigned brk_at(const char *where, bool temporary)
 
 static size_t nr_breaks(unsigned *hits_of_first)
 {
-	struct snap_request req = snap_request_none();
+	struct snap_request req = { .parts = SNAP_BREAKPOINTS };
 	Stepdump__Snapshot *snap;
 
-	req.breakpoints = true;
 	ok(snap_take(s, &req, &snap));
 	size_t nr = snap->n_breakpoints;
 

@@ -9,10 +9,9 @@
 
 static unsigned checks_are_ok(void)
 {
-	struct snap_request req = snap_request_none();
+	struct snap_request req = { .parts = SNAP_CHECKS | SNAP_COUNTERS | SNAP_CURSOR };
 	Stepdump__Snapshot *snap;
 
-	req.checks = req.counters = req.cursor = true;
 	ok(snap_take(s, &req, &snap));
 	unsigned nr = (unsigned)snap->n_checks;
 

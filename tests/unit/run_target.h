@@ -187,10 +187,9 @@ struct staged {
 
 static inline int staging_fd(void)
 {
-	struct snap_request req = snap_request_none();
+	struct snap_request req = { .parts = SNAP_XFER };
 	Stepdump__Snapshot *snap;
 
-	req.xfer = true;
 	ok(snap_take(s, &req, &snap));
 	assert_non_null(snap->xfer);
 	assert_non_null(snap->xfer->staging);
