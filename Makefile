@@ -29,8 +29,9 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(PROTO_C:.c=.o)
 LIB := $(B)/libstepdump.a
 BIN := $(B)/stepdump
 
-UNIT_SRC := $(wildcard tests/unit/*.c)
-UNIT := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
+# Test programs: unit/ is pure, integration/ drives the engine on real processes.
+UNIT_SRC := $(wildcard tests/unit/*.c tests/integration/*.c)
+UNIT := $(UNIT_SRC:%.c=$(B)/%)
 TARGET_SRC := $(wildcard tests/targets/*.c)
 TARGETS := $(TARGET_SRC:tests/targets/%.c=$(B)/tests/targets/%)
 BENCH_SRC := $(wildcard tests/bench/*.c)
@@ -74,7 +75,7 @@ $(BLOB): engine/parasite/parasite.c $(wildcard engine/parasite/*.h)
 		$$(compel plugins) && \
 	compel -f $(B)/engine/parasite/parasite.po -o $@ -p parasite hgen
 
-$(B)/tests/unit/%: tests/unit/%.c $(LIB)
+$(UNIT): $(B)/%: %.c $(LIB)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(LDLIBS)
 

@@ -25,7 +25,7 @@ vm-programs:
 		SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 test-vm: vm-programs
 
-test-unit test-live test-transcript test-screen test-vm test-fuzz: test-%: test-programs ## one kind of tests
+test-unit test-integration test-live test-transcript test-screen test-vm test-fuzz: test-%: test-programs ## one kind of tests
 	$(Q)B=$(B) STEPDUMP=$(BIN) tests/run '$*/*'
 
 # The program that draws a pane, and the fuzz entry points as plain programs.

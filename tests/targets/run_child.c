@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * `run_child DENSE SPARSE MEMFD SHARED`: a process with known memory that waits, for
- * tests/unit/run_target.h.  Numbers are pages: DENSE all written, SPARSE every second one, MEMFD a
+ * tests/integration/run_target.h.  Numbers are pages: DENSE all written, SPARSE every second one, MEMFD a
  * shared memfd with every third one, SHARED shared anonymous memory.  It says where on standard
  * output, as a struct run_child.
  */

@@ -5,7 +5,7 @@
 
 #include "engine/dump/dump.h"
 
-#include "tests/unit/run_target.h"
+#include "tests/integration/run_target.h"
 
 /* ---- step, next, finish ----------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
 #include "engine/proc/proc.h"
 
 #include "keeper_live.h"
-#include "unit.h"
+#include "tests/unit/unit.h"
 
 struct frozen {
 	struct keeper *k;

@@ -33,7 +33,7 @@ static inline void child_make(struct memory m)
 	size_t nr[4] = { m.dense, m.sparse, m.memfd, m.shared };
 	int p[2];
 
-	/* beside this program: .../tests/unit/NAME and .../tests/targets/run_child */
+	/* beside this program: .../tests/integration/NAME and .../tests/targets/run_child */
 	ssize_t len = readlink("/proc/self/exe", program, PATH_MAX);
 
 	MUST(len > 0);
