@@ -8,7 +8,10 @@
 
 #include <limits.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "base/mem.h"
+#include "base/num.h"
 #include "shell/complete.h"
 #include "shell/out.h"
 #include "shell/shell.h"
@@ -69,14 +72,12 @@ struct cmd_entry {
 	struct err *(*exec)(struct shell *sh, const struct args *a, struct out *o);
 };
 
-/* Ends with NULL. */
-extern const struct cmd_entry *const cmd_table[];
 const char *cmd_group_name(enum cmd_group g);
 
 /* "usage: break WHERE", as an error. */
 struct err *cmd_usage(const struct cmd_entry *c) __attribute__((warn_unused_result));
-/* Joins argv[from..] with blanks; heap, NULL when out of memory. */
-char *args_join(const struct args *a, unsigned from);
+/* The words with a blank between them; heap. */
+char *args_join(const struct args *a);
 /* Decimal or 0x number; the error names `what`. */
 struct err *arg_uint(const char *text, const char *what, uint64_t max, uint64_t *ret);
 /* An address: hex with or without 0x, $ip or $sp of the leader, either with +N or -N (hex). */

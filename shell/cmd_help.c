@@ -10,11 +10,11 @@
 #include "shell/version.h"
 #include "views/panes.h"
 
-static void help_all(struct out *o)
+static void help_all(const struct shell *sh, struct out *o)
 {
 	for (enum cmd_group g = 0; g < NR_GROUPS; g++) {
 		out_printf(o, "%s\n", cmd_group_name(g));
-		for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+		for (const struct cmd_entry *const *c = sh->commands; *c; c++) {
 			if ((*c)->group == g)
 				out_printf(o, "  %-10s %-9s %s\n", (*c)->name,
 					   (*c)->aliases ? (*c)->aliases : "", (*c)->summary);
@@ -100,13 +100,13 @@ static struct err *help_exec(struct shell *sh, const struct args *a, struct out 
 	const struct user_alias *alias = NULL;
 
 	if (!a->argc) {
-		help_all(o);
+		help_all(sh, o);
 		return NULL;
 	}
 	const char *name = a->argv[0];
 	const struct help_topic *t = find_topic(name);
 	bool is_topic = t && !strcmp(t->name, name);
-	struct err *e = cmd_lookup(cmd_table, &sh->aliases, name, strlen(name), &c, &alias);
+	struct err *e = cmd_lookup(sh->commands, &sh->aliases, name, strlen(name), &c, &alias);
 
 	if (!c && !alias && !t)
 		return e;
@@ -149,13 +149,13 @@ static bool mentions(const char *text, const char *word)
 
 static struct err *apropos_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	char *word = args_join(a, 0);
+	char *word = args_join(a);
 	unsigned nr = 0;
 
 	(void)sh;
 	if (!word)
 		return err_nomem();
-	for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+	for (const struct cmd_entry *const *c = sh->commands; *c; c++) {
 		if (!mentions((*c)->name, word) && !mentions((*c)->summary, word) &&
 		    !mentions((*c)->help, word))
 			continue;

@@ -88,9 +88,9 @@ static struct err *list_aliases(const struct shell *sh, struct out *o)
 }
 
 /* Would never be reached: commands and their own short names come first. */
-static bool is_taken(const char *name)
+static bool is_taken(const struct shell *sh, const char *name)
 {
-	for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
+	for (const struct cmd_entry *const *c = sh->commands; *c; c++) {
 		if (!strcmp((*c)->name, name) || word_in_list((*c)->aliases, name, strlen(name)))
 			return true;
 	}
@@ -99,7 +99,7 @@ static bool is_taken(const char *name)
 
 static struct err *alias_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	char *text = args_join(a, 0), *name, *value;
+	char *text = args_join(a), *name, *value;
 	struct err *e;
 
 	if (!a->argc || !text) {
@@ -118,7 +118,7 @@ static struct err *alias_exec(struct shell *sh, const struct args *a, struct out
 	}
 	if (!*name || strpbrk(name, " \t|>'\"#/!"))
 		e = cmd_usage(&cmd_alias);
-	else if (value && is_taken(name))
+	else if (value && is_taken(sh, name))
 		e = err_new(ERR_USAGE, "\"%s\" is a command", name);
 	else if (!value && !alias_find(&sh->aliases, name, strlen(name)))
 		e = err_new(ERR_USAGE, "there is no alias \"%s\"", name);
@@ -148,7 +148,7 @@ const struct cmd_entry cmd_alias = {
 
 static struct err *echo_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	char *text = args_join(a, 0);
+	char *text = args_join(a);
 
 	(void)sh;
 	if (!text)

@@ -215,7 +215,7 @@ static char *show_repeat(const struct shell *sh, const struct args *a)
 											 line;
 		err_free(e);
 	}
-	joined = args_join(a, 0);
+	joined = args_join(a);
 	if (!joined || asprintf(&line, "show %s", joined) < 0)
 		line = NULL;
 	free(joined);

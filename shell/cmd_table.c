@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "shell/cmd.h"
+/* All commands.  main() hands the table to the shell: no command refers to it by name. */
 #include "shell/cmds.h"
+
+#include <stddef.h>
 
 const struct cmd_entry *const cmd_table[] = {
 	&cmd_attach, &cmd_task,    &cmd_run,     &cmd_detach,  &cmd_kill,     &cmd_rescue,
@@ -17,99 +13,3 @@ const struct cmd_entry *const cmd_table[] = {
 	&cmd_source, &cmd_history, &cmd_alias,   &cmd_echo,    &cmd_shell,    &cmd_pwd,
 	&cmd_cd,     &cmd_version, &cmd_quit,    NULL,
 };
-
-const char *cmd_group_name(enum cmd_group g)
-{
-	static const char *const names[NR_GROUPS] = {
-		[GROUP_TARGET] = "Target",     [GROUP_RUN] = "Running the pipeline",
-		[GROUP_BREAK] = "Breakpoints", [GROUP_COMMIT] = "Commit or not",
-		[GROUP_LOOK] = "Looking",      [GROUP_CHAIN] = "Image directories and chains",
-		[GROUP_SHELL] = "The shell",
-	};
-
-	return names[g];
-}
-
-struct err *cmd_usage(const struct cmd_entry *c)
-{
-	return err_hint(
-		err_new(ERR_USAGE, "usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage),
-		"`help %s` tells more", c->name);
-}
-
-char *args_join(const struct args *a, unsigned from)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-
-	if (!f)
-		return NULL;
-	for (unsigned i = from; i < a->argc; i++)
-		fprintf(f, "%s%s", i > from ? " " : "", a->argv[i]);
-	return fclose(f) ? NULL : text;
-}
-
-struct err *arg_uint(const char *text, const char *what, uint64_t max, uint64_t *ret)
-{
-	char *end;
-
-	errno = 0;
-	uint64_t n = strtoull(text, &end, strncmp(text, "0x", 2) ? 10 : 16);
-	if (*text < '0' || *text > '9' || *end || errno || n > max)
-		return err_new(ERR_USAGE, "\"%s\" is not a %s", text, what);
-	*ret = n;
-	return NULL;
-}
-
-/* Hex digits, the whole of [text, end). */
-static bool parse_hex(const char *text, const char *end, uint64_t *ret)
-{
-	char digits[17], *stop;
-
-	if (end - text > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-		text += 2;
-	size_t n = (size_t)(end - text);
-	if (!n || n > 16 || strspn(text, "0123456789abcdefABCDEF") < n)
-		return false;
-	memcpy(digits, text, n);
-	digits[n] = '\0';
-	*ret = strtoull(digits, &stop, 16);
-	return true;
-}
-
-static struct err *parse_register(struct shell *sh, const char *name, size_t len, uint64_t *ret)
-{
-	struct snap_request req = { .parts = SNAP_THREADS };
-	Stepdump__Snapshot *s;
-	bool ip = len == 3 && (!strncmp(name, "$ip", 3) || !strncmp(name, "$pc", 3));
-	bool sp = len == 3 && !strncmp(name, "$sp", 3);
-
-	if (!ip && !sp)
-		return err_hint(err_new(ERR_USAGE, "unknown register \"%.*s\"", (int)len, name),
-				"$ip and $sp of the first thread");
-	TRY(shell_snap(sh, &req, &s));
-	struct err *e = NULL;
-	if (s->n_threads)
-		*ret = ip ? s->threads[0]->ip : s->threads[0]->sp;
-	else
-		e = err_new(ERR_STATE, "no target, so no %.*s", (int)len, name);
-	shell_snap_free(sh, s);
-	return e;
-}
-
-struct err *arg_addr(struct shell *sh, const char *text, uint64_t *ret)
-{
-	size_t len = strcspn(text, "+-");
-	uint64_t base = 0, off = 0;
-
-	if (text[len] && !parse_hex(text + len + 1, text + strlen(text), &off))
-		return err_new(ERR_USAGE, "\"%s\" is not an address", text);
-	if (*text == '$')
-		TRY(parse_register(sh, text, len, &base));
-	else if (!parse_hex(text, text + len, &base))
-		return err_hint(err_new(ERR_USAGE, "\"%s\" is not an address", text),
-				"hex digits, $ip or $sp, each with +N or -N");
-	*ret = text[len] == '-' ? base - off : base + off;
-	return NULL;
-}

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* All commands, for the table; each is defined in its cmd_*.c. */
+/* All commands, each defined in its cmd_*.c, and the table of them. */
 #ifndef STEPDUMP_CMDS_H
 #define STEPDUMP_CMDS_H
 
 struct cmd_entry;
+
+/* Ends with NULL. */
+extern const struct cmd_entry *const cmd_table[];
 
 extern const struct cmd_entry cmd_attach, cmd_task, cmd_run, cmd_detach, cmd_kill, cmd_rescue;
 extern const struct cmd_entry cmd_step, cmd_next, cmd_finish, cmd_until, cmd_continue;

@@ -69,7 +69,7 @@ static void add_alternatives(struct complist *l, const struct cword *w, const ch
 
 static void comp_command(const struct shell *sh, const struct cword *w, struct complist *l)
 {
-	for (const struct cmd_entry *const *c = cmd_table; *c; c++)
+	for (const struct cmd_entry *const *c = sh->commands; *c; c++)
 		complist_add(l, w, (*c)->name, (*c)->summary);
 	for (size_t i = 0; i < sh->aliases.nr; i++)
 		complist_add(l, w, sh->aliases.v[i].name, sh->aliases.v[i].text);
@@ -447,7 +447,7 @@ static void complete_words(struct shell *sh, const char *line, struct line *word
 	}
 	w.argn = words->argc - 2;
 	w.argv = words->argv + 1;
-	struct err *e = line_resolve(cmd_table, &sh->aliases, line, &r);
+	struct err *e = line_resolve(sh->commands, &sh->aliases, line, &r);
 	if (e) {
 		err_free(e);
 		return;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/json.h"
+#include "shell/report.h"
 
 #define MAX_ALIAS_HOPS 16
 #define MAX_DEPTH 16
@@ -126,30 +126,6 @@ static struct err *check_flags(struct shell *sh, const struct cmd_entry *c)
 	return NULL;
 }
 
-static json_object *error_to_json(struct shell *sh, const struct err *e)
-{
-	Stepdump__Error m = STEPDUMP__ERROR__INIT;
-	char state[256] = "";
-
-	m.code = (char *)err_code_name(e->code);
-	m.message = e->msg;
-	m.has_sys_errno = e->sys_errno != 0;
-	m.sys_errno = e->sys_errno;
-	m.errno_name = e->sys_errno ? (char *)err_errno_name(e->sys_errno) : NULL;
-	m.has_pid = e->pid != 0;
-	m.pid = (uint32_t)e->pid;
-	m.has_vaddr = e->has_vaddr;
-	m.vaddr = e->vaddr;
-	m.phase = (char *)e->phase;
-	m.hint = e->hint;
-	json_object *o = pb_to_json(&m.base);
-	if (e->code != ERR_USAGE && session_has_target(sh->session))
-		session_state_clause(sh->session, state, sizeof(state));
-	if (o && *state)
-		json_object_object_add(o, "state", json_object_new_string(state));
-	return o;
-}
-
 /* An error of a line that never got as far as having an output. */
 static void json_error_line(struct shell *sh, const char *text, const struct err *e)
 {
@@ -157,7 +133,7 @@ static void json_error_line(struct shell *sh, const char *text, const struct err
 	const char *p = line_skip_blanks(text);
 	char *name = strndup(p, line_command_len(p));
 
-	out_json_done(&o, name ? name : "", error_to_json(sh, e));
+	out_json_done(&o, name ? name : "", error_json(sh, e));
 	json_object_put(o.json);
 	free(name);
 	fflush(stdout);
@@ -176,7 +152,7 @@ static struct err *run(struct shell *sh, const struct resolved *r, const struct 
 	TRY(out_open(sh, line, c->flags & CMD_STREAMS, &o));
 	struct err *e = c->exec(sh, &args, &o);
 	if (o.json) {
-		out_json_done(&o, c->name, e ? error_to_json(sh, e) : NULL);
+		out_json_done(&o, c->name, e ? error_json(sh, e) : NULL);
 		*told = true;
 	}
 	e = err_first(e, out_close(sh, &o));
@@ -192,7 +168,7 @@ static struct err *exec_line(struct shell *sh, const char *text, bool *told, cha
 
 	if (sh->depth >= MAX_DEPTH)
 		return err_new(ERR_USAGE, "`source` is nested more than %d deep", MAX_DEPTH);
-	TRY(line_resolve(cmd_table, &sh->aliases, text, &r));
+	TRY(line_resolve(sh->commands, &sh->aliases, text, &r));
 	struct err *e = NULL;
 	if (r.cmd) {
 		e = r.cmd->flags & CMD_RAW ? parse_raw(&r, &line) : line_parse(r.text, &line);

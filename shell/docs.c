@@ -3,6 +3,7 @@
 
 #include "shell/argv.h"
 #include "shell/cmd.h"
+#include "shell/cmds.h"
 #include "shell/topics.h"
 #include "shell/version.h"
 #include "views/keys.h"

@@ -7,6 +7,7 @@
 
 #include "shell/argv.h"
 #include "shell/cmd.h"
+#include "shell/cmds.h"
 #include "shell/docs.h"
 #include "shell/history.h"
 #include "shell/signals.h"
@@ -146,7 +147,7 @@ static int print_completions(const char *line)
 {
 	struct shell sh;
 	struct complist l;
-	struct err *e = shell_init(&sh);
+	struct err *e = shell_init(&sh, cmd_table);
 
 	if (e) {
 		err_free(e);
@@ -188,7 +189,7 @@ static int run(const struct argv_options *o)
 	case MODE_RUN:
 		break;
 	}
-	e = shell_init(&sh);
+	e = shell_init(&sh, cmd_table);
 	if (!e)
 		e = apply_options(&sh, o);
 	if (e) {

@@ -3,9 +3,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "shell/format.h"
 #include "shell/out.h"
 #include "shell/view.h"
@@ -83,14 +83,6 @@ void progress_text(const Stepdump__Snapshot *s, uint64_t pages_before, uint64_t 
 			 (double)left * (double)us / (double)done / 1e6);
 }
 
-static uint64_t clock_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void on_progress(struct session *s, void *arg)
 {
 	struct progress *p = arg;
@@ -105,7 +97,7 @@ static void on_progress(struct session *s, void *arg)
 		show(p, where);
 		return;
 	}
-	progress_text(snap, p->pages_before, clock_us() - p->begin_us, text, sizeof(text));
+	progress_text(snap, p->pages_before, now_us() - p->begin_us, text, sizeof(text));
 	snprintf(line, sizeof(line), "%s   %s   (^C stops)", where, text);
 	stepdump__snapshot__free_unpacked(snap, NULL);
 	show(p, line);
@@ -118,7 +110,7 @@ static void remember_start(struct progress *p)
 	Stepdump__Snapshot *snap;
 	struct err *e = snap_take(p->sh->session, &req, &snap);
 
-	p->begin_us = clock_us();
+	p->begin_us = now_us();
 	if (!e) {
 		p->pages_before = snap->xfer ? snap->xfer->pages_written : 0;
 		stepdump__snapshot__free_unpacked(snap, NULL);
@@ -132,7 +124,7 @@ void progress_begin(struct progress *p, struct shell *sh, struct run_request *re
 	if (sh->view) {
 		remember_start(p);
 		sh->view->progress = *p;
-		req->progress = view_progress;
+		req->progress = sh->view->on_progress;
 		req->progress_arg = sh->view;
 		return;
 	}

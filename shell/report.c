@@ -1,51 +1,86 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The one place that prints errors and notices. */
-#include <inttypes.h>
+/* The one place that renders errors, for people and for programs, and prints notices. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "proto/json.h"
 #include "shell/out.h"
+#include "shell/report.h"
 #include "shell/shell.h"
 
-static void print_where(const struct err *e)
+/* A slip of the fingers does not raise the question how the target is: "" then. */
+static void error_state(struct shell *sh, const struct err *e, char *buf, size_t len)
 {
+	*buf = '\0';
+	if (e->code != ERR_USAGE && sh->session && session_has_target(sh->session))
+		session_state_clause(sh->session, buf, len);
+}
+
+char *error_text(struct shell *sh, const struct err *e)
+{
+	AUTO_FREE char *what = err_text(e);
+	char *text = NULL, state[256];
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		abort();
+	fprintf(f, "%s\n", what ? what : e->msg);
 	if (e->phase && e->has_vaddr)
-		fprintf(stderr, "  at %s, address %" PRIx64 "\n", e->phase, e->vaddr);
+		fprintf(f, "  at %s, address %lx\n", e->phase, e->vaddr);
 	else if (e->phase)
-		fprintf(stderr, "  at %s\n", e->phase);
+		fprintf(f, "  at %s\n", e->phase);
 	else if (e->has_vaddr)
-		fprintf(stderr, "  at address %" PRIx64 "\n", e->vaddr);
+		fprintf(f, "  at address %lx\n", e->vaddr);
+	if (e->hint)
+		fprintf(f, "  hint: %s\n", e->hint);
+	error_state(sh, e, state, sizeof(state));
+	if (*state)
+		fprintf(f, "  %s\n", state);
+	if (fclose(f))
+		abort();
+	plain_text(text);
+	return text;
+}
+
+json_object *error_json(struct shell *sh, const struct err *e)
+{
+	Stepdump__Error m = STEPDUMP__ERROR__INIT;
+	char state[256];
+
+	m.code = (char *)err_code_name(e->code);
+	m.message = e->msg;
+	m.has_sys_errno = e->sys_errno != 0;
+	m.sys_errno = e->sys_errno;
+	m.errno_name = e->sys_errno ? (char *)err_errno_name(e->sys_errno) : NULL;
+	m.has_pid = e->pid != 0;
+	m.pid = (uint32_t)e->pid;
+	m.has_vaddr = e->has_vaddr;
+	m.vaddr = e->vaddr;
+	m.phase = (char *)e->phase;
+	m.hint = e->hint;
+	json_object *o = pb_to_json(&m.base);
+	error_state(sh, e, state, sizeof(state));
+	if (*state)
+		json_object_object_add(o, "state", json_object_new_string(state));
+	return o;
 }
 
 void report_error(struct shell *sh, struct err *e)
 {
-	char state[256] = "";
 	bool color = settings_color(&sh->settings, STDERR_FILENO);
-	const char *label = e && e->code == ERR_INTERRUPTED ? "interrupted" : "error";
 
-	if (!e || sh->settings.json) {
-		err_free(e);
-		return;
+	if (e && !sh->settings.json) {
+		AUTO_FREE char *text = error_text(sh, e);
+
+		fflush(stdout);
+		fprintf(stderr, "%s%s:%s %s", color ? "\033[1;31m" : "",
+			e->code == ERR_INTERRUPTED ? "interrupted" : "error",
+			color ? "\033[0m" : "", text);
 	}
-	fflush(stdout);
-	char *text = err_text(e);
-	if (text)
-		plain_text(text);
-	fprintf(stderr, "%s%s:%s %s\n", color ? "\033[1;31m" : "", label, color ? "\033[0m" : "",
-		text ? text : e->msg);
-	free(text);
-	print_where(e);
-	if (e->hint) {
-		plain_text(e->hint);
-		fprintf(stderr, "  hint: %s\n", e->hint);
-	}
-	/* A slip of the fingers does not raise the question how the target is. */
-	if (e->code != ERR_USAGE && sh->session && session_has_target(sh->session))
-		session_state_clause(sh->session, state, sizeof(state));
-	if (*state)
-		fprintf(stderr, "  %s\n", state);
 	err_free(e);
 }
 

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "shell/shell.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "shell/lines.h"
-#include "shell/signals.h"
-#include "views/panes.h"
-
-struct err *shell_init(struct shell *sh)
+struct err *shell_init(struct shell *sh, const struct cmd_entry *const *commands)
 {
-	*sh = (struct shell){ 0 };
+	*sh = (struct shell){ .commands = commands };
 	settings_init(&sh->settings);
 	return session_create(&sh->session);
 }
@@ -37,20 +30,6 @@ struct err *shell_deinit(struct shell *sh)
 	alias_deinit(&sh->aliases);
 	free(sh->repeat_line);
 	return e;
-}
-
-struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret)
-{
-	if (!sh->opened)
-		return snap_take(sh->session, req, ret);
-	*ret = sh->opened;
-	return NULL;
-}
-
-void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s)
-{
-	if (s && s != sh->opened)
-		stepdump__snapshot__free_unpacked(s, NULL);
 }
 
 /* "task 1 " of a tree, "" otherwise. */
@@ -88,39 +67,4 @@ void shell_position(struct shell *sh, char *buf, size_t len)
 		which_task(sh, task, sizeof(task));
 		snprintf(buf, len, "%s%d %s", task, (int)session_pid(sh->session), where);
 	}
-}
-
-static struct err *run_lines(struct shell *sh, int fd, const char *path)
-{
-	struct err *e = NULL;
-	struct lines l;
-	char *line;
-	unsigned nr = 0;
-
-	lines_init(&l, fd);
-	while (!e && !sh->quit && !signals_quit()) {
-		nr++;
-		e = lines_next(&l, &line);
-		if (!e && !line)
-			break;
-		if (!e)
-			e = shell_exec(sh, line);
-		report_gone(sh);
-	}
-	lines_deinit(&l);
-	return fd == STDIN_FILENO ? e : err_wrap(e, "%s:%u", path, nr);
-}
-
-struct err *shell_source(struct shell *sh, const char *path)
-{
-	if (!strcmp(path, "-"))
-		return run_lines(sh, STDIN_FILENO, path);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(errno, "cannot read \"%s\"", path);
-	sh->depth++;
-	struct err *e = run_lines(sh, fd, path);
-	sh->depth--;
-	close(fd);
-	return e;
 }

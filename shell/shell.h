@@ -29,6 +29,7 @@ struct x_state {
 };
 
 struct shell {
+	const struct cmd_entry *const *commands; /* ends with NULL */
 	struct session *session;
 	struct settings settings;
 	struct alias_list aliases;
@@ -54,8 +55,8 @@ struct shell {
 	struct x_state x;
 };
 
-/* Starts the engine.  Readline is not touched. */
-struct err *shell_init(struct shell *sh);
+/* Starts the engine.  Readline is not touched.  commands: the table, which stays the caller's. */
+struct err *shell_init(struct shell *sh, const struct cmd_entry *const *commands);
 /* Says what is lost, ends the session, frees.  ERR_HARM: the target could not be restored. */
 struct err *shell_deinit(struct shell *sh);
 
@@ -64,7 +65,7 @@ struct err *shell_exec(struct shell *sh, const char *text);
 /* Same, and remembers what Enter repeats. */
 struct err *shell_exec_typed(struct shell *sh, const char *text);
 
-/* Runs all lines of a file, to its end or the first error, which gets "FILE:LINE" in front.
+/* Runs all lines of a file (source.c), to its end or the first error, which gets "FILE:LINE" in front.
  * path "-": standard input, whose errors are not marked. */
 struct err *shell_source(struct shell *sh, const char *path);
 
@@ -79,7 +80,7 @@ void notice(const struct shell *sh, const char *fmt, ...) __attribute__((format(
 /* Tells once that the target died. */
 void report_gone(struct shell *sh);
 
-/* A snapshot of what is being looked at: the live session, or the opened file (all of it,
+/* snap.c: a snapshot of what is being looked at: the live session, or the opened file (all of it,
  * whatever was asked for).  Give it back with shell_snap_free(). */
 struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret);
 void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s);

@@ -21,7 +21,8 @@ struct view_session {
 	bool fresh;                       /* never shown: the cursor begins where the engine is */
 	const char *keys;                 /* rest of the file */
 	struct progress progress;         /* of the command that runs */
-	uint64_t next_frame_us;           /* not before, while a dump runs */
+	void (*on_progress)(struct session *s, void *arg); /* draws; arg: this view_session */
+	uint64_t next_frame_us;                            /* not before, while a dump runs */
 };
 
 /* Takes what ui_want() asks for, in as many small snapshots as it takes, and settles the ui. */
@@ -32,9 +33,6 @@ struct grid view_draw(struct view_session *v);
 
 /* Runs until the operator leaves.  The state stays in *v for the next time. */
 struct err *view_loop(struct view_session *v);
-/* While a command runs the pipeline: struct run_request's progress. */
-void view_progress(struct session *s, void *arg);
-
 /* Lines that begin with # in a file of keys. */
 void view_skip_comments(struct view_session *v);
 

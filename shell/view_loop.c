@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shell/cmd.h"
+#include "shell/report.h"
 #include "shell/signals.h"
 #include "shell/view.h"
 #include "views/term.h"
@@ -185,22 +186,20 @@ static void run_on_terminal(struct view_session *v)
 	terminal_return();
 }
 
-/* The message line tells an error in short, the pane all of it. */
+/* The message line shows the first line of an error, a pane the others, unless a key that steps the dump
+ * would bring it up each time. */
 static void tell_error(struct view_session *v, struct err *e)
 {
-	char *text = err_text(e), *page;
+	AUTO_FREE char *text = error_text(v->sh, e);
+	size_t first = strcspn(text, "\n");
+	char message[sizeof(v->ui.message)];
 
-	ui_message(&v->ui, e->code == ERR_INTERRUPTED ? TONE_WARN : TONE_BAD, "%s",
-		   text ? text : e->msg);
-	if (e->hint && asprintf(&page, "%s\n  hint: %s\n", text ? text : e->msg, e->hint) > 0) {
-		char message[256];
-
-		memcpy(message, v->ui.message, sizeof(message));
-		if (grid_text_width(message) + 4 > v->ui.cols || !v->ui.command_steps)
-			ui_page(&v->ui, "error", page);
-		free(page);
-	}
-	free(text);
+	ui_message(&v->ui, e->code == ERR_INTERRUPTED ? TONE_WARN : TONE_BAD, "%.*s", (int)first,
+		   text);
+	memcpy(message, v->ui.message, sizeof(message));
+	if (text[first + 1] && (first >= sizeof(message) ||
+				grid_text_width(message) + 4 > v->ui.cols || !v->ui.command_steps))
+		ui_page(&v->ui, "error", text);
 	err_free(e);
 }
 
@@ -435,34 +434,9 @@ static enum ui_effect wait_and_act(struct view_session *v)
 	return key == K_MOUSE ? on_mouse(v) : ui_key(&v->ui, key, v->now);
 }
 
-struct err *view_loop(struct view_session *v)
-{
-	struct shell *sh = v->sh;
-	bool go_on = true;
-
-	v->ui.relative = sh->relative;
-	v->ui.ascii = sh->settings.ascii;
-	if (!v->headless)
-		terminal_dimensions(&v->ui.rows, &v->ui.cols);
-	TRY(view_look(v));
-	if (v->fresh) {
-		v->fresh = false;
-		follow(v);
-		TRY(view_look(v));
-	}
-	sh->view = v;
-	signals_command(NULL); /* ^C now means us; commands set it for themselves */
-	while (go_on && !signals_quit()) {
-		show(v);
-		go_on = do_effect(v, wait_and_act(v));
-	}
-	sh->view = NULL;
-	return NULL;
-}
-
 /* ---- while a dump runs --------------------------------------------------------------------- */
 
-void view_progress(struct session *s, void *arg)
+static void view_progress(struct session *s, void *arg)
 {
 	struct view_session *v = arg;
 	uint64_t start = clock_us(), took;
@@ -485,4 +459,32 @@ void view_progress(struct session *s, void *arg)
 	took = clock_us() - start;
 	v->next_frame_us =
 		clock_us() + (took * FRAME_SHARE > FRAME_US ? took * FRAME_SHARE : FRAME_US);
+}
+
+/* ---- until the operator leaves ---------------------------------------------------------------------- */
+
+struct err *view_loop(struct view_session *v)
+{
+	struct shell *sh = v->sh;
+	bool go_on = true;
+
+	v->ui.relative = sh->relative;
+	v->ui.ascii = sh->settings.ascii;
+	if (!v->headless)
+		terminal_dimensions(&v->ui.rows, &v->ui.cols);
+	TRY(view_look(v));
+	if (v->fresh) {
+		v->fresh = false;
+		follow(v);
+		TRY(view_look(v));
+	}
+	v->on_progress = view_progress;
+	sh->view = v;
+	signals_command(NULL); /* ^C now means us; commands set it for themselves */
+	while (go_on && !signals_quit()) {
+		show(v);
+		go_on = do_effect(v, wait_and_act(v));
+	}
+	sh->view = NULL;
+	return NULL;
 }

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shell/cmds.h"
 #include "shell/view.h"
 #include "views/theme.h"
 
@@ -237,7 +238,7 @@ int main(void)
 	bool ok = true;
 	char c;
 	pid_t pid;
-	struct err *e = shell_init(&sh);
+	struct err *e = shell_init(&sh, cmd_table);
 
 	if (e)
 		die("start", e);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "shell/cmd.h"
+#include "shell/cmds.h"
 #include "shell/dispatch.h"
 #include "shell/lookup.h"
 #include "shell/topics.h"

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What commands do with their arguments. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shell/cmd.h"
+
+struct err *cmd_usage(const struct cmd_entry *c)
+{
+	return err_hint(
+		err_new(ERR_USAGE, "usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage),
+		"`help %s` tells more", c->name);
+}
+
+char *args_join(const struct args *a)
+{
+	char *text = xstrdup("");
+
+	for (unsigned i = 0; i < a->argc; i++) {
+		AUTO_FREE char *before = text;
+
+		text = xasprintf("%s%s%s", before, i ? " " : "", a->argv[i]);
+	}
+	return text;
+}
+
+struct err *arg_uint(const char *text, const char *what, uint64_t max, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	uint64_t n = strtoull(text, &end, strncmp(text, "0x", 2) ? 10 : 16);
+	if (*text < '0' || *text > '9' || *end || errno || n > max)
+		return err_new(ERR_USAGE, "\"%s\" is not a %s", text, what);
+	*ret = n;
+	return NULL;
+}
+
+/* Hex digits, the whole of [text, end). */
+static bool parse_hex(const char *text, const char *end, uint64_t *ret)
+{
+	char digits[17], *stop;
+
+	if (end - text > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+		text += 2;
+	size_t n = (size_t)(end - text);
+	if (!n || n > 16 || strspn(text, "0123456789abcdefABCDEF") < n)
+		return false;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	*ret = strtoull(digits, &stop, 16);
+	return true;
+}
+
+static struct err *parse_register(struct shell *sh, const char *name, size_t len, uint64_t *ret)
+{
+	struct snap_request req = { .parts = SNAP_THREADS };
+	Stepdump__Snapshot *s;
+	bool ip = len == 3 && (!strncmp(name, "$ip", 3) || !strncmp(name, "$pc", 3));
+	bool sp = len == 3 && !strncmp(name, "$sp", 3);
+
+	if (!ip && !sp)
+		return err_hint(err_new(ERR_USAGE, "unknown register \"%.*s\"", (int)len, name),
+				"$ip and $sp of the first thread");
+	TRY(shell_snap(sh, &req, &s));
+	struct err *e = NULL;
+	if (s->n_threads)
+		*ret = ip ? s->threads[0]->ip : s->threads[0]->sp;
+	else
+		e = err_new(ERR_STATE, "no target, so no %.*s", (int)len, name);
+	shell_snap_free(sh, s);
+	return e;
+}
+
+struct err *arg_addr(struct shell *sh, const char *text, uint64_t *ret)
+{
+	size_t len = strcspn(text, "+-");
+	uint64_t base = 0, off = 0;
+
+	if (text[len] && !parse_hex(text + len + 1, text + strlen(text), &off))
+		return err_new(ERR_USAGE, "\"%s\" is not an address", text);
+	if (*text == '$')
+		TRY(parse_register(sh, text, len, &base));
+	else if (!parse_hex(text, text + len, &base))
+		return err_hint(err_new(ERR_USAGE, "\"%s\" is not an address", text),
+				"hex digits, $ip or $sp, each with +N or -N");
+	*ret = text[len] == '-' ? base - off : base + off;
+	return NULL;
+}

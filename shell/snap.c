@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Snapshots, wherever they come from: the live session, or the file that is open. */
+#include "shell/shell.h"
+
+struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret)
+{
+	if (!sh->opened)
+		return snap_take(sh->session, req, ret);
+	*ret = sh->opened;
+	return NULL;
+}
+
+void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s)
+{
+	if (s && s != sh->opened)
+		stepdump__snapshot__free_unpacked(s, NULL);
+}
