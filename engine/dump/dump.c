@@ -3,43 +3,41 @@
 #include "engine/dump/dump.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
-const struct phase_ops *const phase_table[6] = {
-	&ph_prepare, &ph_pmc_fill, &ph_generate_iovs, &ph_drain, &ph_xfer, &ph_reset,
-};
+#include "base/cleanup.h"
+#include "base/mem.h"
 
-const struct phase_ops *phase_ops(phase_t p)
+static void dump_blank(struct dump *d)
 {
-	for (size_t i = 0; i < 6; i++)
-		if (phase_table[i]->phase == p)
-			return phase_table[i];
-	return NULL;
-}
-
-struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
-		      struct tracker_table *tt, const struct opts *o, const struct caps *c)
-{
-	*d = (struct dump){ .keeper = k,
-			    .trackers = tt,
-			    .opts = o,
-			    .caps = c,
+	*d = (struct dump){ .task = d->task,
+			    .nr_tasks = d->nr_tasks,
+			    .keeper = d->keeper,
+			    .trackers = d->trackers,
+			    .opts = d->opts,
+			    .caps = d->caps,
 			    .phase = PH(READY),
 			    .parent.dirfd = -1 };
-	d->task = calloc(nr, sizeof(*d->task));
-	if (!d->task)
-		return err_nomem();
+}
+
+void dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
+	       struct tracker_table *tt, const struct opts *o, const struct caps *c)
+{
+	d->task = xcalloc(nr, sizeof(*d->task));
 	d->nr_tasks = nr;
+	d->keeper = k;
+	d->trackers = tt;
+	d->opts = o;
+	d->caps = c;
+	dump_blank(d);
 	for (size_t i = 0; i < nr; i++) {
 		d->task[i].t = &t[i];
 		d->task[i].opts = o;
 		d->task[i].pmc.pagemap_fd = -1;
 	}
-	return NULL;
 }
 
-static void task_free(struct task_dump *td)
+static void dump_free_task(struct task_dump *td)
 {
 	pmc_deinit(&td->pmc);
 	page_read_close(td->parent);
@@ -56,20 +54,13 @@ static void dump_free(struct dump *d)
 		page_pipe_deinit(&d->kept[i]);
 	free(d->kept);
 	for (size_t i = 0; i < d->nr_tasks; i++)
-		task_free(&d->task[i]);
+		dump_free_task(&d->task[i]);
 	page_xfer_destroy(&d->xfer);
 	page_pipe_deinit(&d->pp);
 	shmem_list_deinit(&d->shmem);
 	parent_set_close(&d->parent);
 	free(d->committed);
-	*d = (struct dump){ .task = d->task,
-			    .nr_tasks = d->nr_tasks,
-			    .keeper = d->keeper,
-			    .trackers = d->trackers,
-			    .opts = d->opts,
-			    .caps = d->caps,
-			    .phase = PH(READY),
-			    .parent.dirfd = -1 };
+	dump_blank(d);
 }
 
 bool dump_is_tracked(const struct dump *d)
@@ -86,13 +77,11 @@ struct err *dump_undo(struct dump *d)
 		e = err_first(e, target_cure(d->task[i].t));
 	page_xfer_destroy(&d->xfer); /* closes its files, before they are removed */
 	if (d->staging) {
-		char *path = strdup(staging_path(d->staging));
+		AUTO_FREE char *path = xstrdup(staging_path(d->staging));
 
 		e = err_first(e, staging_discard(d->staging));
 		d->staging = NULL;
-		if (path)
-			e = err_first(e, keeper_litter_del(d->keeper, path));
-		free(path);
+		e = err_first(e, keeper_litter_del(d->keeper, path));
 	}
 	dump_free(d);
 	return e;
@@ -131,46 +120,45 @@ bool dump_item_scanned(const struct dump *d)
 {
 	const struct shmem_info *o = dump_shmem(d);
 
-	return o ? d->vaddr == o->size : d->vma == dump_task(d)->t->vmas.nr;
+	return o ? d->scan.vaddr == o->size : d->scan.vma == dump_task(d)->t->vmas.nr;
 }
 
 void dump_begin_item(struct dump *d)
 {
 	const struct shmem_info *o = dump_shmem(d);
 
-	d->vma = 0;
-	d->vaddr = d->run_end = 0;
+	d->scan.vma = 0;
+	d->scan.vaddr = d->scan.end = 0;
 	d->phase = PH(GENERATE_IOVS);
 	if (o) {
-		d->shpages_scanned += o->size / PAGE_BYTES;
+		d->count.shpages_scanned += o->size / PAGE_BYTES;
 		return;
 	}
-	d->vma = dump_next_vma(d, 0);
+	d->scan.vma = dump_next_vma(d, 0);
 	if (!dump_item_scanned(d)) {
-		d->vaddr = d->run_end = dump_task(d)->t->vmas.v[d->vma].start;
+		d->scan.vaddr = d->scan.end = dump_task(d)->t->vmas.v[d->scan.vma].start;
 		d->phase = PH(PMC_FILL);
 	}
 }
 
 /* The item's pages stay where they are, in pipes of its own. */
-static struct err *keep_pages(struct dump *d)
+static void dump_keep_pages(struct dump *d)
 {
 	if (!d->kept)
-		d->kept = calloc(d->nr_tasks + d->shmem.nr, sizeof(*d->kept));
-	if (!d->kept)
-		return err_nomem();
-	d->pipes_made += d->pp.pipes_made;
-	d->bufs_made += d->pp.bufs_made;
+		d->kept = xcalloc(d->nr_tasks + d->shmem.nr, sizeof(*d->kept));
+	d->count.pipes += d->pp.pipes_made;
+	d->count.bufs += d->pp.bufs_made;
 	d->pp.pipes_made = d->pp.bufs_made = 0; /* counted: not again when it comes back */
-	d->kept[d->item] = d->pp;
+	d->kept[d->at.item] = d->pp;
 	dump_new_page_pipe(d);
-	return NULL;
 }
 
-static struct err *end_item(struct dump *d)
+static struct err *dump_end_item(struct dump *d)
 {
-	if (dump_keeps_pages(d))
-		return keep_pages(d);
+	if (dump_keeps_pages(d)) {
+		dump_keep_pages(d);
+		return NULL;
+	}
 	TRY(page_xfer_close_object(&d->xfer));
 	page_pipe_reinit(&d->pp);
 	if (dump_shmem(d))
@@ -178,7 +166,7 @@ static struct err *end_item(struct dump *d)
 	return NULL;
 }
 
-static struct err *open_object(struct dump *d, size_t item)
+static struct err *dump_open_object(struct dump *d, size_t item)
 {
 	if (item < d->nr_tasks)
 		return page_xfer_open_task(&d->xfer, d->task[item].ti.ns_pid);
@@ -187,9 +175,9 @@ static struct err *open_object(struct dump *d, size_t item)
 
 struct err *dump_next_item(struct dump *d)
 {
-	TRY(end_item(d));
+	TRY(dump_end_item(d));
 
-	size_t next = d->item + 1;
+	size_t next = d->at.item + 1;
 
 	if (next == d->nr_tasks + d->shmem.nr) {
 		d->phase = d->thawed ? PH(RESET) : PH(GATE);
@@ -199,11 +187,11 @@ struct err *dump_next_item(struct dump *d)
 		return dump_transfer_item(d, next);
 	/* What can fail comes before the move to the next item, so that it can be tried again. */
 	if (next >= d->nr_tasks && !dump_keeps_pages(d))
-		TRY(open_object(d, next));
-	d->item = next;
+		TRY(dump_open_object(d, next));
+	d->at.item = next;
 	if (next < d->nr_tasks) { /* the next task has to be infected first */
 		d->phase = PH(PREPARE);
-		d->unit = 0;
+		d->at.unit = 0;
 	} else {
 		dump_begin_item(d);
 	}
@@ -212,14 +200,21 @@ struct err *dump_next_item(struct dump *d)
 
 struct err *dump_transfer_item(struct dump *d, size_t i)
 {
-	TRY(open_object(d, i));
-	d->item = i;
-	d->ppb = d->hole = 0;
+	TRY(dump_open_object(d, i));
+	d->at.item = i;
+	d->at.xfer = d->at.hole = 0;
 	d->phase = PH(XFER);
 	page_pipe_deinit(&d->pp);
 	d->pp = d->kept[i];
 	d->kept[i] = (struct page_pipe){ 0 };
 	return NULL;
+}
+
+void dump_begin_drain(struct dump *d)
+{
+	d->at.drain = d->at.xfer = d->at.hole = 0;
+	d->drained = (struct dump_drained){ 0 };
+	d->phase = PH(DRAIN);
 }
 
 void dump_new_page_pipe(struct dump *d)
@@ -233,8 +228,8 @@ void dump_new_page_pipe(struct dump *d)
 
 void dump_pipes(const struct dump *d, uint64_t *pipes_ret, uint64_t *bufs_ret)
 {
-	*pipes_ret = d->pipes_made + d->pp.pipes_made;
-	*bufs_ret = d->bufs_made + d->pp.bufs_made;
+	*pipes_ret = d->count.pipes + d->pp.pipes_made;
+	*bufs_ret = d->count.bufs + d->pp.bufs_made;
 }
 
 uint64_t dump_count(const struct dump *d, verdict_t v)
@@ -248,13 +243,13 @@ uint64_t dump_count(const struct dump *d, verdict_t v)
 
 /* Memory whose changes nobody sees, or that is not worth it: CRIU leaves a clean vdso to the parent,
  * for us its two pages are always data. */
-static bool never_hole(const struct vma *v)
+static bool dump_never_hole(const struct vma *v)
 {
 	return vma_always_dumped(v) || (v->vmf & VMF_HUGETLB) || !(v->prot & PROT_READ);
 }
 
 /* The last dump takes these whole anyway; process_vm_readv cannot read what has no PROT_READ. */
-static bool left_out_of_pre_dump(const struct task_dump *td, const struct vma *v)
+static bool dump_left_out_of_pre_dump(const struct task_dump *td, const struct vma *v)
 {
 	if (td->opts->mode != MODE_PRE_DUMP || !vma_is_private(v))
 		return false;
@@ -264,7 +259,7 @@ static bool left_out_of_pre_dump(const struct task_dump *td, const struct vma *v
 
 bool dump_decides_alone(const struct task_dump *td, const struct vma *v)
 {
-	return vma_always_dumped(v) || vma_never_dumped(v) || left_out_of_pre_dump(td, v);
+	return vma_always_dumped(v) || vma_never_dumped(v) || dump_left_out_of_pre_dump(td, v);
 }
 
 /* Mirrors the tail of criu/mem.c generate_iovs(). */
@@ -272,9 +267,9 @@ verdict_t dump_verdict(const struct task_dump *td, const struct vma *v, uint64_t
 {
 	verdict_t verdict = page_verdict(v, c);
 
-	if (left_out_of_pre_dump(td, v))
+	if (dump_left_out_of_pre_dump(td, v))
 		return VD(NEVER);
-	if (verdict_is_data(verdict) && td->parent && !never_hole(v) &&
+	if (verdict_is_data(verdict) && td->parent && !dump_never_hole(v) &&
 	    !tracker_page_dirty(td->tracker, v, c))
 		return VD(HOLE);
 	return verdict;

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One run of the pipeline over a target: the phases, where it stands, and the structures that
- * they fill.  Internal to engine/; the shell sees it through session.h.
- *
- * A phase does one unit at a time.  Between two units everything can be looked at.  `next`
- * describes the unit that would be done now, without doing it; `step` does it, or several at once
- * if nobody looks: see enum pace.  The result is the same.
+ * One run of the pipeline over a target: where it stands, the structures that the phases fill, and
+ * what the phases have in common.  The phases themselves are in phases.h.
+ * Internal to engine/; the shell sees it through session.h.
  *
  * The dump works on items: the private memory of each task, then each shared-memory object.
  */
@@ -29,21 +26,6 @@
 #include "engine/parasite/proto.h"
 #include "engine/target/target.h"
 
-/* A unit: what is about to be done, or was done. */
-struct unit {
-	phase_t phase;
-	unsigned chunk;      /* 1-based */
-	int64_t vma;         /* index; -1: not about one */
-	int ppb;             /* -1: not about one */
-	size_t task;         /* index; meaningless if shmem >= 0 */
-	int64_t shmem;       /* index; -1: about the task */
-	uint64_t start, end; /* addresses (task) or offsets (shmem); equal: none */
-	bool has_verdict;
-	verdict_t verdict;
-	uint32_t pe_flags; /* xfer: PE_* */
-	const char *what;  /* prepare, reset: static name of the unit */
-};
-
 struct dump_times { /* microseconds */
 	uint64_t scan, drain, memwrite, total;
 };
@@ -63,6 +45,45 @@ struct task_dump {
 	struct verdict_counts *by_vma; /* one per VMA; owned */
 };
 
+/* Where the pipeline stands, beside the phase. */
+struct dump_cursor {
+	size_t item;    /* tasks come first, then the shared-memory objects */
+	unsigned unit;  /* prepare, reset: index of the next unit */
+	unsigned chunk; /* 1-based once prepare is done; 0 before */
+	unsigned drain; /* all ppbs below it are drained */
+	unsigned asked; /* ppbs that the parasite has been asked for, and has not answered */
+	unsigned xfer;  /* all ppbs below it are transferred */
+	unsigned hole;  /* next one to write */
+};
+
+/* pmc-fill, generate-iovs: what of the current item is scanned, and the run that comes next. */
+struct dump_scan {
+	size_t vma;     /* being looked at */
+	uint64_t vaddr; /* all below (of this item) is scanned; the next run begins here */
+	uint64_t end;   /* of that run; == vaddr: not known yet */
+	verdict_t verdict;
+	bool lazy;
+	enum pst state; /* of a shared VMA: what it contributes to the pstate map */
+};
+
+/* Since prepare, over all items. */
+struct dump_counts {
+	uint64_t pipes, bufs; /* of page-pipes that were kept; see dump_pipes() */
+	uint64_t holes_checked;
+	uint64_t pages_scanned;  /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
+	uint64_t pages_vanished; /* pre-dump by reading: gone before they were read */
+	uint64_t pages_lazy;
+	uint64_t shpages_scanned, shpages_written;
+	uint64_t units[16]; /* done, by phase */
+};
+
+/* What was drained of the current chunk. */
+struct dump_drained {
+	unsigned ppbs;
+	uint64_t pages, us;
+	bool passed_on; /* transferred meanwhile */
+};
+
 struct dump {
 	struct task_dump *task; /* parents before children; owned */
 	size_t nr_tasks;
@@ -71,22 +92,9 @@ struct dump {
 	struct keeper *keeper;          /* borrowed */
 	struct tracker_table *trackers; /* borrowed */
 
-	phase_t phase;  /* of the next unit */
-	unsigned unit;  /* prepare, reset: index of the next unit */
-	unsigned chunk; /* 1-based once generate-iovs began; 0 before */
-	size_t item;    /* tasks come first, then the shared-memory objects */
-
-	/* pmc-fill, generate-iovs */
-	size_t vma;       /* being looked at */
-	uint64_t vaddr;   /* all below (of this item) is scanned */
-	uint64_t run_end; /* end of the run that `vaddr` begins; == vaddr: not known */
-	verdict_t run_verdict;
-	bool run_lazy;
-	enum pst run_state; /* of a shared VMA: what it contributes to the pstate map */
-
-	/* drain, xfer */
-	unsigned ppb;  /* next one to drain, or to transfer */
-	unsigned hole; /* next one to write */
+	phase_t phase; /* of the next unit */
+	struct dump_cursor at;
+	struct dump_scan scan;
 
 	struct page_pipe pp;    /* of the current item */
 	struct page_pipe *kept; /* pre-dump: of each item, until it is transferred; owned */
@@ -96,15 +104,10 @@ struct dump {
 	struct shmem_list shmem;
 	struct parent_set parent;
 
-	uint64_t pipes_made, bufs_made; /* of page-pipes that were kept; see dump_pipes() */
-	uint64_t holes_checked;
-	uint64_t pages_vanished; /* pre-dump by reading: gone before they were read */
-	uint64_t pages_scanned;  /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
-	uint64_t shpages_scanned, shpages_written;
-	uint64_t pages_lazy;
-	uint64_t units[16]; /* done, by phase */
+	struct dump_drained drained;
+	struct dump_counts count;
 	struct dump_times times;
-	uint64_t dump_uptime_us;
+	uint64_t uptime_us; /* of the dump: what is written from then on belongs to the next */
 
 	char *committed;       /* directory, once published; owned */
 	const char *commit_to; /* during commit; borrowed */
@@ -113,46 +116,18 @@ struct dump {
 /* The task that the pipeline is at; the last one while shared memory is dumped. */
 static inline struct task_dump *dump_task(const struct dump *d)
 {
-	return &d->task[d->item < d->nr_tasks ? d->item : d->nr_tasks - 1];
+	return &d->task[d->at.item < d->nr_tasks ? d->at.item : d->nr_tasks - 1];
 }
 
 /* The shared-memory object that the pipeline is at, or NULL while it is at a task. */
 static inline struct shmem_info *dump_shmem(const struct dump *d)
 {
-	return d->item < d->nr_tasks ? NULL : &d->shmem.o[d->item - d->nr_tasks];
+	return d->at.item < d->nr_tasks ? NULL : &d->shmem.o[d->at.item - d->nr_tasks];
 }
 
-enum pace {
-	PACE_UNIT, /* one unit */
-	PACE_BULK, /* several units of this phase: nothing could stop us between them */
-	PACE_FLOW, /* also of the next: ppbs are transferred while others are being drained */
-};
-
-struct phase_ops {
-	phase_t phase;
-	const char *name;
-	const char *unit;   /* what one unit is */
-	const char *effect; /* on the target */
-	bool undo;
-	const char *mirrors;
-	/* Describes the next unit; pure. */
-	void (*next)(struct dump *d, struct unit *u);
-	/* Does it; sets d->phase (and what goes with it) to where the pipeline goes on.  On failure
-	 * the same unit is next, unless the phase says otherwise. */
-	struct err *(*step)(struct dump *d, enum pace pace);
-	/* One line on what the phase has done, for the operator; "" if nothing. */
-	void (*summary)(const struct dump *d, const struct unit *last, char *buf, size_t len);
-};
-
-extern const struct phase_ops ph_prepare, ph_pmc_fill, ph_generate_iovs, ph_drain, ph_xfer,
-	ph_reset;
-/* NULL for READY, GATE, DONE. */
-const struct phase_ops *phase_ops(phase_t p);
-extern const struct phase_ops *const phase_table[6];
-
 /* t[0..nr): parents before children; borrowed. */
-struct err *dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
-		      struct tracker_table *tt, const struct opts *o, const struct caps *c);
+void dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
+	       struct tracker_table *tt, const struct opts *o, const struct caps *c);
 /* Is this dump to be part of a chain, so that writes have to be known? */
 bool dump_is_tracked(const struct dump *d);
 /* Drops pipes and staged files, restores protections (not infection).  After it: READY. */
@@ -170,6 +145,9 @@ static inline bool dump_reads_pages(const struct dump *d)
 {
 	return d->opts->mode == MODE_PRE_DUMP && d->opts->pre_dump == PRE_DUMP_READ;
 }
+
+/* The page-pipe is full, or the item scanned: its first ppb is next. */
+void dump_begin_drain(struct dump *d);
 
 /* A fresh d->pp, as the mode wants it. */
 void dump_new_page_pipe(struct dump *d);

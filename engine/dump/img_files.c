@@ -3,7 +3,6 @@
  * criu/memfd.c dump_memfd_inode(). */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <search.h>
 #include <stdio.h>
@@ -147,7 +146,7 @@ static void find_size(struct file *f, pid_t pid, const char *link)
 
 static void map_link(char *buf, size_t len, pid_t pid, const struct vma *v)
 {
-	snprintf(buf, len, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, v->start, v->end);
+	snprintf(buf, len, "/proc/%d/map_files/%lx-%lx", pid, v->start, v->end);
 }
 
 static struct err *fill_regular(struct file *f, pid_t pid, const struct vma *v)
@@ -220,11 +219,11 @@ static struct err *add_memfd(struct file_table *ft, const struct file *f, pid_t 
 				.nr_maps = 1 };
 
 	if (f->ino > UINT32_MAX)
-		return err_vaddr(err_new(ERR_UNSUPPORTED,
-					 "shared memory %s has inode %" PRIu64
-					 ", and images hold 32 bits of it",
-					 v->name, f->ino),
-				 v->start);
+		return err_vaddr(
+			err_new(ERR_UNSUPPORTED,
+				"shared memory %s has inode %lu, and images hold 32 bits of it",
+				v->name, f->ino),
+			v->start);
 	struct memfd *p = reallocarray(ft->memfds, ft->nr_memfds + 1, sizeof(*p));
 	if (!p)
 		return err_nomem();

@@ -3,7 +3,6 @@
  * write_img_inventory(), criu/stats.c write_stats(). */
 #include "engine/dump/img_task.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +26,7 @@ static struct err *fill_vma(Criu__VmaEntry *m, const struct vma *v)
 {
 	if (v->status & VMA_UNSUPP)
 		return err_vaddr(err_new(ERR_CHECK,
-					 "VMA %" PRIx64 "-%" PRIx64 " (%s) must not be in "
+					 "VMA %lx-%lx (%s) must not be in "
 					 "an image",
 					 v->start, v->end, vma_kind(v)),
 				 v->start);

@@ -54,6 +54,7 @@ struct page_pipe_buf {
 	unsigned pipe_off; /* pages of earlier ppbs in the same pipe */
 	bool shares;       /* the pipe is its predecessor's */
 	enum ppb_state state;
+	bool asked;          /* PLANNED, and the parasite is at it */
 	unsigned next_iov;   /* first one whose pagemap entry is not yet recorded */
 	uint64_t read_pages; /* pre-dump by reading: pages of next_iov that are done */
 	unsigned moved_iov;  /* first one whose pages have not left the pipe; >= next_iov */

@@ -65,8 +65,8 @@ static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t 
 			continue;
 		if (n <= 0)
 			return staging_advise(err_sys(n < 0 ? errno : EPIPE,
-						      "write pages to pages-%u.img at %lld",
-						      x->pages_id, (long long)l->off),
+						      "write pages to pages-%u.img at %ld",
+						      x->pages_id, l->off),
 					      l->dirfd, still_needed(x, len - *moved));
 		*moved += (uint64_t)n;
 	}
@@ -85,8 +85,8 @@ static struct err *local_write_memory(struct page_xfer *x, const void *buf, uint
 			continue;
 		if (n <= 0) {
 			struct err *e =
-				err_sys(n < 0 ? errno : EIO, "write pages to pages-%u.img at %lld",
-					x->pages_id, (long long)l->off);
+				err_sys(n < 0 ? errno : EIO, "write pages to pages-%u.img at %ld",
+					x->pages_id, l->off);
 
 			if (ftruncate(l->pages_fd, l->off))
 				e = err_wrap(e, "pages-%u.img keeps a torn tail (%s)", x->pages_id,
@@ -244,7 +244,7 @@ static struct err *open_object(struct page_xfer *x, bool is_shmem, uint64_t id)
 	x->id = id;
 	x->object_pages = x->entries_here = x->entry_pages = x->partial = 0;
 	snprintf(x->object, sizeof(x->object),
-		 is_shmem ? "pagemap-shmem-%llu.img" : "pagemap-%llu.img", (unsigned long long)id);
+		 is_shmem ? "pagemap-shmem-%lu.img" : "pagemap-%lu.img", id);
 	x->pages_id++;
 	struct err *e = x->ops->open_object(x);
 

@@ -4,31 +4,32 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "engine/dump/dump.h"
+#include "engine/dump/phases.h"
 
 static void pmc_fill_next(struct dump *d, struct unit *u)
 {
-	u->vma = (int64_t)d->vma;
-	u->start = d->vaddr;
-	u->end = dump_task(d)->t->vmas.v[d->vma].end;
+	u->vma = (int64_t)d->scan.vma;
+	u->start = d->scan.vaddr;
+	u->end = dump_task(d)->t->vmas.v[d->scan.vma].end;
 }
 
 static struct err *pmc_fill_step(struct dump *d, enum pace pace)
 {
 	struct task_dump *td = dump_task(d);
-	const struct vma *v = &td->t->vmas.v[d->vma];
+	const struct vma *v = &td->t->vmas.v[d->scan.vma];
 	uint64_t t0 = now_us();
 	bool hit;
 
 	/* Whatever the pagemap says of these, it decides nothing. */
 	if (!dump_decides_alone(td, v)) {
-		struct err *e = pmc_get_map(&td->pmc, &td->t->vmas, d->vma, d->vaddr, &hit);
+		struct err *e =
+			pmc_get_map(&td->pmc, &td->t->vmas, d->scan.vma, d->scan.vaddr, &hit);
 
 		if (e)
-			return err_vaddr(e, d->vaddr);
+			return err_vaddr(e, d->scan.vaddr);
 	}
 	d->times.scan += now_us() - t0;
-	d->run_end = d->vaddr;
+	d->scan.end = d->scan.vaddr;
 	d->phase = PH(GENERATE_IOVS);
 	return NULL;
 }
@@ -38,8 +39,8 @@ static void pmc_fill_summary(const struct dump *d, const struct unit *u, char *b
 	const struct task_dump *td = dump_task(d);
 	const struct vma *v = &td->t->vmas.v[u->vma];
 	const struct pmc *p = &td->pmc;
-	int n = snprintf(buf, len, "VMA %lld of %zu %llx-%llx: ", (long long)u->vma, td->t->vmas.nr,
-			 (unsigned long long)v->start, (unsigned long long)v->end);
+	int n = snprintf(buf, len, "VMA %ld of %zu %lx-%lx: ", u->vma, td->t->vmas.nr, v->start,
+			 v->end);
 
 	if (n < 0 || (size_t)n >= len)
 		return;
@@ -49,12 +50,11 @@ static void pmc_fill_summary(const struct dump *d, const struct unit *u, char *b
 		snprintf(buf, len, "%s, %s whatever pagemap says", vma_kind(v),
 			 dump_verdict(td, v, 0) == VD(ALWAYS) ? "dumped whole" : "skipped");
 	else if (p->last_hit)
-		snprintf(buf, len, "hit in window %llx-%llx", (unsigned long long)p->start,
-			 (unsigned long long)p->end);
+		snprintf(buf, len, "hit in window %lx-%lx", p->start, p->end);
 	else
-		snprintf(buf, len, "miss, %s mode, window %llx-%llx covers %u VMA%s%s",
-			 p->cached ? "cache" : "simple", (unsigned long long)p->start,
-			 (unsigned long long)p->end, p->nr_vmas, p->nr_vmas == 1 ? "" : "s",
+		snprintf(buf, len, "miss, %s mode, window %lx-%lx covers %u VMA%s%s",
+			 p->cached ? "cache" : "simple", p->start, p->end, p->nr_vmas,
+			 p->nr_vmas == 1 ? "" : "s",
 			 p->end < p->want_end ? " (stopped early: buffer full)" : "");
 }
 
@@ -65,6 +65,9 @@ const struct phase_ops ph_pmc_fill = {
 	.effect = "none",
 	.undo = true,
 	.mirrors = "pmc_get_map, pmc_fill_cache",
+	.takes_turns = true,
+	.turns_with = PH(GENERATE_IOVS),
+	.small_units = true,
 	.next = pmc_fill_next,
 	.step = pmc_fill_step,
 	.summary = pmc_fill_summary,

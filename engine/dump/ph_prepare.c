@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "engine/dump/dump.h"
+#include "engine/dump/phases.h"
 #include "engine/target/parasite_rpc.h"
 
 static bool must_become_readable(const struct vma *v)
@@ -81,8 +81,7 @@ static struct err *shmem_parents(struct dump *d)
 
 		if (!o->tracked || !all_mappers_tracked(d, o))
 			continue;
-		snprintf(name, sizeof(name), "pagemap-shmem-%llu.img",
-			 (unsigned long long)o->shmid);
+		snprintf(name, sizeof(name), "pagemap-shmem-%lu.img", o->shmid);
 		page_read_close(o->parent);
 		o->parent = NULL;
 		TRY(page_read_open(d->parent.dirfd, name, &o->parent));
@@ -231,7 +230,7 @@ static struct err *make_xfer(struct dump *d)
 
 static struct err *unit_xfer(struct dump *d)
 {
-	if (d->item == 0)
+	if (d->at.item == 0)
 		TRY(make_xfer(d));
 	if (dump_keeps_pages(d)) /* opened when it is transferred */
 		return NULL;
@@ -253,9 +252,9 @@ static const struct {
 
 static unsigned this_unit(const struct dump *d)
 {
-	unsigned i = d->unit;
+	unsigned i = d->at.unit;
 
-	while (units[i].once && d->item > 0)
+	while (units[i].once && d->at.item > 0)
 		i++;
 	return i;
 }
@@ -267,13 +266,13 @@ static void prepare_next(struct dump *d, struct unit *u)
 
 static struct err *prepare_step(struct dump *d, enum pace pace)
 {
-	d->unit = this_unit(d);
-	TRY(units[d->unit].run(d));
-	if (++d->unit < NR_UNITS)
+	d->at.unit = this_unit(d);
+	TRY(units[d->at.unit].run(d));
+	if (++d->at.unit < NR_UNITS)
 		return NULL;
-	d->unit = 0;
-	if (d->item == 0)
-		d->chunk = 1;
+	d->at.unit = 0;
+	if (d->at.item == 0)
+		d->at.chunk = 1;
 	dump_begin_item(d);
 	return NULL;
 }

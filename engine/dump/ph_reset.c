@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/dump/dump.h"
+#include "engine/dump/phases.h"
 #include "engine/dump/img_task.h"
 #include "engine/image/verify.h"
 #include "engine/target/parasite_rpc.h"
@@ -45,14 +45,14 @@ static struct err *write_stats(struct dump *d, int dirfd)
 	st.frozen_time = (uint32_t)target_frozen_us(d->task[0].t);
 	st.memdump_time = (uint32_t)(d->times.scan + d->times.drain + d->times.memwrite);
 	st.memwrite_time = (uint32_t)d->times.memwrite;
-	st.pages_scanned = d->pages_scanned;
+	st.pages_scanned = d->count.pages_scanned;
 	st.pages_skipped_parent = dump_count(d, VD(HOLE));
-	st.pages_written = d->xfer.pages - d->shpages_written;
+	st.pages_written = d->xfer.pages - d->count.shpages_written;
 	st.has_page_pipes = st.has_page_pipe_bufs = true;
 	dump_pipes(d, &st.page_pipes, &st.page_pipe_bufs);
 	st.has_shpages_scanned = st.has_shpages_skipped_parent = st.has_shpages_written = true;
-	st.shpages_scanned = d->shpages_scanned;
-	st.shpages_written = d->shpages_written;
+	st.shpages_scanned = d->count.shpages_scanned;
+	st.shpages_written = d->count.shpages_written;
 	return img_stats_write(dirfd, &st);
 }
 
@@ -116,7 +116,7 @@ static struct err *link_parent(struct dump *d, int dirfd)
 /* Sampled while the tasks are frozen: what they write from now on comes after it. */
 static struct err *unit_uptime(struct dump *d)
 {
-	return uptime_us(&d->dump_uptime_us);
+	return uptime_us(&d->uptime_us);
 }
 
 static struct err *unit_images(struct dump *d)
@@ -134,9 +134,9 @@ static struct err *unit_images(struct dump *d)
 	}
 	if (!e)
 		e = pre_dump ? img_pre_dump_inventory_write(
-				       dirfd, d->dump_uptime_us,
+				       dirfd, d->uptime_us,
 				       d->opts->pre_dump == PRE_DUMP_READ ? 2 : 1) :
-			       img_inventory_write(dirfd, d->dump_uptime_us);
+			       img_inventory_write(dirfd, d->uptime_us);
 	if (!e)
 		e = write_stats(d, dirfd);
 	return staging_advise(e, dirfd, 0);
@@ -148,8 +148,8 @@ static struct err *unit_check(struct dump *d)
 	struct err *e = verify_dirfd(staging_dirfd(d->staging), &r);
 
 	if (!e && r.pages_present != d->xfer.pages)
-		e = err_new(ERR_CHECK, "the images hold %llu pages, %llu were transferred",
-			    (unsigned long long)r.pages_present, (unsigned long long)d->xfer.pages);
+		e = err_new(ERR_CHECK, "the images hold %lu pages, %lu were transferred",
+			    r.pages_present, d->xfer.pages);
 	verify_report_deinit(&r);
 	return err_hint(
 		err_wrap(e, "check the images before they are published"),
@@ -193,7 +193,7 @@ static struct err *unit_dirty(struct dump *d)
 		if (!td->tracker || tracker_kind(td->tracker) == TRACK_NONE)
 			continue;
 		TRY(err_pid(tracker_reset(td->tracker, &td->t->vmas), td->t->pid));
-		tracker_set_reset_uptime_us(td->tracker, d->dump_uptime_us);
+		tracker_set_reset_uptime_us(td->tracker, d->uptime_us);
 	}
 	return NULL;
 }
@@ -270,7 +270,7 @@ static const struct reset_unit pre_dump_units[] = {
 
 static const struct reset_unit *this_unit(const struct dump *d)
 {
-	return &(d->opts->mode == MODE_PRE_DUMP ? pre_dump_units : dump_units)[d->unit];
+	return &(d->opts->mode == MODE_PRE_DUMP ? pre_dump_units : dump_units)[d->at.unit];
 }
 
 static void reset_next(struct dump *d, struct unit *u)
@@ -281,7 +281,7 @@ static void reset_next(struct dump *d, struct unit *u)
 static struct err *reset_step(struct dump *d, enum pace pace)
 {
 	TRY(this_unit(d)->run(d));
-	d->unit++;
+	d->at.unit++;
 	if (!this_unit(d)->what)
 		d->phase = PH(DONE);
 	return NULL;

@@ -4,54 +4,55 @@
  * Mirrors: criu/page-xfer.c page_xfer_dump_pages(), dump_holes().
  * Differs in: in bulk, one splice moves a whole pipe instead of one iov.
  */
-#include "engine/dump/ph_xfer.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <sys/uio.h>
 
 #include "base/clock.h"
+#include "engine/dump/phases.h"
 #include "engine/image/pagemap_image.h"
 
 #define READ_BUF_PAGES 256u
+#define MAX_HOLES 4096u /* in one step */
 
-static uint32_t data_flags(const struct page_pipe_buf *ppb)
+static uint32_t xfer_data_flags(const struct page_pipe_buf *ppb)
 {
 	return PE_PRESENT | (ppb->flags & PPB_LAZY ? PE_LAZY : 0);
 }
 
-static struct page_pipe_buf *current(struct dump *d)
+/* The first ppb that is not all out; NULL: there is none. */
+static struct page_pipe_buf *xfer_current(struct dump *d)
 {
-	while (d->ppb < d->pp.nr_ppbs && d->pp.ppb[d->ppb].state == PPB_SENT)
-		d->ppb++;
-	return d->ppb < d->pp.nr_ppbs ? &d->pp.ppb[d->ppb] : NULL;
+	while (d->at.xfer < d->pp.nr_ppbs && d->pp.ppb[d->at.xfer].state == PPB_SENT)
+		d->at.xfer++;
+	return d->at.xfer < d->pp.nr_ppbs ? &d->pp.ppb[d->at.xfer] : NULL;
 }
 
 /* Does the next hole come before the next iov? */
-static bool hole_first(const struct dump *d, const struct page_pipe_buf *ppb)
+static bool xfer_hole_first(const struct dump *d, const struct page_pipe_buf *ppb)
 {
-	return d->hole < d->pp.nr_holes &&
-	       (!ppb || d->pp.hole[d->hole].start < (uint64_t)ppb->iov[ppb->next_iov].iov_base);
+	return d->at.hole < d->pp.nr_holes &&
+	       (!ppb || d->pp.hole[d->at.hole].start < (uint64_t)ppb->iov[ppb->next_iov].iov_base);
 }
 
 static void xfer_next(struct dump *d, struct unit *u)
 {
-	const struct page_pipe_buf *ppb = current(d);
+	const struct page_pipe_buf *ppb = xfer_current(d);
 
-	if (hole_first(d, ppb)) {
-		u->start = d->pp.hole[d->hole].start;
-		u->end = u->start + d->pp.hole[d->hole].nr_pages * PAGE_BYTES;
+	if (xfer_hole_first(d, ppb)) {
+		u->start = d->pp.hole[d->at.hole].start;
+		u->end = u->start + d->pp.hole[d->at.hole].nr_pages * PAGE_BYTES;
 		u->pe_flags = PE_PARENT;
 	} else if (ppb) {
-		u->ppb = (int)d->ppb;
+		u->ppb = (int)d->at.xfer;
 		u->start = (uint64_t)ppb->iov[ppb->next_iov].iov_base;
 		u->end = u->start + ppb->iov[ppb->next_iov].iov_len;
-		u->pe_flags = data_flags(ppb);
+		u->pe_flags = xfer_data_flags(ppb);
 	}
 }
 
 /* A hole that the parent does not cover would be lost memory.  Mirrors check_pagehole_in_parent(). */
-static struct err *check_hole(struct dump *d, const struct page_pipe_hole *h)
+static struct err *xfer_check_hole(struct dump *d, const struct page_pipe_hole *h)
 {
 	const struct page_read *pr = dump_parent(d);
 	const struct pagemap_entry *before, *after;
@@ -59,51 +60,48 @@ static struct err *check_hole(struct dump *d, const struct page_pipe_hole *h)
 	uint64_t missing;
 
 	if (page_read_covers(pr, h->start, h->nr_pages, &missing)) {
-		d->holes_checked++;
+		d->count.holes_checked++;
 		return NULL;
 	}
 	page_read_neighbours(pr, missing, &before, &after);
 	if (before)
-		snprintf(text[0], sizeof(text[0]), "%llx-%llx before",
-			 (unsigned long long)before->vaddr,
-			 (unsigned long long)pagemap_entry_end(before));
+		snprintf(text[0], sizeof(text[0]), "%lx-%lx before", before->vaddr,
+			 pagemap_entry_end(before));
 	if (after)
-		snprintf(text[1], sizeof(text[1]), "%llx-%llx after",
-			 (unsigned long long)after->vaddr,
-			 (unsigned long long)pagemap_entry_end(after));
+		snprintf(text[1], sizeof(text[1]), "%lx-%lx after", after->vaddr,
+			 pagemap_entry_end(after));
 	return err_vaddr(err_hint(err_new(ERR_CHECK,
-					  "the page at %llx is unchanged, but parent %s does not "
+					  "the page at %lx is unchanged, but parent %s does not "
 					  "have it (its entries: %s, %s)",
-					  (unsigned long long)missing, page_read_dir(pr, 0),
-					  text[0], text[1]),
+					  missing, page_read_dir(pr, 0), text[0], text[1]),
 				  "`restart`, then `set hole-missing dump` dumps such pages, or "
 				  "`set parent \"\"` makes a full dump"),
 			 missing);
 }
 
-static struct err *one_hole(struct dump *d)
+static struct err *xfer_hole(struct dump *d)
 {
-	const struct page_pipe_hole *h = &d->pp.hole[d->hole];
+	const struct page_pipe_hole *h = &d->pp.hole[d->at.hole];
 
-	TRY(check_hole(d, h));
+	TRY(xfer_check_hole(d, h));
 	TRY(page_xfer_entry(&d->xfer, h->start, h->nr_pages, PE_PARENT));
-	d->hole++;
+	d->at.hole++;
 	return NULL;
 }
 
-static struct err *one_iov(struct dump *d, struct page_pipe_buf *ppb)
+static struct err *xfer_iov(struct dump *d, struct page_pipe_buf *ppb)
 {
 	const struct iovec *v = &ppb->iov[ppb->next_iov];
 
 	TRY(page_xfer_entry(&d->xfer, (uint64_t)v->iov_base, v->iov_len / PAGE_BYTES,
-			    data_flags(ppb)));
+			    xfer_data_flags(ppb)));
 	if (++ppb->next_iov == ppb->nr_segs)
 		ppb->state = PPB_SENT;
 	return NULL;
 }
 
 /* Pages of iovs [moved_iov, to) leave the pipe. */
-static struct err *move_pages(struct dump *d, struct page_pipe_buf *ppb, unsigned to)
+static struct err *xfer_move_pages(struct dump *d, struct page_pipe_buf *ppb, unsigned to)
 {
 	TRY(page_xfer_pages(&d->xfer, ppb->p[0], ppb_pages(ppb, ppb->moved_iov, to)));
 	ppb->moved_iov = to;
@@ -115,7 +113,7 @@ static struct err *move_pages(struct dump *d, struct page_pipe_buf *ppb, unsigne
  * left out; what changed is dirty, and comes again in the next dump.  Mirrors
  * criu/page-xfer.c page_xfer_predump_pages().
  */
-static struct err *read_iov(struct dump *d, struct page_pipe_buf *ppb)
+static struct err *xfer_read_iov(struct dump *d, struct page_pipe_buf *ppb)
 {
 	static char buf[READ_BUF_PAGES * PAGE_BYTES];
 	const struct iovec *v = &ppb->iov[ppb->next_iov];
@@ -131,18 +129,17 @@ static struct err *read_iov(struct dump *d, struct page_pipe_buf *ppb)
 		/* Of a tree, some may end: theirs are gone too. */
 		if (n < 0 && errno != EFAULT && !(errno == ESRCH && d->nr_tasks > 1))
 			return err_vaddr(
-				err_hint(err_sys(errno, "read %d at %llx", t->pid,
-						 (unsigned long long)at),
+				err_hint(err_sys(errno, "read %d at %lx", t->pid, at),
 					 "`set pre-dump splice` takes the pages while the target "
 					 "is frozen"),
 				at);
 		if (!pages) {
-			d->pages_vanished++;
+			d->count.pages_vanished++;
 			ppb->read_pages++;
 			continue;
 		}
 		TRY(page_xfer_memory(&d->xfer, buf, pages));
-		TRY(page_xfer_entry(&d->xfer, at, pages, data_flags(ppb)));
+		TRY(page_xfer_entry(&d->xfer, at, pages, xfer_data_flags(ppb)));
 		ppb->read_pages += pages;
 	}
 	ppb->read_pages = 0;
@@ -152,81 +149,70 @@ static struct err *read_iov(struct dump *d, struct page_pipe_buf *ppb)
 }
 
 /* All of the chunk is out. */
-static struct err *chunk_done(struct dump *d)
+static struct err *xfer_chunk_done(struct dump *d)
 {
 	page_pipe_reinit(&d->pp);
-	d->ppb = d->hole = 0;
+	d->at.xfer = d->at.hole = 0;
 	if (d->thawed)
 		return dump_next_item(d);
 	if (dump_item_scanned(d)) {
 		TRY(dump_next_item(d));
 		if (d->phase != PH(GATE))
-			d->chunk++;
+			d->at.chunk++;
 		return NULL;
 	}
-	d->chunk++;
+	d->at.chunk++;
 	d->phase = PH(GENERATE_IOVS);
 	return NULL;
 }
 
-static struct err *one_unit(struct dump *d, bool bulk)
+static struct err *xfer_unit(struct dump *d, bool bulk)
 {
-	struct page_pipe_buf *ppb = current(d);
+	struct page_pipe_buf *ppb = xfer_current(d);
 
-	if (hole_first(d, ppb)) {
-		TRY(one_hole(d));
+	if (xfer_hole_first(d, ppb)) {
+		TRY(xfer_hole(d));
 	} else if (ppb && d->pp.no_pipes) { /* one iov, as it comes */
-		TRY(read_iov(d, ppb));
+		TRY(xfer_read_iov(d, ppb));
 	} else if (ppb) {
 		if (ppb->moved_iov == ppb->next_iov)
-			TRY(move_pages(d, ppb, bulk ? ppb->nr_segs : ppb->next_iov + 1));
-		TRY(one_iov(d, ppb));
+			TRY(xfer_move_pages(d, ppb, bulk ? ppb->nr_segs : ppb->next_iov + 1));
+		TRY(xfer_iov(d, ppb));
 	}
 	return NULL;
 }
 
-struct err *xfer_ppb(struct dump *d)
+/* In bulk: a ppb with the holes that come before its iovs, in one splice; or what holes are left. */
+static struct err *xfer_step(struct dump *d, enum pace pace)
 {
-	struct page_pipe_buf *ppb = current(d);
+	struct page_pipe_buf *ppb = xfer_current(d);
 	uint64_t t0 = now_us();
 	struct err *e = NULL;
 
-	while (!e && ppb->state != PPB_SENT)
-		e = one_unit(d, true);
-	d->times.memwrite += now_us() - t0;
-	return e;
-}
-
-static struct err *xfer_step(struct dump *d, enum pace pace)
-{
-	struct err *e;
-
-	if (pace != PACE_UNIT && current(d)) {
-		e = xfer_ppb(d);
-	} else {
-		uint64_t t0 = now_us();
-
-		e = one_unit(d, false);
-		d->times.memwrite += now_us() - t0;
+	for (unsigned n = 0; !e && (n == 0 || pace != PACE_UNIT); n++) {
+		if (ppb ? ppb->state == PPB_SENT : d->at.hole == d->pp.nr_holes || n == MAX_HOLES)
+			break;
+		e = xfer_unit(d, pace != PACE_UNIT);
 	}
+	d->times.memwrite += now_us() - t0;
 	TRY(e);
-	if (!current(d) && d->hole == d->pp.nr_holes)
-		return chunk_done(d);
+	ppb = xfer_current(d);
+	if (ppb && ppb->state == PPB_PLANNED && !d->pp.no_pipes)
+		d->phase = PH(DRAIN); /* in a flow, or when one has failed half way */
+	if (!ppb && d->at.hole == d->pp.nr_holes)
+		return xfer_chunk_done(d);
 	return NULL;
 }
 
 static void xfer_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
 {
 	if (u->start != u->end && d->phase == PH(XFER))
-		snprintf(buf, len, "%llx-%llx %s, %llu entries so far",
-			 (unsigned long long)u->start, (unsigned long long)u->end,
-			 u->pe_flags & PE_PARENT ? "PARENT" : "PRESENT",
-			 (unsigned long long)d->xfer.entries);
+		snprintf(buf, len, "%lx-%lx %s, %lu entries so far", u->start, u->end,
+			 u->pe_flags & PE_PARENT ? "PARENT" : "PRESENT", d->xfer.entries);
 	else
-		snprintf(buf, len, "%llu pages and %llu hole%s out, %llu pagemap entries, %.1f ms",
-			 (unsigned long long)d->xfer.pages, (unsigned long long)d->xfer.holes,
-			 d->xfer.holes == 1 ? "" : "s", (unsigned long long)d->xfer.entries,
-			 (double)d->times.memwrite / 1000);
+		snprintf(buf, len, "%lu pages and %lu hole%s out, %lu pagemap entries, %.1f ms",
+			 d->xfer.pages, d->xfer.holes, d->xfer.holes == 1 ? "" : "s",
+			 d->xfer.entries, (double)d->times.memwrite / 1000);
 }
 
 const struct phase_ops ph_xfer = {
@@ -236,6 +222,8 @@ const struct phase_ops ph_xfer = {
 	.effect = "none; staged files grow",
 	.undo = true,
 	.mirrors = "page_xfer_dump_pages, dump_holes",
+	.takes_turns = true,
+	.turns_with = PH(DRAIN),
 	.next = xfer_next,
 	.step = xfer_step,
 	.summary = xfer_summary,

@@ -121,8 +121,7 @@ struct err *shmem_open(struct shmem_info *o)
 
 	if (o->fd >= 0)
 		return NULL;
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", m->pid,
-		 (unsigned long long)m->start, (unsigned long long)m->end);
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", m->pid, m->start, m->end);
 	o->fd = open(path, O_RDONLY | O_CLOEXEC);
 	o->how = "map_files";
 	if (o->fd < 0) {
@@ -131,9 +130,8 @@ struct err *shmem_open(struct shmem_info *o)
 		o->fd = open_by_fd(o, m->pid);
 		o->how = "fd";
 		if (o->fd < 0) {
-			struct err *e =
-				err_sys(why, "open shared memory %s (shmid %llu) through %s",
-					o->name, (unsigned long long)o->shmid, path);
+			struct err *e = err_sys(why, "open shared memory %s (shmid %lu) through %s",
+						o->name, o->shmid, path);
 
 			e->code = e->code == ERR_NOMEM ? ERR_NOMEM : ERR_REFUSED;
 			return err_hint(
@@ -160,13 +158,11 @@ struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t 
 	if ((data < 0 && errno == ENXIO) || data >= (off_t)o->size)
 		return NULL;
 	if (data < 0)
-		return err_sys(errno, "look for data in shared memory %llu",
-			       (unsigned long long)o->shmid);
+		return err_sys(errno, "look for data in shared memory %lu", o->shmid);
 	off_t hole = lseek(o->fd, data, SEEK_HOLE);
 
 	if (hole < 0)
-		return err_sys(errno, "look for a hole in shared memory %llu",
-			       (unsigned long long)o->shmid);
+		return err_sys(errno, "look for a hole in shared memory %lu", o->shmid);
 	*start_ret = (uint64_t)data & ~(PAGE_BYTES - 1);
 	*end_ret = PAGE_UP((uint64_t)hole) < o->size ? PAGE_UP((uint64_t)hole) : o->size;
 	return NULL;

@@ -161,12 +161,12 @@ void task_info_deinit(struct task_info *ti)
 
 struct err *uptime_us(uint64_t *ret)
 {
-	unsigned long long s, centi;
+	unsigned long s, centi;
 	FILE *f = fopen("/proc/uptime", "re");
 
 	if (!f)
 		return err_sys(errno, "open /proc/uptime");
-	int n = fscanf(f, "%llu.%2llu", &s, &centi);
+	int n = fscanf(f, "%lu.%2lu", &s, &centi);
 	fclose(f);
 	if (n != 2)
 		return err_new(ERR_FORMAT, "read /proc/uptime: not a time");

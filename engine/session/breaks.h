@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "engine/dump/dump.h"
+#include "engine/dump/phases.h"
 
 struct brk_cond {
 	enum { COND_PPB, COND_VMA, COND_CHUNK, COND_SHMEM } field;

@@ -10,23 +10,6 @@
 
 #define PROGRESS_US 100000
 #define MAX_LINES 200
-#define MAX_FLOW 256u
-
-void session_next_unit(struct session *s, struct unit *u)
-{
-	struct dump *d = &s->d;
-	const struct phase_ops *ops = phase_ops(d->phase);
-
-	*u = (struct unit){
-		.phase = d->phase, .chunk = d->chunk, .vma = -1, .ppb = -1, .shmem = -1
-	};
-	if (d->item < d->nr_tasks)
-		u->task = d->item;
-	else
-		u->shmem = (int64_t)(d->item - d->nr_tasks);
-	if (ops)
-		ops->next(d, u);
-}
 
 /* ---- the report of a run ---------------------------------------------------------------------- */
 
@@ -61,17 +44,14 @@ static void report_totals(struct session *s, struct report *r)
 		else if (v != VD(HOLE) && v != VD(NOT_SCANNED))
 			skipped += dump_count(d, (verdict_t)v);
 	}
-	snprintf(text, sizeof(text), "%llu look-ups: %llu hits, %llu misses",
-		 (unsigned long long)(hits + misses), (unsigned long long)hits,
-		 (unsigned long long)misses);
+	snprintf(text, sizeof(text), "%lu look-ups: %lu hits, %lu misses", (hits + misses), hits,
+		 misses);
 	report_line(r, ph_pmc_fill.name, text);
-	snprintf(text, sizeof(text), "%llu pages to pipes, %llu holes, %llu skipped; %.1f ms",
-		 (unsigned long long)data, (unsigned long long)dump_count(d, VD(HOLE)),
-		 (unsigned long long)skipped, (double)d->times.scan / 1000);
+	snprintf(text, sizeof(text), "%lu pages to pipes, %lu holes, %lu skipped; %.1f ms", data,
+		 dump_count(d, VD(HOLE)), skipped, (double)d->times.scan / 1000);
 	report_line(r, ph_generate_iovs.name, text);
-	snprintf(text, sizeof(text), "%llu ppbs in %u chunk%s, %llu pipes; %.1f ms",
-		 (unsigned long long)bufs, d->chunk, d->chunk == 1 ? "" : "s",
-		 (unsigned long long)pipes, (double)d->times.drain / 1000);
+	snprintf(text, sizeof(text), "%lu ppbs in %u chunk%s, %lu pipes; %.1f ms", bufs,
+		 d->at.chunk, d->at.chunk == 1 ? "" : "s", pipes, (double)d->times.drain / 1000);
 	report_line(r, ph_drain.name, text);
 	ph_xfer.summary(d, &s->last, text, sizeof(text));
 	report_line(r, ph_xfer.name, text);
@@ -97,7 +77,7 @@ static Stepdump__Stop *report_finish(struct session *s, struct report *r)
 
 /* ---- one unit ------------------------------------------------------------------------------------ */
 
-static struct err *gone_error(struct session *s, struct err *e)
+static struct err *run_gone_error(struct session *s, struct err *e)
 {
 	if (!session_target_gone(s))
 		return e;
@@ -108,53 +88,43 @@ static struct err *gone_error(struct session *s, struct err *e)
 			"nothing is published; `detach`, then attach what replaced it");
 }
 
-static bool scans(phase_t phase)
+static void run_log_summary(struct session *s, const struct phase_ops *ops, const struct unit *u)
 {
-	return phase == PH(PMC_FILL) || phase == PH(GENERATE_IOVS);
+	char text[160] = "";
+
+	ops->summary(&s->d, u, text, sizeof(text));
+	if (*text)
+		session_event(s, ops->phase, "%s", text);
 }
 
-/* The two phases of scanning take turns for each VMA: with tens of thousands of them it is this
- * loop that has to be short.  Comes back now and then, for ^C and progress. */
-static struct err *step_or_flow(struct dump *d, enum pace pace)
-{
-	const struct phase_ops *ops = phase_ops(d->phase);
-	struct err *e = ops->step(d, pace);
-
-	for (unsigned n = 1;
-	     !e && n < MAX_FLOW && pace == PACE_FLOW && scans(ops->phase) && scans(d->phase); n++) {
-		d->units[ops->phase]++;
-		ops = phase_ops(d->phase);
-		e = ops->step(d, pace);
-	}
-	return e && !e->phase ? err_phase(e, ops->name) : e;
-}
-
-static struct err *one_step(struct session *s, const struct unit *u, enum pace pace)
+static struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
 {
 	struct dump *d = &s->d;
-	const struct phase_ops *ops = phase_ops(u->phase);
+	const struct phase_ops *ops = phase_ops(u->phase), *last;
 	uint64_t t0 = now_us();
-	struct err *e = step_or_flow(d, pace);
+	struct err *e = phase_run(d, pace, &last);
 
 	d->times.total += now_us() - t0;
 	if (e) {
-		e = gone_error(s, e);
+		e = run_gone_error(s, e);
 		if (!e->phase)
-			e = err_phase(e, ops->name);
-		session_event(s, u->phase, "failed: %s", e->msg);
+			e = err_phase(e, last->name);
+		session_event(s, last->phase, "failed: %s", e->msg);
 		return session_keep_error(s, e);
 	}
 	s->last = *u;
 	s->units_done++;
-	d->units[u->phase]++;
-
-	/* In bulk the small units would push everything else out of the log. */
-	if (pace == PACE_UNIT || (u->phase != PH(PMC_FILL) && u->phase != PH(GENERATE_IOVS))) {
-		char text[160] = "";
-
-		ops->summary(d, u, text, sizeof(text));
-		if (*text)
-			session_event(s, u->phase, "%s", text);
+	if (pace == PACE_UNIT || !ops->small_units)
+		run_log_summary(s, ops, u);
+	if (last != ops && !last->small_units) {
+		s->last = (struct unit){ .phase = last->phase,
+					 .chunk = u->chunk,
+					 .vma = -1,
+					 .ppb = -1,
+					 .task = u->task,
+					 .shmem = u->shmem };
+		if (d->phase != last->phase) /* else it has more to say */
+			run_log_summary(s, last, &s->last);
 	}
 	return NULL;
 }
@@ -172,27 +142,27 @@ struct run {
 	uint64_t next_progress;
 };
 
-/* Could one match between `phase` and the one that takes turns with it? */
-static bool stops_between(const struct brk_list *l, phase_t phase)
+/* Could one match in `phase`, or in the one that takes turns with it? */
+static bool run_stops_between(const struct brk_list *l, phase_t phase)
 {
-	if (scans(phase))
-		return brk_in_phase(l, PH(PMC_FILL)) || brk_in_phase(l, PH(GENERATE_IOVS));
-	return brk_in_phase(l, PH(XFER));
+	const struct phase_ops *ops = phase_ops(phase);
+
+	return ops->takes_turns && (brk_in_phase(l, phase) || brk_in_phase(l, ops->turns_with));
 }
 
-static enum pace pace_of(const struct run *r, phase_t phase)
+static enum pace run_pace(const struct run *r, phase_t phase)
 {
 	const struct brk_list *l = &r->s->breaks;
 
 	if (r->req->kind == RUN_NEXT || (!r->ignore_breaks && brk_fine_grained(l, phase)))
 		return PACE_UNIT;
-	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && stops_between(l, phase)))
+	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && run_stops_between(l, phase)))
 		return PACE_BULK;
 	return PACE_FLOW;
 }
 
 /* Stops before `u`?  Fills the report then. */
-static bool hit_breakpoint(struct run *r, const struct unit *u)
+static bool run_hits_breakpoint(struct run *r, const struct unit *u)
 {
 	struct session *s = r->s;
 
@@ -213,7 +183,7 @@ static bool hit_breakpoint(struct run *r, const struct unit *u)
 }
 
 /* After a unit: is the goal reached? */
-static bool goal_reached(struct run *r, const struct unit *u)
+static bool run_reached_goal(struct run *r, const struct unit *u)
 {
 	struct dump *d = &r->s->d;
 	const struct phase_ops *ops = phase_ops(u->phase);
@@ -235,7 +205,7 @@ static bool goal_reached(struct run *r, const struct unit *u)
 		return --r->left == 0 || d->phase == PH(GATE);
 	case RUN_FINISH:
 		r->rep.reason = "chunk";
-		if (d->chunk <= r->chunk && d->phase != PH(GATE))
+		if (d->at.chunk <= r->chunk && d->phase != PH(GATE))
 			return false;
 		ph_xfer.summary(d, u, text, sizeof(text));
 		report_line(&r->rep, "xfer", text);
@@ -248,7 +218,7 @@ static bool goal_reached(struct run *r, const struct unit *u)
 	return true;
 }
 
-static void tell_progress(struct run *r)
+static void run_tell_progress(struct run *r)
 {
 	uint64_t now;
 
@@ -271,19 +241,19 @@ static struct err *run_loop(struct run *r)
 			return err_hint(err_new(ERR_INTERRUPTED, "stopped between two units"),
 					"`continue` goes on, `abort` gives up");
 		}
-		session_next_unit(s, &u);
-		if (hit_breakpoint(r, &u))
+		phase_next_unit(d, &u);
+		if (run_hits_breakpoint(r, &u))
 			return NULL;
 
-		struct err *e = one_step(s, &u, pace_of(r, u.phase));
+		struct err *e = run_unit(s, &u, run_pace(r, u.phase));
 
 		if (e) {
 			r->rep.reason = "error";
 			return e;
 		}
-		if (goal_reached(r, &u))
+		if (run_reached_goal(r, &u))
 			break;
-		tell_progress(r);
+		run_tell_progress(r);
 	}
 	if (d->phase == PH(GATE)) {
 		r->rep.reason = "gate";
@@ -294,7 +264,7 @@ static struct err *run_loop(struct run *r)
 	return NULL;
 }
 
-static struct err *begin(struct session *s)
+static struct err *run_begin(struct session *s)
 {
 	struct dump *d = &s->d;
 
@@ -302,7 +272,7 @@ static struct err *begin(struct session *s)
 		return err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
 	s->interrupted = 0;
 	if (session_target_gone(s))
-		return session_keep_error(s, gone_error(s, NULL));
+		return session_keep_error(s, run_gone_error(s, NULL));
 	if (d->thawed && d->phase != PH(DONE))
 		return err_hint(err_new(ERR_STATE,
 					"the target runs again, and its pages wait in the pipes"),
@@ -320,29 +290,29 @@ static struct err *begin(struct session *s)
 				"`restart` begins another one, `detach` lets the target run");
 	if (d->phase == PH(READY)) {
 		d->phase = PH(PREPARE);
-		d->unit = 0;
+		d->at.unit = 0;
 	}
 	return NULL;
 }
 
-static struct err *commit(struct session *s, const struct run_request *req,
-			  Stepdump__Stop **stop_ret);
+static struct err *run_commit(struct session *s, const struct run_request *req,
+			      Stepdump__Stop **stop_ret);
 
 struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
 {
 	struct run r = { .s = s,
 			 .req = req,
 			 .left = req->count ? req->count : 1,
-			 .chunk = s->d.chunk ? s->d.chunk : 1,
+			 .chunk = s->d.at.chunk ? s->d.at.chunk : 1,
 			 .rep.reason = "gate" };
 
 	*stop_ret = NULL;
 	if (req->kind == RUN_COMMIT)
-		return commit(s, req, stop_ret);
+		return run_commit(s, req, stop_ret);
 	if (req->kind == RUN_UNTIL)
 		TRY(brk_add(&s->breaks, req->where, true, &r.until));
 
-	struct err *e = begin(s);
+	struct err *e = run_begin(s);
 
 	if (!e) {
 		e = run_loop(&r);
@@ -363,16 +333,16 @@ static struct err *run_reset(struct run *r)
 
 	if (d->phase == PH(GATE)) {
 		d->phase = PH(RESET);
-		d->unit = 0;
+		d->at.unit = 0;
 	}
 	while (d->phase != PH(DONE)) {
 		struct unit u;
 
-		session_next_unit(s, &u);
-		struct err *e = one_step(s, &u, u.phase == PH(XFER) ? PACE_BULK : PACE_UNIT);
+		phase_next_unit(d, &u);
+		struct err *e = run_unit(s, &u, u.phase == PH(XFER) ? PACE_BULK : PACE_UNIT);
 
 		if (!e) {
-			tell_progress(r);
+			run_tell_progress(r);
 			continue;
 		}
 		if (d->committed) {
@@ -380,7 +350,7 @@ static struct err *run_reset(struct run *r)
 			e->code = ERR_HARM;
 		} else if (!d->thawed) {
 			d->phase = PH(GATE);
-			d->unit = 0;
+			d->at.unit = 0;
 		}
 		return e;
 	}
@@ -392,8 +362,8 @@ static struct err *run_reset(struct run *r)
 	return NULL;
 }
 
-static struct err *commit(struct session *s, const struct run_request *req,
-			  Stepdump__Stop **stop_ret)
+static struct err *run_commit(struct session *s, const struct run_request *req,
+			      Stepdump__Stop **stop_ret)
 {
 	struct dump *d = &s->d;
 	struct run r = { .s = s, .req = req, .ignore_breaks = true, .rep.reason = "done" };
@@ -401,7 +371,7 @@ static struct err *commit(struct session *s, const struct run_request *req,
 	struct err *e = NULL;
 
 	if (!attached(s) || d->phase == PH(DONE))
-		return begin(s);
+		return run_begin(s);
 	s->interrupted = 0;
 	if (!dir)
 		dir = s->opts.dir;
@@ -420,7 +390,7 @@ static struct err *commit(struct session *s, const struct run_request *req,
 	TRY(err_wrap(staging_check(dir), "commit %s", dir));
 	d->commit_to = dir;
 	if (d->phase != PH(GATE) && !d->thawed) {
-		e = begin(s);
+		e = run_begin(s);
 		if (!e)
 			e = run_loop(&r);
 	}
@@ -443,7 +413,7 @@ struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **
 static struct err *undo(struct session *s, const char *what, phase_t phase)
 {
 	if (!attached(s))
-		return begin(s);
+		return run_begin(s);
 	if (s->d.thawed)
 		return err_wrap(session_refreeze(s), "%s", what);
 
@@ -456,7 +426,7 @@ static struct err *undo(struct session *s, const char *what, phase_t phase)
 	session_event(s, phase, "%s", what);
 	if (gone) {
 		err_free(e);
-		return gone_error(s, NULL);
+		return run_gone_error(s, NULL);
 	}
 	return session_keep_error(s, err_wrap(e, "%s", what));
 }

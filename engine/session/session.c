@@ -233,11 +233,9 @@ static struct err *attach(struct session *s, pid_t pid, bool tree)
 	e = seize_one(s, pid, -1);
 	if (!e && tree)
 		e = seize_descendants(s);
-	if (!e)
-		e = dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts,
-			      &s->caps);
 	if (e)
 		return session_keep_error(s, err_first(e, release_all(s)));
+	dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts, &s->caps);
 	return NULL;
 }
 
@@ -260,8 +258,7 @@ struct err *session_select_task(struct session *s, int64_t index)
 {
 	TRY(need_target(s));
 	if (index >= (int64_t)s->nr_tasks)
-		return err_hint(err_new(ERR_USAGE, "task %lld: there are %zu", (long long)index,
-					s->nr_tasks),
+		return err_hint(err_new(ERR_USAGE, "task %ld: there are %zu", index, s->nr_tasks),
 				"`show tasks` lists them");
 	s->selected = index;
 	return NULL;
@@ -272,7 +269,7 @@ size_t session_task(const struct session *s)
 	if (s->selected >= 0)
 		return (size_t)s->selected;
 	/* Once no task is being dumped any more it is the root again. */
-	return s->d.phase < PH(GATE) && s->d.item < s->nr_tasks ? s->d.item : 0;
+	return s->d.phase < PH(GATE) && s->d.at.item < s->nr_tasks ? s->d.at.item : 0;
 }
 
 /* In the child: becomes the program, or says why not. */
@@ -428,7 +425,7 @@ bool session_has_pipeline(const struct session *s)
 
 	if (!attached(s) || d->phase == PH(READY) || d->phase == PH(DONE))
 		return false;
-	return d->phase != PH(PREPARE) || d->unit || d->item; /* not right after `restart` */
+	return d->phase != PH(PREPARE) || d->at.unit || d->at.item; /* not right after `restart` */
 }
 
 bool session_past_gate(const struct session *s)
@@ -455,7 +452,8 @@ void session_position(const struct session *s, char *buf, size_t len)
 	else if (s->gone)
 		snprintf(buf, len, "gone");
 	else if (d->phase == PH(DRAIN) || d->phase == PH(XFER))
-		snprintf(buf, len, "%s %u/%u", phase_name(d->phase), d->ppb, d->pp.nr_ppbs);
+		snprintf(buf, len, "%s %u/%u", phase_name(d->phase),
+			 d->phase == PH(DRAIN) ? d->at.drain : d->at.xfer, d->pp.nr_ppbs);
 	else
 		snprintf(buf, len, "%s", phase_name(d->phase));
 }

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "engine/dump/dump.h"
+#include "engine/dump/phases.h"
 #include "engine/pages/caps.h"
 #include "engine/session/breaks.h"
 #include "engine/session/session.h"
@@ -25,7 +25,7 @@ struct session {
 	struct caps caps;
 	struct opts opts;
 	bool gone;        /* a task died while we held it */
-	pid_t gone_pid;   /* that one */
+	pid_t gone_pid;   /* the first that did */
 	struct target *t; /* parents before children; NULL: not attached */
 	size_t nr_tasks;
 	bool tree;        /* attached with all descendants */
@@ -69,13 +69,11 @@ void session_event(struct session *s, phase_t phase, const char *fmt, ...)
 /* Remembers `e` for `show error`; returns it. */
 struct err *session_keep_error(struct session *s, struct err *e)
 	__attribute__((warn_unused_result));
-/* Describes the next unit; phase READY, GATE or DONE has none (u->phase says which). */
-void session_next_unit(struct session *s, struct unit *u);
 
 /* Lets the tasks go, keeping their trackers, and freezes them again: for a new pre-dump. */
 struct err *session_refreeze(struct session *s);
 
-/* snap.c */
+/* snap_cursor.c */
 Stepdump__Cursor *snap_cursor(struct session *s);
 Stepdump__Counters *snap_counters(struct session *s);
 

@@ -14,21 +14,6 @@
 #include "engine/proc/proc.h"
 #include "engine/session/snap_priv.h"
 
-void snap_counts(const struct verdict_counts *c, Stepdump__VerdictCount ***out, size_t *nr)
-{
-	for (unsigned v = 0; v < NR_VERDICTS; v++) {
-		if (!c->pages[v])
-			continue;
-		Stepdump__VerdictCount *vc = msg_push(out, nr, sizeof(*vc));
-
-		stepdump__verdict_count__init(vc);
-		vc->verdict = (verdict_t)v;
-		vc->pages = c->pages[v];
-	}
-}
-
-/* ---- the rest --------------------------------------------------------------------------------------- */
-
 static void snap_events(struct session *s, uint32_t max, Stepdump__Snapshot *snap)
 {
 	uint64_t n = s->nr_events < NR_EVENTS ? s->nr_events : NR_EVENTS;

@@ -41,7 +41,7 @@ static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool n
 
 void unit_in_words(const struct unit *u, char *buf, size_t len)
 {
-	unsigned long long start = u->start, end = u->end;
+	unsigned long start = u->start, end = u->end;
 
 	switch (u->phase) {
 	case PH(PREPARE):
@@ -49,16 +49,16 @@ void unit_in_words(const struct unit *u, char *buf, size_t len)
 		snprintf(buf, len, "%s", u->what);
 		break;
 	case PH(PMC_FILL):
-		snprintf(buf, len, "look up VMA %lld from %llx on in the pagemap cache",
-			 (long long)u->vma, start);
+		snprintf(buf, len, "look up VMA %ld from %lx on in the pagemap cache", u->vma,
+			 start);
 		break;
 	case PH(GENERATE_IOVS):
 		if (u->has_verdict)
-			snprintf(buf, len, "%llx-%llx: %llu page%s, verdict %s", start, end,
+			snprintf(buf, len, "%lx-%lx: %lu page%s, verdict %s", start, end,
 				 (end - start) / PAGE_BYTES, end - start == PAGE_BYTES ? "" : "s",
 				 verdict_name(u->verdict));
 		else
-			snprintf(buf, len, "the run of pages at %llx", start);
+			snprintf(buf, len, "the run of pages at %lx", start);
 		break;
 	case PH(DRAIN):
 		if (u->ppb >= 0)
@@ -68,7 +68,7 @@ void unit_in_words(const struct unit *u, char *buf, size_t len)
 		break;
 	case PH(XFER):
 		if (u->start != u->end)
-			snprintf(buf, len, "write entry %llx, %llu page%s, %s", start,
+			snprintf(buf, len, "write entry %lx, %lu page%s, %s", start,
 				 (end - start) / PAGE_BYTES, end - start == PAGE_BYTES ? "" : "s",
 				 u->pe_flags & PE_PARENT ? "PARENT, no data" :
 							   "PRESENT, with data");
@@ -92,7 +92,7 @@ static const char *phase_state(const struct session *s, phase_t p)
 
 	if (d->phase == p)
 		return s->has_error && s->error.phase == phase_name(p) ? "failed" : "now";
-	return d->units[p] ? "ok" : "-";
+	return d->count.units[p] ? "ok" : "-";
 }
 
 Stepdump__Cursor *snap_cursor(struct session *s)
@@ -105,16 +105,15 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 	c->phase = attached(s) ? d->phase : PH(READY);
 	if (!attached(s))
 		return c;
-	session_next_unit(s, &next);
-	SET(c, chunk, d->chunk);
+	phase_next_unit(&s->d, &next);
+	SET(c, chunk, d->at.chunk);
 	c->next = snap_unit(s, &next, true);
 	if (s->last.phase != PH(READY))
 		c->last = snap_unit(s, &s->last, false);
-	c->item = dump_shmem(d) ?
-			  xasprintf("shmem %llu", (unsigned long long)dump_shmem(d)->shmid) :
-			  xasprintf("task %d", dump_task(d)->t->pid);
-	SET(c, scan_vaddr, d->vaddr);
-	for (size_t i = 0; i < 6; i++) {
+	c->item = dump_shmem(d) ? xasprintf("shmem %lu", dump_shmem(d)->shmid) :
+				  xasprintf("task %d", dump_task(d)->t->pid);
+	SET(c, scan_vaddr, d->scan.vaddr);
+	for (size_t i = 0; i < NR_PHASES; i++) {
 		const struct phase_ops *ops = phase_table[i];
 		Stepdump__PhaseInfo *p = msg_push(&c->phases, &c->n_phases, sizeof(*p));
 
@@ -125,12 +124,25 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 		p->effect = xstrdup(ops->effect);
 		SET(p, undo, ops->undo);
 		p->mirrors = xstrdup(ops->mirrors);
-		SET(p, units_done, d->units[ops->phase]);
+		SET(p, units_done, d->count.units[ops->phase]);
 		p->state = xstrdup(phase_state(s, ops->phase));
 		if (ops->phase == PH(DRAIN) && d->phase == PH(DRAIN))
 			SET(p, units_total, d->pp.nr_ppbs);
 	}
 	return c;
+}
+
+void snap_counts(const struct verdict_counts *c, Stepdump__VerdictCount ***out, size_t *nr)
+{
+	for (unsigned v = 0; v < NR_VERDICTS; v++) {
+		if (!c->pages[v])
+			continue;
+		Stepdump__VerdictCount *vc = msg_push(out, nr, sizeof(*vc));
+
+		stepdump__verdict_count__init(vc);
+		vc->verdict = (verdict_t)v;
+		vc->pages = c->pages[v];
+	}
 }
 
 Stepdump__Counters *snap_counters(struct session *s)
@@ -148,15 +160,15 @@ Stepdump__Counters *snap_counters(struct session *s)
 	SET(c, scan_us, d->times.scan);
 	SET(c, drain_us, d->times.drain);
 	SET(c, total_us, d->times.total);
-	SET(c, pages_scanned, d->pages_scanned);
+	SET(c, pages_scanned, d->count.pages_scanned);
 	SET(c, pages_skipped_parent, dump_count(d, VD(HOLE)));
-	SET(c, pages_written, d->xfer.pages - d->shpages_written);
-	SET(c, pages_lazy, d->pages_lazy);
+	SET(c, pages_written, d->xfer.pages - d->count.shpages_written);
+	SET(c, pages_lazy, d->count.pages_lazy);
 	c->has_page_pipes = c->has_page_pipe_bufs = true;
 	dump_pipes(d, &c->page_pipes, &c->page_pipe_bufs);
-	SET(c, shpages_scanned, d->shpages_scanned);
+	SET(c, shpages_scanned, d->count.shpages_scanned);
 	SET(c, shpages_skipped_parent, 0);
-	SET(c, shpages_written, d->shpages_written);
+	SET(c, shpages_written, d->count.shpages_written);
 
 	struct verdict_counts sum = { 0 };
 	uint64_t pages = 0;

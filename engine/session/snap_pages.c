@@ -19,9 +19,9 @@
 /* Has generate-iovs been past this address of task number `task`? */
 static bool is_scanned(const struct dump *d, size_t task, uint64_t addr)
 {
-	if (task < d->item)
+	if (task < d->at.item)
 		return true;
-	if (task > d->item)
+	if (task > d->at.item)
 		return false;
 	switch (d->phase) {
 	case PH(READY):
@@ -32,7 +32,7 @@ static bool is_scanned(const struct dump *d, size_t task, uint64_t addr)
 	case PH(DONE):
 		return true;
 	default:
-		return dump_item_scanned(d) || addr < d->vaddr;
+		return dump_item_scanned(d) || addr < d->scan.vaddr;
 	}
 }
 
@@ -58,8 +58,8 @@ static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64
 
 	/* A run that the cursor cuts is two. */
 	if (known && !is_scanned(d, r->task, end - PAGE_BYTES)) {
-		push_run(r, v, start, d->vaddr, cats);
-		push_run(r, v, d->vaddr, end, cats);
+		push_run(r, v, start, d->scan.vaddr, cats);
+		push_run(r, v, d->scan.vaddr, end, cats);
 		return;
 	}
 
@@ -184,7 +184,7 @@ static char *held_by(struct session *s, uint64_t addr, verdict_t v)
 
 	if (!verdict_is_data(v) || !is_scanned(d, session_task(s), addr))
 		return NULL;
-	if (d->item == session_task(s) && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
+	if (d->at.item == session_task(s) && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
 	    iov >= d->pp.ppb[ppb].moved_iov)
 		return xasprintf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
 				 (unsigned long long)off,
@@ -380,7 +380,7 @@ static struct err *peek_pipe(struct session *s, uint64_t addr, uint8_t *page)
 	uint64_t off;
 	int p[2];
 
-	if (d->item != session_task(s) || !page_pipe_find(&d->pp, addr, &ppb, &iov, &off) ||
+	if (d->at.item != session_task(s) || !page_pipe_find(&d->pp, addr, &ppb, &iov, &off) ||
 	    d->pp.ppb[ppb].state != PPB_DRAINED || iov < d->pp.ppb[ppb].moved_iov)
 		return err_hint(
 			err_new(ERR_STATE, "%llx is in no pipe now", (unsigned long long)addr),

@@ -370,7 +370,7 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 	SET(o, bytes_written, x->pages * PAGE_BYTES);
 	SET(o, entries, x->entries);
 	SET(o, holes_written, x->holes);
-	SET(o, holes_checked, s->d.holes_checked);
+	SET(o, holes_checked, s->d.count.holes_checked);
 	if (x->object[0]) {
 		o->object = xstrdup(x->object);
 		SET(o, pages_id, x->pages_id);
@@ -451,8 +451,7 @@ static void check_sum(struct session *s, Stepdump__Snapshot *snap)
 			sum += s->d.task[i].total.pages[v];
 	}
 	check(snap, "sum", sum == all,
-	      xasprintf("%llu of %llu private pages accounted for", (unsigned long long)sum,
-			(unsigned long long)all));
+	      xasprintf("%lu of %lu private pages accounted for", sum, all));
 }
 
 static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
@@ -476,15 +475,14 @@ static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
 	check(snap, "iovs sorted", sorted, xasprintf("%u ppbs", pp->nr_ppbs));
 	plan -= s->d.xfer.partial; /* of a transfer that failed */
 	check(snap, "FIONREAD = plan", plan == fact,
-	      xasprintf("%llu bytes in the pipes, %llu planned", (unsigned long long)fact,
-			(unsigned long long)plan));
+	      xasprintf("%lu bytes in the pipes, %lu planned", fact, plan));
 }
 
 /* Everything selected is planned, or already out. */
 static void check_out(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct dump *d = &s->d;
-	uint64_t selected = d->shpages_written, pending = 0;
+	uint64_t selected = d->count.shpages_written, pending = 0;
 
 	for (unsigned v = 0; v < NR_VERDICTS; v++)
 		if (verdict_is_data((verdict_t)v))
@@ -492,9 +490,8 @@ static void check_out(struct session *s, Stepdump__Snapshot *snap)
 	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
 		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
 	check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
-	      xasprintf("%llu selected, %llu in the page-pipe, %llu out",
-			(unsigned long long)selected, (unsigned long long)pending,
-			(unsigned long long)d->xfer.pages));
+	      xasprintf("%lu selected, %lu in the page-pipe, %lu out", selected, pending,
+			d->xfer.pages));
 }
 
 static void check_holes(struct session *s, Stepdump__Snapshot *snap)
@@ -502,9 +499,8 @@ static void check_holes(struct session *s, Stepdump__Snapshot *snap)
 	const struct dump *d = &s->d;
 
 	if (d->parent.dirfd >= 0)
-		check(snap, "holes in parent", d->holes_checked == d->xfer.holes,
-		      xasprintf("%llu of %llu", (unsigned long long)d->holes_checked,
-				(unsigned long long)d->xfer.holes));
+		check(snap, "holes in parent", d->count.holes_checked == d->xfer.holes,
+		      xasprintf("%lu of %lu", d->count.holes_checked, d->xfer.holes));
 }
 
 void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)

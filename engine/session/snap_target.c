@@ -88,7 +88,7 @@ void snap_tasks(struct session *s, Stepdump__Snapshot *snap)
 		SET(o, pages_dumped, dumped);
 		SET(o, infected, in->infected);
 		SET(o, selected, i == session_task(s));
-		SET(o, current, s->d.item == i && session_has_pipeline(s));
+		SET(o, current, s->d.at.item == i && session_has_pipeline(s));
 	}
 }
 

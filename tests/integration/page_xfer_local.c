@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/uio.h>
 
-#include "engine/dump/dump.h"
+#include "engine/dump/phases.h"
 #include "engine/image/pagemap_image.h"
 
 #include "tests/unit/images.h"
@@ -92,7 +92,7 @@ static void plan_begin(unsigned pipe_pages)
 {
 	opts_init(&opts);
 	nobody = (struct target){ .pagemap_fd = -1 };
-	ok(dump_init(&d, &nobody, 1, NULL, NULL, &opts, &caps));
+	dump_init(&d, &nobody, 1, NULL, NULL, &opts, &caps);
 	page_pipe_init(&d.pp, 0, pipe_pages);
 	parent_has(0, ARENA);
 }
@@ -127,7 +127,7 @@ static unsigned plan_out(bool bulk)
 		fill(&d.pp.ppb[i]);
 	ok(page_xfer_local(&d.xfer, scratch_fd));
 	ok(page_xfer_open_task(&d.xfer, 4242));
-	d.chunk = 1;
+	d.at.chunk = 1;
 	d.phase = PH(XFER);
 	while (d.phase == PH(XFER)) {
 		struct unit u = { .phase = PH(XFER), .ppb = -1 };
