@@ -2,7 +2,7 @@
 /* The rule that decides about a page, over all states and kinds of VMA; and the names. */
 #include <sys/mman.h>
 
-#include "engine/dump/dump.h"
+#include "engine/dump/phases.h"
 
 #include "tests/unit/unit.h"
 
