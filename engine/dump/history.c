@@ -9,24 +9,27 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/vec.h"
+
 struct err *parent_set_open(struct parent_set *ps, const char *dir)
 {
 	struct parent_set p = { .dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
-	struct err *e;
 
 	if (p.dirfd < 0)
 		return err_hint(err_sys(errno, "open the parent images %s", dir),
 				"`set parent DIR` names an image directory of an earlier dump");
 	p.path = realpath(dir, NULL);
-	e = p.path ? parent_info_read(p.dirfd, &p.info) : err_nomem();
-	if (e)
-		e = err_hint(
+
+	struct err *e =
+		p.path ? parent_info_read(p.dirfd, &p.info) : err_sys(errno, "find the real path");
+
+	if (e) {
+		parent_set_close(&p);
+		return err_hint(
 			err_wrap(e, "parent images %s", dir),
 			"a parent is a committed directory of stepdump, or of criu pre-dump or "
 			"criu dump --track-mem");
-	if (e) {
-		parent_set_close(&p);
-		return e;
 	}
 	*ps = p;
 	return NULL;
@@ -34,24 +37,22 @@ struct err *parent_set_open(struct parent_set *ps, const char *dir)
 
 void parent_set_close(struct parent_set *ps)
 {
-	if (ps->dirfd >= 0)
-		close(ps->dirfd);
+	close_fd(&ps->dirfd);
 	free(ps->path);
 	*ps = (struct parent_set){ .dirfd = -1 };
 }
 
 /* Real path of the directory that holds `path`, which itself need not exist; NULL if there is
  * none.  Caller frees. */
-static char *real_dirname(const char *path)
+static char *history_real_dirname(const char *path)
 {
-	char *copy = strdup(path), *dir = copy ? realpath(dirname(copy), NULL) : NULL;
+	AUTO_FREE char *copy = xstrdup(path);
 
-	free(copy);
-	return dir;
+	return realpath(dirname(copy), NULL);
 }
 
 /* From inside a directory in `base` to `path`; both absolute. */
-static struct err *relative_path(const char *base, const char *path, char **ret)
+static char *history_relative_path(const char *base, const char *path)
 {
 	size_t same = 0, i = 0;
 	char up[3 * 256] = "../";
@@ -65,25 +66,21 @@ static struct err *relative_path(const char *base, const char *path, char **ret)
 		for (const char *p = base + same; *p && strlen(up) + 4 < sizeof(up); p++)
 			if (p == base + same || *p == '/')
 				strcat(up, "../");
-	return asprintf(ret, "%s%s", up, path + same) < 0 ? err_nomem() : NULL;
+	return xasprintf("%s%s", up, path + same);
 }
 
-struct err *parent_set_link(const struct parent_set *ps, const char *staged, const char *to,
-			    char **ret)
+char *parent_set_link(const struct parent_set *ps, const char *staged, const char *to)
 {
-	char *here = real_dirname(staged), *there = real_dirname(to);
-	struct err *e;
+	AUTO_FREE char *here = history_real_dirname(staged);
+	AUTO_FREE char *there = history_real_dirname(to);
 
 	if (here && there && !strcmp(here, there))
-		e = relative_path(here, ps->path, ret);
-	else
-		e = (*ret = strdup(ps->path)) ? NULL : err_nomem();
-	free(here);
-	free(there);
-	return e;
+		return history_relative_path(here, ps->path);
+	return xstrdup(ps->path);
 }
 
-static struct tracker_slot *find_slot(const struct tracker_table *tt, const struct target *t)
+static struct tracker_slot *tracker_table_slot(const struct tracker_table *tt,
+					       const struct target *t)
 {
 	for (size_t i = 0; i < tt->nr; i++)
 		if (tt->slot[i].pid == t->pid &&
@@ -92,13 +89,13 @@ static struct tracker_slot *find_slot(const struct tracker_table *tt, const stru
 	return NULL;
 }
 
-static void drop_slot(struct tracker_table *tt, struct tracker_slot *slot)
+static void tracker_table_drop_slot(struct tracker_table *tt, struct tracker_slot *slot)
 {
 	tracker_destroy(slot->t);
 	*slot = tt->slot[--tt->nr];
 }
 
-static bool is_wanted(enum opt_track want, const struct tracker *t)
+static bool tracker_is_wanted(enum opt_track want, const struct tracker *t)
 {
 	switch (want) {
 	case OPT_TRACK_AUTO:
@@ -116,29 +113,23 @@ static bool is_wanted(enum opt_track want, const struct tracker *t)
 struct err *tracker_table_get(struct tracker_table *tt, enum opt_track want, struct keeper *k,
 			      const struct target *t, const struct caps *c, struct tracker **ret)
 {
-	struct tracker_slot *slot = find_slot(tt, t);
+	struct tracker_slot *slot = tracker_table_slot(tt, t);
 	uint64_t start = t->task.start_time_ticks;
 
-	if (slot && is_wanted(want, slot->t) && tracker_fits(slot->t, t->pid, start)) {
+	if (slot && tracker_is_wanted(want, slot->t) && tracker_fits(slot->t, t->pid, start)) {
 		*ret = slot->t;
 		return NULL;
 	}
 	if (slot)
-		drop_slot(tt, slot);
-
-	void *p = reallocarray(tt->slot, tt->nr + 1, sizeof(*tt->slot));
-
-	if (!p)
-		return err_nomem();
-	tt->slot = p;
+		tracker_table_drop_slot(tt, slot);
 	TRY(tracker_create(want, k, t->pid, start, c, ret));
-	tt->slot[tt->nr++] = (struct tracker_slot){ t->pid, start, *ret };
+	*vec_push(tt->slot, tt->nr) = (struct tracker_slot){ t->pid, start, *ret };
 	return NULL;
 }
 
 struct tracker *tracker_table_find(const struct tracker_table *tt, const struct target *t)
 {
-	struct tracker_slot *slot = find_slot(tt, t);
+	struct tracker_slot *slot = tracker_table_slot(tt, t);
 
 	return slot ? slot->t : NULL;
 }
@@ -147,7 +138,7 @@ void tracker_table_drop(struct tracker_table *tt, pid_t pid)
 {
 	for (size_t i = tt->nr; i-- > 0;)
 		if (!pid || tt->slot[i].pid == pid)
-			drop_slot(tt, &tt->slot[i]);
+			tracker_table_drop_slot(tt, &tt->slot[i]);
 	if (!tt->nr) {
 		free(tt->slot);
 		tt->slot = NULL;
@@ -155,7 +146,7 @@ void tracker_table_drop(struct tracker_table *tt, pid_t pid)
 }
 
 /* A process that began after the parent was made only shares the number with the one in it. */
-static bool pid_was_reused(const struct parent_set *ps, const struct task_info *ti)
+static bool history_pid_reused(const struct parent_set *ps, const struct task_info *ti)
 {
 	uint64_t us_per_tick = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 
@@ -208,7 +199,7 @@ struct err *history_open(const struct parent_set *ps, const struct task_info *ti
 				"pid cannot be told from the same process",
 				ps->path),
 			"make the parent with stepdump, criu pre-dump or criu dump --track-mem");
-	if (pid_was_reused(ps, ti)) {
+	if (history_pid_reused(ps, ti)) {
 		*why_ret = "the pid was reused: this process is younger than the parent";
 		return NULL;
 	}

@@ -33,13 +33,12 @@ struct err *parent_set_open(struct parent_set *ps, const char *dir);
 void parent_set_close(struct parent_set *ps);
 
 /*
- * parent_set_link - what the `parent` symlink of a set has to say.
+ * parent_set_link - where the `parent` symlink of a set has to point.
  * staged is where the set is now, to where it will be published.  Relative to the set, as CRIU
- * likes it; but absolute if the two do not lie side by side, as it has to be right in both.
- * Caller frees *ret.
+ * does it; but absolute if the two do not lie side by side, as it has to lead there from both.
+ * Caller frees.
  */
-struct err *parent_set_link(const struct parent_set *ps, const char *staged, const char *to,
-			    char **ret);
+char *parent_set_link(const struct parent_set *ps, const char *staged, const char *to);
 
 /* Trackers outlive a dump, and an attach: the session keeps them by task. */
 struct tracker_table {

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/vec.h"
 #include "engine/dump/img_task.h"
 #include "engine/dump/shmem.h"
 #include "engine/image/image.h"
@@ -42,12 +44,12 @@ struct memfd {
 struct file_table {
 	void *by_key;        /* tsearch() tree of struct file, owned by `files` */
 	struct file **files; /* [i] has id i + 1 */
-	size_t nr, cap;
+	size_t nr;
 	struct memfd *memfds; /* [i] has inode_id i + 1 */
 	size_t nr_memfds;
 };
 
-static int compare(const void *a, const void *b)
+static int file_compare(const void *a, const void *b)
 {
 	const struct file *x = a, *y = b;
 
@@ -58,13 +60,12 @@ static int compare(const void *a, const void *b)
 	return x->flags < y->flags ? -1 : x->flags > y->flags;
 }
 
-struct err *file_table_create(struct file_table **ret)
+struct file_table *file_table_create(void)
 {
-	*ret = calloc(1, sizeof(**ret));
-	return *ret ? NULL : err_nomem();
+	return xzalloc(sizeof(struct file_table));
 }
 
-static void keep_node(void *node)
+static void file_keep_node(void *node)
 {
 }
 
@@ -72,7 +73,7 @@ void file_table_destroy(struct file_table *ft)
 {
 	if (!ft)
 		return;
-	tdestroy(ft->by_key, keep_node);
+	tdestroy(ft->by_key, file_keep_node);
 	for (size_t i = 0; i < ft->nr; i++) {
 		free(ft->files[i]->name);
 		free(ft->files[i]);
@@ -85,43 +86,28 @@ void file_table_destroy(struct file_table *ft)
 }
 
 /* The file for this key, made if need be (*made_ret: its facts are still to be filled in). */
-static struct err *look_up(struct file_table *ft, uint64_t dev, uint64_t ino, uint32_t flags,
-			   struct file **ret, bool *made_ret)
+static struct file *file_look_up(struct file_table *ft, uint64_t dev, uint64_t ino, uint32_t flags,
+				 bool *made_ret)
 {
 	struct file key = { .dev = dev, .ino = ino, .flags = flags };
-	struct file **found = tfind(&key, &ft->by_key, compare);
+	struct file **found = tfind(&key, &ft->by_key, file_compare);
 
 	*made_ret = !found;
-	if (found) {
-		*ret = *found;
-		return NULL;
-	}
-	if (ft->nr == ft->cap) {
-		size_t cap = ft->cap ? ft->cap * 2 : 64;
-		struct file **p = reallocarray(ft->files, cap, sizeof(*p));
+	if (found)
+		return *found;
 
-		if (!p)
-			return err_nomem();
-		ft->files = p;
-		ft->cap = cap;
-	}
-	struct file *f = malloc(sizeof(*f));
-	if (!f)
-		return err_nomem();
-	*f = key;
-	if (!tsearch(f, &ft->by_key, compare)) {
-		free(f);
-		return err_nomem();
-	}
-	ft->files[ft->nr++] = f;
+	struct file *f = xmemdup(&key, sizeof(key));
+
+	if (!tsearch(f, &ft->by_key, file_compare))
+		abort(); /* out of memory, as in base/mem.h */
+	*vec_push(ft->files, ft->nr) = f;
 	f->id = (uint32_t)ft->nr;
-	*ret = f;
-	return NULL;
+	return f;
 }
 
 /* ---- regular files --------------------------------------------------------- */
 
-static void take_size(struct file *f, const struct stat *st)
+static void file_take_size(struct file *f, const struct stat *st)
 {
 	if (st->st_ino != f->ino || !S_ISREG(st->st_mode))
 		return;
@@ -132,24 +118,19 @@ static void take_size(struct file *f, const struct stat *st)
 
 /* `link` is the magic link in /proc to the open file: it needs a capability to follow, and leads to
  * deleted files too.  The path may lead to another file by now. */
-static void find_size(struct file *f, pid_t pid, const char *link)
+static void file_find_size(struct file *f, pid_t pid, const char *link)
 {
 	char path[PATH_MAX + 32];
 	struct stat st;
 
 	if (!stat(link, &st))
-		take_size(f, &st);
+		file_take_size(f, &st);
 	snprintf(path, sizeof(path), "/proc/%d/root/%s", pid, f->name);
 	if (!f->has_size && f->name[0] == '/' && !stat(path, &st))
-		take_size(f, &st);
+		file_take_size(f, &st);
 }
 
-static void map_link(char *buf, size_t len, pid_t pid, const struct vma *v)
-{
-	snprintf(buf, len, "/proc/%d/map_files/%lx-%lx", pid, v->start, v->end);
-}
-
-static struct err *fill_regular(struct file *f, pid_t pid, const struct vma *v)
+static void file_fill_regular(struct file *f, pid_t pid, const struct vma *v)
 {
 	char link[96];
 
@@ -157,13 +138,10 @@ static struct err *fill_regular(struct file *f, pid_t pid, const struct vma *v)
 	struct err *e = proc_read_map_link(pid, v, &f->name);
 	if (e) {
 		err_free(e);
-		f->name = strdup(v->name);
-		if (!f->name)
-			return err_nomem();
+		f->name = xstrdup(v->name);
 	}
-	map_link(link, sizeof(link), pid, v);
-	find_size(f, pid, link);
-	return NULL;
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%lx-%lx", pid, v->start, v->end);
+	file_find_size(f, pid, link);
 }
 
 /* ---- memfds ------------------------------------------------------------------- */
@@ -179,10 +157,10 @@ static char *memfd_name(const char *link)
 	len = strlen(link);
 	if (len >= sizeof(suffix) - 1 && !strcmp(link + len - (sizeof(suffix) - 1), suffix))
 		len -= sizeof(suffix) - 1;
-	return strndup(link, len);
+	return xstrndup(link, len);
 }
 
-static struct err *read_memfd(struct memfd *m, const struct file *f, const struct vma *v, int fd)
+static struct err *memfd_read(struct memfd *m, const struct file *f, const struct vma *v, int fd)
 {
 	struct stat st;
 
@@ -203,11 +181,11 @@ static struct err *read_memfd(struct memfd *m, const struct file *f, const struc
 			MFD_HUGETLB | (v->flags & ((uint32_t)MAP_HUGE_MASK << MAP_HUGE_SHIFT)),
 		.name = memfd_name(v->name),
 	};
-	return m->name ? NULL : err_nomem();
+	return NULL;
 }
 
-static struct err *add_memfd(struct file_table *ft, const struct file *f, pid_t pid,
-			     const struct vma *v)
+static struct err *file_table_add_memfd(struct file_table *ft, const struct file *f, pid_t pid,
+					const struct vma *v)
 {
 	struct shmem_map map = { .pid = pid, .start = v->start, .end = v->end };
 	struct shmem_info o = { .shmid = f->ino,
@@ -224,27 +202,26 @@ static struct err *add_memfd(struct file_table *ft, const struct file *f, pid_t 
 				"shared memory %s has inode %lu, and images hold 32 bits of it",
 				v->name, f->ino),
 			v->start);
-	struct memfd *p = reallocarray(ft->memfds, ft->nr_memfds + 1, sizeof(*p));
-	if (!p)
-		return err_nomem();
-	ft->memfds = p;
 	TRY(shmem_open(&o));
-	struct err *e = read_memfd(&p[ft->nr_memfds], f, v, o.fd);
-	close(o.fd);
-	if (!e)
-		ft->nr_memfds++;
-	return e;
+
+	AUTO_CLOSE int fd = o.fd;
+	struct memfd m;
+
+	TRY(memfd_read(&m, f, v, fd));
+	*vec_push(ft->memfds, ft->nr_memfds) = m;
+	return NULL;
 }
 
 /* The same object may have been opened with other fdflags before. */
-static struct err *fill_memfd(struct file_table *ft, struct file *f, pid_t pid, const struct vma *v)
+static struct err *file_fill_memfd(struct file_table *ft, struct file *f, pid_t pid,
+				   const struct vma *v)
 {
 	size_t i = 0;
 
 	while (i < ft->nr_memfds && (ft->memfds[i].ino != f->ino || ft->memfds[i].dev != f->dev))
 		i++;
 	if (i == ft->nr_memfds)
-		TRY(add_memfd(ft, f, pid, v));
+		TRY(file_table_add_memfd(ft, f, pid, v));
 	f->is_memfd = true;
 	f->inode_id = (uint32_t)i + 1;
 	return NULL;
@@ -252,7 +229,8 @@ static struct err *fill_memfd(struct file_table *ft, struct file *f, pid_t pid, 
 
 /* ---- one task ------------------------------------------------------------------ */
 
-static struct err *add_exe(struct file_table *ft, const struct task_info *ti, uint32_t *ret)
+static struct err *file_table_add_exe(struct file_table *ft, const struct task_info *ti,
+				      uint32_t *ret)
 {
 	char link[64];
 	struct stat st;
@@ -262,49 +240,48 @@ static struct err *add_exe(struct file_table *ft, const struct task_info *ti, ui
 	snprintf(link, sizeof(link), "/proc/%d/exe", ti->pid);
 	if (stat(link, &st) < 0)
 		return err_pid(err_sys(errno, "stat %s", link), ti->pid);
-	TRY(look_up(ft, st.st_dev, st.st_ino, O_RDONLY, &f, &made));
+	f = file_look_up(ft, st.st_dev, st.st_ino, O_RDONLY, &made);
 	if (made) {
-		f->name = strdup(ti->exe);
-		if (!f->name)
-			return err_nomem();
-		take_size(f, &st);
+		f->name = xstrdup(ti->exe);
+		file_take_size(f, &st);
 	}
 	*ret = f->id;
 	return NULL;
 }
 
-static struct err *add_vma(struct file_table *ft, pid_t pid, struct vma *v)
+static struct err *file_table_add_vma(struct file_table *ft, pid_t pid, struct vma *v)
 {
-	struct file *f;
 	bool made;
+	struct file *f =
+		file_look_up(ft, v->dev, v->ino, v->has_fdflags ? v->fdflags : O_RDONLY, &made);
 
-	TRY(look_up(ft, v->dev, v->ino, v->has_fdflags ? v->fdflags : O_RDONLY, &f, &made));
-	if (made)
-		TRY(v->status & VMA_AREA_MEMFD ? fill_memfd(ft, f, pid, v) :
-						 fill_regular(f, pid, v));
+	if (made && (v->status & VMA_AREA_MEMFD))
+		TRY(file_fill_memfd(ft, f, pid, v));
+	else if (made)
+		file_fill_regular(f, pid, v);
 	v->shmid = f->id;
 	return NULL;
 }
 
-static struct err *add_task(struct file_table *ft, const struct task_info *ti,
-			    struct vma_list *vmas, uint32_t *exe_id_ret)
+static struct err *file_table_add_task(struct file_table *ft, const struct task_info *ti,
+				       struct vma_list *vmas, uint32_t *exe_id_ret)
 {
-	TRY(add_exe(ft, ti, exe_id_ret));
+	TRY(file_table_add_exe(ft, ti, exe_id_ret));
 	for (size_t i = 0; i < vmas->nr; i++)
 		if (vmas->v[i].status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED))
-			TRY(add_vma(ft, ti->pid, &vmas->v[i]));
+			TRY(file_table_add_vma(ft, ti->pid, &vmas->v[i]));
 	return NULL;
 }
 
 struct err *file_table_add(struct file_table *ft, const struct task_info *ti, struct vma_list *vmas,
 			   uint32_t *exe_id_ret)
 {
-	return err_pid(add_task(ft, ti, vmas, exe_id_ret), ti->pid);
+	return err_pid(file_table_add_task(ft, ti, vmas, exe_id_ret), ti->pid);
 }
 
 /* ---- writing ---------------------------------------------------------------------- */
 
-static struct err *write_file(struct image_writer *w, const struct file *f)
+static struct err *file_write(struct image_writer *w, const struct file *f)
 {
 	Criu__FileEntry m = CRIU__FILE_ENTRY__INIT;
 	Criu__FownEntry fown = CRIU__FOWN_ENTRY__INIT;
@@ -333,7 +310,7 @@ static struct err *write_file(struct image_writer *w, const struct file *f)
 	return image_write(w, &m.base);
 }
 
-static struct err *write_memfd(struct image_writer *w, const struct memfd *f, uint64_t inode_id)
+static struct err *memfd_write(struct image_writer *w, const struct memfd *f, uint64_t inode_id)
 {
 	Criu__MemfdInodeEntry m = CRIU__MEMFD_INODE_ENTRY__INIT;
 
@@ -356,12 +333,12 @@ struct err *img_files_write(const struct file_table *ft, int dirfd)
 
 	TRY(image_create(dirfd, "files.img", IMG_FILES, &w));
 	for (size_t i = 0; i < ft->nr && !e; i++)
-		e = write_file(w, ft->files[i]);
+		e = file_write(w, ft->files[i]);
 	TRY(err_first(e, image_finish(w)));
 	if (!ft->nr_memfds)
 		return NULL;
 	TRY(image_create(dirfd, "memfd.img", IMG_MEMFD, &w));
 	for (size_t i = 0; i < ft->nr_memfds && !e; i++)
-		e = write_memfd(w, &ft->memfds[i], i + 1);
+		e = memfd_write(w, &ft->memfds[i], i + 1);
 	return err_first(e, image_finish(w));
 }

@@ -3,9 +3,8 @@
  * write_img_inventory(), criu/stats.c write_stats(). */
 #include "engine/dump/img_task.h"
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "base/cleanup.h"
+#include "base/vec.h"
 #include "engine/image/image.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/mm.pb-c.h"
@@ -15,14 +14,7 @@
 
 /* ---- mm-PID.img ---------------------------------------------------------- */
 
-struct mm_parts {
-	Criu__VmaEntry *vma;
-	Criu__VmaEntry **vma_ptr;
-	Criu__AioRingEntry *aio;
-	Criu__AioRingEntry **aio_ptr;
-};
-
-static struct err *fill_vma(Criu__VmaEntry *m, const struct vma *v)
+static struct err *img_fill_vma(Criu__VmaEntry *m, const struct vma *v)
 {
 	if (v->status & VMA_UNSUPP)
 		return err_vaddr(err_new(ERR_CHECK,
@@ -46,7 +38,7 @@ static struct err *fill_vma(Criu__VmaEntry *m, const struct vma *v)
 	return NULL;
 }
 
-static void fill_guard(Criu__VmaEntry *m, const struct guard_range *g)
+static void img_fill_guard(Criu__VmaEntry *m, const struct guard_range *g)
 {
 	criu__vma_entry__init(m);
 	m->start = g->start;
@@ -57,63 +49,45 @@ static void fill_guard(Criu__VmaEntry *m, const struct guard_range *g)
 
 /* How many events were asked for: the kernel rounds the ring up to pages, a 32-byte header and
  * 32-byte slots, and keeps half of what is left for itself (fs/aio.c aio_setup_ring()). */
-static uint32_t aio_nr_req(uint64_t ring_len)
+static uint32_t img_aio_nr_req(uint64_t ring_len)
 {
 	return (uint32_t)(((ring_len - 32) / 32 - 2) / 2);
 }
 
-static void fill_aio(Criu__AioRingEntry *m, const struct vma *v)
+static void img_fill_aio(Criu__AioRingEntry *m, const struct vma *v)
 {
 	criu__aio_ring_entry__init(m);
 	m->id = v->start;
 	m->ring_len = (uint32_t)(v->end - v->start);
-	m->nr_req = aio_nr_req(v->end - v->start);
-}
-
-static size_t count_aios(const struct vma_list *vmas)
-{
-	size_t nr = 0;
-
-	for (size_t i = 0; i < vmas->nr; i++)
-		nr += !!(vmas->v[i].status & VMA_AREA_AIORING);
-	return nr;
-}
-
-static struct err *fill_lists(Criu__MmEntry *mm, struct mm_parts *p, const struct vma_list *vmas,
-			      const struct guard_range *guards, size_t nr_guards)
-{
-	size_t nr = vmas->nr + nr_guards, nr_aios = count_aios(vmas), aio = 0;
-
-	p->vma = calloc(nr + 1, sizeof(*p->vma));
-	p->vma_ptr = calloc(nr + 1, sizeof(*p->vma_ptr));
-	p->aio = calloc(nr_aios + 1, sizeof(*p->aio));
-	p->aio_ptr = calloc(nr_aios + 1, sizeof(*p->aio_ptr));
-	if (!p->vma || !p->vma_ptr || !p->aio || !p->aio_ptr)
-		return err_nomem();
-	for (size_t i = 0; i < nr; i++) {
-		p->vma_ptr[i] = &p->vma[i];
-		if (i >= vmas->nr) {
-			fill_guard(&p->vma[i], &guards[i - vmas->nr]);
-			continue;
-		}
-		TRY(fill_vma(&p->vma[i], &vmas->v[i]));
-		if (vmas->v[i].status & VMA_AREA_AIORING) {
-			p->aio_ptr[aio] = &p->aio[aio];
-			fill_aio(&p->aio[aio++], &vmas->v[i]);
-		}
-	}
-	mm->n_vmas = nr;
-	mm->vmas = p->vma_ptr;
-	mm->n_aios = nr_aios;
-	mm->aios = p->aio_ptr;
-	return NULL;
+	m->nr_req = img_aio_nr_req(v->end - v->start);
 }
 
 struct err *img_mm_write(int dirfd, const struct task_info *ti, const struct vma_list *vmas,
 			 const struct guard_range *guards, size_t nr_guards, uint32_t exe_id)
 {
 	Criu__MmEntry mm = CRIU__MM_ENTRY__INIT;
-	struct mm_parts parts = { 0 };
+	size_t nr = vmas->nr + nr_guards;
+	AUTO_FREE Criu__VmaEntry *vma = xcalloc(nr, sizeof(*vma));
+	AUTO_FREE Criu__VmaEntry **vma_ptr = xcalloc(nr, sizeof(*vma_ptr));
+	AUTO_FREE Criu__AioRingEntry *aio = NULL;
+	AUTO_FREE Criu__AioRingEntry **aio_ptr = NULL;
+
+	for (size_t i = 0; i < nr; i++) {
+		vma_ptr[i] = &vma[i];
+		if (i >= vmas->nr) {
+			img_fill_guard(&vma[i], &guards[i - vmas->nr]);
+			continue;
+		}
+		TRY(img_fill_vma(&vma[i], &vmas->v[i]));
+		if (vmas->v[i].status & VMA_AREA_AIORING)
+			img_fill_aio(vec_push(aio, mm.n_aios), &vmas->v[i]);
+	}
+	aio_ptr = xcalloc(mm.n_aios, sizeof(*aio_ptr));
+	for (size_t i = 0; i < mm.n_aios; i++)
+		aio_ptr[i] = &aio[i];
+	mm.n_vmas = nr;
+	mm.vmas = vma_ptr;
+	mm.aios = aio_ptr;
 
 	mm.mm_start_code = ti->start_code;
 	mm.mm_end_code = ti->end_code;
@@ -133,15 +107,7 @@ struct err *img_mm_write(int dirfd, const struct task_info *ti, const struct vma
 	mm.dumpable = ti->dumpable;
 	mm.has_thp_disabled = true;
 	mm.thp_disabled = ti->thp_disabled;
-
-	struct err *e = fill_lists(&mm, &parts, vmas, guards, nr_guards);
-	if (!e)
-		e = image_write_one(dirfd, IMG_MM, (uint64_t)ti->ns_pid, &mm.base);
-	free(parts.vma);
-	free(parts.vma_ptr);
-	free(parts.aio);
-	free(parts.aio_ptr);
-	return e;
+	return image_write_one(dirfd, IMG_MM, (uint64_t)ti->ns_pid, &mm.base);
 }
 
 /* ---- core-PID.img, ids-PID.img -------------------------------------------- */
@@ -169,7 +135,7 @@ struct err *img_core_write(int dirfd, const struct task_info *ti)
 }
 
 /* Ids of the dumper itself: task objects 1, namespaces 1 to 8 in the order of the fields. */
-static void fill_root_ids(Criu__TaskKobjIdsEntry *m)
+static void img_fill_root_ids(Criu__TaskKobjIdsEntry *m)
 {
 	m->vm_id = m->files_id = m->fs_id = m->sighand_id = 1;
 	m->has_pid_ns_id = m->has_net_ns_id = m->has_ipc_ns_id = m->has_uts_ns_id = true;
@@ -185,8 +151,8 @@ static void fill_root_ids(Criu__TaskKobjIdsEntry *m)
 }
 
 /* The dumper's number if the task lives in the same namespace, else one of its own. */
-static uint32_t ns_id(const struct task_info *ti, const uint64_t self[NS_NR], int kind,
-		      uint32_t seq)
+static uint32_t img_ns_id(const struct task_info *ti, const uint64_t self[NS_NR], int kind,
+			  uint32_t seq)
 {
 	uint32_t own = (uint32_t)kind + 1;
 
@@ -199,23 +165,23 @@ struct err *img_ids_write(int dirfd, const struct task_info *ti, uint32_t seq)
 	uint64_t self[NS_NR];
 
 	task_namespaces(0, self);
-	fill_root_ids(&m);
+	img_fill_root_ids(&m);
 	m.vm_id = m.files_id = m.fs_id = m.sighand_id = seq + 1;
-	m.pid_ns_id = ns_id(ti, self, NS_PID, seq);
-	m.net_ns_id = ns_id(ti, self, NS_NET, seq);
-	m.ipc_ns_id = ns_id(ti, self, NS_IPC, seq);
-	m.uts_ns_id = ns_id(ti, self, NS_UTS, seq);
-	m.mnt_ns_id = ns_id(ti, self, NS_MNT, seq);
-	m.user_ns_id = ns_id(ti, self, NS_USER, seq);
-	m.cgroup_ns_id = ns_id(ti, self, NS_CGROUP, seq);
-	m.time_ns_id = ns_id(ti, self, NS_TIME, seq);
+	m.pid_ns_id = img_ns_id(ti, self, NS_PID, seq);
+	m.net_ns_id = img_ns_id(ti, self, NS_NET, seq);
+	m.ipc_ns_id = img_ns_id(ti, self, NS_IPC, seq);
+	m.uts_ns_id = img_ns_id(ti, self, NS_UTS, seq);
+	m.mnt_ns_id = img_ns_id(ti, self, NS_MNT, seq);
+	m.user_ns_id = img_ns_id(ti, self, NS_USER, seq);
+	m.cgroup_ns_id = img_ns_id(ti, self, NS_CGROUP, seq);
+	m.time_ns_id = img_ns_id(ti, self, NS_TIME, seq);
 	return image_write_one(dirfd, IMG_IDS, (uint64_t)ti->ns_pid, &m.base);
 }
 
 /* ---- pstree.img, inventory.img, stats-dump -------------------------------- */
 
-static struct err *write_pstree_entry(struct image_writer *w, const struct task_info *ti,
-				      pid_t ppid)
+static struct err *img_write_pstree_entry(struct image_writer *w, const struct task_info *ti,
+					  pid_t ppid)
 {
 	Criu__PstreeEntry m = CRIU__PSTREE_ENTRY__INIT;
 
@@ -238,7 +204,8 @@ struct err *img_pstree_write(int dirfd, const struct task_info *const *tasks, co
 
 	TRY(image_create(dirfd, image_name(IMG_PSTREE, 0, name), IMG_PSTREE, &w));
 	for (size_t i = 0; i < nr && !e; i++)
-		e = write_pstree_entry(w, tasks[i], parent[i] < 0 ? 0 : tasks[parent[i]]->ns_pid);
+		e = img_write_pstree_entry(w, tasks[i],
+					   parent[i] < 0 ? 0 : tasks[parent[i]]->ns_pid);
 	return err_first(e, image_finish(w));
 }
 
@@ -247,7 +214,7 @@ struct err *img_inventory_write(int dirfd, uint64_t dump_uptime_us)
 	Criu__InventoryEntry m = CRIU__INVENTORY_ENTRY__INIT;
 	Criu__TaskKobjIdsEntry root = CRIU__TASK_KOBJ_IDS_ENTRY__INIT;
 
-	fill_root_ids(&root);
+	img_fill_root_ids(&root);
 	m.img_version = IMG_VERSION;
 	m.has_fdinfo_per_id = m.fdinfo_per_id = true;
 	m.has_ns_per_id = m.ns_per_id = true;

@@ -24,7 +24,7 @@
 
 struct file_table;
 
-struct err *file_table_create(struct file_table **ret);
+struct file_table *file_table_create(void);
 /* NULL is fine. */
 void file_table_destroy(struct file_table *ft);
 /*

@@ -13,6 +13,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/vec.h"
 #include "engine/proc/vma.h"
 
 void page_pipe_init(struct page_pipe *pp, unsigned max_pipes, unsigned ask_pages)
@@ -30,7 +33,7 @@ void page_pipe_init_no_pipes(struct page_pipe *pp, unsigned ask_pages)
 }
 
 /* Lets go of the ppbs from `from` on, and of the pipes that are theirs alone. */
-static void drop_ppbs(struct page_pipe *pp, unsigned from)
+static void page_pipe_drop_ppbs(struct page_pipe *pp, unsigned from)
 {
 	for (unsigned i = from; i < pp->nr_pipes; i++) {
 		if (!pp->ppb[i].shares && !pp->no_pipes) {
@@ -45,7 +48,7 @@ static void drop_ppbs(struct page_pipe *pp, unsigned from)
 
 void page_pipe_deinit(struct page_pipe *pp)
 {
-	drop_ppbs(pp, 0);
+	page_pipe_drop_ppbs(pp, 0);
 	free(pp->ppb);
 	free(pp->hole);
 	*pp = (struct page_pipe){ 0 };
@@ -57,7 +60,7 @@ void page_pipe_reinit(struct page_pipe *pp)
 	pp->nr_holes = 0;
 }
 
-static struct err *make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb)
+static struct err *ppb_make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb)
 {
 	if (pp->no_pipes) {
 		ppb->pipe_size = ppb->pipe_asked = pp->ask_pages;
@@ -74,17 +77,17 @@ static struct err *make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb)
 	return NULL;
 }
 
-static unsigned room(const struct page_pipe_buf *ppb)
+static unsigned ppb_room(const struct page_pipe_buf *ppb)
 {
 	return ppb->pipe_size - ppb->pipe_off - ppb->pages_in;
 }
 
 /* In keep mode a pipe with room left goes on in the next ppb: descriptors are what runs out. */
-static bool share_pipe(const struct page_pipe *pp, struct page_pipe_buf *ppb, unsigned i)
+static bool ppb_share_pipe(const struct page_pipe *pp, struct page_pipe_buf *ppb, unsigned i)
 {
 	const struct page_pipe_buf *prev = i ? &pp->ppb[i - 1] : NULL;
 
-	if (pp->max_pipes || pp->no_pipes || !prev || !room(prev))
+	if (pp->max_pipes || pp->no_pipes || !prev || !ppb_room(prev))
 		return false;
 	*ppb = (struct page_pipe_buf){
 		.p = { prev->p[0], prev->p[1] },
@@ -104,19 +107,12 @@ static struct err *ppb_open(struct page_pipe *pp, unsigned flags, struct page_pi
 	if (pp->max_pipes && pp->nr_ppbs == pp->max_pipes)
 		return NULL;
 	if (pp->nr_ppbs == pp->nr_pipes) {
-		if (pp->nr_pipes == pp->cap_ppbs) {
-			unsigned cap = pp->cap_ppbs ? pp->cap_ppbs * 2 : NR_PIPES_PER_CHUNK;
-			void *p = reallocarray(pp->ppb, cap, sizeof(*pp->ppb));
+		unsigned i = pp->nr_pipes;
+		struct page_pipe_buf fresh = { .p = { -1, -1 } };
 
-			if (!p)
-				return err_nomem();
-			pp->ppb = p;
-			pp->cap_ppbs = cap;
-		}
-		pp->ppb[pp->nr_pipes] = (struct page_pipe_buf){ .p = { -1, -1 } };
-		if (!share_pipe(pp, &pp->ppb[pp->nr_pipes], pp->nr_pipes))
-			TRY(make_pipe(pp, &pp->ppb[pp->nr_pipes]));
-		pp->nr_pipes++;
+		if (!ppb_share_pipe(pp, &fresh, i))
+			TRY(ppb_make_pipe(pp, &fresh));
+		*vec_push(pp->ppb, pp->nr_pipes) = fresh;
 	}
 
 	struct page_pipe_buf *ppb = &pp->ppb[pp->nr_ppbs++];
@@ -166,21 +162,17 @@ static bool ppb_grow(struct page_pipe *pp, struct page_pipe_buf *ppb)
 	return true;
 }
 
-static struct err *ppb_add(struct page_pipe_buf *ppb, uint64_t addr, uint64_t nr_pages)
+static void ppb_add(struct page_pipe_buf *ppb, uint64_t addr, uint64_t nr_pages)
 {
 	struct iovec *last = ppb->nr_segs ? &ppb->iov[ppb->nr_segs - 1] : NULL;
 
 	if (last && (uint64_t)last->iov_base + last->iov_len == addr) {
 		last->iov_len += nr_pages * PAGE_BYTES;
 	} else {
+		/* Used again in the next chunk, so it does not shrink with the count. */
 		if (ppb->nr_segs == ppb->cap_segs) {
-			unsigned cap = ppb->cap_segs ? ppb->cap_segs * 2 : 64;
-			void *p = reallocarray(ppb->iov, cap, sizeof(*ppb->iov));
-
-			if (!p)
-				return err_nomem();
-			ppb->iov = p;
-			ppb->cap_segs = cap;
+			ppb->cap_segs = ppb->cap_segs ? ppb->cap_segs * 2 : 64;
+			ppb->iov = xreallocarray(ppb->iov, ppb->cap_segs, sizeof(*ppb->iov));
 		}
 		ppb->iov[ppb->nr_segs++] = (struct iovec){
 			.iov_base = (void *)addr,
@@ -188,11 +180,10 @@ static struct err *ppb_add(struct page_pipe_buf *ppb, uint64_t addr, uint64_t nr
 		};
 	}
 	ppb->pages_in += (unsigned)nr_pages;
-	return NULL;
 }
 
-static struct err *add_run(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages, unsigned flags,
-			   uint64_t *added_ret)
+static struct err *page_pipe_add_run(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
+				     unsigned flags, uint64_t *added_ret)
 {
 	uint64_t added = 0;
 	struct page_pipe_buf *ppb = pp->nr_ppbs ? &pp->ppb[pp->nr_ppbs - 1] : NULL;
@@ -200,7 +191,7 @@ static struct err *add_run(struct page_pipe *pp, uint64_t addr, uint64_t nr_page
 	if (ppb && ppb->flags != flags)
 		ppb = NULL;
 	while (added < nr_pages) {
-		if (ppb && !room(ppb) && !ppb_grow(pp, ppb))
+		if (ppb && !ppb_room(ppb) && !ppb_grow(pp, ppb))
 			ppb = NULL;
 		if (!ppb) {
 			TRY(ppb_open(pp, flags, &ppb));
@@ -210,11 +201,11 @@ static struct err *add_run(struct page_pipe *pp, uint64_t addr, uint64_t nr_page
 
 		uint64_t n = nr_pages - added;
 
-		while (n > room(ppb) && ppb_grow(pp, ppb))
+		while (n > ppb_room(ppb) && ppb_grow(pp, ppb))
 			;
-		if (n > room(ppb))
-			n = room(ppb);
-		TRY(ppb_add(ppb, addr + added * PAGE_BYTES, n));
+		if (n > ppb_room(ppb))
+			n = ppb_room(ppb);
+		ppb_add(ppb, addr + added * PAGE_BYTES, n);
 		added += n;
 	}
 	*added_ret = added;
@@ -235,7 +226,7 @@ struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr
 		last_len = ppb->iov[nr_segs - 1].iov_len;
 	}
 
-	struct err *e = add_run(pp, addr, nr_pages, flags, added_ret);
+	struct err *e = page_pipe_add_run(pp, addr, nr_pages, flags, added_ret);
 
 	if (!e)
 		return NULL;
@@ -243,7 +234,7 @@ struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr
 	pp->bufs_made -= pp->nr_ppbs - nr_ppbs;
 	pp->nr_ppbs = nr_ppbs;
 	if (!pp->max_pipes)
-		drop_ppbs(pp, nr_ppbs);
+		page_pipe_drop_ppbs(pp, nr_ppbs);
 	if (nr_ppbs) {
 		struct page_pipe_buf *ppb = &pp->ppb[nr_ppbs - 1];
 
@@ -254,30 +245,24 @@ struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr
 	return e;
 }
 
-struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
-			       unsigned flags)
+void page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages, unsigned flags)
 {
 	struct page_pipe_hole *last = pp->nr_holes ? &pp->hole[pp->nr_holes - 1] : NULL;
 
 	if (last && last->flags == flags && last->start + last->nr_pages * PAGE_BYTES == addr) {
 		last->nr_pages += nr_pages;
-		return NULL;
+		return;
 	}
 	if (pp->nr_holes == pp->cap_holes) {
-		void *p = reallocarray(pp->hole, pp->cap_holes + PP_HOLES_BATCH, sizeof(*pp->hole));
-
-		if (!p)
-			return err_nomem();
-		pp->hole = p;
 		pp->cap_holes += PP_HOLES_BATCH;
+		pp->hole = xreallocarray(pp->hole, pp->cap_holes, sizeof(*pp->hole));
 	}
 	pp->hole[pp->nr_holes++] =
 		(struct page_pipe_hole){ .start = addr, .nr_pages = nr_pages, .flags = flags };
-	return NULL;
 }
 
 /* Those that share a pipe follow each other: [*first, *end). */
-static void sharers(const struct page_pipe *pp, unsigned i, unsigned *first, unsigned *end)
+static void ppb_sharers(const struct page_pipe *pp, unsigned i, unsigned *first, unsigned *end)
 {
 	for (*first = i; pp->ppb[*first].shares; --*first)
 		;
@@ -290,7 +275,7 @@ uint64_t page_pipe_expected(const struct page_pipe *pp, unsigned i)
 	unsigned first, end;
 	uint64_t pages = 0;
 
-	sharers(pp, i, &first, &end);
+	ppb_sharers(pp, i, &first, &end);
 	for (unsigned k = first; k < end; k++)
 		if (pp->ppb[k].state == PPB_DRAINED)
 			pages += ppb_pages(&pp->ppb[k], pp->ppb[k].moved_iov, pp->ppb[k].nr_segs);
@@ -300,24 +285,18 @@ uint64_t page_pipe_expected(const struct page_pipe *pp, unsigned i)
 struct err *page_pipe_empty(struct page_pipe *pp, unsigned i)
 {
 	struct page_pipe_buf *ppb = &pp->ppb[i];
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	AUTO_CLOSE int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	uint64_t left;
 
 	if (null < 0)
 		return err_sys(errno, "open /dev/null to empty a pipe");
-
-	struct err *e = NULL;
-	uint64_t left;
-
-	while (!e && (left = page_pipe_in_pipe(ppb)) > 0)
-		if (splice(ppb->p[0], NULL, null, NULL, left, 0) < 0)
-			e = err_sys(errno, "empty a pipe of the page-pipe");
-	close(null);
-	if (e)
-		return e;
+	while ((left = page_pipe_in_pipe(ppb)) > 0)
+		if (RETRY(splice(ppb->p[0], NULL, null, NULL, left, 0)) < 0)
+			return err_sys(errno, "empty a pipe of the page-pipe");
 
 	unsigned first, end;
 
-	sharers(pp, i, &first, &end);
+	ppb_sharers(pp, i, &first, &end);
 	for (unsigned k = first; k < end; k++)
 		if (pp->ppb[k].state == PPB_DRAINED)
 			pp->ppb[k].state = PPB_PLANNED;
@@ -341,29 +320,19 @@ uint64_t ppb_pages(const struct page_pipe_buf *ppb, unsigned from, unsigned to)
 }
 
 /* Index of the iov that holds addr, or -1: iovs ascend. */
-static ssize_t iov_find(const struct page_pipe_buf *ppb, uint64_t addr)
+static ssize_t ppb_find_iov(const struct page_pipe_buf *ppb, uint64_t addr)
 {
-	unsigned lo = 0, hi = ppb->nr_segs;
+	size_t at = vec_first(ppb->nr_segs, i,
+			      addr < (uint64_t)ppb->iov[i].iov_base + ppb->iov[i].iov_len);
 
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		uint64_t start = (uint64_t)ppb->iov[mid].iov_base;
-
-		if (addr < start)
-			hi = mid;
-		else if (addr - start >= ppb->iov[mid].iov_len)
-			lo = mid + 1;
-		else
-			return mid;
-	}
-	return -1;
+	return at < ppb->nr_segs && addr >= (uint64_t)ppb->iov[at].iov_base ? (ssize_t)at : -1;
 }
 
 bool page_pipe_find(const struct page_pipe *pp, uint64_t addr, unsigned *ppb_ret, unsigned *iov_ret,
 		    uint64_t *page_off_ret)
 {
 	for (unsigned i = 0; i < pp->nr_ppbs; i++) {
-		ssize_t iov = iov_find(&pp->ppb[i], addr);
+		ssize_t iov = ppb_find_iov(&pp->ppb[i], addr);
 
 		if (iov < 0)
 			continue;

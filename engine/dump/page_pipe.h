@@ -69,7 +69,7 @@ struct page_pipe_hole {
 
 struct page_pipe {
 	struct page_pipe_buf *ppb; /* pipes that exist; the first nr_ppbs are in use */
-	unsigned nr_ppbs, nr_pipes, cap_ppbs;
+	unsigned nr_ppbs, nr_pipes;
 	struct page_pipe_hole *hole;
 	unsigned nr_holes, cap_holes;
 	unsigned max_pipes; /* 0: keep mode */
@@ -91,13 +91,11 @@ void page_pipe_deinit(struct page_pipe *pp);
  * page_pipe_add_pages - plan a run of pages.
  * *added_ret <= nr_pages is how many found room.  Fewer than asked means: the chunk is full
  * (CRIU's -EAGAIN); drain, transfer, page_pipe_reinit(), and go on with the rest.
- * Fails only if a pipe cannot be made (EMFILE, ENFILE) or memory is out; then nothing of the run
- * is planned.
+ * Fails only if a pipe cannot be made (EMFILE, ENFILE); then nothing of the run is planned.
  */
 struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
 				unsigned flags, uint64_t *added_ret);
-struct err *page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
-			       unsigned flags);
+void page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages, unsigned flags);
 
 /* Forget iovs and holes, keep the pipes (which must be empty) for the next chunk. */
 void page_pipe_reinit(struct page_pipe *pp);

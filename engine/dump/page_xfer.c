@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
+#include "base/mem.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/image/staging.h"
 #include "engine/proc/vma.h"
@@ -27,7 +29,7 @@ struct local {
 };
 
 /* What this write lacks, or better: what all that is still to come needs. */
-static uint64_t still_needed(const struct page_xfer *x, uint64_t lacking)
+static uint64_t local_still_needed(const struct page_xfer *x, uint64_t lacking)
 {
 	uint64_t out = x->pages * PAGE_BYTES;
 
@@ -58,16 +60,14 @@ static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t 
 	struct local *l = x->priv;
 
 	while (*moved < len) {
-		ssize_t n =
-			splice(pipe_fd, NULL, l->pages_fd, &l->off, len - *moved, SPLICE_F_MOVE);
+		ssize_t n = RETRY(
+			splice(pipe_fd, NULL, l->pages_fd, &l->off, len - *moved, SPLICE_F_MOVE));
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n <= 0)
 			return staging_advise(err_sys(n < 0 ? errno : EPIPE,
 						      "write pages to pages-%u.img at %ld",
 						      x->pages_id, l->off),
-					      l->dirfd, still_needed(x, len - *moved));
+					      l->dirfd, local_still_needed(x, len - *moved));
 		*moved += (uint64_t)n;
 	}
 	return NULL;
@@ -77,23 +77,14 @@ static struct err *local_write_memory(struct page_xfer *x, const void *buf, uint
 {
 	struct local *l = x->priv;
 
-	for (uint64_t done = 0; done < len;) {
-		ssize_t n = pwrite(l->pages_fd, (const char *)buf + done, len - done,
-				   l->off + (off_t)done);
+	if (pwrite_full(l->pages_fd, buf, len, l->off) < 0) {
+		struct err *e =
+			err_sys(errno, "write pages to pages-%u.img at %ld", x->pages_id, l->off);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			struct err *e =
-				err_sys(n < 0 ? errno : EIO, "write pages to pages-%u.img at %ld",
-					x->pages_id, l->off);
-
-			if (ftruncate(l->pages_fd, l->off))
-				e = err_wrap(e, "pages-%u.img keeps a torn tail (%s)", x->pages_id,
-					     err_errno_name(errno));
-			return staging_advise(e, l->dirfd, still_needed(x, len - done));
-		}
-		done += (uint64_t)n;
+		if (ftruncate(l->pages_fd, l->off))
+			e = err_wrap(e, "pages-%u.img keeps a torn tail (%s)", x->pages_id,
+				     err_errno_name(errno));
+		return staging_advise(e, l->dirfd, local_still_needed(x, len));
 	}
 	l->off += (off_t)len;
 	return NULL;
@@ -146,16 +137,13 @@ static const struct page_xfer_ops local_ops = {
 	.destroy = local_destroy,
 };
 
-struct err *page_xfer_local(struct page_xfer *x, int dirfd)
+void page_xfer_local(struct page_xfer *x, int dirfd)
 {
-	struct local *l = calloc(1, sizeof(*l));
+	struct local *l = xzalloc(sizeof(*l));
 
-	if (!l)
-		return err_nomem();
 	l->dirfd = dirfd;
 	l->pages_fd = -1;
 	*x = (struct page_xfer){ .ops = &local_ops, .priv = l };
-	return NULL;
 }
 
 /* ---- null: a rehearsal --------------------------------------------------------------- */
@@ -174,10 +162,8 @@ static struct err *null_write_pages(struct page_xfer *x, int pipe_fd, uint64_t l
 	struct null *nl = x->priv;
 
 	while (*moved < len) {
-		ssize_t n = splice(pipe_fd, NULL, nl->fd, NULL, len - *moved, SPLICE_F_MOVE);
+		ssize_t n = RETRY(splice(pipe_fd, NULL, nl->fd, NULL, len - *moved, SPLICE_F_MOVE));
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n <= 0)
 			return err_sys(n < 0 ? errno : EPIPE, "splice a pipe to /dev/null");
 		*moved += (uint64_t)n;
@@ -216,15 +202,14 @@ static const struct page_xfer_ops null_ops = {
 
 struct err *page_xfer_null(struct page_xfer *x)
 {
-	struct null *nl = calloc(1, sizeof(*nl));
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	if (!nl)
-		return err_nomem();
-	nl->fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (nl->fd < 0) {
-		free(nl);
+	if (fd < 0)
 		return err_sys(errno, "open /dev/null");
-	}
+
+	struct null *nl = xzalloc(sizeof(*nl));
+
+	nl->fd = fd;
 	*x = (struct page_xfer){ .ops = &null_ops, .priv = nl };
 	return NULL;
 }
@@ -238,7 +223,7 @@ void page_xfer_destroy(struct page_xfer *x)
 	*x = (struct page_xfer){ 0 };
 }
 
-static struct err *open_object(struct page_xfer *x, bool is_shmem, uint64_t id)
+static struct err *page_xfer_open_object(struct page_xfer *x, bool is_shmem, uint64_t id)
 {
 	x->is_shmem = is_shmem;
 	x->id = id;
@@ -257,12 +242,12 @@ static struct err *open_object(struct page_xfer *x, bool is_shmem, uint64_t id)
 
 struct err *page_xfer_open_task(struct page_xfer *x, pid_t pid)
 {
-	return open_object(x, false, (uint64_t)pid);
+	return page_xfer_open_object(x, false, (uint64_t)pid);
 }
 
 struct err *page_xfer_open_shmem(struct page_xfer *x, uint64_t shmid)
 {
-	return open_object(x, true, shmid);
+	return page_xfer_open_object(x, true, shmid);
 }
 
 struct err *page_xfer_close_object(struct page_xfer *x)
@@ -274,7 +259,7 @@ struct err *page_xfer_close_object(struct page_xfer *x)
 	return NULL;
 }
 
-static struct err *count_pages(struct page_xfer *x, struct err *e, uint64_t nr_pages)
+static struct err *page_xfer_count(struct page_xfer *x, struct err *e, uint64_t nr_pages)
 {
 	if (!e) {
 		x->pages += nr_pages;
@@ -290,12 +275,12 @@ struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages)
 	if (x->partial < len)
 		TRY(x->ops->write_pages(x, pipe_fd, len, &x->partial));
 	x->partial -= len; /* the failed call may have been for more pages than this one */
-	return count_pages(x, NULL, nr_pages);
+	return page_xfer_count(x, NULL, nr_pages);
 }
 
 struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_pages)
 {
-	return count_pages(x, x->ops->write_memory(x, buf, nr_pages * PAGE_BYTES), nr_pages);
+	return page_xfer_count(x, x->ops->write_memory(x, buf, nr_pages * PAGE_BYTES), nr_pages);
 }
 
 struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags)

@@ -58,7 +58,7 @@ struct page_xfer {
 };
 
 /* dirfd is borrowed and must outlive it. */
-struct err *page_xfer_local(struct page_xfer *x, int dirfd);
+void page_xfer_local(struct page_xfer *x, int dirfd);
 struct err *page_xfer_null(struct page_xfer *x);
 void page_xfer_destroy(struct page_xfer *x);
 

@@ -191,7 +191,7 @@ static struct err *generate_run(struct dump *d)
 	else if (d->scan.verdict == VD(SHARED))
 		TRY(generate_contribute(d, pages));
 	else if (d->scan.verdict == VD(HOLE))
-		TRY(page_pipe_add_hole(&d->pp, d->scan.vaddr, pages, PP_HOLE_PARENT));
+		page_pipe_add_hole(&d->pp, d->scan.vaddr, pages, PP_HOLE_PARENT);
 	if (d->scan.lazy)
 		d->count.pages_lazy += added;
 	generate_count(d, added);

@@ -9,25 +9,25 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/cleanup.h"
+#include "base/vec.h"
 #include "engine/dump/phases.h"
 #include "engine/target/parasite_rpc.h"
 
-static bool must_become_readable(const struct vma *v)
+static bool prepare_must_become_readable(const struct vma *v)
 {
 	return vma_is_private(v) && !vma_never_dumped(v) && !(v->prot & PROT_READ) &&
 	       (v->rss_bytes || v->swap_bytes ||
-		(v->vmf & VMF_HUGETLB)); /* huge pages are no Rss */
+		(v->vmf & VMF_HUGETLB)); /* huge pages do not count as Rss */
 }
 
 /* The sums that later views are checked against, and room for the counts. */
-static struct err *collect_task(struct task_dump *td)
+static struct err *prepare_collect_task(struct task_dump *td)
 {
 	const struct vma_list *l = &td->t->vmas;
 
 	free(td->by_vma);
-	td->by_vma = calloc(l->nr ? l->nr : 1, sizeof(*td->by_vma));
-	if (!td->by_vma)
-		return err_nomem();
+	td->by_vma = xcalloc(l->nr, sizeof(*td->by_vma));
 	memset(&td->total, 0, sizeof(td->total));
 	for (size_t i = 0; i < l->nr; i++) {
 		bool priv = vma_is_private(&l->v[i]);
@@ -42,12 +42,12 @@ static struct err *collect_task(struct task_dump *td)
 }
 
 /* All tasks at once: shared objects are known by all their mappings. */
-static struct err *unit_collect(struct dump *d)
+static struct err *prepare_collect(struct dump *d)
 {
 	shmem_list_deinit(&d->shmem);
 	for (size_t i = 0; i < d->nr_tasks; i++) {
-		TRY(collect_task(&d->task[i]));
-		TRY(shmem_collect(&d->shmem, i, d->task[i].t, d->opts->mode == MODE_PRE_DUMP));
+		TRY(prepare_collect_task(&d->task[i]));
+		shmem_collect(&d->shmem, i, d->task[i].t, d->opts->mode == MODE_PRE_DUMP);
 	}
 	for (size_t i = 0; i < d->shmem.nr; i++) {
 		struct shmem_info *o = &d->shmem.o[i];
@@ -61,7 +61,7 @@ static struct err *unit_collect(struct dump *d)
 
 /* Is the history of every task that maps the object known since the parent?  Only soft-dirty sees
  * stores to shared memory at all. */
-static bool all_mappers_tracked(const struct dump *d, const struct shmem_info *o)
+static bool prepare_all_mappers_tracked(const struct dump *d, const struct shmem_info *o)
 {
 	for (size_t i = 0; i < o->nr_maps; i++) {
 		const struct task_dump *td = &d->task[o->map[i].task];
@@ -73,24 +73,23 @@ static bool all_mappers_tracked(const struct dump *d, const struct shmem_info *o
 }
 
 /* The pages of tracked objects may be in the parent too: CRIU's rule, for those who ask for it. */
-static struct err *shmem_parents(struct dump *d)
+static struct err *prepare_shmem_parents(struct dump *d)
 {
 	for (size_t i = 0; i < d->shmem.nr && d->parent.dirfd >= 0; i++) {
 		struct shmem_info *o = &d->shmem.o[i];
 		char name[64];
 
-		if (!o->tracked || !all_mappers_tracked(d, o))
+		if (!o->tracked || !prepare_all_mappers_tracked(d, o))
 			continue;
 		snprintf(name, sizeof(name), "pagemap-shmem-%lu.img", o->shmid);
-		page_read_close(o->parent);
-		o->parent = NULL;
+		page_read_close(TAKE_PTR(o->parent));
 		TRY(page_read_open(d->parent.dirfd, name, &o->parent));
 	}
 	return NULL;
 }
 
 /* What this dump stands on, for all tasks; before infection, as a uffd takes a clean task. */
-static struct err *unit_history(struct dump *d)
+static struct err *prepare_history(struct dump *d)
 {
 	enum opt_track want = d->opts->track == OPT_TRACK_NONE ? OPT_TRACK_AUTO : d->opts->track;
 
@@ -112,14 +111,13 @@ static struct err *unit_history(struct dump *d)
 		if (tracker_needs_scan(td->tracker) && d->opts->pmc == PMC_PREAD)
 			return err_hint(err_new(ERR_STATE, "the uffd tracker needs PAGEMAP_SCAN"),
 					"`set pmc auto`");
-		page_read_close(td->parent);
-		td->parent = NULL;
+		page_read_close(TAKE_PTR(td->parent));
 		TRY(history_open(&d->parent, &td->ti, td->tracker, &td->parent, &td->no_parent));
 	}
-	return shmem_parents(d);
+	return prepare_shmem_parents(d);
 }
 
-static struct err *unit_infect(struct dump *d)
+static struct err *prepare_infect(struct dump *d)
 {
 	struct task_dump *td = dump_task(d);
 
@@ -130,7 +128,7 @@ static struct err *unit_infect(struct dump *d)
 	size_t unreadable = 0;
 
 	for (size_t i = 0; i < td->t->vmas.nr; i++)
-		unreadable += must_become_readable(&td->t->vmas.v[i]);
+		unreadable += prepare_must_become_readable(&td->t->vmas.v[i]);
 	if (!td->t->infected)
 		TRY(target_infect(td->t, unreadable));
 
@@ -144,45 +142,41 @@ static struct err *unit_infect(struct dump *d)
 	return NULL;
 }
 
-static struct err *unit_readable(struct dump *d)
+static struct err *prepare_readable(struct dump *d)
 {
 	struct task_dump *td = dump_task(d);
 	const struct vma_list *l = &td->t->vmas;
+
+	if (dump_reads_pages(d))
+		return NULL;
+
+	AUTO_FREE struct parasite_vma *v = NULL;
 	size_t nr = 0, at = 0;
 
 	for (size_t i = 0; i < l->nr; i++)
-		nr += must_become_readable(&l->v[i]);
-	if (!nr || dump_reads_pages(d))
+		if (prepare_must_become_readable(&l->v[i]))
+			*vec_push(v, nr) =
+				(struct parasite_vma){ .start = l->v[i].start,
+						       .len = l->v[i].end - l->v[i].start,
+						       .prot = l->v[i].prot };
+
+	if (!nr)
 		return NULL;
-
-	struct parasite_vma *v = calloc(nr, sizeof(*v));
-
-	if (!v)
-		return err_nomem();
-	nr = 0;
-	for (size_t i = 0; i < l->nr; i++)
-		if (must_become_readable(&l->v[i]))
-			v[nr++] = (struct parasite_vma){ .start = l->v[i].start,
-							 .len = l->v[i].end - l->v[i].start,
-							 .prot = l->v[i].prot };
 
 	struct err *e = pc_mprotect(td->t->par.sock, v, nr, PROT_READ, &at);
 
-	if (e) {
-		/* The parasite remembers what it changed and puts it back when it ends. */
-		e = err_hint(err_vaddr(e, v[at].start),
-			     "the mapping may be sealed (mseal) or the target at vm.max_map_count; "
-			     "`show vmas` shows its flags");
-		free(v);
-		return e;
-	}
+	/* After a failure the parasite remembers what it changed and puts it back when it ends. */
+	if (e)
+		return err_hint(err_vaddr(e, v[at].start),
+				"the mapping may be sealed (mseal) or the target at "
+				"vm.max_map_count; `show vmas` shows its flags");
 	free(td->readable);
-	td->readable = v;
+	td->readable = TAKE_PTR(v);
 	td->nr_readable = nr;
 	return NULL;
 }
 
-static struct err *unit_pmc(struct dump *d)
+static struct err *prepare_pmc(struct dump *d)
 {
 	struct task_dump *td = dump_task(d);
 
@@ -193,7 +187,7 @@ static struct err *unit_pmc(struct dump *d)
 	return NULL;
 }
 
-static struct err *unit_page_pipe(struct dump *d)
+static struct err *prepare_page_pipe(struct dump *d)
 {
 	page_pipe_deinit(&d->pp);
 	dump_new_page_pipe(d);
@@ -201,7 +195,7 @@ static struct err *unit_page_pipe(struct dump *d)
 }
 
 /* What is resident or swapped out now: clean pages of files are in it, and stay out of a dump. */
-static uint64_t bytes_at_most(const struct dump *d)
+static uint64_t prepare_bytes_at_most(const struct dump *d)
 {
 	uint64_t sum = 0;
 
@@ -214,7 +208,7 @@ static uint64_t bytes_at_most(const struct dump *d)
 	return sum;
 }
 
-static struct err *make_xfer(struct dump *d)
+static struct err *prepare_make_xfer(struct dump *d)
 {
 	page_xfer_destroy(&d->xfer);
 	if (d->opts->xfer == XFER_NULL)
@@ -223,15 +217,15 @@ static struct err *make_xfer(struct dump *d)
 		TRY(staging_create(d->commit_to ? d->commit_to : d->opts->dir, &d->staging));
 		TRY(keeper_litter_add(d->keeper, staging_path(d->staging)));
 	}
-	TRY(page_xfer_local(&d->xfer, staging_dirfd(d->staging)));
-	d->xfer.expected = bytes_at_most(d);
+	page_xfer_local(&d->xfer, staging_dirfd(d->staging));
+	d->xfer.expected = prepare_bytes_at_most(d);
 	return NULL;
 }
 
-static struct err *unit_xfer(struct dump *d)
+static struct err *prepare_xfer(struct dump *d)
 {
 	if (d->at.item == 0)
-		TRY(make_xfer(d));
+		TRY(prepare_make_xfer(d));
 	if (dump_keeps_pages(d)) /* opened when it is transferred */
 		return NULL;
 	return page_xfer_open_task(&d->xfer, dump_task(d)->ti.ns_pid);
@@ -242,15 +236,18 @@ static const struct {
 	bool once; /* for the whole dump, not for each task */
 	struct err *(*run)(struct dump *d);
 } units[] = {
-	{ "collect VMAs", true, unit_collect }, { "open parent and tracker", true, unit_history },
-	{ "infect", false, unit_infect },       { "add PROT_READ", false, unit_readable },
-	{ "size the pmc", false, unit_pmc },    { "create the page-pipe", true, unit_page_pipe },
-	{ "open the xfer", false, unit_xfer },
+	{ "collect VMAs", true, prepare_collect },
+	{ "open parent and tracker", true, prepare_history },
+	{ "infect", false, prepare_infect },
+	{ "add PROT_READ", false, prepare_readable },
+	{ "size the pmc", false, prepare_pmc },
+	{ "create the page-pipe", true, prepare_page_pipe },
+	{ "open the xfer", false, prepare_xfer },
 };
 
 #define NR_UNITS (sizeof(units) / sizeof(units[0]))
 
-static unsigned this_unit(const struct dump *d)
+static unsigned prepare_this_unit(const struct dump *d)
 {
 	unsigned i = d->at.unit;
 
@@ -261,12 +258,12 @@ static unsigned this_unit(const struct dump *d)
 
 static void prepare_next(struct dump *d, struct unit *u)
 {
-	u->what = units[this_unit(d)].what;
+	u->what = units[prepare_this_unit(d)].what;
 }
 
 static struct err *prepare_step(struct dump *d, enum pace pace)
 {
-	d->at.unit = this_unit(d);
+	d->at.unit = prepare_this_unit(d);
 	TRY(units[d->at.unit].run(d));
 	if (++d->at.unit < NR_UNITS)
 		return NULL;

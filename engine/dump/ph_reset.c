@@ -7,37 +7,29 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "engine/dump/phases.h"
+#include "base/cleanup.h"
+#include "base/vec.h"
 #include "engine/dump/img_task.h"
+#include "engine/dump/phases.h"
 #include "engine/image/verify.h"
 #include "engine/target/parasite_rpc.h"
 
 struct guards {
 	struct guard_range *g;
-	size_t nr, cap;
+	size_t nr;
 };
 
-static struct err *add_guard(void *arg, uint64_t start, uint64_t end)
+static struct err *reset_add_guard(void *arg, uint64_t start, uint64_t end)
 {
 	struct guards *gs = arg;
 
-	if (gs->nr == gs->cap) {
-		size_t cap = gs->cap ? gs->cap * 2 : 16;
-		void *p = reallocarray(gs->g, cap, sizeof(*gs->g));
-
-		if (!p)
-			return err_nomem();
-		gs->g = p;
-		gs->cap = cap;
-	}
-	gs->g[gs->nr++] = (struct guard_range){ .start = start, .end = end };
+	*vec_push(gs->g, gs->nr) = (struct guard_range){ .start = start, .end = end };
 	return NULL;
 }
 
-static struct err *write_stats(struct dump *d, int dirfd)
+static struct err *reset_write_stats(struct dump *d, int dirfd)
 {
 	Criu__DumpStatsEntry st = CRIU__DUMP_STATS_ENTRY__INIT;
 
@@ -56,7 +48,7 @@ static struct err *write_stats(struct dump *d, int dirfd)
 	return img_stats_write(dirfd, &st);
 }
 
-static struct err *write_task(struct dump *d, size_t i, int dirfd, uint32_t exe_id)
+static struct err *reset_write_task(struct dump *d, size_t i, int dirfd, uint32_t exe_id)
 {
 	const struct task_dump *td = &d->task[i];
 	struct guards gs = { 0 };
@@ -65,71 +57,64 @@ static struct err *write_task(struct dump *d, size_t i, int dirfd, uint32_t exe_
 	TRY(img_core_write(dirfd, &td->ti));
 	TRY(img_ids_write(dirfd, &td->ti, (uint32_t)i + 1));
 	if (d->caps->scan_guard)
-		e = pagemap_scan_guards(td->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, add_guard, &gs);
+		e = pagemap_scan_guards(td->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, reset_add_guard,
+					&gs);
 	if (!e)
 		e = img_mm_write(dirfd, &td->ti, &td->t->vmas, gs.g, gs.nr, exe_id);
 	free(gs.g);
 	return e;
 }
 
-static struct err *write_tasks(struct dump *d, int dirfd, struct file_table *ft)
+static struct err *reset_write_tasks(struct dump *d, int dirfd, struct file_table *ft)
 {
-	const struct task_info **ti = calloc(d->nr_tasks, sizeof(*ti));
-	int *parent = calloc(d->nr_tasks, sizeof(*parent));
-	uint32_t *exe_id = calloc(d->nr_tasks, sizeof(*exe_id));
-	struct err *e = ti && parent && exe_id ? NULL : err_nomem();
+	AUTO_FREE const struct task_info **ti = xcalloc(d->nr_tasks, sizeof(*ti));
+	AUTO_FREE int *parent = xcalloc(d->nr_tasks, sizeof(*parent));
+	AUTO_FREE uint32_t *exe_id = xcalloc(d->nr_tasks, sizeof(*exe_id));
 
-	for (size_t i = 0; i < d->nr_tasks && !e; i++) {
+	for (size_t i = 0; i < d->nr_tasks; i++) {
 		ti[i] = &d->task[i].ti;
 		parent[i] = d->task[i].t->parent;
-		e = file_table_add(ft, &d->task[i].ti, &d->task[i].t->vmas, &exe_id[i]);
+		TRY(file_table_add(ft, &d->task[i].ti, &d->task[i].t->vmas, &exe_id[i]));
 	}
-	if (!e)
-		e = img_files_write(ft, dirfd);
-	if (!e)
-		e = img_pstree_write(dirfd, ti, parent, d->nr_tasks);
-	for (size_t i = 0; i < d->nr_tasks && !e; i++)
-		e = write_task(d, i, dirfd, exe_id[i]);
-	free(ti);
-	free(parent);
-	free(exe_id);
-	return e;
+	TRY(img_files_write(ft, dirfd));
+	TRY(img_pstree_write(dirfd, ti, parent, d->nr_tasks));
+	for (size_t i = 0; i < d->nr_tasks; i++)
+		TRY(reset_write_task(d, i, dirfd, exe_id[i]));
+	return NULL;
 }
 
-static struct err *link_parent(struct dump *d, int dirfd)
+static struct err *reset_link_parent(struct dump *d, int dirfd)
 {
-	char *target = NULL;
-	struct err *e;
-
 	if (d->parent.dirfd < 0)
 		return NULL;
-	TRY(parent_set_link(&d->parent, staging_path(d->staging), d->commit_to, &target));
-	e = NULL;
+
+	AUTO_FREE char *target =
+		parent_set_link(&d->parent, staging_path(d->staging), d->commit_to);
+
 	if (unlinkat(dirfd, "parent", 0) && errno != ENOENT)
-		e = err_sys(errno, "replace the parent link");
-	else if (symlinkat(target, dirfd, "parent"))
-		e = err_sys(errno, "make the parent link to %s", target);
-	free(target);
-	return e;
+		return err_sys(errno, "replace the parent link");
+	if (symlinkat(target, dirfd, "parent"))
+		return err_sys(errno, "make the parent link to %s", target);
+	return NULL;
 }
 
 /* Sampled while the tasks are frozen: what they write from now on comes after it. */
-static struct err *unit_uptime(struct dump *d)
+static struct err *reset_uptime(struct dump *d)
 {
 	return uptime_us(&d->uptime_us);
 }
 
-static struct err *unit_images(struct dump *d)
+static struct err *reset_images(struct dump *d)
 {
 	bool pre_dump = d->opts->mode == MODE_PRE_DUMP;
 	int dirfd = staging_dirfd(d->staging);
-	struct file_table *ft;
 	struct err *e = NULL;
 
-	TRY(link_parent(d, dirfd));
+	TRY(reset_link_parent(d, dirfd));
 	if (!pre_dump) {
-		TRY(file_table_create(&ft));
-		e = write_tasks(d, dirfd, ft);
+		struct file_table *ft = file_table_create();
+
+		e = reset_write_tasks(d, dirfd, ft);
 		file_table_destroy(ft);
 	}
 	if (!e)
@@ -138,11 +123,11 @@ static struct err *unit_images(struct dump *d)
 				       d->opts->pre_dump == PRE_DUMP_READ ? 2 : 1) :
 			       img_inventory_write(dirfd, d->uptime_us);
 	if (!e)
-		e = write_stats(d, dirfd);
+		e = reset_write_stats(d, dirfd);
 	return staging_advise(e, dirfd, 0);
 }
 
-static struct err *unit_check(struct dump *d)
+static struct err *reset_check(struct dump *d)
 {
 	struct verify_report r;
 	struct err *e = verify_dirfd(staging_dirfd(d->staging), &r);
@@ -158,34 +143,31 @@ static struct err *unit_check(struct dump *d)
 }
 
 /* A second staging directory comes or goes: the keeper has to know it too. */
-static void note_copy(void *arg, const char *path, bool exists)
+static void reset_note_copy(void *arg, const char *path, bool exists)
 {
 	struct dump *d = arg;
 
 	err_free(exists ? keeper_litter_add(d->keeper, path) : keeper_litter_del(d->keeper, path));
 }
 
-static struct err *unit_publish(struct dump *d)
+static struct err *reset_publish(struct dump *d)
 {
-	char *staged = strdup(staging_path(d->staging));
+	AUTO_FREE char *staged = xstrdup(staging_path(d->staging));
 
-	if (!staged)
-		return err_nomem();
-	staging_on_copy(d->staging, note_copy, d);
+	staging_on_copy(d->staging, reset_note_copy, d);
 	struct err *e = staging_publish(d->staging, d->commit_to);
 
 	if (!e) {
-		d->committed = strdup(staging_path(d->staging));
+		d->committed = xstrdup(staging_path(d->staging));
 		e = keeper_litter_del(d->keeper, staged);
 		e = err_first(e, staging_discard(d->staging));
 		d->staging = NULL;
 	}
-	free(staged);
 	return e;
 }
 
 /* Only now: what was dirty is durable elsewhere, so a failed dump never loses a change. */
-static struct err *unit_dirty(struct dump *d)
+static struct err *reset_dirty(struct dump *d)
 {
 	for (size_t i = 0; i < d->nr_tasks; i++) {
 		struct task_dump *td = &d->task[i];
@@ -198,7 +180,7 @@ static struct err *unit_dirty(struct dump *d)
 	return NULL;
 }
 
-static struct err *unit_protect(struct dump *d)
+static struct err *reset_protect(struct dump *d)
 {
 	for (size_t i = 0; i < d->nr_tasks; i++) {
 		struct task_dump *td = &d->task[i];
@@ -211,7 +193,7 @@ static struct err *unit_protect(struct dump *d)
 	return NULL;
 }
 
-static struct err *unit_cure(struct dump *d)
+static struct err *reset_cure(struct dump *d)
 {
 	struct err *e = NULL;
 
@@ -221,7 +203,7 @@ static struct err *unit_cure(struct dump *d)
 }
 
 /* Pre-dump: the tasks run again, and their pages go out while they do. */
-static struct err *unit_thaw(struct dump *d)
+static struct err *reset_thaw(struct dump *d)
 {
 	struct err *e = NULL;
 
@@ -231,7 +213,7 @@ static struct err *unit_thaw(struct dump *d)
 	return e;
 }
 
-static struct err *unit_transfer(struct dump *d)
+static struct err *reset_transfer(struct dump *d)
 {
 	return dump_transfer_item(d, 0);
 }
@@ -245,44 +227,44 @@ struct reset_unit {
  * that the tasks run meanwhile.  If its transfer fails, the history is lost with it: the trackers
  * then belong to a set that does not exist, and the next dump has to be a full one. */
 static const struct reset_unit dump_units[] = {
-	{ "take the time", unit_uptime },
-	{ "restore protections", unit_protect }, /* map_files has its old names again */
-	{ "write the other images", unit_images },
-	{ "check the images", unit_check },
-	{ "publish", unit_publish },
-	{ "clear dirty tracking", unit_dirty },
-	{ "cure", unit_cure },
+	{ "take the time", reset_uptime },
+	{ "restore protections", reset_protect }, /* map_files has its old names again */
+	{ "write the other images", reset_images },
+	{ "check the images", reset_check },
+	{ "publish", reset_publish },
+	{ "clear dirty tracking", reset_dirty },
+	{ "cure", reset_cure },
 	{ NULL, NULL },
 };
 
 static const struct reset_unit pre_dump_units[] = {
-	{ "take the time", unit_uptime },
-	{ "restore protections", unit_protect },
-	{ "cure", unit_cure },
-	{ "clear dirty tracking", unit_dirty },
-	{ "thaw", unit_thaw },
-	{ "begin the transfer", unit_transfer },
-	{ "write the other images", unit_images },
-	{ "check the images", unit_check },
-	{ "publish", unit_publish },
+	{ "take the time", reset_uptime },
+	{ "restore protections", reset_protect },
+	{ "cure", reset_cure },
+	{ "clear dirty tracking", reset_dirty },
+	{ "thaw", reset_thaw },
+	{ "begin the transfer", reset_transfer },
+	{ "write the other images", reset_images },
+	{ "check the images", reset_check },
+	{ "publish", reset_publish },
 	{ NULL, NULL },
 };
 
-static const struct reset_unit *this_unit(const struct dump *d)
+static const struct reset_unit *reset_this_unit(const struct dump *d)
 {
 	return &(d->opts->mode == MODE_PRE_DUMP ? pre_dump_units : dump_units)[d->at.unit];
 }
 
 static void reset_next(struct dump *d, struct unit *u)
 {
-	u->what = this_unit(d)->what;
+	u->what = reset_this_unit(d)->what;
 }
 
 static struct err *reset_step(struct dump *d, enum pace pace)
 {
-	TRY(this_unit(d)->run(d));
+	TRY(reset_this_unit(d)->run(d));
 	d->at.unit++;
-	if (!this_unit(d)->what)
+	if (!reset_this_unit(d)->what)
 		d->phase = PH(DONE);
 	return NULL;
 }

@@ -11,24 +11,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/vec.h"
+
 #define PAGE_UP(x) (((x) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))
 
-static const char *object_kind(const struct vma *v)
+static const char *shmem_kind(const struct vma *v)
 {
 	if (v->status & VMA_AREA_SYSVIPC)
 		return "sysv";
 	return v->status & VMA_AREA_MEMFD ? "memfd" : "anon";
 }
 
-static struct err *add_map(struct shmem_info *o, size_t task, const struct target *t, size_t idx)
+static void shmem_add_map(struct shmem_info *o, size_t task, const struct target *t, size_t idx)
 {
 	const struct vma *v = &t->vmas.v[idx];
-	void *p = reallocarray(o->map, o->nr_maps + 1, sizeof(*o->map));
 
-	if (!p)
-		return err_nomem();
-	o->map = p;
-	o->map[o->nr_maps++] = (struct shmem_map){
+	*vec_push(o->map, o->nr_maps) = (struct shmem_map){
 		.task = task,
 		.pid = t->pid,
 		.vma = idx,
@@ -39,7 +38,6 @@ static struct err *add_map(struct shmem_info *o, size_t task, const struct targe
 	};
 	if (v->pgoff + (v->end - v->start) > o->size)
 		o->size = v->pgoff + (v->end - v->start);
-	return NULL;
 }
 
 struct shmem_info *shmem_find(const struct shmem_list *l, const struct vma *v)
@@ -50,7 +48,7 @@ struct shmem_info *shmem_find(const struct shmem_list *l, const struct vma *v)
 	return NULL;
 }
 
-struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t, bool pre_dump)
+void shmem_collect(struct shmem_list *l, size_t task, const struct target *t, bool pre_dump)
 {
 	for (size_t i = 0; i < t->vmas.nr; i++) {
 		const struct vma *v = &t->vmas.v[i];
@@ -60,28 +58,21 @@ struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target
 			continue;
 		o = shmem_find(l, v);
 		if (!o) {
-			void *p = reallocarray(l->o, l->nr + 1, sizeof(*l->o));
-
-			if (!p)
-				return err_nomem();
-			l->o = p;
-			o = &l->o[l->nr++];
+			o = vec_push(l->o, l->nr);
 			*o = (struct shmem_info){ .shmid = v->ino,
 						  .dev = v->dev,
 						  .fd = -1,
-						  .kind = object_kind(v),
+						  .kind = shmem_kind(v),
 						  .name = v->name };
 		}
-		TRY(add_map(o, task, t, i));
+		shmem_add_map(o, task, t, i);
 	}
-	return NULL;
 }
 
 void shmem_list_deinit(struct shmem_list *l)
 {
 	for (size_t i = 0; i < l->nr; i++) {
-		if (l->o[i].fd >= 0)
-			close(l->o[i].fd);
+		close_fd(&l->o[i].fd);
 		pstate_deinit(&l->o[i].pstate);
 		page_read_close(l->o[i].parent);
 		free(l->o[i].map);
@@ -91,26 +82,23 @@ void shmem_list_deinit(struct shmem_list *l)
 }
 
 /* Without the right to follow map_files: a descriptor of the same object that the target holds. */
-static int open_by_fd(const struct shmem_info *o, pid_t pid)
+static int shmem_open_by_fd(const struct shmem_info *o, pid_t pid)
 {
 	char path[64];
-	int found = -1;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	DIR *d = opendir(path);
+	AUTO_CLOSEDIR DIR *d = opendir(path);
 
-	if (!d)
-		return -1;
-	for (struct dirent *de; found < 0 && (de = readdir(d));) {
+	for (struct dirent *de; d && (de = readdir(d));) {
 		struct stat st;
+		int fd;
 
-		if (fstatat(dirfd(d), de->d_name, &st, 0) || st.st_ino != o->shmid ||
-		    st.st_dev != o->dev || !S_ISREG(st.st_mode))
-			continue;
-		found = openat(dirfd(d), de->d_name, O_RDONLY | O_CLOEXEC);
+		if (!fstatat(dirfd(d), de->d_name, &st, 0) && st.st_ino == o->shmid &&
+		    st.st_dev == o->dev && S_ISREG(st.st_mode) &&
+		    (fd = openat(dirfd(d), de->d_name, O_RDONLY | O_CLOEXEC)) >= 0)
+			return fd;
 	}
-	closedir(d);
-	return found;
+	return -1;
 }
 
 struct err *shmem_open(struct shmem_info *o)
@@ -127,7 +115,7 @@ struct err *shmem_open(struct shmem_info *o)
 	if (o->fd < 0) {
 		int why = errno;
 
-		o->fd = open_by_fd(o, m->pid);
+		o->fd = shmem_open_by_fd(o, m->pid);
 		o->how = "fd";
 		if (o->fd < 0) {
 			struct err *e = err_sys(why, "open shared memory %s (shmid %lu) through %s",

@@ -54,7 +54,7 @@ struct shmem_list {
 
 /* Adds the objects that task number `task` maps, in the order in which they appear.  A pre-dump
  * leaves memfds out, as CRIU's does. */
-struct err *shmem_collect(struct shmem_list *l, size_t task, const struct target *t, bool pre_dump);
+void shmem_collect(struct shmem_list *l, size_t task, const struct target *t, bool pre_dump);
 void shmem_list_deinit(struct shmem_list *l);
 
 /* Opens the object through a task that maps it.  ERR_REFUSED with what is missing. */

@@ -7,15 +7,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "engine/proc/proc.h"
 
-static pid_t innermost(const struct proc_status *s, pid_t outer)
+static pid_t task_info_innermost(const struct proc_status *s, pid_t outer)
 {
 	return s->nr_ns_pid ? s->ns_pid[s->nr_ns_pid - 1] : outer;
 }
 
 /* Last number of the line "KEY:\tN\tN...", one per PID namespace; `fallback` if there is none. */
-static pid_t last_of_line(const char *text, const char *key, pid_t fallback)
+static pid_t task_info_last_of_line(const char *text, const char *key, pid_t fallback)
 {
 	const char *line = strstr(text, key);
 	pid_t last = fallback;
@@ -33,42 +35,39 @@ static pid_t last_of_line(const char *text, const char *key, pid_t fallback)
 	return last;
 }
 
-static struct err *collect_ids(struct task_info *ti, const struct proc_stat *stat)
+static struct err *task_info_collect_ids(struct task_info *ti, const struct proc_stat *stat)
 {
 	struct proc_status status;
+	AUTO_FREE char *text = NULL;
 	size_t len;
-	char *text;
 
 	TRY(proc_read_status(ti->pid, &status));
-	ti->ns_pid = innermost(&status, ti->pid);
+	ti->ns_pid = task_info_innermost(&status, ti->pid);
 	TRY(proc_read_file(ti->pid, "status", &text, &len));
-	ti->ns_pgid = last_of_line(text, "\nNSpgid:", stat->pgrp);
-	ti->ns_sid = last_of_line(text, "\nNSsid:", stat->sid);
-	free(text);
+	ti->ns_pgid = task_info_last_of_line(text, "\nNSpgid:", stat->pgrp);
+	ti->ns_sid = task_info_last_of_line(text, "\nNSsid:", stat->sid);
 	return NULL;
 }
 
-static struct err *collect_tids(struct task_info *ti)
+static struct err *task_info_collect_tids(struct task_info *ti)
 {
 	struct proc_threads threads;
 	struct err *e = NULL;
 
 	TRY(proc_read_threads(ti->pid, &threads));
-	ti->ns_tids = calloc(threads.nr, sizeof(*ti->ns_tids));
-	if (!ti->ns_tids)
-		e = err_nomem();
+	ti->ns_tids = xcalloc(threads.nr, sizeof(*ti->ns_tids));
 	for (size_t i = 0; i < threads.nr && !e; i++) {
 		struct proc_status status;
 
 		e = proc_read_thread_status(ti->pid, threads.tid[i], &status);
 		if (!e)
-			ti->ns_tids[ti->nr_tids++] = innermost(&status, threads.tid[i]);
+			ti->ns_tids[ti->nr_tids++] = task_info_innermost(&status, threads.tid[i]);
 	}
 	proc_threads_deinit(&threads);
 	return e;
 }
 
-static struct err *collect_mm(struct task_info *ti, const struct proc_stat *stat)
+static struct err *task_info_collect_mm(struct task_info *ti, const struct proc_stat *stat)
 {
 	struct proc_auxv auxv;
 
@@ -93,14 +92,13 @@ static struct err *collect_mm(struct task_info *ti, const struct proc_stat *stat
 	return proc_read_exe(ti->pid, &ti->exe);
 }
 
-static struct err *collect_personality(struct task_info *ti)
+static struct err *task_info_collect_personality(struct task_info *ti)
 {
+	AUTO_FREE char *text = NULL;
 	size_t len;
-	char *text;
 
 	TRY(proc_read_file(ti->pid, "personality", &text, &len));
 	ti->personality = (uint32_t)strtoul(text, NULL, 16);
-	free(text);
 	return NULL;
 }
 
@@ -122,7 +120,7 @@ void task_namespaces(pid_t pid, uint64_t ns[NS_NR])
 	}
 }
 
-static struct err *collect(struct task_info *ti)
+static struct err *task_info_read(struct task_info *ti)
 {
 	struct proc_stat stat;
 
@@ -130,10 +128,10 @@ static struct err *collect(struct task_info *ti)
 	memcpy(ti->comm, stat.comm, sizeof(ti->comm));
 	ti->start_time_ticks = stat.start_time_ticks;
 	ti->flags = stat.flags;
-	TRY(collect_ids(ti, &stat));
-	TRY(collect_tids(ti));
-	TRY(collect_personality(ti));
-	TRY(collect_mm(ti, &stat));
+	TRY(task_info_collect_ids(ti, &stat));
+	TRY(task_info_collect_tids(ti));
+	TRY(task_info_collect_personality(ti));
+	TRY(task_info_collect_mm(ti, &stat));
 	task_namespaces(ti->pid, ti->ns);
 	return NULL;
 }
@@ -141,7 +139,7 @@ static struct err *collect(struct task_info *ti)
 struct err *task_info_collect(pid_t pid, struct task_info *ret)
 {
 	struct task_info ti = { .pid = pid };
-	struct err *e = collect(&ti);
+	struct err *e = task_info_read(&ti);
 
 	if (e) {
 		task_info_deinit(&ti);
@@ -162,13 +160,11 @@ void task_info_deinit(struct task_info *ti)
 struct err *uptime_us(uint64_t *ret)
 {
 	unsigned long s, centi;
-	FILE *f = fopen("/proc/uptime", "re");
+	AUTO_FCLOSE FILE *f = fopen("/proc/uptime", "re");
 
 	if (!f)
 		return err_sys(errno, "open /proc/uptime");
-	int n = fscanf(f, "%lu.%2lu", &s, &centi);
-	fclose(f);
-	if (n != 2)
+	if (fscanf(f, "%lu.%2lu", &s, &centi) != 2)
 		return err_new(ERR_FORMAT, "read /proc/uptime: not a time");
 	*ret = s * 1000000 + centi * 10000;
 	return NULL;

@@ -77,7 +77,7 @@ static void parent_has(unsigned page, unsigned nr)
 	mkdirat(scratch_fd, "parent", 0700);
 	fd = openat(scratch_fd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	MUST(fd >= 0);
-	ok(page_xfer_local(&px, fd));
+	page_xfer_local(&px, fd);
 	ok(page_xfer_open_task(&px, 4242));
 	ok(page_xfer_entry(&px, addr(page), nr, PE_PRESENT));
 	ok(page_xfer_close_object(&px));
@@ -107,7 +107,7 @@ static void pages(unsigned page, unsigned nr, unsigned flags)
 
 static void hole(unsigned page, unsigned nr)
 {
-	ok(page_pipe_add_hole(&d.pp, addr(page), nr, PP_HOLE_PARENT));
+	page_pipe_add_hole(&d.pp, addr(page), nr, PP_HOLE_PARENT);
 }
 
 static void fill(struct page_pipe_buf *ppb)
@@ -125,7 +125,7 @@ static unsigned plan_out(bool bulk)
 
 	for (unsigned i = 0; i < d.pp.nr_ppbs; i++)
 		fill(&d.pp.ppb[i]);
-	ok(page_xfer_local(&d.xfer, scratch_fd));
+	page_xfer_local(&d.xfer, scratch_fd);
 	ok(page_xfer_open_task(&d.xfer, 4242));
 	d.at.chunk = 1;
 	d.phase = PH(XFER);
@@ -220,7 +220,7 @@ static void a_hole_that_the_parent_lacks_is_refused(void **state)
 	hole(10, 20);
 	hole(40, 1);
 	fill(&d.pp.ppb[0]);
-	ok(page_xfer_local(&d.xfer, scratch_fd));
+	page_xfer_local(&d.xfer, scratch_fd);
 	ok(page_xfer_open_task(&d.xfer, 4242));
 	d.phase = PH(XFER);
 	ok(ph_xfer.step(&d, false));
@@ -325,7 +325,7 @@ static void put(unsigned page, unsigned nr)
 
 static void objects_have_names_and_numbers(void **state)
 {
-	ok(page_xfer_local(&x, scratch_fd));
+	page_xfer_local(&x, scratch_fd);
 	assert_string_equal(x.ops->name, "local");
 	ok(page_xfer_close_object(&x)); /* none is open */
 	ok(page_xfer_open_task(&x, 17));
@@ -357,7 +357,7 @@ static void objects_have_names_and_numbers(void **state)
 static void an_object_that_cannot_be_made_takes_no_number(void **state)
 {
 	MUST(!mkdirat(scratch_fd, "pages-1.img", 0700));
-	ok(page_xfer_local(&x, scratch_fd));
+	page_xfer_local(&x, scratch_fd);
 	fails(page_xfer_open_task(&x, 17), ERR_SYS, "create pages-1.img");
 	assert_int_equal(x.pages_id, 0);
 	assert_string_equal(x.object, "");
@@ -446,7 +446,7 @@ static void more_disk(void)
 static void a_full_disk_is_gone_on_from(void **state)
 {
 	scratch_small(1024);
-	ok(page_xfer_local(&x, scratch_fd));
+	page_xfer_local(&x, scratch_fd);
 	ok(page_xfer_open_task(&x, 17));
 	pages_that_do_not_fit(ENOSPC, more_disk);
 }
@@ -466,7 +466,7 @@ static void a_file_size_limit_is_gone_on_from(void **state)
 	tight = no_limit;
 	tight.rlim_cur = 250 * PAGE;
 	signal(SIGXFSZ, SIG_IGN);
-	ok(page_xfer_local(&x, scratch_fd));
+	page_xfer_local(&x, scratch_fd);
 	ok(page_xfer_open_task(&x, 17));
 	MUST(!setrlimit(RLIMIT_FSIZE, &tight));
 	pages_that_do_not_fit(EFBIG, more_file);
@@ -476,7 +476,7 @@ static void a_pipe_that_holds_less_is_gone_on_from(void **state)
 {
 	int p[2];
 
-	ok(page_xfer_local(&x, scratch_fd));
+	page_xfer_local(&x, scratch_fd);
 	ok(page_xfer_open_task(&x, 17));
 	put(0, 3);
 	struct err *e = page_xfer_pages(&x, pipe_with(3, 5, p), 6);
@@ -515,7 +515,7 @@ static void entries_that_do_not_fit_come_again(void **state)
 	struct pm pm;
 
 	scratch_small(256);
-	ok(page_xfer_local(&x, scratch_fd));
+	page_xfer_local(&x, scratch_fd);
 	ok(page_xfer_open_task(&x, 17));
 	fill_up();
 	while (!refused) {
@@ -547,7 +547,7 @@ static void entries_that_do_not_fit_come_again(void **state)
 static void an_object_is_not_closed_before_all_is_written(void **state)
 {
 	scratch_small(256);
-	ok(page_xfer_local(&x, scratch_fd));
+	page_xfer_local(&x, scratch_fd);
 	ok(page_xfer_open_task(&x, 17));
 	put(5, 2);
 	ok(page_xfer_entry(&x, addr(10), 2, PE_PARENT));
@@ -578,7 +578,7 @@ static void giving_up_on_a_full_disk_leaks_nothing(void **state)
 
 	MUST(!close(before));
 	scratch_small(256);
-	ok(page_xfer_local(&x, scratch_fd));
+	page_xfer_local(&x, scratch_fd);
 	ok(page_xfer_open_task(&x, 17));
 	put(5, 2);
 	fill_up();
