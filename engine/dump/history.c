@@ -145,12 +145,20 @@ void tracker_table_drop(struct tracker_table *tt, pid_t pid)
 	}
 }
 
-/* A process that began after the parent was made only shares the number with the one in it. */
-static bool history_pid_reused(const struct parent_set *ps, const struct task_info *ti)
+bool history_pid_reused(uint64_t start_time_ticks, uint64_t dump_uptime_us, bool was_dumped)
 {
 	uint64_t us_per_tick = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	uint64_t dump_ticks = dump_uptime_us / us_per_tick;
 
-	return ti->start_time_ticks >= ps->info.dump_uptime_us / us_per_tick;
+	if (start_time_ticks == dump_ticks)
+		return !was_dumped;
+	return start_time_ticks > dump_ticks;
+}
+
+/* Did the tracker's history of this very process begin with the parent? */
+static bool history_begins_at_parent(const struct parent_set *ps, const struct tracker *t)
+{
+	return tracker_armed(t) && tracker_reset_uptime_us(t) == ps->info.dump_uptime_us;
 }
 
 static struct err *history_mismatch(const struct parent_set *ps, const struct tracker *t)
@@ -166,7 +174,7 @@ static struct err *history_mismatch(const struct parent_set *ps, const struct tr
 	 * good as the parent's word. */
 	if (tracker_kind(t) == TRACK_SOFT_DIRTY && !reset)
 		return NULL;
-	if (tracker_armed(t) && reset == ps->info.dump_uptime_us)
+	if (history_begins_at_parent(ps, t))
 		return NULL;
 	return err_hint(
 		err_new(ERR_STATE,
@@ -199,7 +207,8 @@ struct err *history_open(const struct parent_set *ps, const struct task_info *ti
 				"pid cannot be told from the same process",
 				ps->path),
 			"make the parent with stepdump, criu pre-dump or criu dump --track-mem");
-	if (history_pid_reused(ps, ti)) {
+	if (history_pid_reused(ti->start_time_ticks, ps->info.dump_uptime_us,
+			       history_begins_at_parent(ps, t))) {
 		*why_ret = "the pid was reused: this process is younger than the parent";
 		return NULL;
 	}

@@ -60,6 +60,16 @@ struct tracker *tracker_table_find(const struct tracker_table *tt, const struct 
 void tracker_table_drop(struct tracker_table *tt, pid_t pid);
 
 /*
+ * history_pid_reused - is it another process than the one in the parent, which only has its pid?
+ * Both times are floored to a tick.  A process that began in an earlier tick than the dump is the one
+ * that was dumped; one of a later tick is not.  In the same tick both can be: then it is reused unless
+ * the caller knows that this process was in that dump (was_dumped).  CRIU, which knows nothing of the
+ * kind, calls it reused: that costs a full dump, the other answer would cost pages.
+ * Mirrors: criu/mem.c detect_pid_reuse().
+ */
+bool history_pid_reused(uint64_t start_time_ticks, uint64_t dump_uptime_us, bool was_dumped);
+
+/*
  * history_open - what task `ti` can leave in the parent.
  * *pr_ret is NULL if all of it has to be dumped; *why_ret (static text) says why then.
  * Fails if using the parent would lose pages: ERR_STATE with what to do instead.
