@@ -32,6 +32,7 @@ BIN := $(B)/stepdump
 # Test programs: unit/ is pure, integration/ drives the engine on real processes.
 UNIT_SRC := $(wildcard tests/unit/*.c tests/integration/*.c)
 UNIT := $(UNIT_SRC:%.c=$(B)/%)
+TESTLIB := $(B)/tests/lib/libtest.a
 TARGET_SRC := $(wildcard tests/targets/*.c)
 TARGETS := $(TARGET_SRC:tests/targets/%.c=$(B)/tests/targets/%)
 BENCH_SRC := $(wildcard tests/bench/*.c)
@@ -75,9 +76,13 @@ $(BLOB): engine/parasite/parasite.c $(wildcard engine/parasite/*.h)
 		$$(compel plugins) && \
 	compel -f $(B)/engine/parasite/parasite.po -o $@ -p parasite hgen
 
-$(UNIT): $(B)/%: %.c $(LIB)
+$(TESTLIB): $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(UNIT): $(B)/%: %.c $(TESTLIB) $(LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(LDLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(TESTLIB) $(LIB) -lcmocka $(LDLIBS)
 
 # Targets are ordinary programs, never sanitized: they are what gets dumped.
 $(B)/tests/targets/%: tests/targets/%.c

@@ -30,9 +30,9 @@ test-unit test-integration test-live test-transcript test-screen test-vm test-fu
 
 # The program that draws a pane, and the fuzz entry points as plain programs.
 DRIVERS := $(patsubst %.c,$(B)/%,tests/screen/render.c $(wildcard tests/fuzz/*.c))
-$(DRIVERS): $(B)/%: %.c $(LIB)
+$(DRIVERS): $(B)/%: %.c $(TESTLIB) $(LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(TESTLIB) $(LIB) -lcmocka $(LDLIBS)
 
 test-programs: $(DRIVERS)
 

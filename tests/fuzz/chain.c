@@ -2,16 +2,7 @@
 /*
  * Chains from strangers: pagemaps and mm images of three generations, mutated.  Nothing in them
  * may crash or hang page_read, verify, diff or flatten; a directory that flatten did publish is good.
- *	chain [-n COUNT] [-s SEED]
  */
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/chain/chain_diff.h"
 #include "engine/chain/chain_flatten.h"
@@ -20,26 +11,20 @@
 #include "engine/image/page_read.h"
 #include "engine/image/verify.h"
 
+#include "tests/lib/fuzz.h"
+#include "tests/lib/images.h"
+
 #define GENERATIONS 3
 
-static uint64_t rng;
 static char base[] = "/dev/shm/stepdump-fuzz.XXXXXX";
 static unsigned published;
 
-static uint64_t rnd(uint64_t below)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return below ? rng % below : 0;
-}
-
-struct bytes {
+struct message {
 	uint8_t b[4096];
 	size_t nr;
 };
 
-static void put(struct bytes *o, const void *data, size_t nr)
+static void put(struct message *o, const void *data, size_t nr)
 {
 	if (o->nr + nr > sizeof(o->b))
 		return;
@@ -47,26 +32,20 @@ static void put(struct bytes *o, const void *data, size_t nr)
 	o->nr += nr;
 }
 
-static void put_u32(struct bytes *o, uint32_t v)
+static void put_u32(struct message *o, uint32_t v)
 {
 	put(o, &v, sizeof(v));
 }
 
-static void put_field(struct bytes *o, unsigned number, uint64_t v)
+static void put_field(struct message *o, unsigned number, uint64_t v)
 {
-	uint64_t words[] = { number << 3, v };
+	uint8_t buf[20];
+	size_t n = put_varint(buf, number << 3);
 
-	for (int i = 0; i < 2; i++)
-		for (uint64_t n = words[i];; n >>= 7) {
-			uint8_t byte = (uint8_t)((n & 0x7f) | (n > 0x7f ? 0x80 : 0));
-
-			put(o, &byte, 1);
-			if (n <= 0x7f)
-				break;
-		}
+	put(o, buf, n + put_varint(buf + n, v));
 }
 
-static void put_message(struct bytes *o, const struct bytes *m)
+static void put_message(struct message *o, const struct message *m)
 {
 	put_u32(o, (uint32_t)m->nr);
 	put(o, m->b, m->nr);
@@ -80,10 +59,10 @@ static uint64_t odd_number(void)
 	return odd[rnd(sizeof(odd) / sizeof(odd[0]))];
 }
 
-static uint64_t make_pagemap(struct bytes *o)
+static uint64_t make_pagemap(struct message *o)
 {
 	uint64_t at = 0x10000, stored = 0;
-	struct bytes m = { 0 };
+	struct message m = { 0 };
 
 	put_u32(o, 0x54564319);
 	put_u32(o, 0x56084025);
@@ -109,10 +88,10 @@ static uint64_t make_pagemap(struct bytes *o)
 	return stored;
 }
 
-static void make_mm(struct bytes *o)
+static void make_mm(struct message *o)
 {
 	uint64_t at = 0x10000 - rnd(2) * 0x3000;
-	struct bytes m = { 0 }, v;
+	struct message m = { 0 }, v;
 
 	put_u32(o, 0x54564319);
 	put_u32(o, 0x57492820);
@@ -141,7 +120,7 @@ static void make_mm(struct bytes *o)
 	put_message(o, &m);
 }
 
-static void write_file(int dirfd, const char *name, struct bytes *o, unsigned damage)
+static void write_file(int dirfd, const char *name, struct message *o, unsigned damage)
 {
 	if (o->nr && !rnd(damage))
 		for (uint64_t n = 1 + rnd(3); n--;)
@@ -158,7 +137,7 @@ static void write_file(int dirfd, const char *name, struct bytes *o, unsigned da
 static void make_generation(const char *dir, unsigned g)
 {
 	static const uint8_t inventory[] = { 0x16, 0x31, 0x31, 0x58, 4, 0, 0, 0, 8, 0, 0x40, 5 };
-	struct bytes o = { 0 };
+	struct message o = { 0 };
 	int fd = open(dir, O_RDONLY | O_DIRECTORY);
 
 	uint64_t stored = make_pagemap(&o);
@@ -247,23 +226,21 @@ static void use_tools(const char *dir, const char *other, const char *flat)
 	err_free(e);
 }
 
+static char dir[GENERATIONS][64], flat[64];
+
+static bool one_chain(unsigned i)
+{
+	unsigned before = published;
+
+	for (unsigned g = 0; g < GENERATIONS; g++)
+		make_generation(dir[g], g);
+	look_up(dir[0]);
+	use_tools(dir[0], dir[1], flat);
+	return published > before;
+}
+
 int main(int argc, char **argv)
 {
-	unsigned long rounds = 3000;
-	char dir[GENERATIONS][64], flat[64];
-
-	rng = (uint64_t)getpid() * 2654435761u + 1;
-	for (int opt; (opt = getopt(argc, argv, "n:s:")) != -1;) {
-		if (opt == 'n')
-			rounds = strtoul(optarg, NULL, 10);
-		else if (opt == 's')
-			rng = strtoull(optarg, NULL, 10);
-		else
-			return 2;
-	}
-	printf("chain: %lu rounds, seed %" PRIu64 "\n", rounds, rng);
-	fflush(stdout);
-	rng = rng ? rng : 1;
 	if (!mkdtemp(base))
 		abort();
 	snprintf(flat, sizeof(flat), "%s/flat", base);
@@ -272,23 +249,13 @@ int main(int argc, char **argv)
 		if (mkdir(dir[g], 0700))
 			abort();
 	}
-	for (unsigned long i = 0; i < rounds; i++) {
-		for (unsigned g = 0; g < GENERATIONS; g++)
-			make_generation(dir[g], g);
-		look_up(dir[0]);
-		use_tools(dir[0], dir[1], flat);
-	}
-	for (unsigned g = 0; g < GENERATIONS; g++) {
-		int fd = open(dir[g], O_RDONLY | O_DIRECTORY);
+	int status = fuzz_main(argc, argv, one_chain, 1, 99);
 
-		err_free(flatdir_clear(fd, dir[g]));
-		close(fd);
-		rmdir(dir[g]);
-	}
+	for (unsigned g = 0; g < GENERATIONS; g++)
+		remove_tree(AT_FDCWD, dir[g]);
 	if (rmdir(base)) { /* staging directories that were forgotten */
 		printf("%s is not empty\n", base);
 		return 1;
 	}
-	printf("%u chains were whole\n", published);
-	return published ? 0 : 1;
+	return status;
 }

@@ -2,10 +2,8 @@
 /*
  * Image files from strangers: nothing in them may crash us, hang us, or make us take more
  * memory than the bounds in engine/image/image.c.  First byte: which kind of image; the rest: the file.
- * With libFuzzer:
- *   clang -fsanitize=fuzzer,address -DHAVE_LIBFUZZER ...
- * Without, it has a main():  image [-n COUNT] [-s SEED] [DIR]  tries COUNT random images, half of
- * them mutations of those in DIR (named for pid 1), if it is given.
+ * As a plain program (see tests/lib/fuzz.h): random images, half of them mutations of those in the
+ * directory (named for pid 1), if one is given.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,7 +18,7 @@
 #include "engine/image/pagemap_image.h"
 #include "engine/image/verify.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/lib/fuzz.h"
 
 static char set_path[] = "/dev/shm/stepdump-fuzz.XXXXXX";
 
@@ -126,18 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-#ifndef HAVE_LIBFUZZER
-
-static uint64_t rng;
-
-static uint32_t rnd(uint32_t n)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (uint32_t)(rng >> 11) % n;
-}
-
+#ifndef LIBFUZZER
 /* A random but well-framed image: magics, then entries of random fields. */
 static size_t make(uint8_t *out, size_t cap)
 {
@@ -152,44 +139,19 @@ static size_t make(uint8_t *out, size_t cap)
 	}
 	memcpy(out + n, &d->magic, 4);
 	n += 4;
-	for (uint32_t entries = rnd(6); entries && n + 80 < cap; entries--) {
-		uint32_t fields = rnd(14);
+	for (uint64_t entries = rnd(6); entries && n + 80 < cap; entries--) {
+		uint64_t fields = rnd(14);
 		size_t at = n;
 
 		n += 4;
 		for (uint32_t f = 1; f <= fields && n + 16 < cap; f++) {
 			out[n++] = (uint8_t)(f << 3 & 0x78) | (rnd(8) ? 0 : 2);
-			for (uint32_t bytes = rnd(9); bytes; bytes--)
+			for (uint64_t bytes = rnd(9); bytes; bytes--)
 				out[n++] = (uint8_t)(0x80 | rnd(128));
 			out[n++] = (uint8_t)rnd(128);
 		}
 		uint32_t len = (uint32_t)(n - at - 4);
 		memcpy(out + at, &len, 4);
-	}
-	return n;
-}
-
-static size_t mutate(uint8_t *data, size_t n, size_t cap)
-{
-	for (uint32_t times = rnd(4); times && n > 1; times--) {
-		size_t at = 1 + rnd((uint32_t)n - 1);
-
-		switch (rnd(4)) {
-		case 0:
-			data[at] ^= (uint8_t)(1u << rnd(8));
-			break;
-		case 1:
-			data[at] = rnd(2) ? 0xff : 0;
-			break;
-		case 2:
-			n = at + 1;
-			break;
-		default:
-			if (n < cap) {
-				memmove(data + at + 1, data + at, n - at);
-				n++;
-			}
-		}
 	}
 	return n;
 }
@@ -211,32 +173,22 @@ static size_t load(const char *dir, uint8_t *out, size_t cap)
 	return n < 0 ? 0 : (size_t)n + 1;
 }
 
+static const char *corpus;
+
+static bool one_image(unsigned i)
+{
+	static uint8_t data[65536];
+	size_t n = corpus && rnd(2) ? load(corpus, data, sizeof(data)) : 0;
+
+	if (!n)
+		n = make(data, sizeof(data));
+	LLVMFuzzerTestOneInput(data, fuzz_mutate(data, 1, n, sizeof(data)));
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	unsigned long rounds = 20000;
-	uint64_t seed = (uint64_t)getpid() * 2654435761u + 1;
-	const char *corpus;
-	static uint8_t data[65536];
-
-	for (int opt; (opt = getopt(argc, argv, "n:s:")) != -1;) {
-		if (opt == 'n')
-			rounds = strtoul(optarg, NULL, 10);
-		else if (opt == 's')
-			seed = strtoull(optarg, NULL, 10);
-		else
-			return 2;
-	}
-	corpus = argv[optind];
-	rng = seed ? seed : 1;
-	printf("image: %lu rounds, seed %" PRIu64 "\n", rounds, seed);
-	fflush(stdout);
-	for (unsigned long i = 0; i < rounds; i++) {
-		size_t n = corpus && rnd(2) ? load(corpus, data, sizeof(data)) : 0;
-
-		if (!n)
-			n = make(data, sizeof(data));
-		LLVMFuzzerTestOneInput(data, mutate(data, n, sizeof(data)));
-	}
-	return 0;
+	corpus = argc > 2 ? argv[2] : NULL;
+	return fuzz_main(argc, argv, one_image, 0, 100);
 }
 #endif

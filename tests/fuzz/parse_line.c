@@ -3,8 +3,7 @@
  * Any bytes as a line typed at the prompt: parsed, resolved to a command, split for completion.
  * What parses and is quoted again must parse to the same words.
  *
- * With libFuzzer: clang -fsanitize=fuzzer,address -DLIBFUZZER.  As a plain program:
- * parse_line -n ROUNDS -s SEED  runs that many lines made from pieces of real ones.
+ * As a plain program (see tests/lib/fuzz.h): lines made from pieces of real ones.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -14,15 +13,7 @@
 #include "shell/cmds.h"
 #include "shell/dispatch.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok, const char *what, const char *text)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "violated: %s: %s\n", what, text);
-	abort();
-}
+#include "tests/lib/fuzz.h"
 
 static void check_round_trip(const struct line *l, const char *text)
 {
@@ -74,40 +65,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef LIBFUZZER
-static uint64_t rng;
-
-static uint32_t random_below(uint32_t n)
-{
-	rng = rng * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(rng >> 33) % n;
-}
-
-int main(int argc, char **argv)
+static bool one_line(unsigned i)
 {
 	static const char *const pieces[] = {
 		"show", " ",  " ",    "  ",    "\t",     "'",   "\"", "\\",    "|",  ">",
 		">>",   "#",  "x/4w", "/",     "!",      "$sp", "=",  "break", "if", "re",
 		"s",    "\n", "\xff", "alias", "commit", "",    "0",  "-",     "q",  "help",
 	};
-	const uint32_t nr = sizeof(pieces) / sizeof(pieces[0]);
-	unsigned parsed = 0;
+	char text[256] = "";
 
-	if (argc != 5 || strcmp(argv[1], "-n") || strcmp(argv[3], "-s")) {
-		fprintf(stderr, "usage: parse_line -n ROUNDS -s SEED\n");
-		return 2;
-	}
-	unsigned rounds = (unsigned)strtoul(argv[2], NULL, 0);
-	rng = strtoull(argv[4], NULL, 0);
-	printf("seed %s\n", argv[4]);
-	for (unsigned i = 0; i < rounds; i++) {
-		char text[256] = "";
+	for (uint64_t n = rnd(24); n; n--)
+		strcat(text, pieces[rnd(sizeof(pieces) / sizeof(pieces[0]))]);
+	return LLVMFuzzerTestOneInput((const uint8_t *)text, strlen(text));
+}
 
-		for (uint32_t n = random_below(24); n; n--)
-			strcat(text, pieces[random_below(nr)]);
-		parsed += (unsigned)LLVMFuzzerTestOneInput((const uint8_t *)text, strlen(text));
-	}
-	printf("%u lines, %u of them parsed\n", rounds, parsed);
-	/* If only one kind came up, half of the parser was not tested. */
-	return parsed > rounds / 20 && parsed < rounds - rounds / 20 ? 0 : 1;
+int main(int argc, char **argv)
+{
+	return fuzz_main(argc, argv, one_line, 5, 95);
 }
 #endif

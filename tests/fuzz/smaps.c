@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Fuzz target for the parsers of engine/proc/proc.h.  With libFuzzer:
- *   clang -fsanitize=fuzzer,address -DHAVE_LIBFUZZER ...
- * Without, it has a main():  smaps [FILE...]  parses the files;  smaps -n COUNT [-s SEED] [FILE...]
- * parses COUNT random mutations of them (of its own /proc files if none is given).
+ * Any bytes as the files in /proc that engine/proc/ parses.  As a plain program (see
+ * tests/lib/fuzz.h): mutations of the given files, of its own /proc files if none is given.
  */
 #include <inttypes.h>
 #include <stdint.h>
@@ -15,7 +13,7 @@
 
 #include "engine/proc/proc.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/lib/fuzz.h"
 
 /* Facts that vary with the mapping, so that every branch is met. */
 static void some_file(void *arg, const struct vma *v, struct vma_file *ret)
@@ -32,14 +30,6 @@ static void some_file(void *arg, const struct vma *v, struct vma_file *ret)
 	};
 }
 
-static void require(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "violated: %s\n", what);
-		abort();
-	}
-}
-
 /* What every caller relies on. */
 static void check_list(const struct vma_list *l)
 {
@@ -47,16 +37,16 @@ static void check_list(const struct vma_list *l)
 		const struct vma *v = &l->v[i];
 		const char *names[64];
 
-		require(v->start < v->end, "start < end");
-		require(!i || l->v[i - 1].end <= v->start, "address order");
-		require(!((v->start | v->end) % PAGE_BYTES), "page alignment");
-		require(v->name != NULL, "a name");
+		require(v->start < v->end, "start < end", "");
+		require(!i || l->v[i - 1].end <= v->start, "address order", "");
+		require(!((v->start | v->end) % PAGE_BYTES), "page alignment", "");
+		require(v->name != NULL, "a name", "");
 		require(!(v->status & VMA_UNSUPP) == !v->unsupp,
-			"a reason for UNSUPP, and only then");
-		require(v->status != 0, "a status");
-		require(vma_kind(v) != NULL, "a kind");
-		require(vma_list_find(l, v->start) == (ssize_t)i, "found by its start");
-		require(vma_list_find(l, v->end - 1) == (ssize_t)i, "found by its end");
+			"a reason for UNSUPP, and only then", "");
+		require(v->status != 0, "a status", "");
+		require(vma_kind(v) != NULL, "a kind", "");
+		require(vma_list_find(l, v->start) == (ssize_t)i, "found by its start", "");
+		require(vma_list_find(l, v->end - 1) == (ssize_t)i, "found by its end", "");
 		vma_status_names(v->status, names);
 		vma_flag_names(v->flags, names);
 		vma_madv_names(v->madv, names);
@@ -76,11 +66,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err *e = parse_smaps(text, size, &with, &a);
 	struct err *f = parse_smaps(text, size, &without, &b);
 
-	require(!e == !f, "whether a text parses does not depend on the files");
+	require(!e == !f, "whether a text parses does not depend on the files", "");
 	if (!e) {
 		check_list(&a);
 		check_list(&b);
-		require(a.nr == b.nr, "nor does the number of VMAs");
+		require(a.nr == b.nr, "nor does the number of VMAs", "");
 		vma_list_deinit(&a);
 		vma_list_deinit(&b);
 	}
@@ -92,47 +82,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-#ifndef HAVE_LIBFUZZER
-
-struct text {
-	uint8_t *data;
-	size_t size;
-};
-
-static struct text read_text(const char *path)
-{
-	struct text t = { 0 };
-	FILE *f = fopen(path, "r");
-	size_t cap = 0, n;
-
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	do {
-		if (t.size == cap) {
-			cap = cap ? cap * 2 : 65536;
-			t.data = realloc(t.data, cap);
-			if (!t.data)
-				exit(2);
-		}
-		n = fread(t.data + t.size, 1, cap - t.size, f);
-		t.size += n;
-	} while (n);
-	fclose(f);
-	return t;
-}
-
-static uint64_t rng;
-
-static uint32_t random_below(uint32_t n)
-{
-	rng = rng * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(rng >> 33) % n;
-}
+#ifndef LIBFUZZER
+static const char *const own[] = { "/proc/self/smaps", "/proc/self/stat", "/proc/self/status",
+				   "/proc/self/limits" };
+static const char *const *paths = own;
+static unsigned nr_paths = 4;
 
 /* Changes a few bytes, words or lines of a copy, and cuts it somewhere. */
-static void one_mutation(const struct text *t)
+static bool one_mutation(unsigned i)
 {
 	static const char *const words[] = {
 		"\n",
@@ -162,61 +119,39 @@ static void one_mutation(const struct text *t)
 		"unlimited",
 		"/anon_hugepage",
 	};
-	size_t size = t->size ? 1 + random_below(t->size) : 0;
-	uint8_t *copy = malloc(size ? size : 1);
+	static uint8_t *text[8];
+	static size_t size[8];
+	unsigned k = i % nr_paths;
 
-	if (!copy)
-		exit(2);
-	memcpy(copy, t->data + (t->size - size) * random_below(2), size);
-	for (unsigned i = 0, n = random_below(8); size && i < n; i++) {
-		uint32_t at = random_below(size);
-		const char *word = words[random_below(sizeof(words) / sizeof(words[0]))];
-		size_t len = strlen(word);
-
-		if (random_below(2))
-			copy[at] = random_below(256);
-		else if (at + len <= size)
-			memcpy(copy + at, word, len);
+	if (!text[k]) { /* the first time as it is */
+		text[k] = fuzz_load(paths[k], 0, &size[k]);
+		return !LLVMFuzzerTestOneInput(text[k], size[k]);
 	}
-	LLVMFuzzerTestOneInput(copy, size);
+	size_t len = 1 + rnd(size[k]);
+	uint8_t *copy = malloc(len);
+
+	require(copy != NULL, "memory", "");
+	memcpy(copy, text[k] + (size[k] - len) * rnd(2), len);
+	for (uint64_t n = rnd(8); n; n--) {
+		size_t at = rnd(len);
+		const char *word = words[rnd(sizeof(words) / sizeof(words[0]))];
+
+		if (rnd(2))
+			copy[at] = (uint8_t)rnd(256);
+		else if (at + strlen(word) <= len)
+			memcpy(copy + at, word, strlen(word));
+	}
+	LLVMFuzzerTestOneInput(copy, len);
 	free(copy);
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	static const char *const own[] = {
-		"/proc/self/smaps",
-		"/proc/self/stat",
-		"/proc/self/status",
-		"/proc/self/limits",
-	};
-	unsigned long count = 0;
-	unsigned seed = getpid();
-	int opt;
-
-	while ((opt = getopt(argc, argv, "n:s:")) != -1) {
-		if (opt == 'n')
-			count = strtoul(optarg, NULL, 10);
-		else if (opt == 's')
-			seed = strtoul(optarg, NULL, 10);
-		else
-			return 2;
+	if (argc > 2 && argc <= 10) {
+		paths = (const char *const *)argv + 2;
+		nr_paths = (unsigned)argc - 2;
 	}
-	const char *const *paths = optind < argc ? (const char *const *)argv + optind : own;
-	size_t nr = optind < argc ? (size_t)(argc - optind) : sizeof(own) / sizeof(own[0]);
-
-	printf("seed %u\n", seed);
-	fflush(stdout);
-	rng = seed;
-	for (size_t i = 0; i < nr; i++) {
-		struct text t = read_text(paths[i]);
-
-		LLVMFuzzerTestOneInput(t.data, t.size);
-		for (unsigned long k = 0; k < count; k++)
-			one_mutation(&t);
-		free(t.data);
-	}
-	return 0;
+	return fuzz_main(argc, argv, one_mutation, 0, 100);
 }
-
 #endif

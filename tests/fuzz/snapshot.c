@@ -4,8 +4,7 @@
  * where ASCII was asked for, and JSON that parses.  The first byte chooses width and options, the
  * rest is the message.
  *
- * With libFuzzer: clang -fsanitize=fuzzer,address -DLIBFUZZER.  As a plain program:
- * snapshot ROUNDS SEED FILE...  mutates the files (snapshot files); the seed repeats a run.
+ * As a plain program (see tests/lib/fuzz.h): mutations of the snapshot files.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,8 @@
 #include "proto/snapfile.h"
 #include "views/panes.h"
 #include "views/theme.h"
+
+#include "tests/lib/fuzz.h"
 
 #define HEAD 12 /* magic and length of a snapshot file */
 
@@ -73,8 +74,6 @@ static void check_json(const Stepdump__Snapshot *s)
 	json_object_put(o);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	Stepdump__Snapshot *s;
@@ -105,94 +104,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 }
 
 #ifndef LIBFUZZER
-static uint64_t state;
+static uint8_t *files[8];
+static size_t lens[8];
+static unsigned nr_files;
 
-static uint64_t next_random(void) /* splitmix64 */
+static bool one_snapshot(unsigned i)
 {
-	uint64_t z = state += 0x9e3779b97f4a7c15ull;
+	static uint8_t buf[131072];
+	unsigned k = (unsigned)rnd(nr_files);
 
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
+	memcpy(buf + 1, files[k], lens[k]);
+	buf[0] = (uint8_t)rnd64();
 
-static size_t mutate(uint8_t *buf, size_t len, size_t cap)
-{
-	for (unsigned n = 1 + next_random() % 8; n && len > 2; n--) {
-		size_t at = 1 + next_random() % (len - 1);
-		size_t from = 1 + next_random() % (len - 1), nr = 1 + next_random() % 32;
+	/* first each of them as it is, in all sizes */
+	size_t len =
+		i < 256 * nr_files ? lens[k] + 1 : fuzz_mutate(buf, 1, lens[k] + 1, sizeof(buf));
 
-		switch (next_random() % 5) {
-		case 0:
-			buf[at] ^= (uint8_t)(1 << next_random() % 8);
-			break;
-		case 1:
-			buf[at] = (uint8_t)next_random();
-			break;
-		case 2: /* varints of all lengths begin with such a byte */
-			buf[at] = next_random() & 1 ? 0xff : 0;
-			break;
-		case 3: /* a piece twice */
-			nr = nr < len - from ? nr : len - from;
-			if (len + nr <= cap) {
-				memmove(buf + at + nr, buf + at, len - at);
-				memmove(buf + at, buf + from, nr < len - from ? nr : len - from);
-				len += nr;
-			}
-			break;
-		case 4: /* a piece less */
-			nr = nr < len - at ? nr : len - at;
-			memmove(buf + at, buf + at + nr, len - at - nr);
-			len -= nr;
-			break;
-		}
-	}
-	return len;
-}
-
-static size_t load(const char *path, uint8_t *buf, size_t cap)
-{
-	FILE *f = fopen(path, "rb");
-	size_t len = 0;
-
-	if (f && !fseek(f, HEAD, SEEK_SET))
-		len = fread(buf, 1, cap, f);
-	if (f)
-		fclose(f);
-	if (!len) {
-		fprintf(stderr, "%s: no snapshot\n", path);
-		exit(2);
-	}
-	return len;
+	return LLVMFuzzerTestOneInput(buf, len);
 }
 
 int main(int argc, char **argv)
 {
-	static uint8_t seeds[8][65536], buf[131072];
-	size_t lens[8];
-	unsigned nr = 0, rounds, parsed = 0;
-
-	if (argc < 4) {
-		fprintf(stderr, "usage: snapshot ROUNDS SEED FILE...\n");
-		return 2;
+	for (; nr_files < 8 && (int)nr_files + 2 < argc; nr_files++) {
+		files[nr_files] = fuzz_load(argv[nr_files + 2], HEAD, &lens[nr_files]);
+		require(lens[nr_files] < 65536, "a small file", argv[nr_files + 2]);
 	}
-	rounds = (unsigned)strtoul(argv[1], NULL, 0);
-	state = strtoull(argv[2], NULL, 0);
-	printf("seed %s\n", argv[2]);
-	for (int i = 3; i < argc && nr < 8; i++, nr++)
-		lens[nr] = load(argv[i], seeds[nr], sizeof(seeds[nr]));
-	for (unsigned i = 0; i < rounds; i++) {
-		unsigned k = (unsigned)(next_random() % nr);
-
-		memcpy(buf + 1, seeds[k], lens[k]);
-		buf[0] = (uint8_t)next_random();
-
-		size_t len = i < 256 * nr ? lens[k] + 1 : mutate(buf, lens[k] + 1, sizeof(buf));
-
-		parsed += (unsigned)LLVMFuzzerTestOneInput(buf, len);
-	}
-	printf("%u rounds, %u of them parsed\n", rounds, parsed);
-	/* If hardly anything parsed, nothing was drawn and nothing was tested. */
-	return parsed > rounds / 20 ? 0 : 1;
+	require(nr_files > 0, "a file to start from", "none given");
+	/* If hardly anything parses, nothing is drawn and nothing is tested. */
+	return fuzz_main(argc, argv, one_snapshot, 5, 100);
 }
 #endif

@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* caps_probe(): each answer against another way of finding it out, and no trace left. */
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-/* after the above: */
-#include <cmocka.h>
 
 #include "engine/pages/caps.h"
 #include "engine/proc/proc.h"
+
+#include "tests/lib/test.h"
 
 static struct caps caps;
 
@@ -41,7 +29,7 @@ static bool effective(int cap)
 	return data[cap / 32].effective & (1u << (cap % 32));
 }
 
-static void capabilities(void **state)
+TEST(capabilities)
 {
 	assert_int_equal(caps.cap_sys_ptrace, effective(CAP_SYS_PTRACE));
 	assert_int_equal(caps.cap_sys_admin, effective(CAP_SYS_ADMIN));
@@ -50,7 +38,7 @@ static void capabilities(void **state)
 	assert_int_equal(caps.seccomp, prctl(PR_GET_SECCOMP));
 }
 
-static void pipes(void **state)
+TEST(pipes)
 {
 	int p[2];
 
@@ -70,7 +58,7 @@ static void pipes(void **state)
 }
 
 /* What follows from what, whatever the kernel. */
-static void consistent(void **state)
+TEST(consistent)
 {
 	if (caps.scan_guard || caps.scan_soft_dirty || caps.uffd_wp_async)
 		assert_true(caps.pagemap_scan);
@@ -84,7 +72,7 @@ static void consistent(void **state)
 }
 
 /* CONFIG_MEM_SOFT_DIRTY as the kernel was built is the witness, where it tells. */
-static void soft_dirty_as_configured(void **state)
+TEST(soft_dirty_as_configured)
 {
 	FILE *f = popen(
 		"zcat /proc/config.gz 2>/dev/null || cat /boot/config-$(uname -r) 2>/dev/null",
@@ -120,17 +108,17 @@ static void read_maps(char *buf, size_t size)
 	close(fd);
 }
 
-static void no_trace(void **state)
+TEST(no_trace)
 {
 	static char before[1 << 20], after[1 << 20];
 	struct proc_fds fds_before, fds_after;
 	struct caps again;
 
-	assert_null(proc_read_fds(getpid(), &fds_before));
+	ok(proc_read_fds(getpid(), &fds_before));
 	read_maps(before, sizeof(before));
-	assert_null(caps_probe(&again));
+	ok(caps_probe(&again));
 	read_maps(after, sizeof(after));
-	assert_null(proc_read_fds(getpid(), &fds_after));
+	ok(proc_read_fds(getpid(), &fds_after));
 
 	assert_string_equal(before, after);
 	assert_int_equal(fds_before.nr, fds_after.nr);
@@ -140,11 +128,11 @@ static void no_trace(void **state)
 	proc_fds_deinit(&fds_after);
 }
 
-static void repeatable(void **state)
+TEST(repeatable)
 {
 	struct caps again;
 
-	assert_null(caps_probe(&again));
+	ok(caps_probe(&again));
 	assert_int_equal(again.zero_pfn, caps.zero_pfn);
 	assert_int_equal(again.huge_zero_pfn, caps.huge_zero_pfn);
 	assert_int_equal(again.pipe_pages, caps.pipe_pages);
@@ -152,14 +140,14 @@ static void repeatable(void **state)
 	assert_int_equal(again.uffd_wp_async, caps.uffd_wp_async);
 }
 
-static void quick(void **state)
+TEST(quick)
 {
 	struct timespec a, b;
 	struct caps again;
 
 	/* CPU time: the machine may be busy */
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-	assert_null(caps_probe(&again));
+	ok(caps_probe(&again));
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
 	int64_t us = (b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000;
 	print_message("caps_probe: %ld us\n", (long)us);
@@ -175,7 +163,7 @@ static const struct cap_line *line_named(const struct cap_line *l, size_t n, con
 	return NULL;
 }
 
-static void described(void **state)
+TEST(described)
 {
 	struct cap_line l[CAP_LINES_MAX], few[3];
 	struct caps c = { .pipe_pages = 256,
@@ -201,7 +189,7 @@ static void described(void **state)
 }
 
 /* As an ordinary user less is available, and the probe says so instead of failing. */
-static void unprivileged(void **state)
+TEST(unprivileged)
 {
 	int status;
 
@@ -224,15 +212,4 @@ static void unprivileged(void **state)
 	assert_int_equal(status, 0);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(capabilities), cmocka_unit_test(pipes),
-		cmocka_unit_test(consistent),   cmocka_unit_test(soft_dirty_as_configured),
-		cmocka_unit_test(no_trace),     cmocka_unit_test(repeatable),
-		cmocka_unit_test(quick),        cmocka_unit_test(described),
-		cmocka_unit_test(unprivileged),
-	};
-
-	return cmocka_run_group_tests(tests, set_up, NULL);
-}
+GROUP(set_up, NULL);

@@ -4,55 +4,31 @@
  * The process is a child of this test that maps every kind of memory the images name.
  */
 #include <ctype.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <linux/aio_abi.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-#include <cmocka.h>
 #include <json-c/json.h>
 
 #include "engine/dump/img_task.h"
 #include "engine/dump/shmem.h"
-#include "engine/image/flatdir.h"
 #include "engine/image/image.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/image/verify.h"
 #include "engine/proc/proc.h"
 #include "proto/files.pb-c.h"
 
+#include "tests/lib/images.h"
+
 struct facts { /* told by the child */
 	uint64_t brk, memfd, anon, deleted, aio, guard;
 };
 
-static char dir[64];
-static int dfd;
 static pid_t child;
 static struct facts facts;
 static struct task_info ti;
 static struct vma_list vmas;
 static uint64_t pages;
-
-static void ok(struct err *e)
-{
-	if (e)
-		print_error("unexpected: %s (%d)\n", e->msg, e->sys_errno);
-	assert_null(e);
-}
 
 static void be_the_child(int out)
 {
@@ -87,9 +63,9 @@ static void write_pages(void)
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", child);
 	int mem = open(path, O_RDONLY);
-	int out = openat(dfd, "pages-1.img", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	int out = openat(scratch_fd, "pages-1.img", O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	assert_true(mem >= 0 && out >= 0);
-	ok(pagemap_writer_open(&w, dfd, image_name(IMG_PAGEMAP, (uint64_t)child, name), 1));
+	ok(pagemap_writer_open(&w, scratch_fd, image_name(IMG_PAGEMAP, (uint64_t)child, name), 1));
 	for (size_t i = 0; i < vmas.nr; i++) {
 		const struct vma *v = &vmas.v[i];
 
@@ -119,10 +95,10 @@ static void write_objects(void)
 		uint64_t from = 0, end;
 
 		snprintf(name, sizeof(name), "pages-%u.img", id);
-		int out = openat(dfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+		int out = openat(scratch_fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 		ok(shmem_open(&l.o[i]));
 		image_name(IMG_SHMEM_PAGEMAP, l.o[i].shmid, name);
-		ok(pagemap_writer_open(&w, dfd, name, id++));
+		ok(pagemap_writer_open(&w, scratch_fd, name, id++));
 		for (;;) {
 			ok(shmem_next_data(&l.o[i], from, &from, &end));
 			if (from == end)
@@ -168,21 +144,21 @@ static void write_set(void)
 	ti.was_stopped = true;
 	ft = file_table_create();
 	ok(file_table_add(ft, &ti, &vmas, &exe));
-	ok(img_files_write(ft, dfd));
+	ok(img_files_write(ft, scratch_fd));
 	file_table_destroy(ft);
-	ok(img_pstree_write(dfd, tasks, &root, 1));
-	ok(img_core_write(dfd, &ti));
-	ok(img_ids_write(dfd, &ti, 1));
-	ok(img_mm_write(dfd, &ti, &vmas, &guard, 1, exe));
+	ok(img_pstree_write(scratch_fd, tasks, &root, 1));
+	ok(img_core_write(scratch_fd, &ti));
+	ok(img_ids_write(scratch_fd, &ti, 1));
+	ok(img_mm_write(scratch_fd, &ti, &vmas, &guard, 1, exe));
 	wait_for_next_tick();
 	ok(uptime_us(&uptime));
-	ok(img_inventory_write(dfd, uptime));
+	ok(img_inventory_write(scratch_fd, uptime));
 	write_pages();
 	write_objects();
 	stats.pages_written = pages;
 	stats.has_page_pipes = true;
 	stats.page_pipes = 8;
-	ok(img_stats_write(dfd, &stats));
+	ok(img_stats_write(scratch_fd, &stats));
 }
 
 static int setup(void **state)
@@ -193,8 +169,7 @@ static int setup(void **state)
 		print_message("skipped: crit (Debian's criu package) is not there\n");
 		return 0;
 	}
-	strcpy(dir, "/tmp/stepdump-crit.XXXXXX");
-	if (!mkdtemp(dir) || (dfd = open(dir, O_RDONLY | O_DIRECTORY)) < 0 || pipe(p))
+	if (scratch_make(state) || pipe(p))
 		return -1;
 	fflush(NULL);
 	child = fork();
@@ -217,11 +192,9 @@ static int teardown(void **state)
 		return 0;
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	err_free(flatdir_clear(dfd, dir));
-	close(dfd);
 	vma_list_deinit(&vmas);
 	task_info_deinit(&ti);
-	return rmdir(dir);
+	return scratch_drop(state);
 }
 
 static void need_crit(void)
@@ -258,7 +231,7 @@ static char *run(const char *fmt, ...)
 /* The entries that crit sees in a file.  Caller puts *root. */
 static json_object *decode(const char *name, json_object **root)
 {
-	char *text = run("crit decode -i '%s/%s'", dir, name);
+	char *text = run("crit decode -i '%s/%s'", scratch, name);
 	json_object *entries;
 
 	*root = json_tokener_parse(text);
@@ -284,11 +257,11 @@ static uint64_t num(json_object *o, const char *name)
 	return json_object_get_uint64(field(o, name));
 }
 
-static void every_image_decodes(void **state)
+TEST(every_image_decodes)
 {
 	static const char *const magics[] = { "INVENTORY", "PSTREE", "CORE",        "IDS",  "MM",
 					      "PAGEMAP",   "FILES",  "MEMFD_INODE", "STATS" };
-	char *names = run("ls %s", dir), *save;
+	char *names = run("ls %s", scratch), *save;
 	size_t seen = 0;
 
 	need_crit();
@@ -299,18 +272,18 @@ static void every_image_decodes(void **state)
 			continue;
 		assert_true(json_object_array_length(decode(n, &root)) > 0);
 		const char *magic = json_object_get_string(field(root, "magic"));
-		for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
 			if (!strcmp(magic, magics[i]))
 				seen |= 1u << i;
 		json_object_put(root);
-		free(run("crit decode --pretty -i '%s/%s'", dir, n));
+		free(run("crit decode --pretty -i '%s/%s'", scratch, n));
 	}
 	free(names);
-	assert_int_equal(seen, (1u << (sizeof(magics) / sizeof(magics[0]))) - 1);
+	assert_int_equal(seen, (1u << (ARRAY_SIZE(magics))) - 1);
 }
 
 /* crit's view of mm against the kernel's maps. */
-static void mm_equals_maps(void **state)
+TEST(mm_equals_maps)
 {
 	char name[IMAGE_NAME_MAX], path[64], line[512];
 	json_object *root, *mm, *list;
@@ -366,7 +339,7 @@ static void mm_equals_maps(void **state)
 	json_object_put(root);
 }
 
-static void files_are_what_is_mapped(void **state)
+TEST(files_are_what_is_mapped)
 {
 	json_object *root, *list;
 	bool exe = false, deleted = false, memfd = false;
@@ -410,7 +383,7 @@ static void files_are_what_is_mapped(void **state)
 	json_object_put(root);
 }
 
-static void the_rest_says_what_is_true(void **state)
+TEST(the_rest_says_what_is_true)
 {
 	char name[IMAGE_NAME_MAX];
 	json_object *root, *o;
@@ -448,18 +421,18 @@ static void the_rest_says_what_is_true(void **state)
 	json_object_put(root);
 }
 
-static void crit_x(void **state)
+TEST(crit_x)
 {
 	char want[4200];
 
 	need_crit();
-	char *ps = run("crit x %s ps", dir);
+	char *ps = run("crit x %s ps", scratch);
 	snprintf(want, sizeof(want), "%7d%7d%7d   ", child, getpgid(child), getsid(child));
 	assert_non_null(strstr(ps, want));
 	assert_non_null(strstr(strstr(ps, want), ti.comm));
 	free(ps);
 
-	char *mems = run("crit x %s mems", dir);
+	char *mems = run("crit x %s mems", scratch);
 	snprintf(want, sizeof(want), "\t%-36s    %s\n", "exe", ti.exe);
 	assert_non_null(strstr(mems, want));
 	assert_non_null(strstr(mems, "[vdso]"));
@@ -469,25 +442,25 @@ static void crit_x(void **state)
 	assert_int_equal(lines, vmas.nr + 1 /* guard */ + 2 /* pid, exe */);
 	free(mems);
 
-	char *rss = run("crit x %s rss", dir);
+	char *rss = run("crit x %s rss", scratch);
 	snprintf(want, sizeof(want), "\t%" PRIx64 " / 1", vmas.v[0].start);
 	assert_non_null(strstr(rss, want));
 	free(rss);
 }
 
-static void our_own_check(void **state)
+TEST(our_own_check)
 {
 	struct verify_report r;
 
 	need_crit();
-	ok(verify_dir(dir, &r));
+	ok(verify_dir(scratch, &r));
 	assert_int_equal(r.nr_notes, 0);
 	assert_true(r.pages_present > pages);
 	verify_report_deinit(&r);
 }
 
 /* The other way round: crit writes, we read; and what we wrote survives crit byte by byte. */
-static void crit_encodes(void **state)
+TEST(crit_encodes)
 {
 	static const char json[] = "{\"magic\":\"PAGEMAP\",\"entries\":[{\"pages_id\":7},"
 				   "{\"vaddr\":4096,\"nr_pages\":3},"
@@ -497,12 +470,12 @@ static void crit_encodes(void **state)
 	char path[128];
 
 	need_crit();
-	snprintf(path, sizeof(path), "%s/in.json", dir);
+	snprintf(path, sizeof(path), "%s/in.json", scratch);
 	FILE *f = fopen(path, "w");
 	fputs(json, f);
 	fclose(f);
-	free(run("crit encode -i %s/in.json -o %s/pagemap-999999.img", dir, dir));
-	ok(pagemap_image_read(dfd, "pagemap-999999.img", &pi));
+	free(run("crit encode -i %s/in.json -o %s/pagemap-999999.img", scratch, scratch));
+	ok(pagemap_image_read(scratch_fd, "pagemap-999999.img", &pi));
 	assert_int_equal(pi.pages_id, 7);
 	assert_int_equal(pi.nr, 3);
 	assert_int_equal(pi.e[0].nr_pages, 3);
@@ -514,20 +487,7 @@ static void crit_encodes(void **state)
 
 	free(run("cd %s && for i in mm-%d files memfd pstree ids-%d inventory; do "
 		 "crit decode -i $i.img | crit encode > again && cmp again $i.img || exit 1; done",
-		 dir, child, child));
+		 scratch, child, child));
 }
 
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_image_decodes),
-		cmocka_unit_test(mm_equals_maps),
-		cmocka_unit_test(files_are_what_is_mapped),
-		cmocka_unit_test(the_rest_says_what_is_true),
-		cmocka_unit_test(crit_x),
-		cmocka_unit_test(our_own_check),
-		cmocka_unit_test(crit_encodes),
-	};
-
-	return cmocka_run_group_tests(tests, setup, teardown);
-}
+GROUP(setup, teardown);

@@ -3,12 +3,9 @@
 #include <grp.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "engine/keeper/keeper_main.h"
-
-#include "keeper_live.h"
+#include "tests/lib/live_target.h"
 
 #define KILL_ROUNDS 60
 
@@ -108,9 +105,9 @@ static void kill_client(struct client *c)
 	close(c->says);
 }
 
-static void stepdump_is_killed(void **state)
+TEST(stepdump_is_killed)
 {
-	struct target t = start(run_with_closed_page);
+	struct target t = target_start(run_with_closed_page);
 
 	for (enum stage s = STARTED; s < NR_STAGES; s++) {
 		char dir[] = "/tmp/keeper-litter-XXXXXX", file[64], byte;
@@ -130,12 +127,12 @@ static void stepdump_is_killed(void **state)
 		assert_int_equal(access(dir, F_OK), -1);
 		still_works(&t);
 	}
-	end(&t);
+	target_end(&t);
 }
 
-static void stepdump_is_killed_any_time(void **state)
+TEST(stepdump_is_killed_any_time)
 {
-	struct target t = start(run_with_closed_page);
+	struct target t = target_start(run_with_closed_page);
 	unsigned seed = (unsigned)now_ms();
 
 	printf("seed %u\n", seed);
@@ -150,30 +147,30 @@ static void stepdump_is_killed_any_time(void **state)
 		assert_true(map_has(t.pid, t.sh->address, "---p"));
 		still_works(&t);
 	}
-	end(&t);
+	target_end(&t);
 }
 
 /* ---- kill -9 of the keeper ---------------------------------------------------- */
 
-static void keeper_is_killed(void **state)
+TEST(keeper_is_killed)
 {
-	struct target t = start(run_with_closed_page);
+	struct target t = target_start(run_with_closed_page);
 	struct keeper *k, *k2;
 	struct keeper_task task;
 	struct keeper_parasite p;
 	struct parasite_vma vma = { t.sh->address, 4096, PROT_NONE, 0 };
 	char *report;
 
-	assert_ok(keeper_start(keeper_main, &k));
-	assert_ok(keeper_seize(k, t.pid, &task));
-	assert_ok(keeper_infect(k, t.pid, 4, &p));
+	ok(keeper_start(keeper_main, &k));
+	ok(keeper_seize(k, t.pid, &task));
+	ok(keeper_infect(k, t.pid, 4, &p));
 	change_protection(&p, &vma, 1, PROT_READ);
 	kill(keeper_pid(k), SIGKILL);
 	wait_until(state_of(keeper_pid(k)) == 'Z' && status_field(t.pid, "TracerPid:") == 0);
-	assert_err(keeper_cure(k, t.pid), ERR_HARM, "rescue");
-	assert_err(keeper_release(k, t.pid), ERR_HARM, "rescue");
+	fails(keeper_cure(k, t.pid), ERR_HARM, "rescue");
+	fails(keeper_release(k, t.pid), ERR_HARM, "rescue");
 	assert_false(keeper_task_gone(k, t.pid));
-	assert_err(keeper_stop(k), ERR_CHECK, "gone");
+	fails(keeper_stop(k), ERR_CHECK, "gone");
 	close(p.sock);
 	keeper_task_deinit(&task);
 	/* The parasite put the protection and the registers back, its mapping stays. */
@@ -182,23 +179,23 @@ static void keeper_is_killed(void **state)
 	assert_true(map_has(t.pid, t.sh->address, "---p"));
 	assert_true(maps_mention(t.pid, "CRIUMFD"));
 
-	assert_ok(keeper_start(keeper_main, &k2));
-	assert_ok(keeper_rescue(k2, t.pid, false, &report));
+	ok(keeper_start(keeper_main, &k2));
+	ok(keeper_rescue(k2, t.pid, false, &report));
 	assert_non_null(strstr(report, "parasite mapping"));
 	assert_non_null(strstr(report, "journal"));
 	assert_true(maps_mention(t.pid, "CRIUMFD"));
 	free(report);
-	assert_ok(keeper_rescue(k2, t.pid, true, &report));
+	ok(keeper_rescue(k2, t.pid, true, &report));
 	assert_non_null(strstr(report, "removed"));
 	free(report);
 	assert_true(untouched(t.pid));
-	assert_ok(keeper_rescue(k2, t.pid, true, &report));
+	ok(keeper_rescue(k2, t.pid, true, &report));
 	assert_string_equal(report, "");
 	free(report);
 	ticks = t.sh->ticks;
 	wait_until(t.sh->ticks > ticks + 3);
-	assert_ok(keeper_stop(k2));
-	end(&t);
+	ok(keeper_stop(k2));
+	target_end(&t);
 }
 
 /* ---- the target is killed --------------------------------------------------- */
@@ -219,35 +216,33 @@ static void run_threaded(struct shared *sh)
 	run_ticks(sh);
 }
 
-static void target_is_killed(void **state)
+TEST(target_is_killed)
 {
-	struct keeper *k = *state;
-
 	for (int infected = 0; infected < 3; infected++) {
-		struct target t = start(run_threaded);
+		struct target t = target_start(run_threaded);
 		struct keeper_task task;
 		struct keeper_parasite p = { .sock = -1 };
-		struct pollfd pfd = { .fd = keeper_event_fd(k), .events = POLLIN };
+		struct pollfd pfd = { .fd = keeper_event_fd(keeper), .events = POLLIN };
 		int status;
 
-		assert_ok(keeper_seize(k, t.pid, &task));
+		ok(keeper_seize(keeper, t.pid, &task));
 		assert_int_equal(task.nr_threads, 4);
 		if (infected)
-			assert_ok(keeper_infect(k, t.pid, 4, &p));
-		assert_false(keeper_task_gone(k, t.pid));
+			ok(keeper_infect(keeper, t.pid, 4, &p));
+		assert_false(keeper_task_gone(keeper, t.pid));
 		assert_int_equal(poll(&pfd, 1, 0), 0);
 		kill(t.pid, SIGKILL);
 		assert_int_equal(poll(&pfd, 1, DEADLINE_MS), 1);
-		assert_true(keeper_task_gone(k, t.pid));
+		assert_true(keeper_task_gone(keeper, t.pid));
 		assert_int_equal(poll(&pfd, 1, 0), 0);
 		/* Its parent gets it while we still hold it. */
 		assert_int_equal(waitpid(t.pid, &status, 0), t.pid);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		if (infected == 2)
-			assert_err(keeper_cure(k, t.pid), ERR_TARGET, "died");
-		assert_err(keeper_infect(k, t.pid, 4, &p), ERR_TARGET, "died");
-		assert_ok(keeper_release(k, t.pid));
-		assert_err(keeper_release(k, t.pid), ERR_STATE, "not attached");
+			fails(keeper_cure(keeper, t.pid), ERR_TARGET, "died");
+		fails(keeper_infect(keeper, t.pid, 4, &p), ERR_TARGET, "died");
+		ok(keeper_release(keeper, t.pid));
+		fails(keeper_release(keeper, t.pid), ERR_STATE, "not attached");
 		if (p.sock >= 0)
 			close(p.sock);
 		keeper_task_deinit(&task);
@@ -334,86 +329,84 @@ static void run_mlocked(struct shared *sh)
 		sh->ticks++;
 }
 
-static void refusals(void **state)
+TEST(refusals)
 {
-	struct keeper *k = *state;
 	struct keeper_task task;
 	struct keeper_parasite p;
 	pid_t pid;
 	int status;
 
-	assert_err(keeper_seize(k, getpid(), &task), ERR_TARGET, "stepdump itself");
-	assert_err(keeper_seize(k, keeper_pid(k), &task), ERR_TARGET, "stepdump itself");
-	assert_err(keeper_seize(k, 0x3ffffff, &task), ERR_TARGET, "ESRCH");
-	assert_err(keeper_seize(k, -5, &task), ERR_USAGE, "not a process id");
+	fails(keeper_seize(keeper, getpid(), &task), ERR_TARGET, "stepdump itself");
+	fails(keeper_seize(keeper, keeper_pid(keeper), &task), ERR_TARGET, "stepdump itself");
+	fails(keeper_seize(keeper, 0x3ffffff, &task), ERR_TARGET, "ESRCH");
+	fails(keeper_seize(keeper, -5, &task), ERR_USAGE, "not a process id");
 	if (state_of(2) && status_field(2, "Kthread:") == 1)
-		assert_err(keeper_seize(k, 2, &task), ERR_TARGET, "kernel thread");
+		fails(keeper_seize(keeper, 2, &task), ERR_TARGET, "kernel thread");
 
 	pid = fork();
 	if (!pid)
 		_exit(0);
 	wait_until(state_of(pid) == 'Z');
-	assert_err(keeper_seize(k, pid, &task), ERR_TARGET, "zombie");
+	fails(keeper_seize(keeper, pid, &task), ERR_TARGET, "zombie");
 	waitpid(pid, &status, 0);
-	assert_err(keeper_seize(k, pid, &task), ERR_TARGET, "ESRCH");
+	fails(keeper_seize(keeper, pid, &task), ERR_TARGET, "ESRCH");
 
-	struct target t = start(run_leader_exits);
+	struct target t = target_start(run_leader_exits);
 	wait_until(state_of(t.pid) == 'Z');
-	assert_err(keeper_seize(k, t.pid, &task), ERR_TARGET, "main thread has exited");
-	end(&t);
+	fails(keeper_seize(keeper, t.pid, &task), ERR_TARGET, "main thread has exited");
+	target_end(&t);
 
-	t = start(run_trap_pending);
-	assert_err(keeper_seize(k, t.pid, &task), ERR_TARGET, "SIGTRAP");
+	t = target_start(run_trap_pending);
+	fails(keeper_seize(keeper, t.pid, &task), ERR_TARGET, "SIGTRAP");
 	still_works(&t);
-	end(&t);
+	target_end(&t);
 
-	t = start(run_ticks);
+	t = target_start(run_ticks);
 	assert_int_equal(ptrace(PTRACE_SEIZE, t.pid, NULL, NULL), 0);
-	assert_err(keeper_seize(k, t.pid, &task), ERR_TARGET, "traced by keeper_harm");
+	fails(keeper_seize(keeper, t.pid, &task), ERR_TARGET, "traced by keeper_harm");
 	still_works(&t);
-	end(&t);
+	target_end(&t);
 
-	t = start(run_full_table);
-	assert_ok(keeper_seize(k, t.pid, &task));
-	assert_err(keeper_infect(k, t.pid, 4, &p), ERR_TARGET, "--nofile=36");
-	assert_ok(keeper_release(k, t.pid));
+	t = target_start(run_full_table);
+	ok(keeper_seize(keeper, t.pid, &task));
+	fails(keeper_infect(keeper, t.pid, 4, &p), ERR_TARGET, "--nofile=36");
+	ok(keeper_release(keeper, t.pid));
 	keeper_task_deinit(&task);
 	still_works(&t);
-	end(&t);
+	target_end(&t);
 
-	t = start(run_small_space);
-	assert_ok(keeper_seize(k, t.pid, &task));
-	assert_err(keeper_infect(k, t.pid, 4, &p), ERR_TARGET, "address space");
-	assert_ok(keeper_release(k, t.pid));
+	t = target_start(run_small_space);
+	ok(keeper_seize(keeper, t.pid, &task));
+	fails(keeper_infect(keeper, t.pid, 4, &p), ERR_TARGET, "address space");
+	ok(keeper_release(keeper, t.pid));
 	keeper_task_deinit(&task);
 	still_works(&t);
-	end(&t);
+	target_end(&t);
 }
 
 /* The one that /proc does not tell: the infection fails half-way, and is undone. */
-static void undone_halfway(void **state)
+TEST(undone_halfway)
 {
-	struct keeper *k = *state;
 	struct keeper_task task;
 	struct keeper_parasite p;
 
 	if (geteuid())
 		skip_because("needs root to make a target without CAP_IPC_LOCK");
-	struct target t = start(run_mlocked);
+	struct target t = target_start(run_mlocked);
 	if (t.sh->bad) {
-		end(&t);
+		target_end(&t);
 		skip_because("mlockall is not possible here");
 	}
 	size_t fds = count_fds(t.pid);
-	assert_ok(keeper_seize(k, t.pid, &task));
-	assert_err(keeper_infect(k, t.pid, 4, &p), ERR_TARGET, "mlockall");
+	ok(keeper_seize(keeper, t.pid, &task));
+	fails(keeper_infect(keeper, t.pid, 4, &p), ERR_TARGET, "mlockall");
 	assert_int_equal(count_fds(t.pid), fds);
 	assert_false(maps_mention(t.pid, "CRIUMFD"));
-	assert_ok(keeper_release(k, t.pid));
+	ok(keeper_release(keeper, t.pid));
 	keeper_task_deinit(&task);
 	uint64_t ticks = t.sh->ticks;
 	wait_until(t.sh->ticks > ticks + 3);
-	end(&t);
+	target_end(&t);
 }
 
 /* Runs `fn` with a keeper of its own as an ordinary user. */
@@ -430,9 +423,9 @@ static void as_nobody(void (*fn)(struct keeper *k, pid_t pid), pid_t pid)
 			_exit(77);
 		prctl(PR_SET_DUMPABLE, 1);
 		unsetenv("XDG_RUNTIME_DIR");
-		assert_ok(keeper_start(keeper_main, &k));
+		ok(keeper_start(keeper_main, &k));
 		fn(k, pid);
-		assert_ok(keeper_stop(k));
+		ok(keeper_stop(k));
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -457,14 +450,14 @@ static void refused_as_foreign(struct keeper *k, pid_t pid)
 {
 	struct keeper_task task;
 
-	assert_err(keeper_seize(k, pid, &task), ERR_TARGET, "belongs to uid 0");
+	fails(keeper_seize(k, pid, &task), ERR_TARGET, "belongs to uid 0");
 }
 
 static void refused_as_closed(struct keeper *k, pid_t pid)
 {
 	struct keeper_task task;
 
-	assert_err(keeper_seize(k, pid, &task), ERR_TARGET, "not dumpable");
+	fails(keeper_seize(k, pid, &task), ERR_TARGET, "not dumpable");
 }
 
 static void whole_visit(struct keeper *k, pid_t pid)
@@ -472,32 +465,32 @@ static void whole_visit(struct keeper *k, pid_t pid)
 	struct keeper_task task;
 	struct keeper_parasite p;
 
-	assert_ok(keeper_seize(k, pid, &task));
-	assert_ok(keeper_infect(k, pid, 4, &p));
+	ok(keeper_seize(k, pid, &task));
+	ok(keeper_infect(k, pid, 4, &p));
 	ping(&p);
-	assert_ok(keeper_cure(k, pid));
-	assert_ok(keeper_release(k, pid));
+	ok(keeper_cure(k, pid));
+	ok(keeper_release(k, pid));
 	keeper_task_deinit(&task);
 	close(p.sock);
 }
 
-static void other_users(void **state)
+TEST(other_users)
 {
 	if (geteuid())
 		skip_because("needs root to become another user");
-	struct target t = start(run_ticks);
+	struct target t = target_start(run_ticks);
 	as_nobody(refused_as_foreign, t.pid);
 	still_works(&t);
-	end(&t);
-	t = start(run_nobody_closed);
+	target_end(&t);
+	t = target_start(run_nobody_closed);
 	as_nobody(refused_as_closed, t.pid);
 	still_works(&t);
-	end(&t);
-	t = start(run_nobody);
+	target_end(&t);
+	t = target_start(run_nobody);
 	as_nobody(whole_visit, t.pid);
 	assert_true(untouched(t.pid));
 	still_works(&t);
-	end(&t);
+	target_end(&t);
 }
 
 /* ---- tasks that do not stop --------------------------------------------------- */
@@ -515,23 +508,22 @@ static void run_vfork(struct shared *sh)
 	run_ticks(sh);
 }
 
-static void does_not_stop(void **state)
+TEST(does_not_stop)
 {
-	struct keeper *k = *state;
-	struct target t = start(run_vfork);
+	struct target t = target_start(run_vfork);
 	struct keeper_task task;
 	uint64_t begin = now_ms();
 
 	wait_until(state_of(t.pid) == 'D');
-	assert_err(keeper_seize(k, t.pid, &task), ERR_TARGET, "state D");
+	fails(keeper_seize(keeper, t.pid, &task), ERR_TARGET, "state D");
 	assert_in_range(now_ms() - begin, 4000, 9000);
 	t.sh->go = 1; /* it stops only now, and must not stay stopped */
 	still_works(&t);
 	wait_until(untouched(t.pid));
-	assert_ok(keeper_seize(k, t.pid, &task));
-	assert_ok(keeper_release(k, t.pid));
+	ok(keeper_seize(keeper, t.pid, &task));
+	ok(keeper_release(keeper, t.pid));
 	keeper_task_deinit(&task);
-	end(&t);
+	target_end(&t);
 }
 
 static bool put(const char *path, const char *text)
@@ -548,7 +540,7 @@ static bool put(const char *path, const char *text)
 static void freezer(struct keeper *k, const char *dir, const char *file, const char *on,
 		    const char *off, bool *tried)
 {
-	struct target t = start(run_ticks);
+	struct target t = target_start(run_ticks);
 	struct keeper_task task;
 	char procs[256], knob[256], pid[32];
 
@@ -557,57 +549,27 @@ static void freezer(struct keeper *k, const char *dir, const char *file, const c
 	snprintf(pid, sizeof(pid), "%d", t.pid);
 	if ((!mkdir(dir, 0755) || errno == EEXIST) && put(procs, pid) && put(knob, on)) {
 		*tried = true;
-		assert_err(keeper_seize(k, t.pid, &task), ERR_TARGET, "frozen");
+		fails(keeper_seize(k, t.pid, &task), ERR_TARGET, "frozen");
 		assert_true(put(knob, off));
 		still_works(&t);
-		assert_ok(keeper_seize(k, t.pid, &task));
-		assert_ok(keeper_release(k, t.pid));
+		ok(keeper_seize(k, t.pid, &task));
+		ok(keeper_release(k, t.pid));
 		keeper_task_deinit(&task);
 	}
-	end(&t);
+	target_end(&t);
 	rmdir(dir);
 }
 
-static void frozen(void **state)
+TEST(frozen)
 {
 	bool tried = false;
 
-	freezer(*state, "/sys/fs/cgroup/freezer/stepdump-test", "freezer.state", "FROZEN", "THAWED",
+	freezer(keeper, "/sys/fs/cgroup/freezer/stepdump-test", "freezer.state", "FROZEN", "THAWED",
 		&tried);
-	freezer(*state, "/sys/fs/cgroup/unified/stepdump-test", "cgroup.freeze", "1", "0", &tried);
-	freezer(*state, "/sys/fs/cgroup/stepdump-test", "cgroup.freeze", "1", "0", &tried);
+	freezer(keeper, "/sys/fs/cgroup/unified/stepdump-test", "cgroup.freeze", "1", "0", &tried);
+	freezer(keeper, "/sys/fs/cgroup/stepdump-test", "cgroup.freeze", "1", "0", &tried);
 	if (!tried)
 		skip_because("no freezer that we may use");
 }
 
-static int set_up(void **state)
-{
-	struct keeper *k;
-
-	assert_ok(keeper_start(keeper_main, &k));
-	*state = k;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	assert_ok(keeper_stop(*state));
-	return 0;
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stepdump_is_killed),
-		cmocka_unit_test(stepdump_is_killed_any_time),
-		cmocka_unit_test(keeper_is_killed),
-		cmocka_unit_test(target_is_killed),
-		cmocka_unit_test(refusals),
-		cmocka_unit_test(undone_halfway),
-		cmocka_unit_test(other_users),
-		cmocka_unit_test(does_not_stop),
-		cmocka_unit_test(frozen),
-	};
-
-	return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+GROUP(keeper_up, keeper_down);

@@ -5,14 +5,11 @@
  */
 #include <linux/futex.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 
-#include "engine/keeper/keeper_main.h"
-
-#include "keeper_live.h"
+#include "tests/lib/live_target.h"
 
 /* ---- one whole visit ------------------------------------------------------ */
 
@@ -21,12 +18,12 @@ static void one_visit(struct keeper *k, pid_t pid, struct keeper_parasite *seen)
 	struct keeper_task t;
 	struct keeper_parasite p;
 
-	assert_ok(keeper_seize(k, pid, &t));
-	assert_ok(keeper_infect(k, pid, 16, &p));
+	ok(keeper_seize(k, pid, &t));
+	ok(keeper_infect(k, pid, 16, &p));
 	ping(&p);
 	close(p.sock);
-	assert_ok(keeper_cure(k, pid));
-	assert_ok(keeper_release(k, pid));
+	ok(keeper_cure(k, pid));
+	ok(keeper_release(k, pid));
 	keeper_task_deinit(&t);
 	if (seen)
 		*seen = p;
@@ -88,19 +85,17 @@ static void run_registers(struct shared *sh)
 	sh->done = 1;
 }
 
-static void registers_survive(void **state)
+TEST(registers_survive)
 {
-	struct keeper *k = *state;
-
 	if (!__builtin_cpu_supports("avx"))
 		skip_because("this CPU has no AVX");
-	struct target t = start(run_registers);
+	struct target t = target_start(run_registers);
 	for (int i = 0; i < 20; i++)
-		one_visit(k, t.pid, NULL);
+		one_visit(keeper, t.pid, NULL);
 	t.sh->stop = 1;
 	wait_until(t.sh->done);
 	assert_int_equal(t.sh->bad, 0);
-	end(&t);
+	target_end(&t);
 }
 
 /* ---- what /proc shows ------------------------------------------------------ */
@@ -148,28 +143,27 @@ static char *proc_view(pid_t pid)
 	return text;
 }
 
-static void nothing_visible_stays(void **state)
+TEST(nothing_visible_stays)
 {
-	struct keeper *k = *state;
-	struct target t = start(run_signals);
+	struct target t = target_start(run_signals);
 	struct keeper_parasite p;
 	char *before = proc_view(t.pid);
 
 	assert_true(strstr(before, "SigCgt") && strstr(before, "vdso"));
-	one_visit(k, t.pid, &p);
+	one_visit(keeper, t.pid, &p);
 	char *after = proc_view(t.pid);
 	assert_string_equal(before, after);
 	assert_true(p.map_end > p.map_start && p.syscall_ip);
 
 	/* A signal that comes while it is held is delivered once, afterwards. */
 	struct keeper_task task;
-	assert_ok(keeper_seize(k, t.pid, &task));
+	ok(keeper_seize(keeper, t.pid, &task));
 	assert_int_equal(task.threads[0].sig_blocked & (1u << (SIGUSR1 - 1)), 1u << (SIGUSR1 - 1));
-	assert_ok(keeper_infect(k, t.pid, 0, &p));
+	ok(keeper_infect(keeper, t.pid, 0, &p));
 	kill(t.pid, SIGUSR2);
 	ping(&p);
 	assert_int_equal(t.sh->signals[SIGUSR2], 0);
-	assert_ok(keeper_release(k, t.pid));
+	ok(keeper_release(keeper, t.pid));
 	close(p.sock);
 	keeper_task_deinit(&task);
 	wait_until(t.sh->signals[SIGUSR2] == 1);
@@ -180,7 +174,7 @@ static void nothing_visible_stays(void **state)
 	assert_int_equal(t.sh->signals[SIGUSR2], 1);
 	free(before);
 	free(after);
-	end(&t);
+	target_end(&t);
 }
 
 /* ---- interrupted calls ----------------------------------------------------- */
@@ -229,43 +223,40 @@ static void run_call(struct shared *sh)
 
 /* epoll_wait alone is documented to fail with EINTR after any stop (signal(7)): not asked here.
  * The others must neither fail nor end early nor start anew. */
-static void calls_are_not_interrupted(void **state)
+TEST(calls_are_not_interrupted)
 {
-	struct keeper *k = *state;
-
 	for (the_call = 0; the_call < 6; the_call++) {
-		struct target t = start(run_call);
+		struct target t = target_start(run_call);
 
 		t.sh->go = 1;
 		wait_until(state_of(t.pid) == 'S' && in_syscall_other_than(t.pid, -1));
-		one_visit(k, t.pid, NULL);
-		one_visit(k, t.pid, NULL);
+		one_visit(keeper, t.pid, NULL);
+		one_visit(keeper, t.pid, NULL);
 		wait_until(t.sh->done);
 		if (t.sh->bad)
 			fail_msg("call %d: %d errno %d", the_call, t.sh->bad, t.sh->bad_errno);
 		assert_in_range(t.sh->ticks, CALL_MS - 1, CALL_MS + 400);
-		end(&t);
+		target_end(&t);
 	}
 }
 
 /* ---- stopped tasks ---------------------------------------------------------- */
 
-static void stopped_stays_stopped(void **state)
+TEST(stopped_stays_stopped)
 {
-	struct keeper *k = *state;
-	struct target t = start(run_ticks);
+	struct target t = target_start(run_ticks);
 	struct keeper_task task;
 	struct keeper_parasite p;
 
 	kill(t.pid, SIGSTOP);
 	wait_until(state_of(t.pid) == 'T');
 	for (int i = 0; i < 10; i++) {
-		assert_ok(keeper_seize(k, t.pid, &task));
+		ok(keeper_seize(keeper, t.pid, &task));
 		assert_true(task.was_stopped);
 		keeper_task_deinit(&task);
-		assert_ok(keeper_infect(k, t.pid, 0, &p));
+		ok(keeper_infect(keeper, t.pid, 0, &p));
 		ping(&p);
-		assert_ok(keeper_release(k, t.pid));
+		ok(keeper_release(keeper, t.pid));
 		close(p.sock);
 		wait_until(state_of(t.pid) == 'T');
 	}
@@ -276,27 +267,27 @@ static void stopped_stays_stopped(void **state)
 	wait_until(t.sh->ticks > ticks);
 
 	/* Stopped while we hold it: it stops when we let go. */
-	assert_ok(keeper_seize(k, t.pid, &task));
+	ok(keeper_seize(keeper, t.pid, &task));
 	assert_false(task.was_stopped);
 	keeper_task_deinit(&task);
-	assert_ok(keeper_infect(k, t.pid, 0, &p));
+	ok(keeper_infect(keeper, t.pid, 0, &p));
 	kill(t.pid, SIGSTOP);
 	ping(&p);
-	assert_ok(keeper_release(k, t.pid));
+	ok(keeper_release(keeper, t.pid));
 	close(p.sock);
 	wait_until(state_of(t.pid) == 'T');
 
 	/* Continued while we hold it: it runs. */
-	assert_ok(keeper_seize(k, t.pid, &task));
+	ok(keeper_seize(keeper, t.pid, &task));
 	keeper_task_deinit(&task);
-	assert_ok(keeper_infect(k, t.pid, 0, &p));
+	ok(keeper_infect(keeper, t.pid, 0, &p));
 	kill(t.pid, SIGCONT);
 	ping(&p);
-	assert_ok(keeper_release(k, t.pid));
+	ok(keeper_release(keeper, t.pid));
 	close(p.sock);
 	ticks = t.sh->ticks;
 	wait_until(t.sh->ticks > ticks);
-	end(&t);
+	target_end(&t);
 }
 
 /* ---- threads ---------------------------------------------------------------- */
@@ -330,31 +321,30 @@ static void run_threads(struct shared *sh)
 	sh->done = 1;
 }
 
-static void threads_come_and_go(void **state)
+TEST(threads_come_and_go)
 {
-	struct keeper *k = *state;
-	struct target t = start(run_threads);
+	struct target t = target_start(run_threads);
 	struct keeper_task task;
 	struct keeper_parasite p;
 
 	for (int i = 0; i < 50; i++) {
-		assert_ok(keeper_seize(k, t.pid, &task));
+		ok(keeper_seize(keeper, t.pid, &task));
 		assert_true(task.nr_threads >= 5);
 		assert_int_equal(task.threads[0].tid, t.pid);
-		assert_ok(keeper_infect(k, t.pid, 0, &p));
+		ok(keeper_infect(keeper, t.pid, 0, &p));
 		uint64_t ticks = t.sh->ticks;
 		for (int n = 0; n < 20; n++)
 			ping(&p);
 		assert_int_equal(ticks, t.sh->ticks); /* all of them are frozen */
-		assert_ok(keeper_cure(k, t.pid));
-		assert_ok(keeper_release(k, t.pid));
+		ok(keeper_cure(keeper, t.pid));
+		ok(keeper_release(keeper, t.pid));
 		close(p.sock);
 		keeper_task_deinit(&task);
 		wait_until(t.sh->ticks > ticks);
 	}
 	t.sh->stop = 1;
 	wait_until(t.sh->done);
-	end(&t);
+	target_end(&t);
 }
 
 /* ---- the parasite's commands ------------------------------------------------ */
@@ -373,10 +363,9 @@ static void run_area(struct shared *sh)
 	run_ticks(sh);
 }
 
-static void pages_pass_the_pipe(void **state)
+TEST(pages_pass_the_pipe)
 {
-	struct keeper *k = *state;
-	struct target t = start(run_area);
+	struct target t = target_start(run_area);
 	struct keeper_task task;
 	struct keeper_parasite p;
 	struct parasite_reply r;
@@ -384,9 +373,9 @@ static void pages_pass_the_pipe(void **state)
 	int pipe_fd[2];
 	uint64_t a = t.sh->address;
 
-	assert_ok(keeper_seize(k, t.pid, &task));
+	ok(keeper_seize(keeper, t.pid, &task));
 	assert_int_equal(pread(task.mem_fd, want, sizeof(want), (off_t)a), sizeof(want));
-	assert_ok(keeper_infect(k, t.pid, 4, &p));
+	ok(keeper_infect(keeper, t.pid, 4, &p));
 	assert_int_equal(pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK), 0);
 	fcntl(pipe_fd[1], F_SETPIPE_SZ, 1 << 20);
 
@@ -426,17 +415,17 @@ static void pages_pass_the_pipe(void **state)
 	assert_true(map_has(t.pid, a + 8 * 4096, "r--p"));
 	close(p.sock);
 	wait_until(map_has(t.pid, a + 8 * 4096, "---p"));
-	assert_ok(keeper_cure(k, t.pid));
+	ok(keeper_cure(keeper, t.pid));
 
-	assert_ok(keeper_infect(k, t.pid, 4, &p));
+	ok(keeper_infect(keeper, t.pid, 4, &p));
 	r = change_protection(&p, &vma, 1, PROT_READ);
 	assert_int_equal(r.err, 0);
-	assert_ok(keeper_cure(k, t.pid));
+	ok(keeper_cure(keeper, t.pid));
 	assert_true(map_has(t.pid, a + 8 * 4096, "---p"));
 	close(p.sock);
 
 	/* Messages that make no sense are answered, and the next good one is served. */
-	assert_ok(keeper_infect(k, t.pid, 1, &p));
+	ok(keeper_infect(keeper, t.pid, 1, &p));
 	struct parasite_msg bad = { .cmd = 77 };
 	assert_int_equal(ask(&p, &bad, sizeof(bad)).err, -ENOSYS);
 	assert_int_equal(ask(&p, &bad, 3).err, -EBADMSG);
@@ -458,89 +447,58 @@ static void pages_pass_the_pipe(void **state)
 	close(pipe_fd[0]);
 	close(pipe_fd[1]);
 	close(p.sock);
-	assert_ok(keeper_release(k, t.pid));
+	ok(keeper_release(keeper, t.pid));
 	keeper_task_deinit(&task);
 	uint64_t ticks = t.sh->ticks;
 	wait_until(t.sh->ticks > ticks);
-	end(&t);
+	target_end(&t);
 }
 
-static void system_calls(void **state)
+TEST(system_calls)
 {
-	struct keeper *k = *state;
-	struct target t = start(run_area);
+	struct target t = target_start(run_area);
 	struct keeper_task task;
 	uint64_t none[6] = { 0 }, prot[6] = { t.sh->address + 8 * 4096, 4096, PROT_READ };
 	int64_t ret;
 
-	assert_ok(keeper_seize(k, t.pid, &task));
-	assert_ok(keeper_syscall(k, t.pid, SYS_getpid, none, &ret));
+	ok(keeper_seize(keeper, t.pid, &task));
+	ok(keeper_syscall(keeper, t.pid, SYS_getpid, none, &ret));
 	assert_int_equal(ret, t.pid);
-	assert_ok(keeper_syscall(k, t.pid, SYS_mprotect, prot, &ret));
+	ok(keeper_syscall(keeper, t.pid, SYS_mprotect, prot, &ret));
 	assert_int_equal(ret, 0);
 	assert_true(map_has(t.pid, t.sh->address + 8 * 4096, "r--p"));
-	assert_ok(keeper_syscall(k, t.pid, SYS_close, (uint64_t[6]){ 9999 }, &ret));
+	ok(keeper_syscall(keeper, t.pid, SYS_close, (uint64_t[6]){ 9999 }, &ret));
 	assert_int_equal(ret, -EBADF);
-	assert_ok(keeper_release(k, t.pid));
+	ok(keeper_release(keeper, t.pid));
 	keeper_task_deinit(&task);
 	uint64_t ticks = t.sh->ticks;
 	wait_until(t.sh->ticks > ticks);
-	end(&t);
+	target_end(&t);
 }
 
-static void soak(void **state)
+TEST(soak)
 {
-	struct keeper *k = *state;
-	struct target t = start(run_ticks);
+	struct target t = target_start(run_ticks);
 	size_t ours, theirs;
 
-	one_visit(k, t.pid, NULL);
-	ours = count_fds(keeper_pid(k));
+	one_visit(keeper, t.pid, NULL);
+	ours = count_fds(keeper_pid(keeper));
 	theirs = count_fds(t.pid);
 	char *before = proc_view(t.pid);
 	for (int i = 0; i < 200; i++) {
 		uint64_t ticks = t.sh->ticks;
 
-		one_visit(k, t.pid, NULL);
+		one_visit(keeper, t.pid, NULL);
 		wait_until(t.sh->ticks > ticks);
 	}
-	assert_int_equal(count_fds(keeper_pid(k)), ours);
+	assert_int_equal(count_fds(keeper_pid(keeper)), ours);
 	assert_int_equal(count_fds(t.pid), theirs);
 	char *after = proc_view(t.pid);
 	assert_string_equal(before, after);
 	assert_int_equal(t.sh->bad, 0); /* no poll of it was ever cut short */
 	free(before);
 	free(after);
-	end(&t);
+	target_end(&t);
 }
 
-static int set_up(void **state)
-{
-	struct keeper *k;
-
-	assert_ok(keeper_start(keeper_main, &k));
-	*state = k;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	assert_ok(keeper_stop(*state));
-	return 0;
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(registers_survive),
-		cmocka_unit_test(nothing_visible_stays),
-		cmocka_unit_test(calls_are_not_interrupted),
-		cmocka_unit_test(stopped_stays_stopped),
-		cmocka_unit_test(threads_come_and_go),
-		cmocka_unit_test(pages_pass_the_pipe),
-		cmocka_unit_test(system_calls),
-		cmocka_unit_test(soak),
-	};
-
-	return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+GROUP(keeper_up, keeper_down);

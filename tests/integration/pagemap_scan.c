@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pagemap_scan() against entries read one by one, and against what we did to the pages. */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-/* after the above: */
-#include <cmocka.h>
-
 #include "engine/pages/pagemap.h"
 #include "engine/proc/vma.h"
+
+#include "tests/lib/test.h"
 
 #define PAGES 8192u
 #define MADV_GUARD_INSTALL_NR 102
@@ -82,13 +71,13 @@ static void mark(const struct page_region *r, size_t nr, uint64_t floor, bool *s
 }
 
 /* Whatever room there is for the answer, it must say the same. */
-static void every_capacity(void **state)
+TEST(every_capacity)
 {
 	static const size_t caps[] = { 1, 2, 511, 512, 513, 1024, PAGES };
 	struct page_region *r = calloc(PAGES, sizeof(*r));
 
 	need_scan();
-	for (size_t c = 0; c < sizeof(caps) / sizeof(caps[0]); c++) {
+	for (size_t c = 0; c < ARRAY_SIZE(caps); c++) {
 		bool seen[PAGES] = { false };
 		uint64_t at = page_addr(0);
 
@@ -96,8 +85,7 @@ static void every_capacity(void **state)
 			uint64_t from = at;
 			size_t nr;
 
-			assert_null(pagemap_scan(fd, at, page_addr(PAGES), &taken, r, caps[c], &nr,
-						 &at));
+			ok(pagemap_scan(fd, at, page_addr(PAGES), &taken, r, caps[c], &nr, &at));
 			assert_true(nr <= caps[c]);
 			assert_true(at > from);
 			if (nr < caps[c])
@@ -109,11 +97,11 @@ static void every_capacity(void **state)
 	free(r);
 }
 
-static void entries_agree(void **state)
+TEST(entries_agree)
 {
 	uint64_t *entry = calloc(PAGES, sizeof(*entry));
 
-	assert_null(pagemap_read(fd, page_addr(0), PAGES, entry));
+	ok(pagemap_read(fd, page_addr(0), PAGES, entry));
 	for (unsigned i = 0; i < PAGES; i++)
 		assert_int_equal(!!(entry[i] & (PM_PRESENT | PM_SWAP)), touched[i]);
 	free(entry);
@@ -139,7 +127,7 @@ static struct err *give_up(void *arg, uint64_t start, uint64_t end)
 	return err_new(ERR_INTERRUPTED, "enough");
 }
 
-static void guard_regions(void **state)
+TEST(guard_regions)
 {
 	const size_t pages = 4096;
 	char *g = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
@@ -162,7 +150,7 @@ static void guard_regions(void **state)
 	assert_int_equal(madvise(g + 2090 * PAGE_BYTES, 2000 * PAGE_BYTES, MADV_GUARD_INSTALL_NR),
 			 0);
 
-	assert_null(pagemap_scan_guards(fd, base, base + pages * PAGE_BYTES, add_guard, found));
+	ok(pagemap_scan_guards(fd, base, base + pages * PAGE_BYTES, add_guard, found));
 	assert_int_equal(found->nr, 1025);
 	assert_int_equal(found->start[0], base);
 	for (size_t i = 1; i < 1024; i++) {
@@ -172,7 +160,7 @@ static void guard_regions(void **state)
 	assert_int_equal(found->start[1024], base + 2090 * PAGE_BYTES);
 	assert_int_equal(found->end[1024], base + 4090 * PAGE_BYTES);
 
-	assert_null(pagemap_read(fd, base, 1, &entry));
+	ok(pagemap_read(fd, base, 1, &entry));
 	assert_true(entry & PM_GUARD_REGION);
 
 	struct err *e = pagemap_scan_guards(fd, base, base + pages * PAGE_BYTES, give_up, &calls);
@@ -184,7 +172,7 @@ static void guard_regions(void **state)
 	free(found);
 }
 
-static void zero_pages(void **state)
+TEST(zero_pages)
 {
 	uint64_t entry;
 	volatile char *p =
@@ -195,15 +183,15 @@ static void zero_pages(void **state)
 		skip();
 	}
 	(void)p[0];
-	assert_null(pagemap_read(fd, (uintptr_t)p, 1, &entry));
+	ok(pagemap_read(fd, (uintptr_t)p, 1, &entry));
 	assert_int_equal(entry & PM_PFN_MASK, probe.zero_pfn);
 	p[0] = 0;
-	assert_null(pagemap_read(fd, (uintptr_t)p, 1, &entry));
+	ok(pagemap_read(fd, (uintptr_t)p, 1, &entry));
 	assert_int_not_equal(entry & PM_PFN_MASK, probe.zero_pfn);
 	munmap((void *)p, PAGE_BYTES);
 }
 
-static void huge_zero_page(void **state)
+TEST(huge_zero_page)
 {
 	const size_t huge = 2 << 20;
 	char *map =
@@ -216,7 +204,7 @@ static void huge_zero_page(void **state)
 	}
 	assert_int_equal(madvise((void *)at, huge, MADV_HUGEPAGE), 0);
 	(void)*(volatile char *)at;
-	assert_null(pagemap_read(fd, at, 512, entry));
+	ok(pagemap_read(fd, at, 512, entry));
 	for (int i = 0; i < 512; i++)
 		assert_int_equal(entry[i] & PM_PFN_MASK, probe.huge_zero_pfn + i);
 
@@ -226,7 +214,7 @@ static void huge_zero_page(void **state)
 		uint64_t walk_end;
 		size_t nr;
 
-		assert_null(pagemap_scan(fd, at, at + huge, &q, &r, 1, &nr, &walk_end));
+		ok(pagemap_scan(fd, at, at + huge, &q, &r, 1, &nr, &walk_end));
 		assert_int_equal(nr, 1);
 		assert_int_equal(r.categories, PAGE_IS_PFNZERO);
 		assert_int_equal(r.end - r.start, huge);
@@ -234,7 +222,7 @@ static void huge_zero_page(void **state)
 	munmap(map, 2 * huge);
 }
 
-static void gone(void **state)
+TEST(gone)
 {
 	uint64_t entry;
 	int its;
@@ -243,23 +231,19 @@ static void gone(void **state)
 	if (!pid)
 		for (;;)
 			pause();
-	assert_null(pagemap_open(pid, &its));
-	assert_null(pagemap_read(its, page_addr(1), 1, &entry));
+	ok(pagemap_open(pid, &its));
+	ok(pagemap_read(its, page_addr(1), 1, &entry));
 	assert_true(entry & PM_PRESENT);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	struct err *e = pagemap_read(its, page_addr(1), 1, &entry);
-	assert_non_null(e);
-	assert_int_equal(e->code, ERR_TARGET);
-	err_free(e);
+	fails(e, ERR_TARGET, "");
 	close(its);
 	e = pagemap_open(pid, &its);
-	assert_non_null(e);
-	assert_int_equal(e->code, ERR_TARGET);
-	err_free(e);
+	fails(e, ERR_TARGET, "");
 }
 
-static void unknown_category(void **state)
+TEST(unknown_category)
 {
 	const struct pagemap_scan_query q = { .category_mask = 1ull << 60,
 					      .return_mask = 1ull << 60 };
@@ -275,14 +259,4 @@ static void unknown_category(void **state)
 	err_free(e);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_capacity),   cmocka_unit_test(entries_agree),
-		cmocka_unit_test(guard_regions),    cmocka_unit_test(zero_pages),
-		cmocka_unit_test(huge_zero_page),   cmocka_unit_test(gone),
-		cmocka_unit_test(unknown_category),
-	};
-
-	return cmocka_run_group_tests(tests, set_up, NULL);
-}
+GROUP(set_up, NULL);

@@ -3,14 +3,9 @@
  * What a fill finds in real memory, our own: both ways against a model kept while the memory was
  * made, against each other, and within bounds.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "engine/dump/dump.h"
 
-#include "tests/unit/unit.h"
+#include "tests/lib/test.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -258,7 +253,7 @@ static void compare_with_model(const struct runs *r)
 		}
 }
 
-static void both_ways_find_what_was_made(void **state)
+TEST(both_ways_find_what_was_made, NULL, end)
 {
 	need_scan();
 	uint64_t hits = 0, with_cache = 0;
@@ -299,7 +294,7 @@ static void both_ways_find_what_was_made(void **state)
 
 /* ---- the huge zero page ----------------------------------------------------------- */
 
-static void the_huge_zero_page_is_zero(void **state)
+TEST(the_huge_zero_page_is_zero, NULL, end)
 {
 	if (!caps.pfn_visible || !caps.huge_zero_pfn) {
 		print_message(
@@ -360,7 +355,7 @@ static uint64_t peak_reset(void)
 }
 
 /* More regions than the buffer holds: the scan stops early, and the rest is another fill. */
-static void a_scan_that_stops_early_goes_on(void **state)
+TEST(a_scan_that_stops_early_goes_on, NULL, end)
 {
 	const size_t nr = 3ul * PMC_MAX_REGIONS; /* pages; every second one exists */
 	struct pmc pmc;
@@ -402,7 +397,7 @@ static void a_scan_that_stops_early_goes_on(void **state)
 }
 
 /* Several pieces, pages at their edges. */
-static void a_vma_longer_than_a_buffer_is_read_in_pieces(void **state)
+TEST(a_vma_longer_than_a_buffer_is_read_in_pieces, NULL, end)
 {
 	static const size_t page[] = { 0, 3, PMC_MAX_ENTRIES - 1, PMC_MAX_ENTRIES,
 				       3 * (size_t)PMC_MAX_ENTRIES - 1 };
@@ -445,7 +440,7 @@ static void a_vma_longer_than_a_buffer_is_read_in_pieces(void **state)
 	}
 }
 
-static void a_terabyte_of_nothing_costs_nothing(void **state)
+TEST(a_terabyte_of_nothing_costs_nothing, NULL, end)
 {
 	const size_t len = 1024 * GIB;
 
@@ -483,15 +478,4 @@ static void a_terabyte_of_nothing_costs_nothing(void **state)
 	}
 }
 
-int main(void)
-{
-	rnd_init();
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(both_ways_find_what_was_made, end),
-		cmocka_unit_test_teardown(the_huge_zero_page_is_zero, end),
-		cmocka_unit_test_teardown(a_scan_that_stops_early_goes_on, end),
-		cmocka_unit_test_teardown(a_vma_longer_than_a_buffer_is_read_in_pieces, end),
-		cmocka_unit_test_teardown(a_terabyte_of_nothing_costs_nothing, end),
-	};
-	return cmocka_run_group_tests(tests, setup, NULL);
-}
+GROUP(setup, NULL);

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which window a look-up fetches, what hits and what misses.  The VMAs are invented. */
-#include <errno.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "engine/pages/pmc.h"
 
-#include "tests/unit/unit.h"
+#include "tests/lib/test.h"
 
 #define B 0x600000000000ull /* nothing lives there */
 #define K 1024ull
@@ -52,7 +47,7 @@ static bool look_up(size_t idx, uint64_t from)
 	return hit;
 }
 
-static void windows(void **state)
+TEST(windows, NULL, end)
 {
 	static const struct {
 		const char *what;
@@ -144,7 +139,7 @@ static void windows(void **state)
 		  false },
 	};
 
-	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(c); i++)
 		for (int mode = PMC_SCAN; mode <= PMC_PREAD; mode++) {
 			if (mode == PMC_SCAN && !caps.pagemap_scan)
 				continue;
@@ -167,7 +162,7 @@ static void windows(void **state)
 		}
 }
 
-static void hits_and_misses(void **state)
+TEST(hits_and_misses, NULL, end)
 {
 	add(B, B + 64 * K);
 	add(B + 128 * K, B + 192 * K);
@@ -187,7 +182,7 @@ static void hits_and_misses(void **state)
 	assert_int_equal(pmc.fills, 4);
 }
 
-static void nothing_mapped_is_one_empty_run(void **state)
+TEST(nothing_mapped_is_one_empty_run, NULL, end)
 {
 	uint64_t run_end;
 
@@ -206,7 +201,7 @@ static void nothing_mapped_is_one_empty_run(void **state)
 	}
 }
 
-static void the_mode_asked_for_is_used(void **state)
+TEST(the_mode_asked_for_is_used, NULL, end)
 {
 	struct caps none = caps, with = caps;
 
@@ -226,7 +221,7 @@ static void the_mode_asked_for_is_used(void **state)
 }
 
 /* After a failure nothing may be taken for known. */
-static void a_failed_fill_leaves_no_window(void **state)
+TEST(a_failed_fill_leaves_no_window, NULL, end)
 {
 	int dead_fd, p[2];
 	char byte;
@@ -275,14 +270,4 @@ static void a_failed_fill_leaves_no_window(void **state)
 	close(dead_fd);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(windows, end),
-		cmocka_unit_test_teardown(hits_and_misses, end),
-		cmocka_unit_test_teardown(nothing_mapped_is_one_empty_run, end),
-		cmocka_unit_test_teardown(the_mode_asked_for_is_used, end),
-		cmocka_unit_test_teardown(a_failed_fill_leaves_no_window, end),
-	};
-	return cmocka_run_group_tests(tests, setup, NULL);
-}
+GROUP(setup, NULL);

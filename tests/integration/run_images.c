@@ -5,7 +5,7 @@
  */
 #include "engine/dump/dump.h"
 
-#include "tests/integration/run_target.h"
+#include "tests/lib/session_rig.h"
 
 static unsigned checks_are_ok(void)
 {
@@ -25,7 +25,7 @@ static unsigned checks_are_ok(void)
 	return nr;
 }
 
-static void invariants_hold_after_every_unit(void **state)
+TEST(invariants_hold_after_every_unit, small_target, end_target)
 {
 	unsigned evaluated = 0;
 	struct stop stop;
@@ -37,7 +37,7 @@ static void invariants_hold_after_every_unit(void **state)
 	assert_true(evaluated > 500);
 }
 
-static void driven_differently_the_bytes_are_the_same(void **state)
+TEST(driven_differently_the_bytes_are_the_same, small_target, end_target)
 {
 	cont();
 	struct staged want = staged_now();
@@ -131,8 +131,8 @@ static void images_hold_what_the_child_has(const char *dir)
 
 	MUST(mem_fd >= 0);
 	assert_int_equal(pages.nr, pm.stored * PAGE);
-	has_pages(&pm, &pages, mem_fd, its.dense, mem.dense, 1);
-	has_pages(&pm, &pages, mem_fd, its.sparse, mem.sparse, 2);
+	has_pages(&pm, &pages, mem_fd, its.dense, child_has.dense, 1);
+	has_pages(&pm, &pages, mem_fd, its.sparse, child_has.sparse, 2);
 	has_pages(&pm, &pages, mem_fd, its.locked, LOCKED_PAGES, 1);
 	uint64_t off;
 
@@ -144,7 +144,7 @@ static void images_hold_what_the_child_has(const char *dir)
 	close(fd);
 }
 
-static void commit_from_anywhere(void **state)
+TEST(commit_from_anywhere, small_target, end_target)
 {
 	for (unsigned units = 0; units < 3000; units += units < 10 ? 1 : 131) {
 		char dir[96], again[112];
@@ -166,12 +166,12 @@ static void commit_from_anywhere(void **state)
 		assert_null(stop);
 		assert_true(access(again, F_OK) && errno == ENOENT);
 		remove_tree(AT_FDCWD, dir);
-		assert_int_equal(scratch_entries(), 0); /* no staging is left */
+		assert_int_equal(entries_in(scratch), 0); /* no staging is left */
 		ok(session_restart(s));
 	}
 }
 
-static void commit_needs_a_place(void **state)
+TEST(commit_needs_a_place, small_target, end_target)
 {
 	char dir[96];
 	Stepdump__Stop *stop = NULL;
@@ -195,7 +195,7 @@ static void commit_needs_a_place(void **state)
 	staged_free(&want);
 }
 
-static void a_rehearsal_stages_nothing(void **state)
+TEST(a_rehearsal_stages_nothing, small_target, end_target)
 {
 	char dir[96];
 	Stepdump__Stop *stop = NULL;
@@ -204,9 +204,9 @@ static void a_rehearsal_stages_nothing(void **state)
 	set("xfer", "null");
 	reason_is(cont(), "gate");
 	assert_true(checks_are_ok() > 0);
-	assert_int_equal(scratch_entries(), 0);
+	assert_int_equal(entries_in(scratch), 0);
 	fails(session_commit(s, dir, &stop), ERR_STATE, "rehearsal");
-	assert_int_equal(scratch_entries(), 0);
+	assert_int_equal(entries_in(scratch), 0);
 	ok(session_abort(s));
 	set("xfer", "local");
 	ok(session_commit(s, dir, &stop));
@@ -260,7 +260,7 @@ static int small_disk(void **state)
 	return scratch_make(state);
 }
 
-static void a_full_disk_is_survived_wherever_it_fills_up(void **state)
+TEST(a_full_disk_is_survived_wherever_it_fills_up, small_disk, end_target)
 {
 	unsigned failures = 0;
 	uint64_t total = 0;
@@ -282,7 +282,7 @@ static void a_full_disk_is_survived_wherever_it_fills_up(void **state)
 }
 
 /* No descriptor is left wherever one is needed: for the third pipe, for the next object's files. */
-static void descriptors_that_run_out_are_survived(void **state)
+TEST(descriptors_that_run_out_are_survived, small_target, end_target)
 {
 	struct rlimit old, tight;
 	unsigned failures = 0, units = 1;
@@ -335,7 +335,7 @@ static void kill_child(void)
 }
 
 /* Killed before unit N, nothing is ever published, and no bytes of it are left. */
-static void a_child_that_dies_is_never_committed(void **state)
+TEST(a_child_that_dies_is_never_committed, small_disk, end_target)
 {
 	for (unsigned units = 0; units < 1500; units += units < 14 ? 1 : 29) {
 		char dir[96];
@@ -364,7 +364,7 @@ static void a_child_that_dies_is_never_committed(void **state)
 		ok(e);
 		waitpid(child, NULL, 0);
 		child = 0;
-		assert_int_equal(scratch_entries(), 0);
+		assert_int_equal(entries_in(scratch), 0);
 		if (all_out)
 			break;
 	}
@@ -387,7 +387,7 @@ static uint64_t status_kib(const char *key)
 	return kib;
 }
 
-static void our_memory_does_not_grow_with_the_target(void **state)
+TEST(our_memory_does_not_grow_with_the_target, small_disk, end_target)
 {
 	/* 576 MiB in 65,000 runs */
 	struct memory large = {
@@ -411,24 +411,4 @@ static void our_memory_does_not_grow_with_the_target(void **state)
 
 	print_message("%llu KiB\n", (unsigned long long)grown);
 	assert_true(grown < 16 * 1024);
-}
-
-#define T(f) cmocka_unit_test_setup_teardown(f, small_target, end_target)
-#define BARE(f) cmocka_unit_test_setup_teardown(f, small_disk, end_target)
-
-int main(void)
-{
-	rnd_init();
-	const struct CMUnitTest tests[] = {
-		T(invariants_hold_after_every_unit),
-		T(driven_differently_the_bytes_are_the_same),
-		T(commit_from_anywhere),
-		T(commit_needs_a_place),
-		T(a_rehearsal_stages_nothing),
-		BARE(a_full_disk_is_survived_wherever_it_fills_up),
-		T(descriptors_that_run_out_are_survived),
-		BARE(a_child_that_dies_is_never_committed),
-		BARE(our_memory_does_not_grow_with_the_target),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

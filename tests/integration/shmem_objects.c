@@ -3,20 +3,13 @@
  * Shared memory as objects: what maps what, how an object is reached, where its data is.
  * The objects are real and our own; what is in them is known from having put it there.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "engine/dump/shmem.h"
 #include "engine/proc/proc.h"
 
-#include "tests/unit/unit.h"
+#include "tests/lib/test.h"
 
 #define RW (PROT_READ | PROT_WRITE)
 #define MAX 400u /* pages of an object */
@@ -66,7 +59,7 @@ static char *shared(size_t pages, int fd, size_t first)
 
 /* ---- who maps what ---------------------------------------------------------------- */
 
-static void an_object_is_one_whatever_maps_it(void **state)
+TEST(an_object_is_one_whatever_maps_it, NULL, end)
 {
 	int fd = new_memfd(30);
 	char *a = shared(5, fd, 5), *b = shared(12, fd, 8), *c = shared(20, -1, 0);
@@ -110,7 +103,7 @@ static void an_object_is_one_whatever_maps_it(void **state)
 }
 
 /* A private mapping of a memfd needs the memfd's content too; a file is its own. */
-static void private_memfds_are_objects_and_files_are_none(void **state)
+TEST(private_memfds_are_objects_and_files_are_none, NULL, end)
 {
 	char path[] = "/tmp/stepdump-unit.XXXXXX";
 	int file = mkstemp(path), fd = new_memfd(3);
@@ -133,7 +126,7 @@ static void private_memfds_are_objects_and_files_are_none(void **state)
 	close(fd);
 }
 
-static void a_sysv_segment_is_known_by_its_id(void **state)
+TEST(a_sysv_segment_is_known_by_its_id, NULL, end)
 {
 	int id = shmget(IPC_PRIVATE, 5 * PAGE + 100, IPC_CREAT | 0600);
 
@@ -160,7 +153,7 @@ static void a_sysv_segment_is_known_by_its_id(void **state)
 	shmdt(p);
 }
 
-static void a_pre_dump_leaves_memfds_out(void **state)
+TEST(a_pre_dump_leaves_memfds_out, NULL, end)
 {
 	int fd = new_memfd(3);
 	char *a = shared(3, fd, 0);
@@ -203,7 +196,7 @@ static void walk(const struct shmem_info *o, bool data[MAX])
 	assert_int_equal(from, to);
 }
 
-static void data_is_found_where_it_was_written(void **state)
+TEST(data_is_found_where_it_was_written, NULL, end)
 {
 	for (int round = 0; round < 60; round++) {
 		size_t pages = 1 + rnd(MAX), mapped = 1 + rnd(pages);
@@ -254,7 +247,7 @@ static void data_is_found_where_it_was_written(void **state)
 	}
 }
 
-static void an_object_smaller_than_its_mapping(void **state)
+TEST(an_object_smaller_than_its_mapping, NULL, end)
 {
 	int fd = new_memfd(10);
 	char *p = shared(10, fd, 0);
@@ -312,7 +305,7 @@ static int as_nobody(char *anon, char *mem, int fd)
 	return 0;
 }
 
-static void without_privileges_by_a_descriptor_of_the_target(void **state)
+TEST(without_privileges_by_a_descriptor_of_the_target, NULL, end)
 {
 	int fd = new_memfd(3), status;
 	char *mem = shared(3, fd, 0), *anon = shared(2, -1, 0);
@@ -343,19 +336,4 @@ static void without_privileges_by_a_descriptor_of_the_target(void **state)
 	munmap(mem, 3 * PAGE);
 	munmap(anon, 2 * PAGE);
 	close(fd);
-}
-
-int main(void)
-{
-	rnd_init();
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(an_object_is_one_whatever_maps_it, end),
-		cmocka_unit_test_teardown(private_memfds_are_objects_and_files_are_none, end),
-		cmocka_unit_test_teardown(a_sysv_segment_is_known_by_its_id, end),
-		cmocka_unit_test_teardown(a_pre_dump_leaves_memfds_out, end),
-		cmocka_unit_test_teardown(data_is_found_where_it_was_written, end),
-		cmocka_unit_test_teardown(an_object_smaller_than_its_mapping, end),
-		cmocka_unit_test_teardown(without_privileges_by_a_descriptor_of_the_target, end),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,9 +3,7 @@
  * Trackers on real processes: what each kind says of known writes, what becomes of the target when
  * things end (tracker, stepdump, image, child), and what tracking costs.
  */
-#include "engine/keeper/keeper_main.h"
-
-#include "tracker_plain.h"
+#include "tests/lib/tracker_rig.h"
 
 /* ---- what is dirty -------------------------------------------------------------------- */
 
@@ -15,7 +13,7 @@ static void known_writes_are_known(enum opt_track want)
 	uint64_t dirty, total, before;
 
 	need(want);
-	struct target v = start(run_plain);
+	struct target v = target_start(run_plain);
 	uint64_t a = v.sh->address;
 
 	freeze(keeper, v.pid, &f);
@@ -26,14 +24,14 @@ static void known_writes_are_known(enum opt_track want)
 	assert_int_equal(tracker_kind(t), want == OPT_TRACK_UFFD ? TRACK_UFFD : TRACK_SOFT_DIRTY);
 	assert_false(tracker_armed(t));
 	assert_string_equal(page_states(&f, &caps, t, a, NR), "dddddddddddddddd");
-	assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
+	ok(tracker_count(t, &f.vmas, &dirty, &total));
 	assert_true(total > NR);
 	/* this program has cleared its own soft-dirty bits, and a fork inherits that */
 	assert_true(dirty == total || want == OPT_TRACK_SOFT_DIRTY);
 
-	assert_ok(tracker_reset(t, &f.vmas));
+	ok(tracker_reset(t, &f.vmas));
 	assert_string_equal(page_states(&f, &caps, t, a, NR), "cccccccccccccccc");
-	assert_ok(tracker_count(t, &f.vmas, &before, &total));
+	ok(tracker_count(t, &f.vmas, &before, &total));
 	assert_true(before < total - NR);
 	thaw(&f);
 
@@ -50,8 +48,8 @@ static void known_writes_are_known(enum opt_track want)
 	tell(&v, DONTNEED_2);
 	tell(&v, LOAD_ALL);
 	for (int i = 0; i < 2; i++) { /* counting while it runs changes nothing */
-		assert_ok(proc_read_vmas(v.pid, &f.vmas));
-		assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
+		ok(proc_read_vmas(v.pid, &f.vmas));
+		ok(tracker_count(t, &f.vmas, &dirty, &total));
 		assert_true(dirty >= 1 && dirty < total);
 		vma_list_deinit(&f.vmas);
 	}
@@ -68,15 +66,15 @@ static void known_writes_are_known(enum opt_track want)
 	thaw(&f);
 	assert_false(v.sh->bad);
 	tracker_destroy(t);
-	end(&v);
+	target_end(&v);
 }
 
-static void known_writes_are_known_uffd(void **state)
+TEST(known_writes_are_known_uffd)
 {
 	known_writes_are_known(OPT_TRACK_UFFD);
 }
 
-static void known_writes_are_known_soft_dirty(void **state)
+TEST(known_writes_are_known_soft_dirty)
 {
 	known_writes_are_known(OPT_TRACK_SOFT_DIRTY);
 }
@@ -100,12 +98,12 @@ static void run_merge(struct shared *sh)
 	obey(sh, do_merge);
 }
 
-static void a_merge_beside_armed_memory(void **state)
+TEST(a_merge_beside_armed_memory)
 {
 	struct frozen f;
 
 	need(OPT_TRACK_UFFD);
-	struct target v = start(run_merge);
+	struct target v = target_start(run_merge);
 
 	freeze(keeper, v.pid, &f);
 	struct tracker *t = track(&f, OPT_TRACK_UFFD, &caps);
@@ -119,28 +117,28 @@ static void a_merge_beside_armed_memory(void **state)
 	assert_string_equal(page_states(&f, &caps, t, v.sh->address, 8), "dccccccc");
 	thaw(&f);
 	tracker_destroy(t);
-	end(&v);
+	target_end(&v);
 }
 
 /* Without privileges the target gets a userfaultfd for user mode only; what the kernel writes for
  * it is seen all the same. */
 static void run_unprivileged(struct shared *sh)
 {
-	set_up(sh);
+	plain_set_up(sh);
 	if (setgid(65534) || setuid(65534))
 		_exit(1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the change has cleared it */
 	obey(sh, do_plain);
 }
 
-static void an_unprivileged_target(void **state)
+TEST(an_unprivileged_target)
 {
 	struct frozen f;
 
 	need(OPT_TRACK_UFFD);
 	if (geteuid())
 		skip_because("needs root, to start a target that is not");
-	struct target v = start(run_unprivileged);
+	struct target v = target_start(run_unprivileged);
 
 	freeze(keeper, v.pid, &f);
 	struct tracker *t = track(&f, OPT_TRACK_UFFD, &caps);
@@ -151,7 +149,7 @@ static void an_unprivileged_target(void **state)
 	thaw(&f);
 	assert_false(v.sh->bad);
 	tracker_destroy(t);
-	end(&v);
+	target_end(&v);
 }
 
 /* ---- how it ends ------------------------------------------------------------------------- */
@@ -160,7 +158,7 @@ static bool registered(pid_t pid, uint64_t addr)
 {
 	struct vma_list l;
 
-	assert_ok(proc_read_vmas(pid, &l));
+	ok(proc_read_vmas(pid, &l));
 	ssize_t i = vma_list_find(&l, addr);
 	assert_true(i >= 0);
 	bool yes = l.v[i].vmf & VMF_UFFD;
@@ -168,12 +166,12 @@ static bool registered(pid_t pid, uint64_t addr)
 	return yes;
 }
 
-static void a_destroyed_tracker_leaves_nothing(void **state)
+TEST(a_destroyed_tracker_leaves_nothing)
 {
 	struct frozen f;
 
 	need(OPT_TRACK_UFFD);
-	struct target v = start(run_plain);
+	struct target v = target_start(run_plain);
 	size_t fds = count_fds(v.pid);
 
 	for (int frozen = 0; frozen < 2; frozen++) {
@@ -191,16 +189,16 @@ static void a_destroyed_tracker_leaves_nothing(void **state)
 	}
 	tracker_destroy(NULL);
 	tell(&v, STORE_ALL);
-	end(&v);
+	target_end(&v);
 }
 
-static void stepdump_is_killed(void **state)
+TEST(stepdump_is_killed)
 {
 	int p[2], status;
 	char byte;
 
 	need(OPT_TRACK_UFFD);
-	struct target v = start(run_plain);
+	struct target v = target_start(run_plain);
 
 	assert_int_equal(pipe(p), 0);
 	fflush(stdout);
@@ -209,7 +207,7 @@ static void stepdump_is_killed(void **state)
 		struct keeper *k;
 		struct frozen f;
 
-		assert_ok(keeper_start(keeper_main, &k));
+		ok(keeper_start(keeper_main, &k));
 		freeze(k, v.pid, &f);
 		reset_and_thaw(track(&f, OPT_TRACK_UFFD, &caps), &f);
 		if (write(p[1], "x", 1) != 1)
@@ -226,7 +224,7 @@ static void stepdump_is_killed(void **state)
 	wait_until(!registered(v.pid, v.sh->address));
 	tell(&v, STORE_ALL);
 	assert_int_equal(v.sh->done, STORE_ALL);
-	end(&v);
+	target_end(&v);
 }
 
 static void do_exec(struct shared *sh, int step)
@@ -236,7 +234,7 @@ static void do_exec(struct shared *sh, int step)
 
 static void run_exec(struct shared *sh)
 {
-	set_up(sh);
+	plain_set_up(sh);
 	obey(sh, do_exec);
 }
 
@@ -254,7 +252,7 @@ static void after_an_exec(enum opt_track want)
 	struct frozen f;
 
 	need(want);
-	struct target v = start(run_exec);
+	struct target v = target_start(run_exec);
 
 	freeze(keeper, v.pid, &f);
 	struct tracker *t = track(&f, want, &caps);
@@ -269,29 +267,29 @@ static void after_an_exec(enum opt_track want)
 	assert_int_equal(f.task.start_time_ticks, start_time); /* so this alone would not tell */
 	assert_false(tracker_fits(t, v.pid, start_time));
 	/* whoever does not ask is told that all is dirty, also after a reset of the old one */
-	assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
+	ok(tracker_count(t, &f.vmas, &dirty, &total));
 	assert_int_equal(dirty, total);
 	if (want == OPT_TRACK_UFFD) {
-		assert_ok(tracker_reset(t, &f.vmas));
-		assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
+		ok(tracker_reset(t, &f.vmas));
+		ok(tracker_count(t, &f.vmas, &dirty, &total));
 		assert_int_equal(dirty, total);
 	}
 	tracker_destroy(t);
 	t = track(&f, want, &caps);
-	assert_ok(tracker_reset(t, &f.vmas));
-	assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
+	ok(tracker_reset(t, &f.vmas));
+	ok(tracker_count(t, &f.vmas, &dirty, &total));
 	assert_true(dirty < total);
 	thaw(&f);
 	tracker_destroy(t);
-	end(&v);
+	target_end(&v);
 }
 
-static void after_an_exec_uffd(void **state)
+TEST(after_an_exec_uffd)
 {
 	after_an_exec(OPT_TRACK_UFFD);
 }
 
-static void after_an_exec_soft_dirty(void **state)
+TEST(after_an_exec_soft_dirty)
 {
 	after_an_exec(OPT_TRACK_SOFT_DIRTY);
 }
@@ -312,16 +310,16 @@ static void do_child(struct shared *sh, int step)
 
 static void run_parent(struct shared *sh)
 {
-	set_up(sh);
+	plain_set_up(sh);
 	obey(sh, do_child);
 }
 
-static void a_child_is_not_tracked(void **state)
+TEST(a_child_is_not_tracked)
 {
 	struct frozen f;
 
 	need(OPT_TRACK_UFFD);
-	struct target v = start(run_parent);
+	struct target v = target_start(run_parent);
 
 	freeze(keeper, v.pid, &f);
 	struct tracker *t = track(&f, OPT_TRACK_UFFD, &caps);
@@ -340,13 +338,13 @@ static void a_child_is_not_tracked(void **state)
 	assert_string_equal(page_states(&f, &caps, t, v.sh->address, 4), "dddd");
 	struct tracker *own = track(&f, OPT_TRACK_UFFD, &caps);
 	assert_string_equal(page_states(&f, &caps, own, v.sh->address, 4), "dddd");
-	assert_ok(tracker_reset(own, &f.vmas));
+	ok(tracker_reset(own, &f.vmas));
 	assert_string_equal(page_states(&f, &caps, own, v.sh->address, 4), "cccc");
 	thaw(&f);
 	tracker_destroy(own);
 	tracker_destroy(t);
 	kill(child, SIGKILL);
-	end(&v);
+	target_end(&v);
 }
 
 /* ---- what it costs ------------------------------------------------------------------------- */
@@ -386,14 +384,14 @@ static void cost(enum opt_track want)
 	struct frozen f;
 
 	need(want);
-	struct target v = start(run_big);
+	struct target v = target_start(run_big);
 
 	freeze(keeper, v.pid, &f);
 	t0 = now_us_();
 	struct tracker *t = track(&f, want, &caps);
 	printf("%s, 256 MiB: create %lu us", tracker_kind_name(tracker_kind(t)), now_us_() - t0);
 	t0 = now_us_();
-	assert_ok(tracker_reset(t, &f.vmas));
+	ok(tracker_reset(t, &f.vmas));
 	printf(", first reset %lu us", now_us_() - t0);
 	thaw(&f);
 	tell(&v, 1);
@@ -402,21 +400,21 @@ static void cost(enum opt_track want)
 	again = v.sh->ticks;
 	freeze(keeper, v.pid, &f);
 	t0 = now_us_();
-	assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
+	ok(tracker_count(t, &f.vmas, &dirty, &total));
 	printf(", count (all dirty) %lu us", now_us_() - t0);
 	assert_true(dirty >= BIG / PAGE);
 	t0 = now_us_();
-	assert_ok(tracker_reset(t, &f.vmas));
+	ok(tracker_reset(t, &f.vmas));
 	printf(", reset (all) %lu us", now_us_() - t0);
 	thaw(&f);
 	tell(&v, 2);
 	freeze(keeper, v.pid, &f);
 	t0 = now_us_();
-	assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
+	ok(tracker_count(t, &f.vmas, &dirty, &total));
 	printf(", count (1 %%) %lu us", now_us_() - t0);
 	assert_in_range(dirty, BIG / PAGE / 100, BIG / PAGE / 100 + 1000);
 	t0 = now_us_();
-	assert_ok(tracker_reset(t, &f.vmas));
+	ok(tracker_reset(t, &f.vmas));
 	printf(", reset (1 %%) %lu us", now_us_() - t0);
 	thaw(&f);
 	t0 = now_us_();
@@ -425,34 +423,17 @@ static void cost(enum opt_track want)
 	tell(&v, 1);
 	printf("  target: a store in each page, first after reset %lu ms, then %lu ms; destroyed %lu ms\n",
 	       first, again, v.sh->ticks);
-	end(&v);
+	target_end(&v);
 }
 
-static void cost_uffd(void **state)
+TEST(cost_uffd)
 {
 	cost(OPT_TRACK_UFFD);
 }
 
-static void cost_soft_dirty(void **state)
+TEST(cost_soft_dirty)
 {
 	cost(OPT_TRACK_SOFT_DIRTY);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(known_writes_are_known_uffd),
-		cmocka_unit_test(known_writes_are_known_soft_dirty),
-		cmocka_unit_test(a_merge_beside_armed_memory),
-		cmocka_unit_test(an_unprivileged_target),
-		cmocka_unit_test(a_destroyed_tracker_leaves_nothing),
-		cmocka_unit_test(stepdump_is_killed),
-		cmocka_unit_test(after_an_exec_uffd),
-		cmocka_unit_test(after_an_exec_soft_dirty),
-		cmocka_unit_test(a_child_is_not_tracked),
-		cmocka_unit_test(cost_uffd),
-		cmocka_unit_test(cost_soft_dirty),
-	};
-
-	return cmocka_run_group_tests_name("tracker_live", tests, set_up_all, tear_down_all);
-}
+GROUP(tracker_up, keeper_down);

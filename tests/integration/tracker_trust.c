@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which memory, and which targets, a tracker does not vouch for. */
-#include "tracker_plain.h"
-
 #include <sys/resource.h>
+
+#include "tests/lib/tracker_rig.h"
 
 /* ---- what is not trusted --------------------------------------------------------------- */
 
@@ -35,18 +35,18 @@ static const char *untrusted_at(struct frozen *f, const struct tracker *t, const
 	return tracker_untrusted(t, &f->vmas.v[i]);
 }
 
-static void only_private_anonymous_memory_is_trusted(void **state)
+TEST(only_private_anonymous_memory_is_trusted)
 {
 	unsigned trusted = 0;
 	struct frozen f;
 
 	need(OPT_TRACK_UFFD);
-	struct target v = start(run_kinds);
+	struct target v = target_start(run_kinds);
 	const struct kinds *k = (struct kinds *)(v.sh + 1);
 
 	freeze(keeper, v.pid, &f);
 	struct tracker *t = track(&f, OPT_TRACK_UFFD, &caps);
-	assert_ok(tracker_reset(t, &f.vmas));
+	ok(tracker_reset(t, &f.vmas));
 	assert_null(untrusted_at(&f, t, k->anon));
 	assert_non_null(strstr(untrusted_at(&f, t, k->shared), "shared"));
 	assert_non_null(strstr(untrusted_at(&f, t, k->file), "file"));
@@ -65,7 +65,7 @@ static void only_private_anonymous_memory_is_trusted(void **state)
 	assert_true(trusted >= 3);
 	thaw(&f);
 	tracker_destroy(t);
-	end(&v);
+	target_end(&v);
 }
 
 static void run_own_uffd(struct shared *sh)
@@ -73,7 +73,7 @@ static void run_own_uffd(struct shared *sh)
 	struct uffdio_api api = { .api = UFFD_API };
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
-	set_up(sh);
+	plain_set_up(sh);
 	struct uffdio_register reg = { .range = { (uintptr_t)mem, 4 * PAGE },
 				       .mode = UFFDIO_REGISTER_MODE_MISSING };
 	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
@@ -81,17 +81,17 @@ static void run_own_uffd(struct shared *sh)
 	obey(sh, do_plain);
 }
 
-static void memory_with_a_userfaultfd_of_its_own(void **state)
+TEST(memory_with_a_userfaultfd_of_its_own)
 {
 	struct frozen f;
 
 	need(OPT_TRACK_UFFD);
-	struct target v = start(run_own_uffd);
+	struct target v = target_start(run_own_uffd);
 	uint8_t *a = (uint8_t *)v.sh->address;
 
 	freeze(keeper, v.pid, &f);
 	struct tracker *t = track(&f, OPT_TRACK_UFFD, &caps);
-	assert_ok(tracker_reset(t, &f.vmas));
+	ok(tracker_reset(t, &f.vmas));
 	assert_non_null(strstr(untrusted_at(&f, t, a), "the target's own"));
 	assert_null(untrusted_at(&f, t, a + 4 * PAGE));
 	assert_string_equal(page_states(&f, &caps, t, (uintptr_t)a, NR), "ddddcccccccccccc");
@@ -109,14 +109,14 @@ static void memory_with_a_userfaultfd_of_its_own(void **state)
 	thaw(&f);
 	assert_false(v.sh->bad);
 	tracker_destroy(t);
-	end(&v);
+	target_end(&v);
 }
 
 static void run_aio(struct shared *sh)
 {
 	unsigned long ctx = 0;
 
-	set_up(sh);
+	plain_set_up(sh);
 	sh->bad_errno = syscall(SYS_io_setup, 8, &ctx) ? errno : 0;
 	obey(sh, do_plain);
 }
@@ -125,7 +125,7 @@ static void run_io_uring(struct shared *sh)
 {
 	uint32_t params[30] = { 0 };
 
-	set_up(sh);
+	plain_set_up(sh);
 	sh->bad_errno = syscall(425 /* io_uring_setup */, 4, params) < 0 ? errno : 0;
 	obey(sh, do_plain);
 }
@@ -136,7 +136,7 @@ static void run_pinned(struct shared *sh)
 	uint32_t params[30] = { 0 };
 	int ring = (int)syscall(425, 4, params);
 
-	set_up(sh);
+	plain_set_up(sh);
 	struct iovec buffer = { mem, 4 * PAGE };
 	if (syscall(427 /* io_uring_register */, ring, 0 /* IORING_REGISTER_BUFFERS */, &buffer, 1))
 		sh->bad_errno = errno;
@@ -157,51 +157,51 @@ static void nothing_is_clean(void (*run)(struct shared *), enum opt_track want, 
 	uint64_t dirty, total;
 
 	need(want);
-	struct target v = start(run);
+	struct target v = target_start(run);
 
 	if (v.sh->bad_errno) {
 		errno = v.sh->bad_errno;
-		end(&v);
+		target_end(&v);
 		skip_because(strerror(errno));
 	}
 	freeze(keeper, v.pid, &f);
 	struct tracker *t = track(&f, want, &caps);
-	assert_ok(tracker_reset(t, &f.vmas));
+	ok(tracker_reset(t, &f.vmas));
 	assert_string_equal(page_states(&f, &caps, t, v.sh->address, NR), "dddddddddddddddd");
 	assert_non_null(strstr(untrusted_at(&f, t, (void *)v.sh->address), why));
-	assert_ok(tracker_count(t, &f.vmas, &dirty, &total));
+	ok(tracker_count(t, &f.vmas, &dirty, &total));
 	assert_int_equal(dirty, total);
 	thaw(&f);
 	tracker_destroy(t);
-	end(&v);
+	target_end(&v);
 }
 
-static void asynchronous_input_uffd(void **state)
+TEST(asynchronous_input_uffd)
 {
 	nothing_is_clean(run_aio, OPT_TRACK_UFFD, "asynchronous");
 }
 
-static void asynchronous_input_soft_dirty(void **state)
+TEST(asynchronous_input_soft_dirty)
 {
 	nothing_is_clean(run_aio, OPT_TRACK_SOFT_DIRTY, "asynchronous");
 }
 
-static void io_uring_uffd(void **state)
+TEST(io_uring_uffd)
 {
 	nothing_is_clean(run_io_uring, OPT_TRACK_UFFD, "io_uring");
 }
 
-static void io_uring_soft_dirty(void **state)
+TEST(io_uring_soft_dirty)
 {
 	nothing_is_clean(run_io_uring, OPT_TRACK_SOFT_DIRTY, "io_uring");
 }
 
-static void pinned_memory_uffd(void **state)
+TEST(pinned_memory_uffd)
 {
 	nothing_is_clean(run_pinned, OPT_TRACK_UFFD, "VmPin");
 }
 
-static void pinned_memory_soft_dirty(void **state)
+TEST(pinned_memory_soft_dirty)
 {
 	nothing_is_clean(run_pinned, OPT_TRACK_SOFT_DIRTY, "VmPin");
 }
@@ -212,14 +212,14 @@ static void run_without_descriptors(struct shared *sh)
 {
 	struct rlimit none = { 0, 0 };
 
-	set_up(sh);
+	plain_set_up(sh);
 	setrlimit(RLIMIT_NOFILE, &none);
 	obey(sh, do_plain);
 }
 
-static void where_it_does_not_work(void **state)
+TEST(where_it_does_not_work)
 {
-	struct target v = start(run_without_descriptors);
+	struct target v = target_start(run_without_descriptors);
 	struct caps poor = { 0 }, no_soft_dirty = caps;
 	struct tracker *t;
 	struct frozen f;
@@ -228,13 +228,13 @@ static void where_it_does_not_work(void **state)
 	freeze(keeper, v.pid, &f);
 	uint64_t st = f.task.start_time_ticks;
 
-	assert_err(tracker_create(OPT_TRACK_SOFT_DIRTY, keeper, v.pid, st, &poor, &t),
-		   ERR_UNSUPPORTED, "soft-dirty");
-	assert_err(tracker_create(OPT_TRACK_UFFD, keeper, v.pid, st, &poor, &t), ERR_UNSUPPORTED,
-		   "PAGEMAP_SCAN");
+	fails(tracker_create(OPT_TRACK_SOFT_DIRTY, keeper, v.pid, st, &poor, &t), ERR_UNSUPPORTED,
+	      "soft-dirty");
+	fails(tracker_create(OPT_TRACK_UFFD, keeper, v.pid, st, &poor, &t), ERR_UNSUPPORTED,
+	      "PAGEMAP_SCAN");
 	if (!cannot_track(OPT_TRACK_UFFD, &caps)) {
-		assert_err(tracker_create(OPT_TRACK_UFFD, keeper, v.pid, st, &caps, &t),
-			   ERR_UNSUPPORTED, "EMFILE");
+		fails(tracker_create(OPT_TRACK_UFFD, keeper, v.pid, st, &caps, &t), ERR_UNSUPPORTED,
+		      "EMFILE");
 		t = track(&f, OPT_TRACK_AUTO, &no_soft_dirty);
 		assert_int_equal(tracker_kind(t), TRACK_NONE);
 		assert_non_null(strstr(tracker_reason(t), "soft-dirty"));
@@ -244,29 +244,14 @@ static void where_it_does_not_work(void **state)
 	t = track(&f, OPT_TRACK_AUTO, &poor);
 	assert_int_equal(tracker_kind(t), TRACK_NONE);
 	assert_true(tracker_fits(t, v.pid, st));
-	assert_ok(tracker_reset(t, &f.vmas));
+	ok(tracker_reset(t, &f.vmas));
 	assert_false(tracker_armed(t));
 	for (size_t i = 0; i < f.vmas.nr; i++)
 		assert_true(
 			tracker_page_dirty(t, &f.vmas.v[i], PAGE_IS_PRESENT | PAGE_IS_WPALLOWED));
 	tracker_destroy(t);
 	thaw(&f);
-	end(&v);
+	target_end(&v);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(only_private_anonymous_memory_is_trusted),
-		cmocka_unit_test(memory_with_a_userfaultfd_of_its_own),
-		cmocka_unit_test(asynchronous_input_uffd),
-		cmocka_unit_test(asynchronous_input_soft_dirty),
-		cmocka_unit_test(io_uring_uffd),
-		cmocka_unit_test(io_uring_soft_dirty),
-		cmocka_unit_test(pinned_memory_uffd),
-		cmocka_unit_test(pinned_memory_soft_dirty),
-		cmocka_unit_test(where_it_does_not_work),
-	};
-
-	return cmocka_run_group_tests_name("tracker_trust", tests, set_up_all, tear_down_all);
-}
+GROUP(tracker_up, keeper_down);

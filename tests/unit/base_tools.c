@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* base/: arrays, bisection, scope guards, whole reads and writes, and what happens without memory. */
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/time.h>
-#include <sys/wait.h>
-/* cmocka wants these first */
-#include <cmocka.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/num.h"
 #include "base/vec.h"
 
+#include "tests/lib/test.h"
+
 struct row {
 	uint64_t start, end;
 };
 
-static void array_grows_and_is_searched(void **state)
+TEST(array_grows_and_is_searched)
 {
 	struct row *v = NULL;
 	size_t nr = 0;
@@ -67,7 +59,7 @@ static int guarded(int *fd_ret, bool keep)
 	return (int)strlen(text) * -1;
 }
 
-static void guards_give_back(void **state)
+TEST(guards_give_back)
 {
 	int fd, kept = guarded(&fd, true);
 
@@ -97,7 +89,7 @@ static void *slow_writer(void *arg)
 }
 
 /* A pipe that is filled bit by bit while a timer interrupts every call: all arrives, and the end too. */
-static void io_goes_on(void **state)
+TEST(io_goes_on)
 {
 	struct sigaction sa = { .sa_handler = on_alarm }; /* no SA_RESTART */
 	struct itimerval it = { .it_interval.tv_usec = 300, .it_value.tv_usec = 300 };
@@ -123,7 +115,7 @@ static void io_goes_on(void **state)
 	assert_int_equal(errno, EBADF);
 }
 
-static void sums_saturate(void **state)
+TEST(sums_saturate)
 {
 	assert_int_equal(add_sat(UINT64_MAX - 1, 1), UINT64_MAX);
 	assert_int_equal(add_sat(UINT64_MAX, 2), UINT64_MAX);
@@ -157,7 +149,7 @@ static int child_without_memory(bool with_reserve)
 	return status;
 }
 
-static void memory_runs_out(void **state)
+TEST(memory_runs_out)
 {
 #ifdef __SANITIZE_ADDRESS__
 	print_message("skipped: the sanitizer needs the address space\n");
@@ -168,17 +160,4 @@ static void memory_runs_out(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 	status = child_without_memory(true);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(array_grows_and_is_searched),
-		cmocka_unit_test(guards_give_back),
-		cmocka_unit_test(io_goes_on),
-		cmocka_unit_test(sums_saturate),
-		cmocka_unit_test(memory_runs_out),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

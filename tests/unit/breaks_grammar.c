@@ -2,7 +2,7 @@
 /* Breakpoints: what is understood, what is refused, and which units each one stops before. */
 #include "engine/session/breaks.h"
 
-#include "tests/unit/unit.h"
+#include "tests/lib/test.h"
 
 static struct brk_list l;
 static unsigned number;
@@ -14,7 +14,7 @@ static int end(void **state)
 	return 0;
 }
 
-static struct brk *brk(const char *where)
+static struct brk *new_brk(const char *where)
 {
 	ok(brk_add(&l, where, false, &number));
 	assert_string_equal(l.b[l.nr - 1].where, where);
@@ -24,7 +24,7 @@ static struct brk *brk(const char *where)
 
 /* ---- grammar ---------------------------------------------------------------------- */
 
-static void every_phase_but_reset_can_be_named(void **state)
+TEST(every_phase_but_reset_can_be_named, NULL, end)
 {
 	static const struct {
 		const char *name;
@@ -38,7 +38,7 @@ static void every_phase_but_reset_can_be_named(void **state)
 	};
 
 	for (size_t i = 0; i < 5; i++) {
-		const struct brk *b = brk(good[i].name);
+		const struct brk *b = new_brk(good[i].name);
 
 		assert_int_equal(b->kind, BRK_PHASE);
 		assert_int_equal(b->phase, good[i].phase);
@@ -50,7 +50,7 @@ static void every_phase_but_reset_can_be_named(void **state)
 		fails(brk_add(&l, bad[i], false, &number), ERR_USAGE, bad[i]);
 }
 
-static void conditions(void **state)
+TEST(conditions, NULL, end)
 {
 	static const struct {
 		const char *where;
@@ -70,8 +70,8 @@ static void conditions(void **state)
 		  { { COND_VMA, 1 }, { COND_CHUNK, 2 }, { COND_PPB, 3 }, { COND_SHMEM, 4 } } },
 	};
 
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		const struct brk *b = brk(good[i].where);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		const struct brk *b = new_brk(good[i].where);
 
 		assert_int_equal(b->kind, BRK_PHASE);
 		assert_int_equal(b->nr_conds, good[i].nr);
@@ -82,7 +82,7 @@ static void conditions(void **state)
 	}
 }
 
-static void addresses_vmas_verdicts_chunks(void **state)
+TEST(addresses_vmas_verdicts_chunks, NULL, end)
 {
 	static const struct {
 		const char *where;
@@ -104,8 +104,8 @@ static void addresses_vmas_verdicts_chunks(void **state)
 		{ "fail", BRK_FAIL, 0 },
 	};
 
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		const struct brk *b = brk(good[i].where);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		const struct brk *b = new_brk(good[i].where);
 
 		assert_int_equal(b->kind, good[i].kind);
 		assert_int_equal(b->value, good[i].value);
@@ -114,12 +114,12 @@ static void addresses_vmas_verdicts_chunks(void **state)
 		char where[40];
 
 		snprintf(where, sizeof(where), "verdict %s", verdict_name((verdict_t)v));
-		assert_int_equal(brk(where)->kind, BRK_VERDICT);
+		assert_int_equal(new_brk(where)->kind, BRK_VERDICT);
 		assert_int_equal(l.b[l.nr - 1].verdict, v);
 	}
 }
 
-static void what_is_not_understood(void **state)
+TEST(what_is_not_understood, NULL, end)
 {
 	static const char *const bad[] = {
 		"",
@@ -165,7 +165,7 @@ static void what_is_not_understood(void **state)
 		"if ppb == 5",
 	};
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		number = 77;
 		struct err *e = brk_add(&l, bad[i], false, &number);
 
@@ -178,11 +178,11 @@ static void what_is_not_understood(void **state)
 	}
 	fails(brk_add(&l, "verdict nothing", false, &number), ERR_USAGE, "nothing");
 	assert_int_equal(l.nr, 0);
-	brk("drain");
+	new_brk("drain");
 	assert_int_equal(number, 1); /* failures use no numbers up */
 }
 
-static void very_long_input(void **state)
+TEST(very_long_input, NULL, end)
 {
 	char line[4096] = "drain if";
 
@@ -191,18 +191,18 @@ static void very_long_input(void **state)
 	fails(brk_add(&l, line, false, &number), ERR_USAGE, "not understood");
 }
 
-static void numbers_and_deletion(void **state)
+TEST(numbers_and_deletion, NULL, end)
 {
-	brk("drain");
-	brk("xfer");
-	brk("fail");
+	new_brk("drain");
+	new_brk("xfer");
+	new_brk("fail");
 	assert_int_equal(number, 3);
 	ok(brk_delete(&l, 2));
 	assert_int_equal(l.nr, 2);
 	assert_string_equal(l.b[0].where, "drain");
 	assert_string_equal(l.b[1].where, "fail");
 	fails(brk_delete(&l, 2), ERR_USAGE, "no breakpoint 2");
-	brk("chunk 2");
+	new_brk("chunk 2");
 	assert_int_equal(number, 4); /* never given twice */
 	ok(brk_delete(&l, 0));
 	assert_int_equal(l.nr, 0);
@@ -258,14 +258,14 @@ static struct unit range(struct unit u, uint64_t from, uint64_t to)
 
 static bool stops(const char *where, struct unit u, struct unit prev)
 {
-	brk(where);
+	new_brk(where);
 	bool hit = brk_match(&l, &u, &prev, &vmas) != NULL;
 
 	ok(brk_delete(&l, number));
 	return hit;
 }
 
-static void a_phase_matches_where_it_begins(void **state)
+TEST(a_phase_matches_where_it_begins, NULL, end)
 {
 	struct unit first = ppb(UNIT(DRAIN), 0), second = ppb(UNIT(DRAIN), 1);
 
@@ -275,7 +275,7 @@ static void a_phase_matches_where_it_begins(void **state)
 	assert_true(stops("xfer", UNIT(XFER), second));
 }
 
-static void conditions_match_units(void **state)
+TEST(conditions_match_units, NULL, end)
 {
 	struct unit prev = ppb(UNIT(DRAIN), 4), u = chunk(ppb(UNIT(DRAIN), 5), 2);
 
@@ -291,7 +291,7 @@ static void conditions_match_units(void **state)
 	assert_true(stops("pmc-fill if vma == 1", vma(UNIT(PMC_FILL), 1), vma(UNIT(PMC_FILL), 0)));
 }
 
-static void an_address_matches_scan_and_transfer(void **state)
+TEST(an_address_matches_scan_and_transfer, NULL, end)
 {
 	struct unit u = vma(range(UNIT(GENERATE_IOVS), 0x10000, 0x14000), 0), prev = u;
 
@@ -309,7 +309,7 @@ static void an_address_matches_scan_and_transfer(void **state)
 	assert_false(stops("12000", u, prev));
 }
 
-static void a_vma_matches_by_index_and_by_address(void **state)
+TEST(a_vma_matches_by_index_and_by_address, NULL, end)
 {
 	struct unit u = vma(UNIT(PMC_FILL), 1), prev = vma(UNIT(GENERATE_IOVS), 0);
 
@@ -327,7 +327,7 @@ static void a_vma_matches_by_index_and_by_address(void **state)
 	assert_false(stops("vma 0x2000000", u, prev));
 }
 
-static void a_verdict_matches_runs(void **state)
+TEST(a_verdict_matches_runs, NULL, end)
 {
 	struct unit u = vma(UNIT(GENERATE_IOVS), 0), prev = u;
 
@@ -341,7 +341,7 @@ static void a_verdict_matches_runs(void **state)
 	assert_false(stops("verdict zero", u, prev));
 }
 
-static void a_chunk_matches_where_it_begins(void **state)
+TEST(a_chunk_matches_where_it_begins, NULL, end)
 {
 	struct unit last = chunk(UNIT(XFER), 1), u = chunk(UNIT(GENERATE_IOVS), 2);
 
@@ -351,21 +351,21 @@ static void a_chunk_matches_where_it_begins(void **state)
 	assert_true(stops("chunk 1", chunk(UNIT(PMC_FILL), 1), chunk(UNIT(PREPARE), 0)));
 }
 
-static void failures_match_no_unit(void **state)
+TEST(failures_match_no_unit, NULL, end)
 {
 	assert_false(brk_on_failure(&l));
 	assert_false(stops("fail", UNIT(DRAIN), UNIT(XFER)));
-	brk("fail");
+	new_brk("fail");
 	assert_true(brk_on_failure(&l));
 }
 
-static void the_first_of_several_is_named(void **state)
+TEST(the_first_of_several_is_named, NULL, end)
 {
 	struct unit u = ppb(UNIT(DRAIN), 0), prev = UNIT(GENERATE_IOVS);
 
-	brk("xfer");
-	brk("drain if ppb == 0");
-	brk("drain");
+	new_brk("xfer");
+	new_brk("drain if ppb == 0");
+	new_brk("drain");
 	assert_int_equal(brk_match(&l, &u, &prev, &vmas)->number, 2);
 	ok(brk_delete(&l, 2));
 	assert_int_equal(brk_match(&l, &u, &prev, &vmas)->number, 3);
@@ -374,7 +374,7 @@ static void the_first_of_several_is_named(void **state)
 }
 
 /* Which phases must go unit by unit: whatever could match in the middle of one. */
-static void bulk_is_allowed_where_nothing_can_match(void **state)
+TEST(bulk_is_allowed_where_nothing_can_match, NULL, end)
 {
 	static const struct {
 		const char *where;
@@ -391,8 +391,8 @@ static void bulk_is_allowed_where_nothing_can_match(void **state)
 	};
 
 	assert_false(brk_fine_grained(&l, PH(XFER)));
-	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
-		brk(want[i].where);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		new_brk(want[i].where);
 		assert_int_equal(brk_fine_grained(&l, PH(GENERATE_IOVS)), want[i].generate);
 		assert_int_equal(brk_fine_grained(&l, PH(DRAIN)), want[i].drain);
 		assert_int_equal(brk_fine_grained(&l, PH(XFER)), want[i].xfer);
@@ -400,24 +400,4 @@ static void bulk_is_allowed_where_nothing_can_match(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(every_phase_but_reset_can_be_named, end),
-		cmocka_unit_test_teardown(conditions, end),
-		cmocka_unit_test_teardown(addresses_vmas_verdicts_chunks, end),
-		cmocka_unit_test_teardown(what_is_not_understood, end),
-		cmocka_unit_test_teardown(very_long_input, end),
-		cmocka_unit_test_teardown(numbers_and_deletion, end),
-		cmocka_unit_test_teardown(a_phase_matches_where_it_begins, end),
-		cmocka_unit_test_teardown(conditions_match_units, end),
-		cmocka_unit_test_teardown(an_address_matches_scan_and_transfer, end),
-		cmocka_unit_test_teardown(a_vma_matches_by_index_and_by_address, end),
-		cmocka_unit_test_teardown(a_verdict_matches_runs, end),
-		cmocka_unit_test_teardown(a_chunk_matches_where_it_begins, end),
-		cmocka_unit_test_teardown(failures_match_no_unit, end),
-		cmocka_unit_test_teardown(the_first_of_several_is_named, end),
-		cmocka_unit_test_teardown(bulk_is_allowed_where_nothing_can_match, end),
-	};
-	return cmocka_run_group_tests(tests, two_vmas, no_vmas);
-}
+GROUP(two_vmas, no_vmas);

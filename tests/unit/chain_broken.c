@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Chains that are broken somewhere: verify finds where, flatten and diff refuse, nothing is left. */
-#include <signal.h>
-
 #include "engine/chain/chain_diff.h"
 #include "engine/chain/chain_flatten.h"
 #include "engine/chain/chain_verify.h"
@@ -10,24 +8,13 @@
 #include "proto/inventory.pb-c.h"
 #include "proto/pagemap.pb-c.h"
 
-#include "tests/unit/images.h"
+#include "tests/lib/images.h"
 
 #define NAME "pagemap-42.img"
 #define P PE_PRESENT
 #define H PE_PARENT
 
 static char path[4][96]; /* g0 is the newest here, g1 its parent, ... */
-
-static void pages_file(int d, uint32_t id, uint64_t nr)
-{
-	char name[32];
-
-	snprintf(name, sizeof(name), "pages-%u.img", id);
-	int fd = openat(d, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-
-	MUST(fd >= 0 && !ftruncate(fd, (off_t)(nr * PAGE)));
-	close(fd);
-}
 
 /* Entries end with nr_pages 0.  field5: 0 leaves it out. */
 struct raw {
@@ -77,7 +64,7 @@ static void generation(unsigned g, bool uptime, const struct raw *e)
 			stored += e->field5 ? e->field5 : e->nr_pages;
 	}
 	ok(image_finish(w));
-	pages_file(d, 1, stored);
+	put_pages(d, 1, stored);
 	close(d);
 }
 #define GENERATION(g, uptime, ...) generation(g, uptime, (const struct raw[]){ __VA_ARGS__, { 0 } })
@@ -125,20 +112,14 @@ static void flatten_fails(enum err_code code, const char *text)
 {
 	Stepdump__FlattenReport *r;
 	char to[96];
-	unsigned nr = 0;
+	unsigned nr = entries_in(scratch);
 
 	snprintf(to, sizeof(to), "%s/flat", scratch);
 	fails(chain_flatten(path[0], to, NULL, NULL, &r), code, text);
-	DIR *d = opendir(scratch);
-
-	MUST(d);
-	for (struct dirent *de; (de = readdir(d));)
-		nr += de->d_name[0] != 'g' && strcmp(de->d_name, ".") && strcmp(de->d_name, "..");
-	closedir(d);
-	assert_int_equal(nr, 0);
+	assert_int_equal(entries_in(scratch), nr);
 }
 
-static void hole_that_nobody_covers(void **state)
+TEST(hole_that_nobody_covers, scratch_make, scratch_drop)
 {
 	GENERATION(0, true, { 0x10000, 4, H, 0 });
 	GENERATION(1, true, { 0x10000, 4, H, 0 });
@@ -147,14 +128,14 @@ static void hole_that_nobody_covers(void **state)
 	flatten_fails(ERR_CHECK, "12000 is in no entry");
 }
 
-static void hole_without_a_parent(void **state)
+TEST(hole_without_a_parent, scratch_make, scratch_drop)
 {
 	GENERATION(0, true, { 0x10000, 4, H, 0 });
 	verify_says(true, NAME, -1, 0, "its parent cannot be opened");
 	flatten_fails(ERR_CHECK, "no parent");
 }
 
-static void circle(void **state)
+TEST(circle, scratch_make, scratch_drop)
 {
 	char link[128];
 
@@ -166,7 +147,7 @@ static void circle(void **state)
 	flatten_fails(ERR_CHECK, "lead back");
 }
 
-static void page_without_data(void **state)
+TEST(page_without_data, scratch_make, scratch_drop)
 {
 	GENERATION(0, true, { 0x10000, 1, H, 0 });
 	GENERATION(1, true, { 0x10000, 1, PE_LAZY, 0 });
@@ -174,26 +155,26 @@ static void page_without_data(void **state)
 	flatten_fails(ERR_CHECK, "without data (lazy)");
 }
 
-static void counts_that_disagree(void **state)
+TEST(counts_that_disagree, scratch_make, scratch_drop)
 {
 	GENERATION(0, true, { 0x10000, 3, P, 4 });
 	verify_says(true, NAME, -1, 0, "different counts in fields 2 and 5");
 }
 
-static void counts_of_criu_4_2(void **state)
+TEST(counts_of_criu_4_2, scratch_make, scratch_drop)
 {
 	GENERATION(0, true, { 0x10000, 0, P, 4 });
 	verify_says(false, NAME, -1, 0, "CRIU before 4.2 cannot read");
 }
 
-static void no_uptime(void **state)
+TEST(no_uptime, scratch_make, scratch_drop)
 {
 	GENERATION(0, true, { 0x10000, 1, H, 0 });
 	GENERATION(1, false, { 0x10000, 1, P, 0 });
 	verify_says(false, "parent/inventory.img", -1, 0, "no dump_uptime");
 }
 
-static void short_data(void **state)
+TEST(short_data, scratch_make, scratch_drop)
 {
 	char file[128];
 
@@ -206,14 +187,14 @@ static void short_data(void **state)
 }
 
 /* What is wrong in the parent, but nothing of ours depends on it. */
-static void harm_to_the_parent_alone(void **state)
+TEST(harm_to_the_parent_alone, scratch_make, scratch_drop)
 {
 	GENERATION(0, true, { 0x10000, 2, P, 0 });
 	GENERATION(1, true, { 0x13000, 1, P, 0 }, { 0x10000, 1, P, 0 });
 	verify_says(false, "parent/" NAME, 1, 0x10000, "matters if this parent itself is restored");
 }
 
-static void stopped_by_the_operator(void **state)
+TEST(stopped_by_the_operator, scratch_make, scratch_drop)
 {
 	static volatile sig_atomic_t stop = 1;
 	Stepdump__FlattenReport *f;
@@ -228,7 +209,7 @@ static void stopped_by_the_operator(void **state)
 	fails(chain_diff(path[0], path[0], 43, NULL, &d), ERR_USAGE, "task 43");
 }
 
-static void full_disk(void **state)
+TEST(full_disk, scratch_make, scratch_drop)
 {
 	Stepdump__FlattenReport *r;
 	char to[96];
@@ -253,24 +234,4 @@ static void full_disk(void **state)
 	assert_non_null(strstr(e->hint, "16.0 needed"));
 	err_free(e);
 	assert_int_not_equal(access(to, F_OK), 0);
-}
-
-int main(void)
-{
-#define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_drop)
-	const struct CMUnitTest tests[] = {
-		T(hole_that_nobody_covers),
-		T(hole_without_a_parent),
-		T(circle),
-		T(page_without_data),
-		T(counts_that_disagree),
-		T(counts_of_criu_4_2),
-		T(no_uptime),
-		T(short_data),
-		T(harm_to_the_parent_alone),
-		T(stopped_by_the_operator),
-		T(full_disk),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

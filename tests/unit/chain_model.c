@@ -3,15 +3,12 @@
  * page_read, verify, diff and flatten on random chains that a Python program made of a model
  * (chain_maker.py): every page, every encoding, entries cut anywhere.
  */
-#include <inttypes.h>
-#include <sys/wait.h>
-
 #include "engine/chain/chain_diff.h"
 #include "engine/chain/chain_flatten.h"
 #include "engine/chain/chain_verify.h"
 #include "engine/image/page_read.h"
 
-#include "tests/unit/images.h"
+#include "tests/lib/images.h"
 
 #define CHAINS 24
 #define MAX_PAGES 4096
@@ -245,7 +242,7 @@ static void diff_generations(unsigned a, unsigned b)
 	stepdump__diff_report__free_unpacked(r, NULL);
 }
 
-static void random_chains(void **state)
+TEST(random_chains, scratch_make, scratch_drop)
 {
 	uint64_t holes = 0;
 
@@ -267,14 +264,4 @@ static void random_chains(void **state)
 			holes += page[k].found > 1;
 	}
 	assert_true(holes > 20); /* or it was not about chains */
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(random_chains, scratch_make, scratch_drop),
-	};
-
-	rnd_init();
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

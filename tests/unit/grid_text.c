@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The grid: clipping, UTF-8, double width, growth, text and colour output; the themes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "views/grid.h"
 #include "views/theme.h"
+
+#include "tests/lib/test.h"
 
 static void assert_text(const struct grid *g, const char *expected)
 {
@@ -18,7 +13,7 @@ static void assert_text(const struct grid *g, const char *expected)
 	free(text);
 }
 
-static void clips_at_the_right_edge(void **unused)
+TEST(clips_at_the_right_edge)
 {
 	struct grid g;
 
@@ -31,7 +26,7 @@ static void clips_at_the_right_edge(void **unused)
 	grid_deinit(&g);
 }
 
-static void rows_stop_at_the_bound(void **unused)
+TEST(rows_stop_at_the_bound)
 {
 	struct grid g;
 
@@ -45,7 +40,7 @@ static void rows_stop_at_the_bound(void **unused)
 	assert_text(&g, "");
 }
 
-static void rows_grow_in_any_order(void **unused)
+TEST(rows_grow_in_any_order)
 {
 	struct grid g;
 
@@ -59,7 +54,7 @@ static void rows_grow_in_any_order(void **unused)
 	grid_deinit(&g);
 }
 
-static void odd_bytes_become_question_marks(void **unused)
+TEST(odd_bytes_become_question_marks)
 {
 	static const struct {
 		const char *in, *out;
@@ -82,7 +77,7 @@ static void odd_bytes_become_question_marks(void **unused)
 		  "\xc3\xa4\xe2\x94\x80\xf0\x9d\x84\x9e\n" },
 	};
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct grid g;
 
 		grid_init(&g, 20, 0);
@@ -92,7 +87,7 @@ static void odd_bytes_become_question_marks(void **unused)
 	}
 }
 
-static void ascii_grids_stay_ascii(void **unused)
+TEST(ascii_grids_stay_ascii)
 {
 	struct grid g;
 
@@ -105,7 +100,7 @@ static void ascii_grids_stay_ascii(void **unused)
 	grid_deinit(&g);
 }
 
-static void double_width_takes_two_cells(void **unused)
+TEST(double_width_takes_two_cells)
 {
 	struct grid g;
 
@@ -125,7 +120,7 @@ static void double_width_takes_two_cells(void **unused)
 }
 
 /* Colour must not change a single visible character. */
-static void colour_only_adds_sequences(void **unused)
+TEST(colour_only_adds_sequences)
 {
 	for (const struct theme *t = themes; t->name; t++) {
 		struct grid g;
@@ -151,7 +146,7 @@ static void colour_only_adds_sequences(void **unused)
 	}
 }
 
-static void themes_are_readable(void **unused)
+TEST(themes_are_readable)
 {
 	assert_null(theme_find("no such"));
 	assert_null(theme_find(""));
@@ -169,20 +164,4 @@ static void themes_are_readable(void **unused)
 	}
 	assert_non_null(theme_find("cb"));
 	assert_non_null(theme_find("light"));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(clips_at_the_right_edge),
-		cmocka_unit_test(rows_stop_at_the_bound),
-		cmocka_unit_test(rows_grow_in_any_order),
-		cmocka_unit_test(odd_bytes_become_question_marks),
-		cmocka_unit_test(ascii_grids_stay_ascii),
-		cmocka_unit_test(double_width_takes_two_cells),
-		cmocka_unit_test(colour_only_adds_sequences),
-		cmocka_unit_test(themes_are_readable),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,72 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Framing, kinds, pagemap writer and reader, against bytes recorded from real CRIU runs. */
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <cmocka.h>
-
 #include "engine/image/flatdir.h"
 #include "engine/image/image.h"
 #include "engine/image/pagemap_image.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/pagemap.pb-c.h"
 
-static char dir[] = "/tmp/stepdump-image.XXXXXX";
-static int dfd;
-
-static int setup(void **state)
-{
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	dfd = open(dir, O_RDONLY | O_DIRECTORY);
-	return dfd < 0;
-}
-
-static int teardown(void **state)
-{
-	err_free(flatdir_clear(dfd, dir));
-	close(dfd);
-	return rmdir(dir);
-}
-
-static void ok(struct err *e)
-{
-	if (e)
-		print_error("unexpected: %s\n", e->msg);
-	assert_null(e);
-}
-
-static void fails(struct err *e, enum err_code code, const char *text)
-{
-	assert_non_null(e);
-	if (!strstr(e->msg, text))
-		print_error("message \"%s\" lacks \"%s\"\n", e->msg, text);
-	assert_non_null(strstr(e->msg, text));
-	assert_int_equal(e->code, code);
-	err_free(e);
-}
-
-static void put(const char *name, const void *data, size_t len)
-{
-	int fd = openat(dfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, data, len), len);
-	close(fd);
-}
+#include "tests/lib/images.h"
 
 static size_t get(const char *name, uint8_t *buf, size_t cap)
 {
-	int fd = openat(dfd, name, O_RDONLY);
+	int fd = openat(scratch_fd, name, O_RDONLY);
 
 	assert_true(fd >= 0);
 	ssize_t n = read(fd, buf, cap);
@@ -89,12 +33,12 @@ static const uint8_t criu317[] = {
 	0,    0,    0,    0x08, 0x80, 0xa0, 0xa0, 0xfa, 0xe3, 0xc3, 0x15, 0x10, 0x01, 0x20, 0x04,
 };
 
-static void reads_criu_4_2(void **state)
+TEST(reads_criu_4_2, scratch_make, scratch_drop)
 {
 	struct pagemap_image pi;
 
-	put("pagemap-1.img", criu42, sizeof(criu42));
-	ok(pagemap_image_read(dfd, "pagemap-1.img", &pi));
+	put_file(scratch_fd, "pagemap-1.img", criu42, sizeof(criu42));
+	ok(pagemap_image_read(scratch_fd, "pagemap-1.img", &pi));
 	assert_int_equal(pi.pages_id, 1);
 	assert_int_equal(pi.nr, 3);
 	assert_int_equal(pi.e[0].vaddr, 0x5599c4afe000);
@@ -112,12 +56,12 @@ static void reads_criu_4_2(void **state)
 	pagemap_image_deinit(&pi);
 }
 
-static void reads_criu_3_17(void **state)
+TEST(reads_criu_3_17, scratch_make, scratch_drop)
 {
 	struct pagemap_image pi;
 
-	put("pagemap-1.img", criu317, sizeof(criu317));
-	ok(pagemap_image_read(dfd, "pagemap-1.img", &pi));
+	put_file(scratch_fd, "pagemap-1.img", criu317, sizeof(criu317));
+	ok(pagemap_image_read(scratch_fd, "pagemap-1.img", &pi));
 	assert_int_equal(pi.pages_id, 3);
 	assert_int_equal(pi.nr, 1);
 	assert_int_equal(pi.e[0].nr_pages, 1);
@@ -126,7 +70,7 @@ static void reads_criu_3_17(void **state)
 }
 
 /* Exactly the bytes of 4.2, but for the count in field 2, which 3.17 reads. */
-static void writes_both_counts(void **state)
+TEST(writes_both_counts, scratch_make, scratch_drop)
 {
 	struct pagemap_writer w;
 	uint8_t expect[sizeof(criu42)], got[sizeof(criu42) + 1];
@@ -135,7 +79,7 @@ static void writes_both_counts(void **state)
 	expect[27] = 1;
 	expect[45] = 2;
 	expect[63] = 4;
-	ok(pagemap_writer_open(&w, dfd, "pagemap-1.img", 1));
+	ok(pagemap_writer_open(&w, scratch_fd, "pagemap-1.img", 1));
 	ok(pagemap_writer_add(&w, 0x5599c4afe000, 1, PE_PRESENT));
 	ok(pagemap_writer_add(&w, 0x5599c4b05000, 2, PE_PRESENT));
 	ok(pagemap_writer_add(&w, 0x5599ddc12000, 4, PE_PRESENT | PE_LAZY));
@@ -144,7 +88,7 @@ static void writes_both_counts(void **state)
 	assert_memory_equal(got, expect, sizeof(expect));
 }
 
-static void writer_refuses_nonsense(void **state)
+TEST(writer_refuses_nonsense, scratch_make, scratch_drop)
 {
 	static const struct {
 		uint64_t vaddr, nr;
@@ -164,9 +108,9 @@ static void writer_refuses_nonsense(void **state)
 	struct pagemap_writer w;
 	uint8_t buf[256];
 
-	ok(pagemap_writer_open(&w, dfd, "pagemap-1.img", 1));
+	ok(pagemap_writer_open(&w, scratch_fd, "pagemap-1.img", 1));
 	ok(pagemap_writer_add(&w, 0x2000, 2, PE_PRESENT));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		fails(pagemap_writer_add(&w, bad[i].vaddr, bad[i].nr, bad[i].flags), ERR_CHECK,
 		      bad[i].text);
 	ok(pagemap_writer_add(&w, 0x4000, 1, PE_PARENT)); /* adjacent is fine */
@@ -177,7 +121,7 @@ static void writer_refuses_nonsense(void **state)
 }
 
 /* Each form of the count and of the flags, hand-packed. */
-static void normalises(void **state)
+TEST(normalises, scratch_make, scratch_drop)
 {
 	static const struct {
 		bool has_in_parent, in_parent, has_flags, has_nr;
@@ -210,9 +154,9 @@ static void normalises(void **state)
 	Criu__PagemapHead head = CRIU__PAGEMAP_HEAD__INIT;
 	struct image_writer *w;
 	struct pagemap_image pi;
-	size_t nr = sizeof(t) / sizeof(t[0]);
+	size_t nr = ARRAY_SIZE(t);
 
-	ok(image_create(dfd, "pagemap-shmem-7.img", IMG_SHMEM_PAGEMAP, &w));
+	ok(image_create(scratch_fd, "pagemap-shmem-7.img", IMG_SHMEM_PAGEMAP, &w));
 	head.pages_id = 9;
 	ok(image_write(w, &head.base));
 	for (size_t i = 0; i < nr; i++) {
@@ -229,7 +173,7 @@ static void normalises(void **state)
 		ok(image_write(w, &m.base));
 	}
 	ok(image_finish(w));
-	ok(pagemap_image_read(dfd, "pagemap-shmem-7.img", &pi));
+	ok(pagemap_image_read(scratch_fd, "pagemap-shmem-7.img", &pi));
 	assert_int_equal(pi.nr, nr);
 	for (size_t i = 0; i < nr; i++) {
 		assert_int_equal(pi.e[i].nr_pages, t[i].expect_nr);
@@ -240,7 +184,7 @@ static void normalises(void **state)
 	pagemap_image_deinit(&pi);
 }
 
-static void ranges_that_wrap_are_refused(void **state)
+TEST(ranges_that_wrap_are_refused, scratch_make, scratch_drop)
 {
 	static const uint64_t bad[][2] = {
 		{ 0xfffffffffffff000, 2 },
@@ -248,34 +192,34 @@ static void ranges_that_wrap_are_refused(void **state)
 		{ 0x1000, 1ull << 52 },
 	};
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		Criu__PagemapHead head = CRIU__PAGEMAP_HEAD__INIT;
 		Criu__PagemapEntry m = CRIU__PAGEMAP_ENTRY__INIT;
 		struct image_writer *w;
 		struct pagemap_image pi;
 
-		ok(image_create(dfd, "pagemap-1.img", IMG_PAGEMAP, &w));
+		ok(image_create(scratch_fd, "pagemap-1.img", IMG_PAGEMAP, &w));
 		ok(image_write(w, &head.base));
 		m.vaddr = bad[i][0];
 		m.has_nr_pages = true;
 		m.nr_pages = bad[i][1];
 		ok(image_write(w, &m.base));
 		ok(image_finish(w));
-		fails(pagemap_image_read(dfd, "pagemap-1.img", &pi), ERR_FORMAT,
+		fails(pagemap_image_read(scratch_fd, "pagemap-1.img", &pi), ERR_FORMAT,
 		      "leaves the address space");
 	}
 }
 
 /* Cut anywhere: fine at an entry boundary behind the head, an error anywhere else. */
-static void every_truncation(void **state)
+TEST(every_truncation, scratch_make, scratch_drop)
 {
 	struct pagemap_image pi;
 
 	for (size_t len = 0; len <= sizeof(criu42); len++) {
 		bool boundary = len == 14 || len == 32 || len == 50 || len == 68;
 
-		put("pagemap-1.img", criu42, len);
-		struct err *e = pagemap_image_read(dfd, "pagemap-1.img", &pi);
+		put_file(scratch_fd, "pagemap-1.img", criu42, len);
+		struct err *e = pagemap_image_read(scratch_fd, "pagemap-1.img", &pi);
 		if (boundary) {
 			ok(e);
 			assert_int_equal(pi.nr, (len - 14) / 18);
@@ -286,28 +230,28 @@ static void every_truncation(void **state)
 	}
 }
 
-static void lengths_are_not_trusted(void **state)
+TEST(lengths_are_not_trusted, scratch_make, scratch_drop)
 {
 	uint8_t buf[sizeof(criu42)];
 	struct pagemap_image pi;
 
 	memcpy(buf, criu42, sizeof(buf));
 	memset(buf + 14, 0xff, 4);
-	put("pagemap-1.img", buf, sizeof(buf));
-	fails(pagemap_image_read(dfd, "pagemap-1.img", &pi), ERR_FORMAT,
+	put_file(scratch_fd, "pagemap-1.img", buf, sizeof(buf));
+	fails(pagemap_image_read(scratch_fd, "pagemap-1.img", &pi), ERR_FORMAT,
 	      "entry 1 at offset 14: the file ends inside the entry");
 
 	/* Long enough as a file (a hole), too long as a message. */
 	uint32_t len = IMAGE_ENTRY_MAX + 1;
 	memcpy(buf + 14, &len, sizeof(len));
-	put("pagemap-1.img", buf, sizeof(buf));
-	int fd = openat(dfd, "pagemap-1.img", O_WRONLY);
+	put_file(scratch_fd, "pagemap-1.img", buf, sizeof(buf));
+	int fd = openat(scratch_fd, "pagemap-1.img", O_WRONLY);
 	assert_int_equal(ftruncate(fd, 80l << 20), 0);
 	close(fd);
-	fails(pagemap_image_read(dfd, "pagemap-1.img", &pi), ERR_FORMAT, "longer than any");
+	fails(pagemap_image_read(scratch_fd, "pagemap-1.img", &pi), ERR_FORMAT, "longer than any");
 }
 
-static void magics_are_checked(void **state)
+TEST(magics_are_checked, scratch_make, scratch_drop)
 {
 	uint8_t buf[sizeof(criu42)];
 	struct image_reader *r;
@@ -315,28 +259,29 @@ static void magics_are_checked(void **state)
 
 	memcpy(buf, criu42, sizeof(buf));
 	buf[0]++;
-	put("pagemap-1.img", buf, sizeof(buf));
-	fails(image_open(dfd, "pagemap-1.img", IMG_PAGEMAP, &r), ERR_FORMAT, "head magic 5456431a");
-	put("mm-1.img", criu42, sizeof(criu42));
-	fails(image_open(dfd, "mm-1.img", IMG_MM, &r), ERR_FORMAT, "expected 57492820 (MM)");
-	fails(image_open(dfd, "none.img", IMG_MM, &r), ERR_SYS, "open none.img");
-	assert_int_equal(mkfifoat(dfd, "fifo.img", 0600), 0);
-	fails(image_open(dfd, "fifo.img", IMG_MM, &r), ERR_FORMAT, "not a regular file");
-	put("inventory.img", criu42, sizeof(criu42));
-	fails(image_read_one(dfd, "inventory.img", IMG_INVENTORY, &m), ERR_FORMAT,
+	put_file(scratch_fd, "pagemap-1.img", buf, sizeof(buf));
+	fails(image_open(scratch_fd, "pagemap-1.img", IMG_PAGEMAP, &r), ERR_FORMAT,
+	      "head magic 5456431a");
+	put_file(scratch_fd, "mm-1.img", criu42, sizeof(criu42));
+	fails(image_open(scratch_fd, "mm-1.img", IMG_MM, &r), ERR_FORMAT, "expected 57492820 (MM)");
+	fails(image_open(scratch_fd, "none.img", IMG_MM, &r), ERR_SYS, "open none.img");
+	assert_int_equal(mkfifoat(scratch_fd, "fifo.img", 0600), 0);
+	fails(image_open(scratch_fd, "fifo.img", IMG_MM, &r), ERR_FORMAT, "not a regular file");
+	put_file(scratch_fd, "inventory.img", criu42, sizeof(criu42));
+	fails(image_read_one(scratch_fd, "inventory.img", IMG_INVENTORY, &m), ERR_FORMAT,
 	      "expected 58313116");
 }
 
 /* A pre-dump's inventory by CRIU 4.2, with a field that we do not know. */
-static void reads_criu_inventory(void **state)
+TEST(reads_criu_inventory, scratch_make, scratch_drop)
 {
 	static const uint8_t inv[] = { 0x16, 0x31, 0x31, 0x58, 0x0c, 0,    0,    0,    0x08, 0x00,
 				       0x40, 0x90, 0xaa, 0xae, 0xbc, 0x04, 0x48, 0x01, 0x62, 0x00 };
 	uint8_t two[sizeof(inv) + 4];
 	ProtobufCMessage *m;
 
-	put("inventory.img", inv, sizeof(inv));
-	ok(image_read_one(dfd, "inventory.img", IMG_INVENTORY, &m));
+	put_file(scratch_fd, "inventory.img", inv, sizeof(inv));
+	ok(image_read_one(scratch_fd, "inventory.img", IMG_INVENTORY, &m));
 	Criu__InventoryEntry *e = (Criu__InventoryEntry *)m;
 	assert_int_equal(e->img_version, 0);
 	assert_true(e->has_dump_uptime);
@@ -346,11 +291,12 @@ static void reads_criu_inventory(void **state)
 
 	memcpy(two, inv, sizeof(inv));
 	memset(two + sizeof(inv), 0, 4);
-	put("inventory.img", two, sizeof(two));
-	fails(image_read_one(dfd, "inventory.img", IMG_INVENTORY, &m), ERR_FORMAT, "only entry");
+	put_file(scratch_fd, "inventory.img", two, sizeof(two));
+	fails(image_read_one(scratch_fd, "inventory.img", IMG_INVENTORY, &m), ERR_FORMAT,
+	      "only entry");
 }
 
-static void names_and_kinds(void **state)
+TEST(names_and_kinds, scratch_make, scratch_drop)
 {
 	static const char *const none[] = { "pagemap-.img",
 					    "pagemap-1.img.bak",
@@ -373,33 +319,33 @@ static void names_and_kinds(void **state)
 		assert_int_equal(d->kind, k);
 		assert_int_equal(id, d->suffix ? UINT64_MAX : 0);
 	}
-	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
 		assert_null(image_desc_by_name(none[i], &id));
 	assert_string_equal(image_name(IMG_SHMEM_PAGEMAP, 47, buf), "pagemap-shmem-47.img");
 }
 
-static void symlinks_are_not_followed(void **state)
+TEST(symlinks_are_not_followed, scratch_make, scratch_drop)
 {
 	struct image_writer *w;
 
-	put("victim", "x", 1);
-	assert_int_equal(symlinkat("victim", dfd, "pstree.img"), 0);
-	fails(image_create(dfd, "pstree.img", IMG_PSTREE, &w), ERR_SYS, "create pstree.img");
+	put_file(scratch_fd, "victim", "x", 1);
+	assert_int_equal(symlinkat("victim", scratch_fd, "pstree.img"), 0);
+	fails(image_create(scratch_fd, "pstree.img", IMG_PSTREE, &w), ERR_SYS, "create pstree.img");
 	uint8_t c;
 	assert_int_equal(get("victim", &c, 1), 1);
 	assert_int_equal(c, 'x');
 }
 
-static void sixty_thousand_entries(void **state)
+TEST(sixty_thousand_entries, scratch_make, scratch_drop)
 {
 	struct pagemap_writer w;
 	struct pagemap_image pi;
 
-	ok(pagemap_writer_open(&w, dfd, "pagemap-1.img", 1));
+	ok(pagemap_writer_open(&w, scratch_fd, "pagemap-1.img", 1));
 	for (uint64_t i = 0; i < 60000; i++)
 		ok(pagemap_writer_add(&w, 0x7f0000000000 + (i << 13), 1, PE_PRESENT));
 	ok(pagemap_writer_close(&w));
-	ok(pagemap_image_read(dfd, "pagemap-1.img", &pi));
+	ok(pagemap_image_read(scratch_fd, "pagemap-1.img", &pi));
 	assert_int_equal(pi.nr, 60000);
 	for (uint64_t i = 0; i < 60000; i++) {
 		assert_int_equal(pi.e[i].vaddr, 0x7f0000000000 + (i << 13));
@@ -410,7 +356,7 @@ static void sixty_thousand_entries(void **state)
 }
 
 /* The disk is full: seen at the latest when the file is finished. */
-static void write_errors_surface(void **state)
+TEST(write_errors_surface, scratch_make, scratch_drop)
 {
 	Criu__InventoryEntry inv = CRIU__INVENTORY_ENTRY__INIT;
 	int full = open("/dev", O_RDONLY | O_DIRECTORY);
@@ -429,26 +375,4 @@ static void write_errors_surface(void **state)
 	assert_int_equal(e->sys_errno, ENOSPC);
 	fails(e, ERR_SYS, "write full");
 	close(full);
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(reads_criu_4_2, setup, teardown),
-		cmocka_unit_test_setup_teardown(reads_criu_3_17, setup, teardown),
-		cmocka_unit_test_setup_teardown(writes_both_counts, setup, teardown),
-		cmocka_unit_test_setup_teardown(writer_refuses_nonsense, setup, teardown),
-		cmocka_unit_test_setup_teardown(normalises, setup, teardown),
-		cmocka_unit_test_setup_teardown(ranges_that_wrap_are_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(every_truncation, setup, teardown),
-		cmocka_unit_test_setup_teardown(lengths_are_not_trusted, setup, teardown),
-		cmocka_unit_test_setup_teardown(magics_are_checked, setup, teardown),
-		cmocka_unit_test_setup_teardown(reads_criu_inventory, setup, teardown),
-		cmocka_unit_test_setup_teardown(names_and_kinds, setup, teardown),
-		cmocka_unit_test_setup_teardown(symlinks_are_not_followed, setup, teardown),
-		cmocka_unit_test_setup_teardown(sixty_thousand_entries, setup, teardown),
-		cmocka_unit_test_setup_teardown(write_errors_surface, setup, teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

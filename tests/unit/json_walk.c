@@ -5,19 +5,11 @@
  * The message is described by hand, the same way protoc-c would; json_types.proto is its twin.
  */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 #include "proto/json.h"
 #include "proto/snapshot.pb-c.h"
+
+#include "tests/lib/test.h"
 
 #define OPTIONAL_FIELDS(X)                                                                         \
 	X(1, i32, INT32, int32_t)                                                                  \
@@ -226,7 +218,7 @@ static void ask_witness(const char *proto, const char *message, const ProtobufCM
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void python_agrees_on_all_types(void **unused)
+TEST(python_agrees_on_all_types)
 {
 	struct types t = types_init(), inner = types_init(), other = types_init();
 	struct types *list[] = { &inner, &other };
@@ -241,7 +233,7 @@ static void python_agrees_on_all_types(void **unused)
 	ask_witness("tests/unit/json_types.proto", "Types", &t.base);
 }
 
-static void python_agrees_on_zeros(void **unused)
+TEST(python_agrees_on_zeros)
 {
 	struct types t = types_init();
 
@@ -263,7 +255,7 @@ static void python_agrees_on_zeros(void **unused)
 	ask_witness("tests/unit/json_types.proto", "Types", &t.base);
 }
 
-static void python_agrees_on_a_snapshot(void **unused)
+TEST(python_agrees_on_a_snapshot)
 {
 	Stepdump__Snapshot s = STEPDUMP__SNAPSHOT__INIT;
 	Stepdump__Target target = STEPDUMP__TARGET__INIT;
@@ -288,7 +280,7 @@ static json_object *member(json_object *o, const char *name)
 }
 
 /* The same through json-c: text out, text in. */
-static void reads_back_with_json_c(void **unused)
+TEST(reads_back_with_json_c)
 {
 	struct types t = types_init();
 
@@ -315,7 +307,7 @@ static void reads_back_with_json_c(void **unused)
 	json_object_put(back);
 }
 
-static void what_json_has_no_word_for(void **unused)
+TEST(what_json_has_no_word_for)
 {
 	struct types t = types_init();
 
@@ -329,17 +321,4 @@ static void what_json_has_no_word_for(void **unused)
 	assert_int_equal(json_object_get_type(member(o, "colour")), json_type_int);
 	assert_int_equal(json_object_get_int(member(o, "colour")), 99);
 	json_object_put(o);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(python_agrees_on_all_types),
-		cmocka_unit_test(python_agrees_on_zeros),
-		cmocka_unit_test(python_agrees_on_a_snapshot),
-		cmocka_unit_test(reads_back_with_json_c),
-		cmocka_unit_test(what_json_has_no_word_for),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

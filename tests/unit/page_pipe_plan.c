@@ -4,16 +4,13 @@
  * fcntl() is our own: it counts the sizes asked for and plays a kernel that refuses, or one
  * that grants what it would to root.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include "engine/dump/page_pipe.h"
 
-#include "tests/unit/unit.h"
+#include "tests/lib/test.h"
 
 #define A 0x7f0000000000ull
 #define P(n) (A + (uint64_t)(n)*PAGE)
@@ -134,7 +131,7 @@ static void plan_is_sound(void)
 
 /* ---- runs ------------------------------------------------------------------------- */
 
-static void adjacent_runs_become_one_iov(void **state)
+TEST(adjacent_runs_become_one_iov, NULL, end)
 {
 	begin(8, 256, 1024);
 	assert_int_equal(add(P(0), 1, 0), 1);
@@ -148,7 +145,7 @@ static void adjacent_runs_become_one_iov(void **state)
 	plan_is_sound();
 }
 
-static void no_pages_make_no_pipe(void **state)
+TEST(no_pages_make_no_pipe, NULL, end)
 {
 	begin(8, 256, 1024);
 	assert_int_equal(add(P(0), 0, 0), 0);
@@ -156,7 +153,7 @@ static void no_pages_make_no_pipe(void **state)
 	assert_int_equal(pp.nr_pipes, 0);
 }
 
-static void a_pipe_doubles_page_by_page(void **state)
+TEST(a_pipe_doubles_page_by_page, NULL, end)
 {
 	unsigned sizes[16], nr = 0;
 
@@ -181,7 +178,7 @@ static void a_pipe_doubles_page_by_page(void **state)
 	assert_int_equal(asked[nr_asked - 1], 819);
 }
 
-static void a_long_run_grows_the_pipe_at_once(void **state)
+TEST(a_long_run_grows_the_pipe_at_once, NULL, end)
 {
 	begin(8, PIPE_ASK_PAGES, 1024);
 	assert_int_equal(add(P(0), 3000, 0), 3000);
@@ -192,7 +189,7 @@ static void a_long_run_grows_the_pipe_at_once(void **state)
 	plan_is_sound();
 }
 
-static void the_last_size_asked_is_the_bound(void **state)
+TEST(the_last_size_asked_is_the_bound, NULL, end)
 {
 	begin(1, 40, 1024);
 	assert_int_equal(add(P(0), 100, 0), 64); /* asked 40, given 64 */
@@ -203,7 +200,7 @@ static void the_last_size_asked_is_the_bound(void **state)
 	assert_int_equal(pp.ppb[0].pipe_size, 64);
 }
 
-static void a_refusal_is_remembered(void **state)
+TEST(a_refusal_is_remembered, NULL, end)
 {
 	begin(8, PIPE_ASK_PAGES, 256);
 	assert_int_equal(add(P(0), 256, 0), 256);
@@ -229,7 +226,7 @@ static void a_refusal_is_remembered(void **state)
 	plan_is_sound();
 }
 
-static void the_sizes_are_those_of_the_kernel(void **state)
+TEST(the_sizes_are_those_of_the_kernel, NULL, end)
 {
 	/* the witness: a pipe of our own, asked for the same sizes */
 	int p[2], given, why = 0;
@@ -257,7 +254,7 @@ static void the_sizes_are_those_of_the_kernel(void **state)
 
 /* ---- chunks ----------------------------------------------------------------------- */
 
-static void eight_pipes_are_a_chunk(void **state)
+TEST(eight_pipes_are_a_chunk, NULL, end)
 {
 	int fds[8][2];
 
@@ -289,7 +286,7 @@ static void eight_pipes_are_a_chunk(void **state)
 	plan_is_sound();
 }
 
-static void a_pipe_used_again_keeps_its_size(void **state)
+TEST(a_pipe_used_again_keeps_its_size, NULL, end)
 {
 	begin(1, 256, 1024);
 	assert_int_equal(add(P(0), 256, 0), 256);
@@ -300,7 +297,7 @@ static void a_pipe_used_again_keeps_its_size(void **state)
 	assert_int_equal(pp.ppb[0].flags, PPB_LAZY);
 }
 
-static void lazy_and_not_never_share_a_ppb(void **state)
+TEST(lazy_and_not_never_share_a_ppb, NULL, end)
 {
 	begin(NR_PIPES_PER_CHUNK, 256, 1024);
 	for (unsigned i = 0; i < 8; i++) {
@@ -316,7 +313,7 @@ static void lazy_and_not_never_share_a_ppb(void **state)
 	plan_is_sound();
 }
 
-static void without_a_bound_pipes_are_made_as_needed(void **state)
+TEST(without_a_bound_pipes_are_made_as_needed, NULL, end)
 {
 	begin(0, 16, 1024);
 	assert_int_equal(add(P(0), 1000, 0), 1000);
@@ -326,7 +323,7 @@ static void without_a_bound_pipes_are_made_as_needed(void **state)
 
 /* ---- holes ------------------------------------------------------------------------ */
 
-static void holes_merge_and_grow_by_32(void **state)
+TEST(holes_merge_and_grow_by_32, NULL, end)
 {
 	begin(8, 256, 1024);
 	hole(P(0), 2);
@@ -347,7 +344,7 @@ static void holes_merge_and_grow_by_32(void **state)
 
 /* ---- look-up ---------------------------------------------------------------------- */
 
-static void every_planned_page_is_found(void **state)
+TEST(every_planned_page_is_found, NULL, end)
 {
 	struct {
 		uint64_t addr;
@@ -395,7 +392,7 @@ static void every_planned_page_is_found(void **state)
 
 /* ---- the worked example of CRIU's page-pipe header -------------------------------- */
 
-static void the_worked_example(void **state)
+TEST(the_worked_example, NULL, end)
 {
 	/* first generation: three runs */
 	begin(8, PIPE_ASK_PAGES, 1024);
@@ -445,7 +442,7 @@ static struct rlimit files_for(unsigned pipes)
 	return old;
 }
 
-static void without_descriptors_nothing_is_planned(void **state)
+TEST(without_descriptors_nothing_is_planned, NULL, end)
 {
 	uint64_t added = 77;
 
@@ -467,7 +464,7 @@ static void without_descriptors_nothing_is_planned(void **state)
 
 /* The run needs a second and a third pipe, and the third cannot be made: the retry must not find
  * half of the run planned. */
-static void a_run_that_fails_half_way_is_not_planned(void **state)
+TEST(a_run_that_fails_half_way_is_not_planned, NULL, end)
 {
 	uint64_t added = 77;
 
@@ -495,7 +492,7 @@ static void a_run_that_fails_half_way_is_not_planned(void **state)
 }
 
 /* The same when the failing run had begun an iov of its own behind others. */
-static void what_was_planned_before_stays(void **state)
+TEST(what_was_planned_before_stays, NULL, end)
 {
 	uint64_t added;
 
@@ -515,7 +512,7 @@ static void what_was_planned_before_stays(void **state)
 
 /* ---- contents --------------------------------------------------------------------- */
 
-static void emptying_makes_a_pipe_as_planned(void **state)
+TEST(emptying_makes_a_pipe_as_planned, NULL, end)
 {
 	static char page[3 * PAGE] __attribute__((aligned(4096)));
 	struct iovec v = { page, sizeof(page) };
@@ -533,7 +530,7 @@ static void emptying_makes_a_pipe_as_planned(void **state)
 	ok(page_pipe_empty(&pp, 0)); /* also when there is nothing */
 }
 
-static void deinit_closes_everything(void **state)
+TEST(deinit_closes_everything, NULL, end)
 {
 	int before = dup(0), after;
 
@@ -545,31 +542,4 @@ static void deinit_closes_everything(void **state)
 	MUST(!close(after));
 	assert_int_equal(before, after);
 	page_pipe_deinit(&pp);
-}
-
-int main(void)
-{
-	rnd_init();
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(adjacent_runs_become_one_iov, end),
-		cmocka_unit_test_teardown(no_pages_make_no_pipe, end),
-		cmocka_unit_test_teardown(a_pipe_doubles_page_by_page, end),
-		cmocka_unit_test_teardown(a_long_run_grows_the_pipe_at_once, end),
-		cmocka_unit_test_teardown(the_last_size_asked_is_the_bound, end),
-		cmocka_unit_test_teardown(a_refusal_is_remembered, end),
-		cmocka_unit_test_teardown(the_sizes_are_those_of_the_kernel, end),
-		cmocka_unit_test_teardown(eight_pipes_are_a_chunk, end),
-		cmocka_unit_test_teardown(a_pipe_used_again_keeps_its_size, end),
-		cmocka_unit_test_teardown(lazy_and_not_never_share_a_ppb, end),
-		cmocka_unit_test_teardown(without_a_bound_pipes_are_made_as_needed, end),
-		cmocka_unit_test_teardown(holes_merge_and_grow_by_32, end),
-		cmocka_unit_test_teardown(every_planned_page_is_found, end),
-		cmocka_unit_test_teardown(the_worked_example, end),
-		cmocka_unit_test_teardown(without_descriptors_nothing_is_planned, end),
-		cmocka_unit_test_teardown(a_run_that_fails_half_way_is_not_planned, end),
-		cmocka_unit_test_teardown(what_was_planned_before_stays, end),
-		cmocka_unit_test_teardown(emptying_makes_a_pipe_as_planned, end),
-		cmocka_unit_test_teardown(deinit_closes_everything, end),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

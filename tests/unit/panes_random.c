@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Properties of all panes over random snapshots: pure functions, inside the width, ASCII when
- * asked, figures that sum to the whole.  SEED=N repeats a run.
+ * asked, figures that sum to the whole.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <cmocka.h>
-
 #include "views/paint.h"
 #include "views/panes.h"
 
-#include "tests/unit/random_snapshot.h"
+#include "tests/lib/random_snapshot.h"
 
 static char *draw(const struct pane *p, const Stepdump__Snapshot *s, const struct pane_opts *o,
 		  unsigned cols)
@@ -54,20 +45,19 @@ static void assert_fits(const char *text, unsigned cols, bool ascii)
 	}
 }
 
-static void panes_are_pure_and_fit(void **unused)
+TEST(panes_are_pure_and_fit)
 {
 	for (unsigned round = 0; round < 150; round++) {
 		Stepdump__Snapshot *s = random_snapshot();
 
 		for (const struct pane *p = panes; p->name; p++) {
 			const struct pane_opts o = {
-				.ascii = next_random() & 1,
-				.relative = next_random() & 1,
-				.verbose = next_random() & 1,
-				.index = next_random() % 2 ? -1 : (int64_t)(random_number() >> 1),
+				.ascii = rnd64() & 1,
+				.relative = rnd64() & 1,
+				.verbose = rnd64() & 1,
+				.index = rnd(2) ? -1 : (int64_t)(random_number() >> 1),
 			};
-			unsigned cols = next_random() % 4 ? 60 + next_random() % 191 :
-							    1 + next_random() % 59;
+			unsigned cols = rnd(4) ? 60 + rnd(191) : 1 + rnd(59);
 			char *first = draw(p, s, &o, cols), *second = draw(p, s, &o, cols);
 
 			assert_fits(first, cols, o.ascii);
@@ -89,7 +79,7 @@ static uint64_t figure(const char *text, const char *label)
 }
 
 /* PAGES of the pipeline: the figures shown sum to the sum shown, and the bar to its width. */
-static void figures_sum_to_the_whole(void **unused)
+TEST(figures_sum_to_the_whole)
 {
 	for (unsigned round = 0; round < 2000; round++) {
 		Stepdump__Snapshot s = STEPDUMP__SNAPSHOT__INIT;
@@ -105,13 +95,12 @@ static void figures_sum_to_the_whole(void **unused)
 		for (int i = 0; i < 11; i++) {
 			stepdump__verdict_count__init(&vc[i]);
 			vc[i].verdict = (Stepdump__Verdict)i;
-			vc[i].pages =
-				next_random() % 3 ? next_random() >> (24 + next_random() % 40) : 0;
+			vc[i].pages = rnd(3) ? rnd64() >> (24 + rnd(40)) : 0;
 			total += vc[i].pages;
 			list[i] = &vc[i];
 		}
 		/* With the unscanned pages given, or left to be worked out from the total. */
-		bool given = next_random() & 1;
+		bool given = rnd64() & 1;
 
 		c.verdicts = list + !given;
 		c.n_verdicts = 11 - !given;
@@ -144,11 +133,11 @@ static void figures_sum_to_the_whole(void **unused)
 	}
 }
 
-static void columns_share_exactly(void **unused)
+TEST(columns_share_exactly)
 {
 	for (unsigned round = 0; round < 20000; round++) {
 		uint64_t parts[11], whole = 0;
-		unsigned columns[11], nr = 1 + next_random() % 11, width = next_random() % 260;
+		unsigned columns[11], nr = 1 + rnd(11), width = rnd(260);
 		unsigned sum = 0, nonzero = 0;
 
 		for (unsigned i = 0; i < nr; i++) {
@@ -168,7 +157,7 @@ static void columns_share_exactly(void **unused)
 	}
 }
 
-static void names_are_found(void **unused)
+TEST(names_are_found)
 {
 	unsigned nr = 0;
 
@@ -186,7 +175,7 @@ static void names_are_found(void **unused)
 }
 
 /* The glyphs of screens.md; each verdict has another one. */
-static void glyphs_differ(void **unused)
+TEST(glyphs_differ)
 {
 	char seen[16] = "";
 
@@ -204,7 +193,7 @@ static void glyphs_differ(void **unused)
 	assert_int_equal(verdict_glyph((Stepdump__Verdict)-1, true), '?');
 }
 
-static void sizes_read_well(void **unused)
+TEST(sizes_read_well)
 {
 	static const struct {
 		uint64_t bytes;
@@ -221,23 +210,6 @@ static void sizes_read_well(void **unused)
 		{ UINT64_MAX, "16.0E" },
 	};
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		assert_string_equal(txt_size(cases[i].bytes).s, cases[i].text);
-}
-
-int main(void)
-{
-	const char *seed = getenv("SEED");
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_are_found),
-		cmocka_unit_test(glyphs_differ),
-		cmocka_unit_test(sizes_read_well),
-		cmocka_unit_test(columns_share_exactly),
-		cmocka_unit_test(figures_sum_to_the_whole),
-		cmocka_unit_test(panes_are_pure_and_fit),
-	};
-
-	state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
-	printf("SEED=%lu\n", state);
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

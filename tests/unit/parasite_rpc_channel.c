@@ -4,18 +4,14 @@
  * poll() is our own, so that a minute of silence does not take one; sendmsg() too, so that the peer
  * can die between two messages.
  */
-#include "tests/unit/unit.h"
-
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "engine/target/parasite_rpc.h"
+
+#include "tests/lib/test.h"
 
 static bool silence;
 static int silence_ms;
@@ -123,7 +119,7 @@ static size_t answers_42(struct parasite_msg *m, const void *data, size_t len, u
 	return sizeof(a->r);
 }
 
-static void a_value_comes_back(void **state)
+TEST(a_value_comes_back)
 {
 	uint64_t v = 0;
 
@@ -144,7 +140,7 @@ static size_t answers_eperm(struct parasite_msg *m, const void *data, size_t len
 	return sizeof(a->r);
 }
 
-static void an_error_in_the_target_keeps_its_number(void **state)
+TEST(an_error_in_the_target_keeps_its_number)
 {
 	uint64_t v = 77;
 
@@ -193,7 +189,7 @@ static size_t closes(struct parasite_msg *m, const void *data, size_t len, union
 	return 0;
 }
 
-static void every_command_refuses_a_bad_reply(void **state)
+TEST(every_command_refuses_a_bad_reply)
 {
 	static const struct {
 		size_t (*play)(struct parasite_msg *, const void *, size_t, union answer *);
@@ -215,7 +211,7 @@ static void every_command_refuses_a_bad_reply(void **state)
 	size_t at;
 
 	MUST(!pipe(p));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		begin(bad[i].play);
 		fails(pc_call(mine, PC_PING, &value), bad[i].code, bad[i].text);
 		end();
@@ -235,7 +231,7 @@ static void every_command_refuses_a_bad_reply(void **state)
 	assert_int_equal(why, 77);
 }
 
-static void a_peer_that_is_gone(void **state)
+TEST(a_peer_that_is_gone)
 {
 	struct iovec iov = { (void *)0x1000, PAGE };
 	uint64_t v = 77;
@@ -250,7 +246,7 @@ static void a_peer_that_is_gone(void **state)
 }
 
 /* It dies between the command and the descriptor that follows. */
-static void a_peer_that_goes_before_the_descriptor(void **state)
+TEST(a_peer_that_goes_before_the_descriptor)
 {
 	struct iovec iov = { (void *)0x1000, PAGE };
 	int s[2];
@@ -264,7 +260,7 @@ static void a_peer_that_goes_before_the_descriptor(void **state)
 	close(s[0]);
 }
 
-static void silence_ends(void **state)
+TEST(silence_ends)
 {
 	uint64_t v = 77;
 
@@ -322,7 +318,7 @@ static struct parasite_vma *many(void)
 	return v;
 }
 
-static void mprotect_goes_in_batches(void **state)
+TEST(mprotect_goes_in_batches)
 {
 	struct parasite_vma *v = many();
 	size_t at = 0;
@@ -339,7 +335,7 @@ static void mprotect_goes_in_batches(void **state)
 	assert_int_equal(mp.nr[2], NR - 2048);
 }
 
-static void nothing_to_mprotect_sends_nothing(void **state)
+TEST(nothing_to_mprotect_sends_nothing)
 {
 	size_t at = 0;
 
@@ -349,12 +345,12 @@ static void nothing_to_mprotect_sends_nothing(void **state)
 	assert_int_equal(script.commands, 0);
 }
 
-static void the_vma_at_fault_is_named_across_batches(void **state)
+TEST(the_vma_at_fault_is_named_across_batches)
 {
 	static const unsigned faults[] = { 1, 1023, 1024, 1025, 2047, 2048, NR - 1 };
 	struct parasite_vma *v = many();
 
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
 		char address[32];
 		size_t at = ~0ul;
 
@@ -383,7 +379,7 @@ static size_t names_a_vma_that_was_not_sent(struct parasite_msg *m, const void *
 	return sizeof(a->r);
 }
 
-static void an_index_from_outside_stays_in_range(void **state)
+TEST(an_index_from_outside_stays_in_range)
 {
 	struct parasite_vma *v = many();
 	size_t at = ~0ul;
@@ -426,7 +422,7 @@ static size_t plays_dump_pages(struct parasite_msg *m, const void *data, size_t 
 	return sizeof(a->r);
 }
 
-static void pages_come_through_the_pipe(void **state)
+TEST(pages_come_through_the_pipe)
 {
 	static char page[4][PAGE] __attribute__((aligned(4096)));
 	struct iovec iov[2] = { { page[0], 2 * PAGE }, { page[3], PAGE } };
@@ -455,7 +451,7 @@ static void pages_come_through_the_pipe(void **state)
 	close(p[0]);
 }
 
-static void a_splice_that_stops_says_where_and_why(void **state)
+TEST(a_splice_that_stops_says_where_and_why)
 {
 	char *area =
 		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -480,7 +476,7 @@ static void a_splice_that_stops_says_where_and_why(void **state)
 	munmap(area, 3 * PAGE);
 }
 
-static void as_many_iovecs_as_a_message_holds(void **state)
+TEST(as_many_iovecs_as_a_message_holds)
 {
 	static char page[PAGE] __attribute__((aligned(4096)));
 	struct iovec iov[PARASITE_MAX_IOVS];
@@ -504,24 +500,4 @@ static void as_many_iovecs_as_a_message_holds(void **state)
 	assert_int_equal(why, EAGAIN);
 	close(p[0]);
 	close(p[1]);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_value_comes_back),
-		cmocka_unit_test(an_error_in_the_target_keeps_its_number),
-		cmocka_unit_test(every_command_refuses_a_bad_reply),
-		cmocka_unit_test(a_peer_that_is_gone),
-		cmocka_unit_test(a_peer_that_goes_before_the_descriptor),
-		cmocka_unit_test(silence_ends),
-		cmocka_unit_test(mprotect_goes_in_batches),
-		cmocka_unit_test(nothing_to_mprotect_sends_nothing),
-		cmocka_unit_test(the_vma_at_fault_is_named_across_batches),
-		cmocka_unit_test(an_index_from_outside_stays_in_range),
-		cmocka_unit_test(pages_come_through_the_pipe),
-		cmocka_unit_test(a_splice_that_stops_says_where_and_why),
-		cmocka_unit_test(as_many_iovecs_as_a_message_holds),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

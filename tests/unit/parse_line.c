@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The command line: words, quotes, pipes and files; what is wrong is said, never guessed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-/* cmocka wants these first */
-#include <cmocka.h>
-
 #include "shell/parse.h"
+
+#include "tests/lib/test.h"
 
 /* Words joined by "|", then ">file", ">>file" or "|command"; or the error's text behind "!". */
 static char *show(const char *text)
@@ -42,7 +34,7 @@ static char *show(const char *text)
 	return buf;
 }
 
-static void words_and_quotes(void **state)
+TEST(words_and_quotes)
 {
 	assert_string_equal(show(""), "");
 	assert_string_equal(show("   \t "), "");
@@ -56,14 +48,14 @@ static void words_and_quotes(void **state)
 	assert_string_equal(show("echo a\\"), "<echo><a\\>");
 }
 
-static void comments(void **state)
+TEST(comments)
 {
 	assert_string_equal(show("# all of it"), "");
 	assert_string_equal(show("next 2 # two"), "<next><2>");
 	assert_string_equal(show("echo a#b '#'"), "<echo><a#b><#>");
 }
 
-static void pipes_and_files(void **state)
+TEST(pipes_and_files)
 {
 	assert_string_equal(show("show iovs | grep 'a|b' > c # d"),
 			    "<show><iovs> pipe grep 'a|b' > c # d");
@@ -74,7 +66,7 @@ static void pipes_and_files(void **state)
 	assert_string_equal(show("echo 'a > b' \"| c\""), "<echo><a > b><| c>");
 }
 
-static void what_is_wrong(void **state)
+TEST(what_is_wrong)
 {
 	assert_string_equal(show("echo 'a"), "!quote ' is not closed");
 	assert_string_equal(show("echo \"a\\\""), "!quote \" is not closed");
@@ -86,7 +78,7 @@ static void what_is_wrong(void **state)
 	assert_string_equal(show("show iovs > a | b"), "!text after the file name of >");
 }
 
-static void command_word(void **state)
+TEST(command_word)
 {
 	assert_int_equal(line_command_len("show x"), 4);
 	assert_int_equal(line_command_len("x/4w $sp"), 4);
@@ -96,16 +88,16 @@ static void command_word(void **state)
 	assert_int_equal(line_command_len(""), 0);
 }
 
-static void quoted_words_come_back(void **state)
+TEST(quoted_words_come_back)
 {
 	static const char *const words[] = { "plain", "", "it's", "a b|c>d#e\\", "\"", "''" };
-	enum { NR = sizeof(words) / sizeof(words[0]) };
+	enum { NR = ARRAY_SIZE(words) };
 	char *text = strdup("run");
 	struct line l;
 
 	for (int i = 0; i < NR; i++)
-		assert_null(line_add_quoted(&text, words[i]));
-	assert_null(line_parse(text, &l));
+		ok(line_add_quoted(&text, words[i]));
+	ok(line_parse(text, &l));
 	assert_int_equal(l.argc, NR + 1);
 	for (int i = 0; i < NR; i++)
 		assert_string_equal(l.argv[i + 1], words[i]);
@@ -113,40 +105,28 @@ static void quoted_words_come_back(void **state)
 	free(text);
 }
 
-static void word_under_the_cursor(void **state)
+TEST(word_under_the_cursor)
 {
 	struct line l;
 	bool tail;
 
-	assert_null(line_split_partial("show pp", 7, &l, &tail));
+	ok(line_split_partial("show pp", 7, &l, &tail));
 	assert_int_equal(l.argc, 2);
 	assert_string_equal(l.argv[1], "pp");
 	assert_false(tail);
 	line_deinit(&l);
-	assert_null(line_split_partial("show pp", 5, &l, &tail));
+	ok(line_split_partial("show pp", 5, &l, &tail));
 	assert_int_equal(l.argc, 2);
 	assert_string_equal(l.argv[1], "");
 	line_deinit(&l);
-	assert_null(line_split_partial("", 0, &l, &tail));
+	ok(line_split_partial("", 0, &l, &tail));
 	assert_int_equal(l.argc, 1);
 	assert_string_equal(l.argv[0], "");
 	line_deinit(&l);
-	assert_null(line_split_partial("show 'a b", 9, &l, &tail));
+	ok(line_split_partial("show 'a b", 9, &l, &tail));
 	assert_string_equal(l.argv[1], "a b");
 	line_deinit(&l);
-	assert_null(line_split_partial("show x | gre", 12, &l, &tail));
+	ok(line_split_partial("show x | gre", 12, &l, &tail));
 	assert_true(tail);
 	line_deinit(&l);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(words_and_quotes),      cmocka_unit_test(comments),
-		cmocka_unit_test(pipes_and_files),       cmocka_unit_test(what_is_wrong),
-		cmocka_unit_test(command_word),          cmocka_unit_test(quoted_words_come_back),
-		cmocka_unit_test(word_under_the_cursor),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

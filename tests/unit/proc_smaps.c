@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* parse_smaps(): texts of every kind of mapping against the table of combinations really seen. */
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
-#include <unistd.h>
-/* after the above: */
-#include <cmocka.h>
 
 #include "engine/proc/proc.h"
+
+#include "tests/lib/test.h"
 
 #define DEV(major, minor) ((major) << 8 | (minor)) /* as makedev(), but constant */
 #define SHMEM_DEV DEV(0, 1)
@@ -104,9 +94,9 @@ static void one_text(const struct row *r, char *buf, size_t len)
 		 r->header, r->page_kb, r->vmflags);
 }
 
-static void every_kind(void **state)
+TEST(every_kind)
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *r = &rows[i];
 		char text[1024];
 
@@ -136,7 +126,7 @@ static void every_kind(void **state)
 	}
 }
 
-static void refused(void **state)
+TEST(refused)
 {
 	static const struct {
 		const char *header, *vmflags, *word;
@@ -155,7 +145,7 @@ static void refused(void **state)
 		{ "-w-p 00000000 fe:00 3 /x", "wr mr mw me sl", "sealed" },
 	};
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct row r = { bad[i].header, bad[i].vmflags, 4, 0, 0, 0, 0, NULL };
 		char text[1024];
 
@@ -187,7 +177,7 @@ static void fake_file(void *arg, const struct vma *v, struct vma_file *ret)
 	};
 }
 
-static void files_are_asked_for(void **state)
+TEST(files_are_asked_for)
 {
 	static const struct {
 		const char *header, *vmflags;
@@ -207,7 +197,7 @@ static void files_are_asked_for(void **state)
 	};
 	const struct smaps_env env = { .shmem_dev = SHMEM_DEV, .file = fake_file };
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct row r = { cases[i].header, cases[i].vmflags, 4, 0, 0, 0, 0, NULL };
 		char text[1024];
 
@@ -226,7 +216,7 @@ static void files_are_asked_for(void **state)
 	}
 }
 
-static void vvar_is_merged(void **state)
+TEST(vvar_is_merged)
 {
 	struct vma_list l = parse("7f0000000000-7f0000004000 r--p 00000000 00:00 0 [vvar]\n"
 				  "VmFlags: rd mr pf io de dd \n"
@@ -246,7 +236,7 @@ static void vvar_is_merged(void **state)
 	vma_list_deinit(&l);
 }
 
-static void totals(void **state)
+TEST(totals)
 {
 	struct vma_list l = parse("1000-3000 rw-p 0 00:00 0 \n"
 				  "3000-8000 rw-s 0 00:01 3 /dev/zero (deleted)\n"
@@ -263,7 +253,7 @@ static void totals(void **state)
 	vma_list_deinit(&l);
 }
 
-static void malformed(void **state)
+TEST(malformed)
 {
 	static const char *const bad[] = {
 		"Rss: 4 kB\n",
@@ -287,7 +277,7 @@ static void malformed(void **state)
 		"zzz\n",
 	};
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct vma_list l = { .nr = 77 };
 		struct err *e = parse_smaps(bad[i], strlen(bad[i]), &no_files, &l);
 
@@ -299,7 +289,7 @@ static void malformed(void **state)
 	}
 }
 
-static void empty(void **state)
+TEST(empty)
 {
 	struct vma_list l = parse("", &no_files);
 
@@ -332,7 +322,7 @@ static struct vma_list parse_through_pipe(const char *text, size_t len, size_t s
 	return l;
 }
 
-static void stream_equals_buffer(void **state)
+TEST(stream_equals_buffer)
 {
 	static const size_t steps[] = { 1, 7, 4095, 65536, 1000000 };
 	const size_t cap = 300000;
@@ -343,7 +333,7 @@ static void stream_equals_buffer(void **state)
 	/* more than the buffer, with a name as long as the kernel can print it */
 	while (len < cap - 20000) {
 		len += snprintf(text + len, cap - len, "%lx-%lx %s", at, at + 0x2000,
-				rows[row % (sizeof(rows) / sizeof(rows[0]))].header);
+				rows[row % (ARRAY_SIZE(rows))].header);
 		if (row == 40)
 			for (int i = 0; i < 4000; i++)
 				len += snprintf(text + len, cap - len, "\\012");
@@ -355,7 +345,7 @@ static void stream_equals_buffer(void **state)
 
 	struct vma_list want = parse(text, &no_files);
 	assert_int_equal(want.nr, row);
-	for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++) {
+	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
 		struct vma_list got = parse_through_pipe(text, len, steps[s]);
 
 		assert_int_equal(got.nr, want.nr);
@@ -376,7 +366,7 @@ static void stream_equals_buffer(void **state)
 	free(text);
 }
 
-static void endless_line(void **state)
+TEST(endless_line)
 {
 	const size_t len = 200000;
 	char *text = malloc(len);
@@ -385,23 +375,19 @@ static void endless_line(void **state)
 	memset(text, 'a', len);
 	memcpy(text, "1000-2000 rw-p 0 fe:00 1 /", 26);
 	struct err *e = parse_smaps(text, len, &no_files, &l);
-	assert_non_null(e);
-	assert_int_equal(e->code, ERR_FORMAT);
-	err_free(e);
+	fails(e, ERR_FORMAT, "");
 
 	FILE *f = tmpfile();
 	assert_non_null(f);
 	assert_int_equal(fwrite(text, 1, len, f), len);
 	rewind(f);
 	e = parse_smaps_fd(fileno(f), &no_files, &l);
-	assert_non_null(e);
-	assert_int_equal(e->code, ERR_FORMAT);
-	err_free(e);
+	fails(e, ERR_FORMAT, "");
 	fclose(f);
 	free(text);
 }
 
-static void parasite_is_known(void **state)
+TEST(parasite_is_known)
 {
 	struct vma_list l = parse("1000-3000 rwxs 0 00:01 9 /memfd:CRIUMFD (deleted)\n"
 				  "3000-4000 rwxs 0 00:01 8 /memfd:other (deleted)\n"
@@ -412,22 +398,4 @@ static void parasite_is_known(void **state)
 	assert_false(vma_is_parasite(&l.v[1]));
 	assert_false(vma_is_parasite(&l.v[2]));
 	vma_list_deinit(&l);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_kind),
-		cmocka_unit_test(refused),
-		cmocka_unit_test(files_are_asked_for),
-		cmocka_unit_test(vvar_is_merged),
-		cmocka_unit_test(totals),
-		cmocka_unit_test(malformed),
-		cmocka_unit_test(empty),
-		cmocka_unit_test(stream_equals_buffer),
-		cmocka_unit_test(endless_line),
-		cmocka_unit_test(parasite_is_known),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,11 +2,11 @@
 /* The two bits per page of a shared object, against a plain array of states. */
 #include "engine/pages/pstate.h"
 
-#include "tests/unit/unit.h"
+#include "tests/lib/test.h"
 
 #define PAGES 700
 
-static void or_table(void **state)
+TEST(or_table)
 {
 	/* Rows: what is there; columns: what comes.  CRIU's numbers on purpose. */
 	static const int want[4][4] = {
@@ -27,7 +27,7 @@ static void or_table(void **state)
 		}
 }
 
-static void nothing_says_nothing(void **state)
+TEST(nothing_says_nothing)
 {
 	struct pstate ps = { 0 };
 
@@ -39,7 +39,7 @@ static void nothing_says_nothing(void **state)
 }
 
 /* Mappings of one object at random offsets: growth, gaps and words that are cut. */
-static void random_mappings(void **state)
+TEST(random_mappings)
 {
 	for (int round = 0; round < 300; round++) {
 		uint8_t model[PAGES] = { 0 };
@@ -72,16 +72,4 @@ static void random_mappings(void **state)
 		assert_int_equal(pstate_run(&ps, last, last + 100000), last + 100000);
 		pstate_deinit(&ps);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(or_table),
-		cmocka_unit_test(nothing_says_nothing),
-		cmocka_unit_test(random_mappings),
-	};
-
-	rnd_init();
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,58 +1,27 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The commit transaction: all or nothing, and a second try after every failure. */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 #include "engine/image/staging.h"
 
-static char base[64];
-
-static void rm_rf(const char *path)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof(cmd), "rm -rf -- '%s'", path);
-	assert_int_equal(system(cmd), 0);
-}
+#include "tests/lib/images.h"
 
 static int setup(void **state)
 {
-	strcpy(base, "/tmp/stepdump-staging.XXXXXX");
 	umask(022);
-	return mkdtemp(base) ? chdir(base) : -1;
+	return scratch_make(state) || chdir(scratch);
 }
 
 static int teardown(void **state)
 {
 	if (chdir("/"))
 		return -1;
-	rm_rf(base);
-	return 0;
+	return scratch_drop(state);
 }
 
-static void ok(struct err *e)
-{
-	if (e)
-		print_error("unexpected: %s (%d), hint %s\n", e->msg, e->sys_errno, e->hint);
-	assert_null(e);
-}
-
-static void fails(struct err *e, int sys_errno, const char *hint)
+static void refused(struct err *e, int sys_errno, const char *hint)
 {
 	assert_non_null(e);
 	if (e->sys_errno != sys_errno)
@@ -78,18 +47,6 @@ static bool exists(const char *path)
 	struct stat st;
 
 	return lstat(path, &st) == 0;
-}
-
-static int entries(const char *path)
-{
-	DIR *d = opendir(path);
-	int nr = 0;
-
-	assert_non_null(d);
-	for (struct dirent *e; (e = readdir(d));)
-		nr += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
-	closedir(d);
-	return nr;
 }
 
 static void fill(struct staging *st, size_t size)
@@ -126,30 +83,30 @@ static void check_published(const char *dir, size_t size)
 	snprintf(path, sizeof(path), "%s/parent", dir);
 	assert_true(readlink(path, link, sizeof(link) - 1) > 0);
 	assert_string_equal(link, "../before");
-	assert_int_equal(entries(dir), 2);
+	assert_int_equal(entries_in(dir), 2);
 }
 
-static void to_a_new_name(void **state)
+TEST(to_a_new_name, setup, teardown)
 {
 	struct staging *st;
 	char prefix[128];
 
 	ok(staging_create("dump/", &st));
-	snprintf(prefix, sizeof(prefix), "%s/.dump.stepdump-%d.", base, (int)getpid());
+	snprintf(prefix, sizeof(prefix), "%s/.dump.stepdump-%d.", scratch, (int)getpid());
 	assert_int_equal(strncmp(staging_path(st), prefix, strlen(prefix)), 0);
 	assert_int_equal(mode_of(staging_path(st)), 0700);
 	fill(st, 40960);
 	assert_false(exists("dump"));
 	ok(staging_publish(st, "dump/"));
-	snprintf(prefix, sizeof(prefix), "%s/dump", base);
+	snprintf(prefix, sizeof(prefix), "%s/dump", scratch);
 	assert_string_equal(staging_path(st), prefix);
 	ok(staging_discard(st));
 	check_published("dump", 40960);
 	assert_int_equal(mode_of("dump"), 0755);
-	assert_int_equal(entries("."), 1);
+	assert_int_equal(entries_in("."), 1);
 }
 
-static void umask_is_respected(void **state)
+TEST(umask_is_respected, setup, teardown)
 {
 	struct staging *st;
 
@@ -160,7 +117,7 @@ static void umask_is_respected(void **state)
 	assert_int_equal(mode_of("dump"), 0750);
 }
 
-static void onto_an_empty_directory(void **state)
+TEST(onto_an_empty_directory, setup, teardown)
 {
 	struct staging *st;
 
@@ -173,7 +130,7 @@ static void onto_an_empty_directory(void **state)
 	assert_int_equal(mode_of("private"), 0700); /* as its maker wanted it */
 }
 
-static void dot_and_symlink(void **state)
+TEST(dot_and_symlink, setup, teardown)
 {
 	struct staging *st;
 
@@ -192,12 +149,12 @@ static void dot_and_symlink(void **state)
 	fill(st, 4096);
 	ok(staging_publish(st, "."));
 	ok(staging_discard(st));
-	assert_int_equal(chdir(base), 0);
+	assert_int_equal(chdir(scratch), 0);
 	check_published("cwd", 4096);
 }
 
 /* Refused when created and when published; afterwards another name works. */
-static void taken_names(void **state)
+TEST(taken_names, setup, teardown)
 {
 	struct staging *st, *none;
 
@@ -205,45 +162,43 @@ static void taken_names(void **state)
 	assert_int_equal(mkdir("full/x", 0755), 0);
 	close(open("file", O_CREAT | O_WRONLY, 0644));
 	assert_int_equal(symlink("nowhere", "dangling"), 0);
-	fails(staging_create("full", &none), ENOTEMPTY, "another name");
-	fails(staging_create("file", &none), ENOTDIR, "another name");
-	fails(staging_create("dangling", &none), ENOENT, "");
-	fails(staging_create("no/such/dir", &none), ENOENT, "create it first");
-	fails(staging_create("/", &none), ENOTEMPTY, "another name");
-	assert_int_equal(entries("."), 3);
+	refused(staging_create("full", &none), ENOTEMPTY, "another name");
+	refused(staging_create("file", &none), ENOTDIR, "another name");
+	refused(staging_create("dangling", &none), ENOENT, "");
+	refused(staging_create("no/such/dir", &none), ENOENT, "create it first");
+	refused(staging_create("/", &none), ENOTEMPTY, "another name");
+	assert_int_equal(entries_in("."), 3);
 
 	ok(staging_create("dump", &st));
 	fill(st, 4096);
 	char *path = strdup(staging_path(st));
-	fails(staging_publish(st, "full"), ENOTEMPTY, "another name");
-	fails(staging_publish(st, "file"), ENOTDIR, "another name");
-	fails(staging_publish(st, "no/such/dir"), ENOENT, "create it first");
-	assert_int_equal(entries("full"), 1);
+	refused(staging_publish(st, "full"), ENOTEMPTY, "another name");
+	refused(staging_publish(st, "file"), ENOTDIR, "another name");
+	refused(staging_publish(st, "no/such/dir"), ENOENT, "create it first");
+	assert_int_equal(entries_in("full"), 1);
 	assert_string_equal(staging_path(st), path);
 	assert_int_equal(mode_of(path), 0700);
 	free(path);
 	ok(staging_publish(st, "dump"));
 	struct err *e = staging_publish(st, "again");
-	assert_non_null(e);
-	assert_int_equal(e->code, ERR_STATE);
-	err_free(e);
+	fails(e, ERR_STATE, "");
 	ok(staging_discard(st));
 	check_published("dump", 4096);
 }
 
-static void discard_leaves_nothing(void **state)
+TEST(discard_leaves_nothing, setup, teardown)
 {
 	struct staging *st;
 
 	ok(staging_create(NULL, &st));
 	fill(st, 8192);
-	assert_int_equal(entries("."), 1);
+	assert_int_equal(entries_in("."), 1);
 	ok(staging_discard(st));
-	assert_int_equal(entries("."), 0);
+	assert_int_equal(entries_in("."), 0);
 	ok(staging_discard(NULL));
 }
 
-static void elsewhere_on_the_same_file_system(void **state)
+TEST(elsewhere_on_the_same_file_system, setup, teardown)
 {
 	struct staging *st;
 
@@ -254,11 +209,11 @@ static void elsewhere_on_the_same_file_system(void **state)
 	ok(staging_publish(st, "b/y"));
 	ok(staging_discard(st));
 	check_published("b/y", 8192);
-	assert_int_equal(entries("a"), 0);
-	assert_int_equal(entries("b"), 1);
+	assert_int_equal(entries_in("a"), 0);
+	assert_int_equal(entries_in("b"), 1);
 }
 
-static void very_long_name(void **state)
+TEST(very_long_name, setup, teardown)
 {
 	struct staging *st;
 	char name[256];
@@ -273,7 +228,7 @@ static void very_long_name(void **state)
 	char too_long[300];
 	memset(too_long, 'n', 299);
 	too_long[299] = '\0';
-	fails(staging_create(too_long, &st), ENAMETOOLONG, "shorter");
+	refused(staging_create(too_long, &st), ENAMETOOLONG, "shorter");
 }
 
 /* ---- another file system: in a mount namespace of our own ------------------------ */
@@ -351,13 +306,13 @@ static void other_fs(void)
 
 	/* Too large: says how much is missing, leaves neither copy nor target. */
 	CHECK(is(staging_publish(st, "small/dump"), ENOSPC, "2.0 MiB are missing"));
-	CHECK(entries("small") == 0);
-	CHECK(mode_of(staging_path(st)) == 0700 && entries(staging_path(st)) == 1);
+	CHECK(entries_in("small") == 0);
+	CHECK(mode_of(staging_path(st)) == 0700 && entries_in(staging_path(st)) == 1);
 	CHECK(copies_there == 1 && copies_gone == 1);
 
 	/* A mount point cannot be replaced. */
 	CHECK(is(staging_publish(st, "small"), EBUSY, "directory below it"));
-	CHECK(entries("small") == 0);
+	CHECK(entries_in("small") == 0);
 
 	/* Room is made. */
 	CHECK(mount("none", "small", NULL, MS_REMOUNT, "size=8m") == 0);
@@ -365,7 +320,7 @@ static void other_fs(void)
 	CHECK(fine(staging_publish(st, "small/dump")));
 	CHECK(fine(staging_discard(st)));
 	CHECK(copies_there == 2 && copies_gone == 2);
-	CHECK(entries("small") == 1 && entries("small/dump") == 1 && entries(".") == 1);
+	CHECK(entries_in("small") == 1 && entries_in("small/dump") == 1 && entries_in(".") == 1);
 	CHECK(mode_of("small/dump") == 0710);
 	CHECK(stat("small/dump/pages-1.img", &s) == 0 && s.st_size == 3 << 20 &&
 	      (s.st_mode & 07777) == 0644);
@@ -377,7 +332,7 @@ static void other_fs(void)
 	CHECK(is(staging_create("small/more", &st), EROFS, "read-only"));
 }
 
-static void other_file_system(void **state)
+TEST(other_file_system, setup, teardown)
 {
 	in_namespace(other_fs);
 }
@@ -389,17 +344,17 @@ static void no_rights(void)
 	struct staging *st;
 
 	CHECK(mkdir("locked", 0755) == 0 && mkdir("mine", 0777) == 0);
-	CHECK(chmod("mine", 0777) == 0 && chmod(base, 0755) == 0);
+	CHECK(chmod("mine", 0777) == 0 && chmod(scratch, 0755) == 0);
 	if (setgid(65534) || setuid(65534))
 		_exit(SKIP_STATUS);
 	CHECK(is(staging_create("locked/x", &st), EACCES, "in which you may write"));
 	CHECK(fine(staging_create("mine/x", &st)));
 	CHECK(is(staging_publish(st, "locked/x"), EACCES, "in which you may write"));
 	CHECK(mode_of(staging_path(st)) == 0700);
-	CHECK(entries("locked") == 0);
+	CHECK(entries_in("locked") == 0);
 	CHECK(fine(staging_publish(st, "mine/x")));
 	CHECK(fine(staging_discard(st)));
-	CHECK(entries("mine") == 1 && mode_of("mine/x") == 0755);
+	CHECK(entries_in("mine") == 1 && mode_of("mine/x") == 0755);
 
 	/* Nothing known yet, and no right to the working directory: TMPDIR. */
 	CHECK(mkdir("mine/tmp", 0755) == 0);
@@ -409,29 +364,11 @@ static void no_rights(void)
 	CHECK(fine(staging_discard(st)));
 }
 
-static void another_users_directory(void **state)
+TEST(another_users_directory, setup, teardown)
 {
 	if (geteuid()) {
 		print_message("skipped: not root, so there is nobody to become\n");
 		skip();
 	}
 	in_namespace(no_rights);
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(to_a_new_name, setup, teardown),
-		cmocka_unit_test_setup_teardown(umask_is_respected, setup, teardown),
-		cmocka_unit_test_setup_teardown(onto_an_empty_directory, setup, teardown),
-		cmocka_unit_test_setup_teardown(dot_and_symlink, setup, teardown),
-		cmocka_unit_test_setup_teardown(taken_names, setup, teardown),
-		cmocka_unit_test_setup_teardown(discard_leaves_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(elsewhere_on_the_same_file_system, setup, teardown),
-		cmocka_unit_test_setup_teardown(very_long_name, setup, teardown),
-		cmocka_unit_test_setup_teardown(other_file_system, setup, teardown),
-		cmocka_unit_test_setup_teardown(another_users_directory, setup, teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The rule that decides about a page, over all states and kinds of VMA; and the names. */
-#include <sys/mman.h>
-
 #include "engine/dump/phases.h"
 
-#include "tests/unit/unit.h"
+#include "tests/lib/test.h"
 
 #define REG VMA_AREA_REGULAR
 
@@ -25,7 +23,7 @@ static const struct vma file = {
 #define H PAGE_IS_HUGE
 #define W PAGE_IS_WRITTEN
 
-static void private_pages(void **state)
+TEST(private_pages)
 {
 	static const struct {
 		uint64_t categories;
@@ -52,14 +50,14 @@ static void private_pages(void **state)
 		{ G | P, VD(GUARD) },
 	};
 
-	for (size_t i = 0; i < sizeof(rule) / sizeof(rule[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rule); i++) {
 		assert_int_equal(page_verdict(&anon, rule[i].categories), rule[i].want);
 		assert_int_equal(page_verdict(&file, rule[i].categories), rule[i].want);
 	}
 }
 
 /* The reference is CRIU's condition as the format sheet has it: take or skip. */
-static void data_is_what_criu_takes(void **state)
+TEST(data_is_what_criu_takes)
 {
 	for (uint64_t c = 0; c < 512; c++) {
 		bool take = !(c & G) && !(c & F) && !(c & Z) && (c & (P | S));
@@ -69,7 +67,7 @@ static void data_is_what_criu_takes(void **state)
 	}
 }
 
-static void kinds_that_the_pagemap_does_not_decide(void **state)
+TEST(kinds_that_the_pagemap_does_not_decide)
 {
 	static const struct {
 		uint32_t status, flags, vmf;
@@ -88,7 +86,7 @@ static void kinds_that_the_pagemap_does_not_decide(void **state)
 		  VD(SHARED) },
 	};
 
-	for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(kind); i++)
 		for (uint64_t c = 0; c < 512; c++) {
 			struct vma v = { .start = 0x10000,
 					 .end = 0x20000,
@@ -101,7 +99,7 @@ static void kinds_that_the_pagemap_does_not_decide(void **state)
 }
 
 /* [vsyscall] lies above the task's addresses: it is listed, no page of it is dumped. */
-static void vsyscall_is_never_dumped(void **state)
+TEST(vsyscall_is_never_dumped)
 {
 	struct vma v = { .start = 0xffffffffff600000,
 			 .end = 0xffffffffff601000,
@@ -112,7 +110,7 @@ static void vsyscall_is_never_dumped(void **state)
 		assert_int_equal(page_verdict(&v, c), VD(NEVER));
 }
 
-static void names_go_both_ways(void **state)
+TEST(names_go_both_ways)
 {
 	static const char *const phases[] = { "ready",         "prepare", "pmc-fill",
 					      "generate-iovs", "drain",   "xfer",
@@ -139,16 +137,4 @@ static void names_go_both_ways(void **state)
 	assert_int_equal(phase_from_name(""), -1);
 	assert_int_equal(verdict_from_name("holes"), -1);
 	assert_int_equal(verdict_from_name(""), -1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(private_pages),
-		cmocka_unit_test(data_is_what_criu_takes),
-		cmocka_unit_test(kinds_that_the_pagemap_does_not_decide),
-		cmocka_unit_test(vsyscall_is_never_dumped),
-		cmocka_unit_test(names_go_both_ways),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The table of keys: nothing is bound twice, everything is in the help, the bar fits. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
 #include "views/view.h"
+
+#include "tests/lib/test.h"
 
 /* Calls for each key name of an action. */
 static unsigned keys_of(const struct action_desc *a, int *keys)
@@ -20,7 +14,7 @@ static unsigned keys_of(const struct action_desc *a, int *keys)
 	return nr;
 }
 
-static void keys_parse_and_lead_back(void **unused)
+TEST(keys_parse_and_lead_back)
 {
 	for (const struct action_desc *a = actions; a->id; a++) {
 		int keys[8];
@@ -43,7 +37,7 @@ static void keys_parse_and_lead_back(void **unused)
 	assert_int_equal(key_parse("F99", 3), K_NONE);
 }
 
-static void no_key_is_bound_twice_in_a_view(void **unused)
+TEST(no_key_is_bound_twice_in_a_view)
 {
 	for (unsigned v = 0; v <= NR_VIEWS; v++)
 		for (const struct action_desc *a = actions; a->id; a++)
@@ -62,7 +56,7 @@ static void no_key_is_bound_twice_in_a_view(void **unused)
 			}
 }
 
-static void every_action_has_a_binding_and_help(void **unused)
+TEST(every_action_has_a_binding_and_help)
 {
 	for (int id = ACT_NONE + 1; id < NR_ACTIONS; id++) {
 		const struct action_desc *found = NULL;
@@ -79,7 +73,7 @@ static void every_action_has_a_binding_and_help(void **unused)
 }
 
 /* What ? shows in each view has every key that works there. */
-static void help_lists_every_key(void **unused)
+TEST(help_lists_every_key)
 {
 	for (enum view_id v = 0; v < NR_VIEWS; v++) {
 		struct ui ui;
@@ -102,7 +96,7 @@ static void help_lists_every_key(void **unused)
 	}
 }
 
-static void bottom_bar_fits(void **unused)
+TEST(bottom_bar_fits)
 {
 	for (unsigned v = 0; v <= NR_VIEWS; v++) {
 		struct bar_item items[BAR_ITEMS_MAX];
@@ -134,7 +128,7 @@ static void bottom_bar_fits(void **unused)
 	}
 }
 
-static void names_of_views(void **unused)
+TEST(names_of_views)
 {
 	assert_int_equal(view_find("pipeline"), VIEW_PIPELINE);
 	assert_int_equal(view_find("ma"), VIEW_MAP);
@@ -143,18 +137,4 @@ static void names_of_views(void **unused)
 	assert_int_equal(view_find("nonsense"), NR_VIEWS);
 	for (enum view_id v = 0; v < NR_VIEWS; v++)
 		assert_int_equal(view_find(view_name(v)), v);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keys_parse_and_lead_back),
-		cmocka_unit_test(no_key_is_bound_twice_in_a_view),
-		cmocka_unit_test(every_action_has_a_binding_and_help),
-		cmocka_unit_test(help_lists_every_key),
-		cmocka_unit_test(bottom_bar_fits),
-		cmocka_unit_test(names_of_views),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Views over random snapshots, at random sizes, with random keys: no crash, no cell outside,
- * the same picture twice.  SEED=N repeats a run.
+ * the same picture twice.
  */
-#include <stdio.h>
-#include <time.h>
-
 #include "views/view.h"
 
-#include "tests/unit/random_snapshot.h"
+#include "tests/lib/random_snapshot.h"
 
 static char *draw(const struct ui *ui, const Stepdump__Snapshot *s,
 		  const Stepdump__Snapshot *before)
@@ -38,8 +35,7 @@ static int random_key(void)
 				       K_ENTER,     K_ESC,    K_TAB,  K_SHIFT_TAB,
 				       K_BACKSPACE, K_F1 + 4, 0x6f22, K_SUSPEND };
 
-	return next_random() % 3 ? (int)(next_random() % 128) :
-				   special[next_random() % (sizeof(special) / sizeof(*special))];
+	return rnd(3) ? (int)(rnd(128)) : special[rnd64() % (ARRAY_SIZE(special))];
 }
 
 static void check_want(const struct ui *ui, const Stepdump__Snapshot *s)
@@ -52,18 +48,17 @@ static void check_want(const struct ui *ui, const Stepdump__Snapshot *s)
 		assert_true(w.runs[i].start < w.runs[i].end);
 }
 
-static void anything_can_be_looked_at(void **unused)
+TEST(anything_can_be_looked_at)
 {
 	for (unsigned round = 0; round < 400; round++) {
 		Stepdump__Snapshot *s = random_snapshot(), *before = random_snapshot();
 		struct ui ui;
-		bool tiny = next_random() % 8 == 0;
-		unsigned cols = tiny ? 1 + next_random() % 59 : 60 + next_random() % 200;
+		bool tiny = rnd(8) == 0;
+		unsigned cols = tiny ? 1 + rnd(59) : 60 + rnd(200);
 
-		ui_init(&ui, tiny ? 1 + next_random() % 11 : 12 + next_random() % 80, cols,
-			next_random() & 1);
-		ui.relative = next_random() & 1;
-		ui.saved = next_random() & 1;
+		ui_init(&ui, tiny ? 1 + rnd(11) : 12 + rnd(80), cols, rnd64() & 1);
+		ui.relative = rnd64() & 1;
+		ui.saved = rnd64() & 1;
 		for (unsigned k = 0; k < 60; k++) {
 			enum ui_effect e;
 			char *first, *second;
@@ -74,7 +69,7 @@ static void anything_can_be_looked_at(void **unused)
 				ui_find(&ui, s);
 			if (e == UI_RUN && ui.saved)
 				assert_false(ui.command_steps);
-			if (next_random() % 16 == 0)
+			if (rnd(16) == 0)
 				ui_follow(&ui, s);
 			check_want(&ui, NULL);
 			check_want(&ui, s);
@@ -92,7 +87,7 @@ static void anything_can_be_looked_at(void **unused)
 }
 
 /* Rows of a window never go beyond what there is, wherever the cursor jumps. */
-static void windows_stay_bounded(void **unused)
+TEST(windows_stay_bounded)
 {
 	struct ui ui;
 
@@ -116,17 +111,4 @@ static void windows_stay_bounded(void **unused)
 		}
 	}
 	ui_deinit(&ui);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(anything_can_be_looked_at),
-		cmocka_unit_test(windows_stay_bounded),
-	};
-	const char *seed = getenv("SEED");
-
-	state = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
-	printf("SEED=%lu\n", state);
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

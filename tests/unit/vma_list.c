@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Predicates, names and look-up of vma.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-/* after the above: */
-#include <cmocka.h>
-
 #include "engine/proc/vma.h"
 
+#include "tests/lib/test.h"
+
 /* criu-formats, section 6: what becomes of which mapping. */
-static void predicates(void **state)
+TEST(predicates)
 {
 	static const struct {
 		uint32_t status, flags, vmf;
@@ -38,7 +30,7 @@ static void predicates(void **state)
 		{ 0x10000, 0, 0, false, false, false, false, false }, /* guard */
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct vma v = { .start = 0x1000,
 				 .end = 0x2000,
 				 .status = rows[i].status,
@@ -66,7 +58,7 @@ static void join(const char *const *names, size_t n, char *out)
 		out += sprintf(out, "%s%s", i ? "|" : "", names[i]);
 }
 
-static void names(void **state)
+TEST(names)
 {
 	const char *n[64];
 	char text[1024], prot[5];
@@ -93,7 +85,7 @@ static void names(void **state)
 }
 
 /* Against a linear search, at and around every border. */
-static void find(void **state)
+TEST(find)
 {
 	unsigned seed = 20240607;
 	struct vma_list l = { 0 };
@@ -105,7 +97,7 @@ static void find(void **state)
 
 		v.end = v.start + (1 + rand_r(&seed) % 5) * 0x1000;
 		at = v.end;
-		assert_null(vma_list_add(&l, &v, i % 3 ? "name" : NULL));
+		ok(vma_list_add(&l, &v, i % 3 ? "name" : NULL));
 	}
 	for (uint64_t a = 0xf000; a < at + 0x3000; a += 0x800) {
 		ssize_t want = -1;
@@ -120,15 +112,4 @@ static void find(void **state)
 	vma_list_deinit(&l);
 	assert_int_equal(l.nr, 0);
 	vma_list_deinit(&l);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(predicates),
-		cmocka_unit_test(names),
-		cmocka_unit_test(find),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

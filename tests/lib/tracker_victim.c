@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * A process that does to its private memory all that programs do, at random, in several threads.
- * Each thread keeps to an arena of its own and knows the state of every page in it, so that it
- * never faults for good; a pool that all of them write to lies at sh->address.
- */
-#ifndef STEPDUMP_TEST_TRACKER_VICTIM_H
-#define STEPDUMP_TEST_TRACKER_VICTIM_H
-
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "keeper_live.h"
+#include "tests/lib/tracker_victim.h"
 
 #define VICTIM_ACTORS 3
-#define VICTIM_POOL_PAGES 64u
 #define ARENA_PAGES 512u
 #define HUGE_LEN (2ul << 20)
 #define RANGE_MAX 48u
@@ -52,7 +43,7 @@ struct actor {
 };
 
 static struct actor actors[VICTIM_ACTORS];
-static uint64_t victim_seed;
+uint64_t victim_seed;
 
 static uint64_t dice(struct actor *a, uint64_t below)
 {
@@ -332,7 +323,7 @@ __attribute__((noinline)) static uint8_t do_stack(struct actor *a, size_t depth)
 	return depth ? (uint8_t)(do_stack(a, depth - 1) + frame[0]) : frame[1];
 }
 
-static void act(struct actor *a)
+static void do_something(struct actor *a)
 {
 	unsigned n = (unsigned)dice(a, 200);
 
@@ -376,7 +367,7 @@ static void *run_actor(void *arg)
 	while (!the_shared->ready)
 		poll(NULL, 0, 1);
 	for (;;) {
-		act(arg);
+		do_something(arg);
 		if (!((struct actor *)arg)->is_main)
 			poll(NULL, 0, 0); /* so that one CPU is enough for all */
 		else
@@ -394,7 +385,7 @@ static uint8_t *victim_map(size_t len, int prot)
 	return p;
 }
 
-static void run_victim(struct shared *sh)
+void run_victim(struct shared *sh)
 {
 	int random_fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
 	uint8_t *pool = victim_map(VICTIM_POOL_PAGES * 4096, PROT_READ | PROT_WRITE);
@@ -431,5 +422,3 @@ static void run_victim(struct shared *sh)
 	sh->ready = 1;
 	run_actor(&actors[0]);
 }
-
-#endif

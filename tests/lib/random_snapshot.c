@@ -1,45 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Snapshots with anything in them, by walking the descriptors.  `state` is the seed. */
-#ifndef STEPDUMP_TESTS_RANDOM_SNAPSHOT_H
-#define STEPDUMP_TESTS_RANDOM_SNAPSHOT_H
+#include "tests/lib/random_snapshot.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include "proto/snapshot.pb-c.h"
-
-static uint64_t state;
-
-static uint64_t next_random(void) /* splitmix64 */
+uint64_t random_number(void)
 {
-	uint64_t z = state += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
-/* Small, page-like and extreme numbers all matter. */
-static uint64_t random_number(void)
-{
-	switch (next_random() % 6) {
+	switch (rnd(6)) {
 	case 0:
 		return 0;
 	case 1:
-		return next_random() % 8;
+		return rnd(8);
 	case 2:
-		return 0x7f0000000000 + next_random() % 64 * 4096;
+		return 0x7f0000000000 + rnd(64) * 4096;
 	case 3:
-		return next_random();
+		return rnd64();
 	case 4:
-		return UINT64_MAX - next_random() % 3;
+		return UINT64_MAX - rnd(3);
 	default:
-		return next_random() % 100000;
+		return rnd(100000);
 	}
 }
 
@@ -56,7 +32,7 @@ static char *random_string(void)
 		"a sentence of several words that has to be broken somewhere"
 	};
 
-	return strdup(words[next_random() % 8]);
+	return strdup(words[rnd(8)]);
 }
 
 static void fill_message(ProtobufCMessage *m, unsigned depth);
@@ -70,7 +46,7 @@ static void fill_value(const ProtobufCFieldDescriptor *f, void *v, unsigned dept
 	case PROTOBUF_C_TYPE_BYTES: {
 		ProtobufCBinaryData *b = v;
 
-		b->len = next_random() % 100;
+		b->len = rnd(100);
 		b->data = calloc(1, b->len + 1);
 		break;
 	}
@@ -84,10 +60,10 @@ static void fill_value(const ProtobufCFieldDescriptor *f, void *v, unsigned dept
 		break;
 	}
 	case PROTOBUF_C_TYPE_ENUM:
-		*(int *)v = (int)(next_random() % 13); /* beyond all enums too */
+		*(int *)v = (int)(rnd(13)); /* beyond all enums too */
 		break;
 	case PROTOBUF_C_TYPE_BOOL:
-		*(protobuf_c_boolean *)v = next_random() & 1;
+		*(protobuf_c_boolean *)v = rnd64() & 1;
 		break;
 	case PROTOBUF_C_TYPE_DOUBLE:
 		*(double *)v = (double)random_number();
@@ -111,7 +87,7 @@ static void fill_message(ProtobufCMessage *m, unsigned depth)
 		char *base = (char *)m;
 
 		if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-			size_t nr = next_random() % (depth ? 4 : 6);
+			size_t nr = rnd(depth ? 4 : 6);
 
 			*(size_t *)(base + f->quantifier_offset) = nr;
 			*(void **)(base + f->offset) = calloc(nr + 1, sizeof(void *));
@@ -120,7 +96,7 @@ static void fill_message(ProtobufCMessage *m, unsigned depth)
 					   depth);
 			continue;
 		}
-		if (f->label == PROTOBUF_C_LABEL_OPTIONAL && next_random() % 3 == 0)
+		if (f->label == PROTOBUF_C_LABEL_OPTIONAL && rnd(3) == 0)
 			continue;
 		if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type != PROTOBUF_C_TYPE_STRING &&
 		    f->type != PROTOBUF_C_TYPE_MESSAGE)
@@ -129,7 +105,7 @@ static void fill_message(ProtobufCMessage *m, unsigned depth)
 	}
 }
 
-static Stepdump__Snapshot *random_snapshot(void)
+Stepdump__Snapshot *random_snapshot(void)
 {
 	Stepdump__Snapshot *s = malloc(sizeof(*s));
 
@@ -137,5 +113,3 @@ static Stepdump__Snapshot *random_snapshot(void)
 	fill_message(&s->base, 0);
 	return s;
 }
-
-#endif

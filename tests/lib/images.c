@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A reader of pagemap-*.img and pages-N.img that owes nothing to the engine: bytes as in the format
- * sheet.  Plus: a directory of one's own, and a file system of one's own that gets full. */
-#ifndef STEPDUMP_TESTS_IMAGES_H
-#define STEPDUMP_TESTS_IMAGES_H
-
-#include "tests/unit/unit.h"
-
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-struct bytes {
-	uint8_t *b;
-	size_t nr;
-};
+#include "tests/lib/images.h"
 
-static inline struct bytes slurp(int dirfd, const char *name)
+char scratch[64];
+int scratch_fd = -1;
+static bool scratch_mounted;
+
+struct bytes slurp(int dirfd, const char *name)
 {
 	struct bytes f = { 0 };
 	struct stat st;
@@ -41,19 +30,17 @@ static inline struct bytes slurp(int dirfd, const char *name)
 	return f;
 }
 
-struct pm_entry {
-	uint64_t vaddr, pages;
-	uint32_t flags;
-};
+size_t put_varint(uint8_t *to, uint64_t v)
+{
+	size_t n = 0;
 
-struct pm {
-	uint32_t pages_id;
-	struct pm_entry *e;
-	size_t nr;
-	uint64_t stored; /* pages with data */
-};
+	for (; v > 0x7f; v >>= 7)
+		to[n++] = (uint8_t)(v | 0x80);
+	to[n++] = (uint8_t)v;
+	return n;
+}
 
-static inline uint64_t pm_varint(const struct bytes *f, size_t *at, size_t end)
+static uint64_t pm_varint(const struct bytes *f, size_t *at, size_t end)
 {
 	uint64_t v = 0;
 
@@ -65,13 +52,13 @@ static inline uint64_t pm_varint(const struct bytes *f, size_t *at, size_t end)
 	}
 }
 
-static inline uint32_t pm_u32(const struct bytes *f, size_t at)
+static uint32_t pm_u32(const struct bytes *f, size_t at)
 {
 	assert_true(at + 4 <= f->nr);
 	return f->b[at] | f->b[at + 1] << 8 | f->b[at + 2] << 16 | (uint32_t)f->b[at + 3] << 24;
 }
 
-static inline struct pm pm_read(int dirfd, const char *name)
+struct pm pm_read(int dirfd, const char *name)
 {
 	struct bytes f = slurp(dirfd, name);
 	struct pm pm = { 0 };
@@ -106,13 +93,7 @@ static inline struct pm pm_read(int dirfd, const char *name)
 	return pm;
 }
 
-/* ---- places ----------------------------------------------------------------------- */
-
-static char scratch[64];
-static int scratch_fd = -1;
-static bool scratch_mounted;
-
-static inline int scratch_make(void **state)
+int scratch_make(void **state)
 {
 	strcpy(scratch, "/tmp/stepdump-unit.XXXXXX");
 	if (!mkdtemp(scratch))
@@ -121,8 +102,7 @@ static inline int scratch_make(void **state)
 	return scratch_fd < 0 ? -1 : 0;
 }
 
-/* Puts a tmpfs of so many KiB there; skips the test where that is not allowed. */
-static inline void scratch_small(unsigned kib)
+void scratch_small(unsigned kib)
 {
 	static bool own_mounts;
 	char options[64];
@@ -144,7 +124,7 @@ static inline void scratch_small(unsigned kib)
 	MUST(scratch_fd >= 0);
 }
 
-static inline void scratch_resize(unsigned kib)
+void scratch_resize(unsigned kib)
 {
 	char options[64];
 
@@ -152,7 +132,7 @@ static inline void scratch_resize(unsigned kib)
 	MUST(!mount("stepdump-unit", scratch, "tmpfs", MS_REMOUNT, options));
 }
 
-static inline void remove_tree(int at, const char *name)
+void remove_tree(int at, const char *name)
 {
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -166,7 +146,7 @@ static inline void remove_tree(int at, const char *name)
 	unlinkat(at, name, AT_REMOVEDIR);
 }
 
-static inline int scratch_drop(void **state)
+int scratch_drop(void **state)
 {
 	close(scratch_fd);
 	scratch_fd = -1;
@@ -177,4 +157,34 @@ static inline int scratch_drop(void **state)
 	return access(scratch, F_OK) ? 0 : -1;
 }
 
-#endif
+unsigned entries_in(const char *path)
+{
+	DIR *d = opendir(path);
+	unsigned nr = 0;
+
+	MUST(d);
+	for (struct dirent *de; (de = readdir(d));)
+		nr += strcmp(de->d_name, ".") && strcmp(de->d_name, "..");
+	closedir(d);
+	return nr;
+}
+
+void put_file(int dirfd, const char *name, const void *data, size_t len)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	MUST(fd >= 0 && write(fd, data, len) == (ssize_t)len);
+	close(fd);
+}
+
+void put_pages(int dirfd, uint32_t id, uint64_t nr)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "pages-%u.img", id);
+	put_file(dirfd, name, "", 0);
+	int fd = openat(dirfd, name, O_WRONLY | O_CLOEXEC);
+
+	MUST(fd >= 0 && !ftruncate(fd, (off_t)(nr * PAGE)));
+	close(fd);
+}

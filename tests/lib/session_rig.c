@@ -1,33 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A real target for run control: a child with known memory that waits, and a session over it. */
-#ifndef STEPDUMP_TESTS_RUN_TARGET_H
-#define STEPDUMP_TESTS_RUN_TARGET_H
-
 #include <limits.h>
-#include <malloc.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "engine/session/session.h"
+#include "tests/lib/session_rig.h"
 
-#include "tests/unit/images.h"
-#include "tests/targets/run_child.h"
+struct session *s;
+pid_t child;
+struct memory child_has;
+struct run_child its;
 
-static struct session *s;
-static pid_t child;
+const struct memory small = { .dense = 300, .sparse = 120, .memfd = 40, .shared = 50 };
 
-struct memory { /* pages, as tests/targets/run_child.c takes them */
-	size_t dense, sparse, memfd, shared;
-};
-
-static struct memory mem;
-static struct run_child its;
-
-static inline void child_make(struct memory m)
+void child_make(struct memory m)
 {
 	char program[PATH_MAX + 32], arg[4][24];
 	size_t nr[4] = { m.dense, m.sparse, m.memfd, m.shared };
@@ -56,10 +39,10 @@ static inline void child_make(struct memory m)
 	close(p[1]);
 	MUST(read(p[0], &its, sizeof(its)) == sizeof(its));
 	close(p[0]);
-	mem = m;
+	child_has = m;
 }
 
-static inline void set(const char *name, const char *value)
+void set(const char *name, const char *value)
 {
 	const struct opt_desc *o = opt_find(name);
 
@@ -67,10 +50,7 @@ static inline void set(const char *name, const char *value)
 	ok(opts_set(session_opts(s), o, value));
 }
 
-/* A small child, many chunks. */
-static const struct memory small = { .dense = 300, .sparse = 120, .memfd = 40, .shared = 50 };
-
-static inline void session_over(struct memory m)
+void session_over(struct memory m)
 {
 	char dir[96];
 
@@ -89,7 +69,7 @@ static inline void session_over(struct memory m)
 	session_opts(s)->pipe_pages = 16;
 }
 
-static inline int small_target(void **state)
+int small_target(void **state)
 {
 	if (scratch_make(state))
 		return -1;
@@ -97,8 +77,7 @@ static inline int small_target(void **state)
 	return 0;
 }
 
-/* The child must have come through: it still waits, or runs. */
-static inline int end_target(void **state)
+int end_target(void **state)
 {
 	int status, bad = 0;
 
@@ -120,20 +99,7 @@ static inline int end_target(void **state)
 	return bad | scratch_drop(state);
 }
 
-/* ---- running ---------------------------------------------------------------------- */
-
-struct stop { /* what a Stepdump__Stop said */
-	char reason[16];
-	unsigned breakpoint;
-	Stepdump__Phase phase; /* of the next unit */
-	unsigned chunk;
-	int ppb, vma; /* of the next unit; -1 */
-	uint64_t start, end;
-	int verdict; /* -1: none */
-};
-
-static inline struct err *run_kind(enum run_kind kind, unsigned count, const char *where,
-				   struct stop *ret)
+struct err *run_kind(enum run_kind kind, unsigned count, const char *where, struct stop *ret)
 {
 	struct run_request req = { .kind = kind, .count = count, .where = where };
 	Stepdump__Stop *stop = NULL;
@@ -162,7 +128,7 @@ static inline struct err *run_kind(enum run_kind kind, unsigned count, const cha
 	return e;
 }
 
-static inline struct stop run(enum run_kind kind, unsigned count, const char *where)
+struct stop run(enum run_kind kind, unsigned count, const char *where)
 {
 	struct stop stop;
 
@@ -170,22 +136,7 @@ static inline struct stop run(enum run_kind kind, unsigned count, const char *wh
 	return stop;
 }
 
-#define cont() run(RUN_CONTINUE, 0, NULL)
-#define next(n) run(RUN_NEXT, n, NULL)
-
-#define reason_is(stop, text) assert_string_equal((stop).reason, text)
-
-/* ---- what is staged --------------------------------------------------------------- */
-
-struct staged {
-	struct {
-		char name[256];
-		struct bytes f;
-	} file[16];
-	size_t nr;
-};
-
-static inline int staging_fd(void)
+int staging_fd(void)
 {
 	struct snap_request req = { .parts = SNAP_XFER };
 	Stepdump__Snapshot *snap;
@@ -200,13 +151,12 @@ static inline int staging_fd(void)
 	return fd;
 }
 
-static inline int staged_by_name(const void *a, const void *b)
+static int staged_by_name(const void *a, const void *b)
 {
 	return strcmp(a, b);
 }
 
-/* All pagemaps and pages in the directory, by name. */
-static inline struct staged staged_read(int dirfd)
+struct staged staged_read(int dirfd)
 {
 	struct staged st = { .nr = 0 };
 	DIR *d = fdopendir(dup(dirfd));
@@ -225,7 +175,7 @@ static inline struct staged staged_read(int dirfd)
 	return st;
 }
 
-static inline struct staged staged_now(void)
+struct staged staged_now(void)
 {
 	int fd = staging_fd();
 	struct staged st = staged_read(fd);
@@ -234,15 +184,14 @@ static inline struct staged staged_now(void)
 	return st;
 }
 
-static inline void staged_free(struct staged *st)
+void staged_free(struct staged *st)
 {
 	for (size_t i = 0; i < st->nr; i++)
 		free(st->file[i].f.b);
 	st->nr = 0;
 }
 
-/* Equal to the last byte; frees `b`. */
-static inline void staged_equal(const struct staged *a, struct staged b)
+void staged_equal(const struct staged *a, struct staged b)
 {
 	assert_int_equal(a->nr, b.nr);
 	for (size_t i = 0; i < a->nr; i++) {
@@ -258,18 +207,3 @@ static inline void staged_equal(const struct staged *a, struct staged b)
 	}
 	staged_free(&b);
 }
-
-/* How many entries the scratch directory has: staging and published ones. */
-static inline unsigned scratch_entries(void)
-{
-	DIR *d = opendir(scratch);
-	unsigned nr = 0;
-
-	MUST(d);
-	while (readdir(d))
-		nr++;
-	closedir(d);
-	return nr - 2;
-}
-
-#endif
