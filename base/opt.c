@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 const struct opt_desc *opt_find_in(const struct opt_desc *descs, const char *name)
 {
 	const struct opt_desc *found = NULL;
@@ -84,9 +86,7 @@ struct err *opt_parse(void *base, const struct opt_desc *d, const char *value)
 		}
 		break;
 	case OPT_STRING:
-		s = *value ? strdup(value) : NULL;
-		if (*value && !s)
-			return err_nomem();
+		s = *value ? xstrdup(value) : NULL;
 		free(*(char **)field);
 		*(char **)field = s;
 		return NULL;
@@ -98,18 +98,17 @@ char *opt_print(const void *base, const struct opt_desc *d)
 {
 	const void *field = (const char *)base + d->offset;
 	const char *s;
-	char *text;
 
 	switch (d->type) {
 	case OPT_ENUM:
-		return strdup(d->names[*(const int *)field]);
+		return xstrdup(d->names[*(const int *)field]);
 	case OPT_BOOL:
-		return strdup(*(const bool *)field ? "on" : "off");
+		return xstrdup(*(const bool *)field ? "on" : "off");
 	case OPT_UINT:
-		return asprintf(&text, "%u", *(const uint32_t *)field) < 0 ? NULL : text;
+		return xasprintf("%u", *(const uint32_t *)field);
 	case OPT_STRING:
 		s = *(char *const *)field;
-		return strdup(s ? s : "");
+		return xstrdup(s ? s : "");
 	}
 	return NULL;
 }

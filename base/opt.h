@@ -28,7 +28,7 @@ const struct opt_desc *opt_find_in(const struct opt_desc *descs, const char *nam
 /* `base`: the struct that the table describes.  ERR_USAGE names the values allowed; the struct is
  * untouched on failure. */
 struct err *opt_parse(void *base, const struct opt_desc *d, const char *value);
-/* Caller frees; NULL when out of memory. */
+/* Caller frees; "" for a string that is not set. */
 char *opt_print(const void *base, const struct opt_desc *d);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
+
 const struct argv_desc argv_descs[] = {
 	{ "p", "PID", "attach to a process" },
 	{ "S", "FILE", "look at a saved snapshot" },
@@ -33,34 +35,28 @@ const char *argv_dashes(const struct argv_desc *d)
 	return !d->name[1] || !strcmp(d->name, "ex") || !strcmp(d->name, "batch") ? "-" : "--";
 }
 
-static const struct argv_desc *find(const char *name, size_t len)
+static const struct argv_desc *argv_find(const char *name, size_t len)
 {
 	for (const struct argv_desc *d = argv_descs; d->name; d++) {
 		if (strlen(d->name) == len && !strncmp(d->name, name, len))
 			return d;
 	}
 	if (len == 1 && *name == 'h')
-		return find("help", 4);
-	return len == 5 && !strncmp(name, "quiet", 5) ? find("q", 1) : NULL;
+		return argv_find("help", 4);
+	return len == 5 && !strncmp(name, "quiet", 5) ? argv_find("q", 1) : NULL;
 }
 
-static struct err *usage(struct err *e)
+static struct err *argv_usage(struct err *e)
 {
 	return err_hint(e, "stepdump --help");
 }
 
-static struct err *add_script(struct argv_options *o, bool file, const char *text)
+static void argv_add_script(struct argv_options *o, bool file, const char *text)
 {
-	struct script_item *v = realloc(o->script, (o->nr_script + 1) * sizeof(*v));
-
-	if (!v)
-		return err_nomem();
-	o->script = v;
-	v[o->nr_script++] = (struct script_item){ file, text };
-	return NULL;
+	*vec_push(o->script, o->nr_script) = (struct script_item){ file, text };
 }
 
-static struct err *apply(struct argv_options *o, const char *name, const char *value)
+static void argv_apply(struct argv_options *o, const char *name, const char *value)
 {
 	struct {
 		const char *name;
@@ -99,20 +95,19 @@ static struct err *apply(struct argv_options *o, const char *name, const char *v
 	else if (!strcmp(name, "complete"))
 		o->complete = value;
 	else if (!strcmp(name, "x"))
-		return add_script(o, true, value);
+		argv_add_script(o, true, value);
 	else if (!strcmp(name, "ex"))
-		return add_script(o, false, value);
-	return NULL;
+		argv_add_script(o, false, value);
 }
 
-static struct err *parse(int argc, char **argv, struct argv_options *o)
+static struct err *argv_parse_all(int argc, char **argv, struct argv_options *o)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *name = argv[i], *value;
 
 		if (!strcmp(name, "--")) {
 			if (i + 1 == argc)
-				return usage(err_new(ERR_USAGE, "no program after %s", "--"));
+				return argv_usage(err_new(ERR_USAGE, "no program after %s", "--"));
 			o->program = argv + i + 1;
 			break;
 		}
@@ -121,29 +116,31 @@ static struct err *parse(int argc, char **argv, struct argv_options *o)
 					"stepdump -p PID, or stepdump -- PROGRAM ARGS");
 		name += 1 + (name[1] == '-');
 		size_t len = strcspn(name, "=");
-		const struct argv_desc *d = find(name, len);
+		const struct argv_desc *d = argv_find(name, len);
 		if (!d)
-			return usage(err_new(ERR_USAGE, "unknown option \"%s\"", argv[i]));
+			return argv_usage(err_new(ERR_USAGE, "unknown option \"%s\"", argv[i]));
 		value = name[len] ? name + len + 1 : NULL;
 		if (!d->arg && value)
-			return usage(err_new(ERR_USAGE, "option \"%s\" takes no value", argv[i]));
+			return argv_usage(
+				err_new(ERR_USAGE, "option \"%s\" takes no value", argv[i]));
 		if (d->arg && !value) {
 			if (++i == argc)
-				return usage(err_new(ERR_USAGE, "option \"%s\" needs a value",
-						     argv[i - 1]));
+				return argv_usage(err_new(ERR_USAGE, "option \"%s\" needs a value",
+							  argv[i - 1]));
 			value = argv[i];
 		}
-		TRY(apply(o, d->name, value));
+		argv_apply(o, d->name, value);
 	}
 	if (!!o->pid + !!o->snapshot + !!o->program > 1)
-		return usage(err_new(ERR_USAGE, "%s: only one of them", "-p, -S and -- PROGRAM"));
+		return argv_usage(
+			err_new(ERR_USAGE, "%s: only one of them", "-p, -S and -- PROGRAM"));
 	return NULL;
 }
 
 struct err *argv_parse(int argc, char **argv, struct argv_options *ret)
 {
 	struct argv_options o = { 0 };
-	struct err *e = parse(argc, argv, &o);
+	struct err *e = argv_parse_all(argc, argv, &o);
 
 	if (e) {
 		argv_deinit(&o);

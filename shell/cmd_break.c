@@ -10,7 +10,7 @@
 static struct err *set_break(struct shell *sh, const struct args *a, struct out *o, bool temporary)
 {
 	unsigned number;
-	char *where;
+	AUTO_FREE char *where = NULL;
 
 	TRY(where_from_args(sh, a, &where));
 	struct err *e = session_break(sh->session, where, temporary, &number);
@@ -20,7 +20,6 @@ static struct err *set_break(struct shell *sh, const struct args *a, struct out 
 		out_printf(o, "%s %u: %s\n", temporary ? "temporary breakpoint" : "breakpoint",
 			   number, where);
 	}
-	free(where);
 	return e;
 }
 
@@ -74,7 +73,6 @@ static struct err *delete_exec(struct shell *sh, const struct args *a, struct ou
 {
 	uint64_t n;
 
-	(void)o;
 	if (!a->argc)
 		return session_delete_break(sh->session, 0);
 	for (unsigned i = 0; i < a->argc; i++) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* verify, diff, flatten: image directories and the chains behind them */
-#include <inttypes.h>
 #include <string.h>
 
 #include "engine/session/chain.h"
@@ -55,7 +54,7 @@ static struct err *first_fatal(const Stepdump__VerifyReport *r)
 	for (size_t i = 0; i < r->n_findings; i++)
 		if (r->findings[i]->fatal)
 			return err_new(ERR_CHECK,
-				       "%s is no good image set: %" PRIu64 " fatal finding%s, "
+				       "%s is no good image set: %lu fatal finding%s, "
 				       "the first in %s: %s",
 				       r->dir, r->nr_fatal, r->nr_fatal == 1 ? "" : "s",
 				       r->findings[i]->file, r->findings[i]->text);

@@ -93,7 +93,6 @@ static struct err *restart_exec(struct shell *sh, const struct args *a, struct o
 {
 	bool again = session_past_gate(sh->session);
 
-	(void)a;
 	TRY(need_dump(sh, "restart"));
 	TRY(session_restart(sh->session));
 	out_printf(o, "%s\n",
@@ -118,7 +117,6 @@ const struct cmd_entry cmd_restart = {
 
 static struct err *abort_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	(void)a;
 	TRY(need_dump(sh, "abort"));
 	TRY(session_abort(sh->session));
 	out_printf(o, "aborted: the target is as right after attach\n");

@@ -81,7 +81,7 @@ static void help_command(const struct cmd_entry *c, struct out *o)
 		help_examples(c->examples, o);
 }
 
-static const struct help_topic *find_topic(const char *name)
+static const struct help_topic *topic_find(const char *name)
 {
 	const struct help_topic *found = NULL;
 
@@ -104,7 +104,7 @@ static struct err *help_exec(struct shell *sh, const struct args *a, struct out 
 		return NULL;
 	}
 	const char *name = a->argv[0];
-	const struct help_topic *t = find_topic(name);
+	const struct help_topic *t = topic_find(name);
 	bool is_topic = t && !strcmp(t->name, name);
 	struct err *e = cmd_lookup(sh->commands, &sh->aliases, name, strlen(name), &c, &alias);
 
@@ -149,12 +149,9 @@ static bool mentions(const char *text, const char *word)
 
 static struct err *apropos_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	char *word = args_join(a);
+	AUTO_FREE char *word = args_join(a);
 	unsigned nr = 0;
 
-	(void)sh;
-	if (!word)
-		return err_nomem();
 	for (const struct cmd_entry *const *c = sh->commands; *c; c++) {
 		if (!mentions((*c)->name, word) && !mentions((*c)->summary, word) &&
 		    !mentions((*c)->help, word))
@@ -180,9 +177,7 @@ static struct err *apropos_exec(struct shell *sh, const struct args *a, struct o
 		out_printf(o, "set %-16s %s\n", d->name, d->summary);
 		nr++;
 	}
-	struct err *e = nr ? NULL : err_new(ERR_STATE, "nothing mentions \"%s\"", word);
-	free(word);
-	return e;
+	return nr ? NULL : err_new(ERR_STATE, "nothing mentions \"%s\"", word);
 }
 
 const struct cmd_entry cmd_apropos = {
@@ -199,8 +194,6 @@ const struct cmd_entry cmd_apropos = {
 
 static struct err *version_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	(void)sh;
-	(void)a;
 	out_member(o, "version", json_object_new_string(STEPDUMP_VERSION));
 	out_printf(o, "stepdump %s\n", STEPDUMP_VERSION);
 	return NULL;

@@ -50,7 +50,6 @@ static struct err *shell_cmd_exec(struct shell *sh, const struct args *a, struct
 	int fds[2] = { -1, -1 };
 	struct err *e = NULL;
 
-	(void)sh;
 	if (!interpreter || !*interpreter)
 		interpreter = "/bin/sh";
 	if (o->json && pipe2(fds, O_CLOEXEC) < 0)
@@ -95,15 +94,12 @@ const struct cmd_entry cmd_shell = {
 
 static struct err *pwd_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	char *dir = getcwd(NULL, 0);
+	AUTO_FREE char *dir = getcwd(NULL, 0);
 
-	(void)sh;
-	(void)a;
 	if (!dir)
 		return err_sys(errno, "cannot tell the working directory");
 	out_member(o, "dir", json_object_new_string(dir));
 	out_printf(o, "%s\n", dir);
-	free(dir);
 	return NULL;
 }
 
@@ -123,8 +119,6 @@ static struct err *cd_exec(struct shell *sh, const struct args *a, struct out *o
 {
 	const char *dir = a->argc ? a->argv[0] : getenv("HOME");
 
-	(void)sh;
-	(void)o;
 	if (!dir)
 		return err_new(ERR_USAGE, "cd: there is no home to go to");
 	return chdir(dir) < 0 ? err_sys(errno, "cannot change to \"%s\"", dir) : NULL;

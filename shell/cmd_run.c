@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* step, next, finish, until, continue */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +85,6 @@ static struct err *finish_exec(struct shell *sh, const struct args *a, struct ou
 {
 	struct run_request req = { .kind = RUN_FINISH };
 
-	(void)a;
 	return run_it(sh, &req, o);
 }
 
@@ -140,7 +138,6 @@ static struct err *continue_exec(struct shell *sh, const struct args *a, struct 
 {
 	struct run_request req = { .kind = RUN_CONTINUE };
 
-	(void)a;
 	return run_it(sh, &req, o);
 }
 

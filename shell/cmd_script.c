@@ -37,18 +37,13 @@ const struct cmd_entry cmd_source = {
 static struct err *history_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	HIST_ENTRY **list = history_list();
-	json_object *lines = json_object_new_array();
 	uint64_t most = UINT32_MAX, nr = 0, i;
 
-	(void)sh;
-	if (a->argc) {
-		struct err *e = arg_uint(a->argv[0], "count", UINT32_MAX, &most);
+	if (a->argc)
+		TRY(arg_uint(a->argv[0], "count", UINT32_MAX, &most));
 
-		if (e) {
-			json_object_put(lines);
-			return e;
-		}
-	}
+	json_object *lines = json_object_new_array();
+
 	while (list && list[nr])
 		nr++;
 	for (i = nr > most ? nr - most : 0; i < nr; i++) {
@@ -73,7 +68,7 @@ const struct cmd_entry cmd_history = {
 	.exec = history_exec,
 };
 
-static struct err *list_aliases(const struct shell *sh, struct out *o)
+static struct err *alias_list_all(const struct shell *sh, struct out *o)
 {
 	json_object *all = json_object_new_object();
 
@@ -88,7 +83,7 @@ static struct err *list_aliases(const struct shell *sh, struct out *o)
 }
 
 /* Would never be reached: commands and their own short names come first. */
-static bool is_taken(const struct shell *sh, const char *name)
+static bool alias_is_command(const struct shell *sh, const char *name)
 {
 	for (const struct cmd_entry *const *c = sh->commands; *c; c++) {
 		if (!strcmp((*c)->name, name) || word_in_list((*c)->aliases, name, strlen(name)))
@@ -99,13 +94,11 @@ static bool is_taken(const struct shell *sh, const char *name)
 
 static struct err *alias_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	char *text = args_join(a), *name, *value;
-	struct err *e;
+	AUTO_FREE char *text = args_join(a);
+	char *name, *value;
 
-	if (!a->argc || !text) {
-		free(text);
-		return text ? list_aliases(sh, o) : err_nomem();
-	}
+	if (!a->argc)
+		return alias_list_all(sh, o);
 	name = text;
 	value = strchr(text, '=');
 	if (value) {
@@ -117,17 +110,15 @@ static struct err *alias_exec(struct shell *sh, const struct args *a, struct out
 		value = (char *)line_skip_blanks(value + 1);
 	}
 	if (!*name || strpbrk(name, " \t|>'\"#/!"))
-		e = cmd_usage(&cmd_alias);
-	else if (value && is_taken(sh, name))
-		e = err_new(ERR_USAGE, "\"%s\" is a command", name);
-	else if (!value && !alias_find(&sh->aliases, name, strlen(name)))
-		e = err_new(ERR_USAGE, "there is no alias \"%s\"", name);
-	else if (!value)
-		e = list_aliases(sh, o);
-	else
-		e = alias_set(&sh->aliases, name, *value ? value : NULL);
-	free(text);
-	return e;
+		return cmd_usage(&cmd_alias);
+	if (value && alias_is_command(sh, name))
+		return err_new(ERR_USAGE, "\"%s\" is a command", name);
+	if (!value && !alias_find(&sh->aliases, name, strlen(name)))
+		return err_new(ERR_USAGE, "there is no alias \"%s\"", name);
+	if (!value)
+		return alias_list_all(sh, o);
+	alias_set(&sh->aliases, name, *value ? value : NULL);
+	return NULL;
 }
 
 const struct cmd_entry cmd_alias = {
@@ -148,14 +139,10 @@ const struct cmd_entry cmd_alias = {
 
 static struct err *echo_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	char *text = args_join(a);
+	AUTO_FREE char *text = args_join(a);
 
-	(void)sh;
-	if (!text)
-		return err_nomem();
 	out_member(o, "text", json_object_new_string(text));
 	out_printf(o, "%s\n", text);
-	free(text);
 	return NULL;
 }
 
@@ -173,8 +160,6 @@ const struct cmd_entry cmd_echo = {
 
 static struct err *quit_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	(void)a;
-	(void)o;
 	sh->quit = true;
 	return NULL;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* show and why: panes of views/ on one snapshot */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,7 @@
 
 #define PEEK_BYTES 256
 
-static struct err *list_panes(struct out *o)
+static struct err *show_list(struct out *o)
 {
 	json_object *a = json_object_new_array();
 
@@ -26,30 +25,17 @@ static struct err *list_panes(struct out *o)
 	return NULL;
 }
 
-static struct err *unknown_pane(const char *name)
+static struct err *show_unknown(const char *name)
 {
-	char *list = NULL;
-	size_t len, nr = 0;
-	FILE *f = open_memstream(&list, &len);
+	AUTO_NAMES struct names fits = { 0 };
+	AUTO_NAMES struct names all = { 0 };
 
-	if (!f)
-		return err_nomem();
 	for (const struct pane *p = panes; p->name; p++) {
+		names_add(&all, p->name);
 		if (!strncmp(p->name, name, strlen(name)))
-			fprintf(f, "%s%s", nr++ ? ", " : "", p->name);
+			names_add(&fits, p->name);
 	}
-	const char *near = NULL;
-	for (const struct pane *p = panes; p->name && !nr; p++) {
-		if (edit_distance(p->name, name) <= 2)
-			near = p->name;
-	}
-	fclose(f);
-	struct err *e = nr ? err_new(ERR_USAGE, "ambiguous name \"%s\": %s", name, list) :
-			     err_new(ERR_USAGE, "there is nothing called \"%s\" to show", name);
-	free(list);
-	if (near)
-		return err_hint(e, "did you mean \"%s\"?", near);
-	return nr ? e : err_hint(e, "`show` lists what there is");
+	return lookup_failed("pane", name, &fits, &all, "`show` lists them");
 }
 
 /* A number that counts VMAs, or an address in one; *ret = its index. */
@@ -112,7 +98,7 @@ static struct err *narrow_runs(struct shell *sh, uint64_t addr, struct snap_requ
 	if (sh->opened) /* it has what it has */
 		return NULL;
 	TRY(shell_snap(sh, &vmas, &s));
-	struct err *e = err_new(ERR_USAGE, "%" PRIx64 " is in no VMA", addr);
+	struct err *e = err_new(ERR_USAGE, "%lx is in no VMA", addr);
 
 	for (size_t i = 0; i < s->n_vmas; i++) {
 		if (addr < s->vmas[i]->start || addr >= s->vmas[i]->end)
@@ -127,8 +113,8 @@ static struct err *narrow_runs(struct shell *sh, uint64_t addr, struct snap_requ
 	return e;
 }
 
-static struct err *render(struct shell *sh, const struct pane *p, const struct snap_request *req,
-			  const struct pane_opts *po, struct out *o)
+static struct err *show_pane(struct shell *sh, const struct pane *p, const struct snap_request *req,
+			     const struct pane_opts *po, struct out *o)
 {
 	Stepdump__Snapshot *s;
 	struct grid g;
@@ -169,10 +155,10 @@ static struct err *show_exec(struct shell *sh, const struct args *a, struct out 
 			words[nr++] = a->argv[i];
 	}
 	if (!nr)
-		return list_panes(o);
+		return show_list(o);
 	const struct pane *p = pane_find(words[0]);
 	if (!p)
-		return unknown_pane(words[0]);
+		return show_unknown(words[0]);
 	if (nr == 2)
 		TRY(pane_index(sh, p, words[1], &po.index));
 	else if (p->arg && *p->arg != '[')
@@ -196,30 +182,26 @@ static struct err *show_exec(struct shell *sh, const struct args *a, struct out 
 		req.peek.vaddr = addr;
 		req.peek.len = PEEK_BYTES;
 	}
-	return render(sh, p, &req, &po, o);
+	return show_pane(sh, p, &req, &po, o);
 }
 
 /* `show ppb 3` goes on with `show ppb 4`. */
 static char *show_repeat(const struct shell *sh, const struct args *a)
 {
 	const struct pane *p = a->argc == 2 ? pane_find(a->argv[0]) : NULL;
-	char *line, *joined;
 	uint64_t n;
 
-	(void)sh;
 	if (p && p->arg && !strstr(p->arg, "ADDR")) {
 		struct err *e = arg_uint(a->argv[1], "number", 1u << 30, &n);
 
 		if (!e)
-			return asprintf(&line, "show %s %" PRIu64, p->name, n + 1) < 0 ? NULL :
-											 line;
+			return xasprintf("show %s %lu", p->name, n + 1);
 		err_free(e);
 	}
-	joined = args_join(a);
-	if (!joined || asprintf(&line, "show %s", joined) < 0)
-		line = NULL;
-	free(joined);
-	return line;
+
+	AUTO_FREE char *words = args_join(a);
+
+	return xasprintf("show %s", words);
 }
 
 const struct cmd_entry cmd_show = {
@@ -261,27 +243,22 @@ static struct err *why_exec(struct shell *sh, const struct args *a, struct out *
 {
 	struct snap_request req = { .parts = SNAP_TARGET | SNAP_WHY | SNAP_VMAS };
 	struct pane_opts po = pane_opts(sh);
-	uint64_t *addrs = calloc(a->argc, sizeof(*addrs));
-	struct err *e = addrs ? NULL : err_nomem();
+	AUTO_FREE uint64_t *addrs = xcalloc(a->argc, sizeof(*addrs));
 
 	if (!sh->opened && !session_has_target(sh->session))
-		e = err_hint(err_new(ERR_STATE, "why: no target is attached"),
-			     "`attach PID` or `run PROGRAM`");
-	for (unsigned i = 0; !e && i < a->argc; i++) {
-		e = arg_addr(sh, a->argv[i], &addrs[i]);
-		if (!e && sh->opened && !snapshot_has_why(sh->opened, addrs[i]))
-			e = err_hint(err_new(ERR_STATE,
-					     "the saved snapshot does not say why %" PRIx64,
-					     addrs[i]),
-				     "its verdict is in `show pages`");
+		return err_hint(err_new(ERR_STATE, "why: no target is attached"),
+				"`attach PID` or `run PROGRAM`");
+	for (unsigned i = 0; i < a->argc; i++) {
+		TRY(arg_addr(sh, a->argv[i], &addrs[i]));
+		if (sh->opened && !snapshot_has_why(sh->opened, addrs[i]))
+			return err_hint(err_new(ERR_STATE,
+						"the saved snapshot does not say why %lx",
+						addrs[i]),
+					"its verdict is in `show pages`");
 	}
-	if (!e) {
-		req.why = addrs;
-		req.nr_why = a->argc;
-		e = render(sh, pane_find("why"), &req, &po, o);
-	}
-	free(addrs);
-	return e;
+	req.why = addrs;
+	req.nr_why = a->argc;
+	return show_pane(sh, pane_find("why"), &req, &po, o);
 }
 
 const struct cmd_entry cmd_why = {

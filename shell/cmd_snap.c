@@ -49,18 +49,12 @@ static void close_opened(struct shell *sh)
 static struct err *open_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	Stepdump__Snapshot *s;
-	char *path = strdup(a->argv[0]);
+	const char *path = a->argv[0];
 
-	if (!path)
-		return err_nomem();
-	struct err *e = snapfile_load(path, &s);
-	if (e) {
-		free(path);
-		return e;
-	}
+	TRY(snapfile_load(path, &s));
 	close_opened(sh);
 	sh->opened = s;
-	sh->opened_path = path;
+	sh->opened_path = xstrdup(path);
 	out_printf(o, "opened %s", path);
 	if (s->target && s->target->has_pid)
 		out_printf(o, ": %u %s", s->target->pid, s->target->comm ? s->target->comm : "");
@@ -89,8 +83,6 @@ const struct cmd_entry cmd_open = {
 
 static struct err *close_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	(void)a;
-	(void)o;
 	if (!sh->opened)
 		return err_new(ERR_STATE, "no saved snapshot is open");
 	close_opened(sh);

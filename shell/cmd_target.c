@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* attach, run, detach, kill, rescue */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,7 +192,6 @@ static struct err *kill_exec(struct shell *sh, const struct args *a, struct out 
 {
 	int pid = (int)session_pid(sh->session);
 
-	(void)a;
 	TRY(session_kill(sh->session));
 	sh->gone_told = true; /* no news */
 	out_member(o, "pid", json_object_new_int(pid));
@@ -215,7 +213,7 @@ const struct cmd_entry cmd_kill = {
 static struct err *rescue_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	uint64_t pid;
-	char *report;
+	AUTO_FREE char *report = NULL;
 
 	TRY(arg_uint(a->argv[0], "pid", INT32_MAX, &pid));
 	TRY(session_rescue(sh->session, (pid_t)pid, &report));
@@ -223,7 +221,6 @@ static struct err *rescue_exec(struct shell *sh, const struct args *a, struct ou
 	out_printf(o, "%s", *report ? report : "nothing to rescue\n");
 	if (*report && report[strlen(report) - 1] != '\n')
 		out_printf(o, "\n");
-	free(report);
 	return NULL;
 }
 

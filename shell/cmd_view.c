@@ -32,20 +32,18 @@ static struct err *find_view(const char *name, enum view_id *ret)
 
 static struct err *read_keys(const char *path, char **ret)
 {
-	FILE *f = fopen(path, "re");
+	AUTO_FCLOSE FILE *f = fopen(path, "re");
 	char *text = NULL;
 	size_t cap = 0;
 
 	if (!f)
 		return err_new(ERR_USAGE, "cannot read the keys in \"%s\"", path);
 	if (getdelim(&text, &cap, '\0', f) < 0 && !feof(f)) {
-		fclose(f);
 		free(text);
 		return err_new(ERR_SYS, "cannot read the keys in \"%s\"", path);
 	}
-	fclose(f);
-	*ret = text ? text : strdup("");
-	return *ret ? NULL : err_nomem();
+	*ret = text ? text : xstrdup("");
+	return NULL;
 }
 
 static void leave(struct view_session *v)
@@ -79,7 +77,7 @@ static struct err *print_once(struct view_session *v, struct out *o)
 
 static struct err *run_keys(struct view_session *v, const char *path)
 {
-	char *keys;
+	AUTO_FREE char *keys = NULL;
 
 	TRY(read_keys(path, &keys));
 	v->keys = keys;
@@ -88,7 +86,6 @@ static struct err *run_keys(struct view_session *v, const char *path)
 	struct err *e = view_loop(v);
 	v->headless = false;
 	leave(v);
-	free(keys);
 	return e;
 }
 
@@ -134,7 +131,6 @@ static struct err *view_exec(struct shell *sh, const struct args *a, struct out 
 
 static void comp_view(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	(void)sh;
 	for (enum view_id v = 0; !w->argn && v < NR_VIEWS; v++)
 		complist_add(l, w, view_name(v), view_summary(v));
 }

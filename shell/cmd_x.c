@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* x: bytes of the target, of the pipes, of the staged image or of the parent */
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,10 +65,10 @@ static uint64_t load(const uint8_t *p, uint32_t unit)
 /* "7f3a41c0c000  6c 69 62 63  libc" */
 static void print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n, uint32_t unit)
 {
-	out_printf(o, "%012" PRIx64 " ", addr);
+	out_printf(o, "%012lx ", addr);
 	for (size_t i = 0; i < ROW; i += unit) {
 		if (i + unit <= n)
-			out_printf(o, " %0*" PRIx64, (int)unit * 2, load(p + i, unit));
+			out_printf(o, " %0*lx", (int)unit * 2, load(p + i, unit));
 		else
 			out_printf(o, " %*s", (int)unit * 2, "");
 		if (unit == 1 && i == ROW / 2 - 1)
@@ -94,7 +93,7 @@ static struct err *dump(struct shell *sh, const struct x_state *x, struct out *o
 	TRY(snap_take(sh->session, &req, &s));
 	const Stepdump__Peek *p = s->n_peeks ? s->peeks[0] : NULL;
 	if (!p || !p->data.len) {
-		e = err_vaddr(err_new(ERR_STATE, "cannot read %" PRIx64 " from the %s: %s", x->next,
+		e = err_vaddr(err_new(ERR_STATE, "cannot read %lx from the %s: %s", x->next,
 				      x->source, p && p->error ? p->error : "nothing there"),
 			      x->next);
 	} else {
@@ -137,9 +136,7 @@ static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
 
 static char *x_repeat(const struct shell *sh, const struct args *a)
 {
-	(void)sh;
-	(void)a;
-	return strdup("x"); /* which goes on where it stopped, in the same way */
+	return xstrdup("x"); /* which goes on where it stopped, in the same way */
 }
 
 const struct cmd_entry cmd_x = {

@@ -3,36 +3,27 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/vec.h"
 #include "shell/dispatch.h"
 #include "shell/topics.h"
 #include "views/panes.h"
 
 #define MAX_VMAS_OFFERED 512
 
-/* Memory exhaustion loses a candidate: not worth an error path. */
 static void add_always(struct complist *l, const char *text, const char *desc)
 {
-	struct candidate_item *v;
-
 	for (size_t i = 0; i < l->nr; i++) {
 		if (!strcmp(l->v[i].text, text))
 			return;
 	}
-	v = realloc(l->v, (l->nr + 1) * sizeof(*v));
-	if (!v)
-		return;
-	l->v = v;
-	v[l->nr].text = strdup(text);
-	v[l->nr].desc = desc ? strdup(desc) : NULL;
-	if (v[l->nr].text)
-		l->nr++;
+	*vec_push(l->v, l->nr) =
+		(struct candidate_item){ xstrdup(text), desc ? xstrdup(desc) : NULL };
 }
 
 void complist_add(struct complist *l, const struct cword *w, const char *text, const char *desc)
@@ -60,11 +51,11 @@ static void add_words(struct complist *l, const struct cword *w, const char *con
 /* The parts of "on|off". */
 static void add_alternatives(struct complist *l, const struct cword *w, const char *values)
 {
-	char *copy = strdup(values), *save = NULL;
+	AUTO_FREE char *copy = xstrdup(values);
+	char *save;
 
-	for (char *s = copy ? strtok_r(copy, "|", &save) : NULL; s; s = strtok_r(NULL, "|", &save))
+	for (char *s = strtok_r(copy, "|", &save); s; s = strtok_r(NULL, "|", &save))
 		complist_add(l, w, s, NULL);
-	free(copy);
 }
 
 static void comp_command(const struct shell *sh, const struct cword *w, struct complist *l)
@@ -101,7 +92,7 @@ static void add_number(struct complist *l, const struct cword *w, uint64_t n, co
 {
 	char text[24];
 
-	snprintf(text, sizeof(text), "%" PRIu64, n);
+	snprintf(text, sizeof(text), "%lu", n);
 	complist_add(l, w, text, desc);
 }
 
@@ -113,7 +104,7 @@ static void add_vmas(struct shell *sh, const struct cword *w, struct complist *l
 		const Stepdump__Vma *v = s->vmas[i];
 		char text[24], desc[160];
 
-		snprintf(text, sizeof(text), "%" PRIx64, v->start);
+		snprintf(text, sizeof(text), "%lx", v->start);
 		snprintf(desc, sizeof(desc), "%s %s %s", v->prot, v->kind, v->name ? v->name : "");
 		complist_add(l, w, text, desc);
 	}
@@ -229,7 +220,6 @@ void comp_set(struct shell *sh, const struct cword *w, struct complist *l)
 {
 	const struct opt_desc *d;
 
-	(void)sh;
 	if (w->argn == 0) {
 		add_set_names(opt_descs, w, l);
 		add_set_names(setting_descs, w, l);
@@ -248,13 +238,11 @@ void comp_set(struct shell *sh, const struct cword *w, struct complist *l)
 
 void comp_dir(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	(void)sh;
 	l->dirs = w->argn == 0;
 }
 
 void comp_commit(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	(void)sh;
 	if (*w->text == '-')
 		complist_add(l, w, "--parent", "pages unchanged since that dump stay there");
 	else
@@ -294,7 +282,6 @@ void comp_diff(struct shell *sh, const struct cword *w, struct complist *l)
 
 void comp_flatten(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	(void)sh;
 	l->dirs = w->argn < 2;
 }
 
@@ -317,21 +304,17 @@ void comp_task(struct shell *sh, const struct cword *w, struct complist *l)
 
 void comp_detach(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	(void)sh;
 	if (!w->argn)
 		complist_add(l, w, "--keep-tracking", "writes are known until the next attach");
 }
 
 void comp_file(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	(void)sh;
-	(void)w;
 	l->files = true;
 }
 
 void comp_snap(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	(void)sh;
 	if (w->argn == 0)
 		complist_add(l, w, "save", NULL);
 	l->files = w->argn == 1;
@@ -358,17 +341,13 @@ static bool read_process(const char *name, struct process *ret)
 	ret->pid = strtol(name, NULL, 10);
 	ret->own = st.st_uid == getuid();
 	snprintf(path, sizeof(path), "/proc/%s/cmdline", name);
-	FILE *f = fopen(path, "re");
-	int first = f ? fgetc(f) : EOF;
-	if (f)
-		fclose(f);
-	if (first == EOF) /* a kernel thread or a zombie: it cannot be attached */
+	AUTO_FCLOSE FILE *cmdline = fopen(path, "re");
+	if (!cmdline ||
+	    fgetc(cmdline) == EOF) /* a kernel thread or a zombie: it cannot be attached */
 		return false;
 	snprintf(path, sizeof(path), "/proc/%s/comm", name);
-	f = fopen(path, "re");
+	AUTO_FCLOSE FILE *f = fopen(path, "re");
 	bool ok = f && fgets(ret->comm, sizeof(ret->comm), f);
-	if (f)
-		fclose(f);
 	ret->comm[strcspn(ret->comm, "\n")] = '\0';
 	/* Neither we nor what holds the target for us. */
 	return ok && ret->pid != (long)getpid() && strcmp(ret->comm, "stepdump-keeper") != 0;
@@ -386,24 +365,16 @@ static int by_owner(const void *a, const void *b)
 
 void comp_pid(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	DIR *d = w->argn ? NULL : opendir("/proc");
-	struct process *v = NULL;
+	AUTO_CLOSEDIR DIR *d = w->argn ? NULL : opendir("/proc");
+	AUTO_FREE struct process *v = NULL;
 	size_t nr = 0;
 
-	(void)sh;
 	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-		struct process p, *grown;
+		struct process p;
 
-		if (!read_process(e->d_name, &p))
-			continue;
-		grown = realloc(v, (nr + 1) * sizeof(*v));
-		if (!grown)
-			break;
-		v = grown;
-		v[nr++] = p;
+		if (read_process(e->d_name, &p))
+			*vec_push(v, nr) = p;
 	}
-	if (d)
-		closedir(d);
 	if (nr)
 		qsort(v, nr, sizeof(*v), by_owner);
 	for (size_t i = 0; i < nr; i++) {
@@ -416,7 +387,6 @@ void comp_pid(struct shell *sh, const struct cword *w, struct complist *l)
 		else
 			complist_add(l, w, text, v[i].comm);
 	}
-	free(v);
 }
 
 void comp_attach(struct shell *sh, const struct cword *w, struct complist *l)
@@ -462,16 +432,12 @@ void complete_line(struct shell *sh, const char *line, size_t point, struct comp
 	struct complist l = { 0 };
 	struct line words;
 	bool tail;
-	struct err *e = line_split_partial(line, point, &words, &tail);
 
-	if (e) {
-		err_free(e);
-	} else {
-		if (tail)
-			l.files = true;
-		else
-			complete_words(sh, line, &words, &l);
-		line_deinit(&words);
-	}
+	line_split_partial(line, point, &words, &tail);
+	if (tail)
+		l.files = true;
+	else
+		complete_words(sh, line, &words, &l);
+	line_deinit(&words);
 	*ret = l;
 }

@@ -30,8 +30,8 @@ static struct err *lookup_with_mod(const struct cmd_entry *const *table,
 		struct err *e = cmd_lookup(table, aliases, r->text, len, &r->cmd, alias_ret);
 
 		if (!e && r->cmd && r->cmd->flags & CMD_MOD) {
-			r->mod = strndup(slash + 1, r->word_len - len - 1);
-			return r->mod ? NULL : err_nomem();
+			r->mod = xstrndup(slash + 1, r->word_len - len - 1);
+			return NULL;
 		}
 		err_free(e);
 	}
@@ -58,9 +58,7 @@ static struct err *resolve(const struct cmd_entry *const *table, const struct al
 		if (hops == MAX_ALIAS_HOPS)
 			return err_new(ERR_USAGE, "alias \"%s\" goes round in a circle",
 				       alias->name);
-		if (asprintf(&text, "%s%s", line_skip_blanks(alias->text), r->text + r->word_len) <
-		    0)
-			return err_nomem();
+		text = xasprintf("%s%s", line_skip_blanks(alias->text), r->text + r->word_len);
 		free(r->text);
 		r->text = text;
 	}
@@ -69,8 +67,8 @@ static struct err *resolve(const struct cmd_entry *const *table, const struct al
 struct err *line_resolve(const struct cmd_entry *const *table, const struct alias_list *aliases,
 			 const char *text, struct resolved *ret)
 {
-	struct resolved r = { .text = strdup(line_skip_blanks(text)) };
-	struct err *e = r.text ? resolve(table, aliases, &r) : err_nomem();
+	struct resolved r = { .text = xstrdup(line_skip_blanks(text)) };
+	struct err *e = resolve(table, aliases, &r);
 
 	if (e) {
 		resolved_deinit(&r);
@@ -83,23 +81,15 @@ struct err *line_resolve(const struct cmd_entry *const *table, const struct alia
 /* A raw command has one argument, the rest of the line, or none. */
 static struct err *parse_raw(const struct resolved *r, struct line *ret)
 {
-	struct line l = { 0 };
 	const char *rest = line_skip_blanks(r->text + r->word_len);
 	size_t len = strlen(rest);
 
 	while (len && strchr(" \t\r\n", rest[len - 1]))
 		len--;
-	l.argv = calloc(3, sizeof(*l.argv));
-	if (l.argv) {
-		l.argv[0] = strdup(r->cmd->name);
-		l.argv[1] = len ? strndup(rest, len) : NULL;
-	}
-	if (!l.argv || !l.argv[0] || (len && !l.argv[1])) {
-		free(l.argv);
-		return err_nomem();
-	}
-	l.argc = len ? 2 : 1;
-	*ret = l;
+	*ret = (struct line){ .argc = len ? 2 : 1, .argv = xcalloc(3, sizeof(*ret->argv)) };
+	ret->argv[0] = xstrdup(r->cmd->name);
+	if (len)
+		ret->argv[1] = xstrndup(rest, len);
 	return NULL;
 }
 
@@ -131,11 +121,10 @@ static void json_error_line(struct shell *sh, const char *text, const struct err
 {
 	struct out o = { .f = stdout, .dest = stdout, .json = json_object_new_object() };
 	const char *p = line_skip_blanks(text);
-	char *name = strndup(p, line_command_len(p));
+	AUTO_FREE char *name = xstrndup(p, line_command_len(p));
 
-	out_json_done(&o, name ? name : "", error_json(sh, e));
+	out_json_done(&o, name, error_json(sh, e));
 	json_object_put(o.json);
-	free(name);
 	fflush(stdout);
 }
 
@@ -157,7 +146,7 @@ static struct err *run(struct shell *sh, const struct resolved *r, const struct 
 	}
 	e = err_first(e, out_close(sh, &o));
 	if (!e && repeat_ret && !(c->flags & CMD_NO_REPEAT))
-		*repeat_ret = c->repeat ? c->repeat(sh, &args) : strdup(r->text);
+		*repeat_ret = c->repeat ? c->repeat(sh, &args) : xstrdup(r->text);
 	return e;
 }
 
@@ -198,17 +187,17 @@ struct err *shell_exec(struct shell *sh, const char *text)
 
 struct err *shell_exec_typed(struct shell *sh, const char *text)
 {
-	char *repeat = NULL, *again = NULL;
+	AUTO_FREE char *again = NULL;
+	char *repeat = NULL;
 
 	if (!*line_skip_blanks(text)) {
 		if (!sh->repeat_line || !sh->settings.repeat)
 			return NULL;
-		again = strdup(sh->repeat_line); /* the command may replace what it was run from */
+		again = xstrdup(sh->repeat_line); /* the command may replace what it was run from */
 		text = again;
 	}
-	struct err *e = text ? exec_and_tell(sh, text, &repeat) : err_nomem();
+	struct err *e = exec_and_tell(sh, text, &repeat);
 	free(sh->repeat_line);
 	sh->repeat_line = repeat;
-	free(again);
 	return e;
 }

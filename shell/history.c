@@ -12,6 +12,9 @@
 /* readline wants stdio first */
 #include <readline/history.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
+
 #define HISTORY_LINES 1000
 
 static char *path; /* NULL: nowhere to keep it */
@@ -19,16 +22,12 @@ static char *path; /* NULL: nowhere to keep it */
 char *xdg_path(const char *env, const char *fallback, const char *file)
 {
 	const char *base = getenv(env), *home = getenv("HOME");
-	char *s;
-	int n;
 
 	if (base && *base == '/')
-		n = asprintf(&s, "%s/stepdump/%s", base, file);
-	else if (home && *home == '/')
-		n = asprintf(&s, "%s/%s/stepdump/%s", home, fallback, file);
-	else
-		return NULL;
-	return n < 0 ? NULL : s;
+		return xasprintf("%s/stepdump/%s", base, file);
+	if (home && *home == '/')
+		return xasprintf("%s/%s/stepdump/%s", home, fallback, file);
+	return NULL;
 }
 
 /* Makes all directories above `file`; 0700 because what was typed is private. */
@@ -42,7 +41,7 @@ static void make_parents(char *file)
 }
 
 /* Adds to readline's list and takes an earlier copy out of it. */
-static void add_unique(const char *line)
+static void history_add(const char *line)
 {
 	HIST_ENTRY **list = history_list();
 
@@ -56,13 +55,10 @@ static void add_unique(const char *line)
 }
 
 /* The file grows by appending; now and then it is written anew, through a second file. */
-static void rewrite(void)
+static void history_rewrite(void)
 {
 	HIST_ENTRY **list = history_list();
-	char *tmp;
-
-	if (asprintf(&tmp, "%s.%d", path, (int)getpid()) < 0)
-		return;
+	AUTO_FREE char *tmp = xasprintf("%s.%d", path, (int)getpid());
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 	if (f) {
@@ -72,12 +68,11 @@ static void rewrite(void)
 		if (fclose(f) || bad || rename(tmp, path) < 0)
 			unlink(tmp);
 	}
-	free(tmp);
 }
 
 void history_load(void)
 {
-	char *line = NULL;
+	AUTO_FREE char *line = NULL;
 	size_t cap = 0, nr = 0;
 
 	using_history();
@@ -86,29 +81,25 @@ void history_load(void)
 	if (!path)
 		return;
 	make_parents(path);
-	FILE *f = fopen(path, "re");
+	AUTO_FCLOSE FILE *f = fopen(path, "re");
 	if (!f)
 		return;
 	while (getline(&line, &cap, f) >= 0) {
 		line[strcspn(line, "\n")] = '\0';
 		if (*line)
-			add_unique(line);
+			history_add(line);
 		nr++;
 	}
-	fclose(f);
-	free(line);
 	if (nr > 2 * HISTORY_LINES)
-		rewrite();
+		history_rewrite();
 }
 
 void history_append(const char *line)
 {
 	if (!*line || *line == ' ' || *line == '\t')
 		return;
-	add_unique(line);
-	int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-	if (fd < 0)
-		return;
-	dprintf(fd, "%s\n", line);
-	close(fd);
+	history_add(line);
+	AUTO_CLOSE int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	if (fd >= 0)
+		dprintf(fd, "%s\n", line);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "shell/signals.h"
 
 #define LINES_READ 4096
@@ -23,7 +24,7 @@ void lines_deinit(struct lines *l)
 }
 
 /* Reads more behind what is there; one byte stays free for a terminating zero. */
-static struct err *read_more(struct lines *l)
+static struct err *lines_read(struct lines *l)
 {
 	if (l->at)
 		memmove(l->buf, l->buf + l->at, l->len - l->at);
@@ -32,13 +33,8 @@ static struct err *read_more(struct lines *l)
 	if (l->len > LINE_MAX_BYTES)
 		return err_new(ERR_USAGE, "a line is longer than %u bytes", LINE_MAX_BYTES);
 	if (l->cap < l->len + LINES_READ + 1) {
-		size_t cap = l->len * 2 + LINES_READ + 1;
-		char *buf = realloc(l->buf, cap);
-
-		if (!buf)
-			return err_nomem();
-		l->buf = buf;
-		l->cap = cap;
+		l->cap = l->len * 2 + LINES_READ + 1;
+		l->buf = xreallocarray(l->buf, l->cap, 1);
 	}
 	ssize_t n = read(l->fd, l->buf + l->len, LINES_READ);
 	if (n < 0 && errno != EINTR)
@@ -68,6 +64,6 @@ struct err *lines_next(struct lines *l, char **ret)
 			*ret = NULL;
 			return NULL;
 		}
-		TRY(read_more(l));
+		TRY(lines_read(l));
 	}
 }

@@ -2,10 +2,10 @@
 #include "shell/lookup.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "shell/cmd.h"
 
 #define FAR 9u
@@ -62,30 +62,18 @@ static void alias_remove(struct alias_list *l, const char *name)
 			continue;
 		free(l->v[i].name);
 		free(l->v[i].text);
-		memmove(&l->v[i], &l->v[i + 1], (l->nr - i - 1) * sizeof(l->v[0]));
-		l->nr--;
+		vec_remove(l->v, l->nr, i);
 		return;
 	}
 }
 
-struct err *alias_set(struct alias_list *l, const char *name, const char *text)
+void alias_set(struct alias_list *l, const char *name, const char *text)
 {
-	if (!text) {
-		alias_remove(l, name);
-		return NULL;
-	}
-	struct user_alias a = { strdup(name), strdup(text) };
-	struct user_alias *v = realloc(l->v, (l->nr + 1) * sizeof(*v));
-	if (v)
-		l->v = v;
-	if (!v || !a.name || !a.text) {
-		free(a.name);
-		free(a.text);
-		return err_nomem();
-	}
+	char *copy = text ? xstrdup(text) : NULL; /* it may be the text of the one that goes */
+
 	alias_remove(l, name);
-	l->v[l->nr++] = a;
-	return NULL;
+	if (copy)
+		*vec_push(l->v, l->nr) = (struct user_alias){ xstrdup(name), copy };
 }
 
 void alias_deinit(struct alias_list *l)
@@ -127,33 +115,24 @@ unsigned edit_distance(const char *a, const char *b)
 	return d[na][nb] < FAR ? d[na][nb] : FAR;
 }
 
-/* The command whose name is nearest to what was typed, if it is near at all. */
-static const char *near_miss(const struct cmd_entry *const *table, const char *word)
+/* The name that is nearest to what was typed, if one is near at all. */
+static const char *near_miss(const struct names *all, const char *word)
 {
 	unsigned best = strlen(word) <= 3 ? 2 : 3; /* one edit in short words, two in others */
 	const char *name = NULL;
 
-	for (; *table; table++) {
-		unsigned d = edit_distance(word, (*table)->name);
+	for (size_t i = 0; i < all->nr; i++) {
+		unsigned d = edit_distance(word, all->v[i]);
 
 		if (d >= strlen(word)) /* nothing of it would be left */
 			continue;
 		/* Equal distance: the alphabet decides, so that the order of the table does not. */
-		if (d < best || (name && d == best && strcmp((*table)->name, name) < 0)) {
+		if (d < best || (name && d == best && strcmp(all->v[i], name) < 0)) {
 			best = d;
-			name = (*table)->name;
+			name = all->v[i];
 		}
 	}
 	return name;
-}
-
-static struct err *unknown(const struct cmd_entry *const *table, const char *word)
-{
-	struct err *e = err_new(ERR_USAGE, "unknown command \"%s\"", word);
-	const char *near = near_miss(table, word);
-
-	return near ? err_hint(e, "did you mean \"%s\"?", near) :
-		      err_hint(e, "`help` lists the commands");
 }
 
 static int by_name(const void *a, const void *b)
@@ -161,34 +140,24 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-struct candidates {
-	const struct cmd_entry *cmd; /* the last one found */
-	const struct user_alias *alias;
-	const char *names[256];
-	size_t nr;
-};
-
-static void candidate(struct candidates *c, const char *name)
+struct err *lookup_failed(const char *kind, const char *word, struct names *fits,
+			  const struct names *all, const char *hint)
 {
-	if (c->nr < sizeof(c->names) / sizeof(c->names[0]))
-		c->names[c->nr++] = name;
-}
+	AUTO_FREE char *list = xstrdup("");
 
-static struct err *ambiguous(struct candidates *c, const char *word)
-{
-	char *list = NULL;
-	size_t len;
-	FILE *f = open_memstream(&list, &len);
+	if (fits->nr < 2) {
+		const char *near = near_miss(all, word);
+		struct err *e = err_new(ERR_USAGE, "unknown %s \"%s\"", kind, word);
 
-	if (!f)
-		return err_nomem();
-	qsort(c->names, c->nr, sizeof(c->names[0]), by_name);
-	for (size_t i = 0; i < c->nr; i++)
-		fprintf(f, "%s%s", i ? ", " : "", c->names[i]);
-	fclose(f);
-	struct err *e = err_new(ERR_USAGE, "ambiguous command \"%s\": %s", word, list);
-	free(list);
-	return e;
+		return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "%s", hint);
+	}
+	qsort(fits->v, fits->nr, sizeof(fits->v[0]), by_name);
+	for (size_t i = 0; i < fits->nr; i++) {
+		AUTO_FREE char *before = list;
+
+		list = xasprintf("%s%s%s", before, i ? ", " : "", fits->v[i]);
+	}
+	return err_new(ERR_USAGE, "ambiguous %s \"%s\": %s", kind, word, list);
 }
 
 static struct err *lookup_word(const struct cmd_entry *const *table,
@@ -216,34 +185,29 @@ static struct err *lookup_word(const struct cmd_entry *const *table,
 	if (*alias_ret)
 		return NULL;
 
-	struct candidates cand = { 0 };
+	AUTO_NAMES struct names fits = { 0 };
+	AUTO_NAMES struct names all = { 0 };
+	const struct cmd_entry *cmd = NULL;
+	const struct user_alias *alias = NULL;
 
-	for (const struct cmd_entry *const *c = table; len && *c; c++) {
-		if (strncmp((*c)->name, word, len))
-			continue;
-		cand.cmd = *c;
-		candidate(&cand, (*c)->name);
+	for (const struct cmd_entry *const *c = table; *c; c++) {
+		names_add(&all, (*c)->name);
+		if (len && !strncmp((*c)->name, word, len))
+			names_add(&fits, (cmd = *c)->name);
 	}
-	for (size_t i = 0; len && aliases && i < aliases->nr; i++) {
-		if (strncmp(aliases->v[i].name, word, len))
-			continue;
-		cand.alias = &aliases->v[i];
-		candidate(&cand, aliases->v[i].name);
-	}
-	if (!cand.nr) { /* a prefix of a built-in alias counts only when no name has it */
-		for (const struct cmd_entry *const *c = table; len && *c; c++) {
-			if (!prefix_in_list((*c)->aliases, word, len))
-				continue;
-			cand.cmd = *c;
-			candidate(&cand, (*c)->name);
-		}
-	}
-	if (cand.nr > 1)
-		return ambiguous(&cand, word);
-	if (!cand.nr)
-		return unknown(table, word);
-	*cmd_ret = cand.cmd;
-	*alias_ret = cand.alias;
+	for (size_t i = 0; len && aliases && i < aliases->nr; i++)
+		if (!strncmp(aliases->v[i].name, word, len))
+			names_add(&fits, (alias = &aliases->v[i])->name);
+	/* The beginning of a built-in alias counts only when no name has it. */
+	bool by_alias = len && !fits.nr;
+
+	for (const struct cmd_entry *const *c = table; by_alias && *c; c++)
+		if (prefix_in_list((*c)->aliases, word, len))
+			names_add(&fits, (cmd = *c)->name);
+	if (fits.nr != 1)
+		return lookup_failed("command", word, &fits, &all, "`help` lists the commands");
+	*cmd_ret = cmd;
+	*alias_ret = alias;
 	return NULL;
 }
 
@@ -251,11 +215,7 @@ struct err *cmd_lookup(const struct cmd_entry *const *table, const struct alias_
 		       const char *word, size_t len, const struct cmd_entry **cmd_ret,
 		       const struct user_alias **alias_ret)
 {
-	char *w = strndup(word, len);
+	AUTO_FREE char *w = xstrndup(word, len);
 
-	if (!w)
-		return err_nomem();
-	struct err *e = lookup_word(table, aliases, w, cmd_ret, alias_ret);
-	free(w);
-	return e;
+	return lookup_word(table, aliases, w, cmd_ret, alias_ret);
 }

@@ -7,10 +7,29 @@
 #define STEPDUMP_LOOKUP_H
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "base/err.h"
+#include "base/vec.h"
 
 struct cmd_entry;
+
+/* Names of one kind; the strings belong to others. */
+struct names {
+	const char **v;
+	size_t nr;
+};
+#define AUTO_NAMES __attribute__((cleanup(names_deinit)))
+
+static inline void names_add(struct names *n, const char *name)
+{
+	*vec_push(n->v, n->nr) = name;
+}
+
+static inline void names_deinit(struct names *n)
+{
+	free(n->v);
+}
 
 struct user_alias {
 	char *name;
@@ -23,7 +42,7 @@ struct alias_list {
 };
 
 /* Sets, replaces, or with text NULL removes. */
-struct err *alias_set(struct alias_list *l, const char *name, const char *text);
+void alias_set(struct alias_list *l, const char *name, const char *text);
 const struct user_alias *alias_find(const struct alias_list *l, const char *name, size_t len);
 void alias_deinit(struct alias_list *l);
 
@@ -34,6 +53,13 @@ void alias_deinit(struct alias_list *l);
 struct err *cmd_lookup(const struct cmd_entry *const *table, const struct alias_list *aliases,
 		       const char *word, size_t len, const struct cmd_entry **cmd_ret,
 		       const struct user_alias **alias_ret);
+
+/*
+ * Why `word` names nothing: "ambiguous KIND" with the names in `fits` that it begins, or, where these are
+ * not several, "unknown KIND" with the name in `all` that is nearest, or else `hint`.
+ */
+struct err *lookup_failed(const char *kind, const char *word, struct names *fits,
+			  const struct names *all, const char *hint);
 
 /* Does `word` occur in a list separated by single blanks?  `list` may be NULL. */
 bool word_in_list(const char *list, const char *word, size_t len);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <locale.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,7 +14,7 @@
 #include "shell/view.h"
 
 /* Runs one of the lines that the command line stands for; true: go on. */
-static bool run_line(struct shell *sh, const char *line, int *status)
+static bool main_line(struct shell *sh, const char *line, int *status)
 {
 	signals_command(sh->session);
 	struct err *e = shell_exec(sh, line);
@@ -33,42 +32,32 @@ static bool run_line(struct shell *sh, const char *line, int *status)
 }
 
 /* `command` with quoted words behind it. */
-static bool run_words(struct shell *sh, const char *command, char *const *words, int *status)
+static bool main_words(struct shell *sh, const char *command, char *const *words, int *status)
 {
-	char *line = strdup(command);
-	struct err *e = line ? NULL : err_nomem();
+	AUTO_FREE char *line = xstrdup(command);
 
-	for (; !e && *words; words++)
-		e = line_add_quoted(&line, *words);
-	bool go_on = false;
-	if (e) {
-		*status = err_exit_status(e);
-		report_error(sh, e);
-	} else {
-		go_on = run_line(sh, line, status);
-	}
-	free(line);
-	return go_on;
+	for (; *words; words++)
+		line_add_quoted(&line, *words);
+	return main_line(sh, line, status);
 }
 
-static bool run_word(struct shell *sh, const char *command, const char *word, int *status)
+static bool main_word(struct shell *sh, const char *command, const char *word, int *status)
 {
 	char *words[] = { (char *)word, NULL };
 
-	return run_words(sh, command, words, status);
+	return main_words(sh, command, words, status);
 }
 
-static void run_rc(struct shell *sh)
+static void main_rc(struct shell *sh)
 {
-	char *rc = xdg_path("XDG_CONFIG_HOME", ".config", "rc");
+	AUTO_FREE char *rc = xdg_path("XDG_CONFIG_HOME", ".config", "rc");
 	int status;
 
 	if (rc && access(rc, F_OK) == 0)
-		run_word(sh, "source", rc, &status);
-	free(rc);
+		main_word(sh, "source", rc, &status);
 }
 
-static bool run_stdin(struct shell *sh, int *status)
+static bool main_stdin(struct shell *sh, int *status)
 {
 	signals_command(sh->session);
 	struct err *e = shell_source(sh, "-");
@@ -79,30 +68,30 @@ static bool run_stdin(struct shell *sh, int *status)
 }
 
 /* Everything up to the prompt; false: do not come to a prompt. */
-static bool run_script(struct shell *sh, const struct argv_options *o, int *status)
+static bool main_script(struct shell *sh, const struct argv_options *o, int *status)
 {
 	if (sh->interactive)
-		run_rc(sh);
-	if (o->pid && !run_word(sh, "attach", o->pid, status))
+		main_rc(sh);
+	if (o->pid && !main_word(sh, "attach", o->pid, status))
 		return false;
-	if (o->snapshot && !run_word(sh, "open", o->snapshot, status))
+	if (o->snapshot && !main_word(sh, "open", o->snapshot, status))
 		return false;
-	if (o->program && !run_words(sh, "run", o->program, status))
+	if (o->program && !main_words(sh, "run", o->program, status))
 		return false;
 	for (size_t i = 0; i < o->nr_script; i++) {
 		const struct script_item *item = &o->script[i];
 
-		if (!(item->file ? run_word(sh, "source", item->text, status) :
-				   run_line(sh, item->text, status)))
+		if (!(item->file ? main_word(sh, "source", item->text, status) :
+				   main_line(sh, item->text, status)))
 			return false;
 	}
 	return true;
 }
 
-static int run_session(struct shell *sh, const struct argv_options *o)
+static int main_session(struct shell *sh, const struct argv_options *o)
 {
 	int status = 0;
-	bool go_on = run_script(sh, o, &status);
+	bool go_on = main_script(sh, o, &status);
 
 	if (go_on && sh->interactive) {
 		if (!sh->quiet)
@@ -110,7 +99,7 @@ static int run_session(struct shell *sh, const struct argv_options *o)
 			       STEPDUMP_VERSION);
 		shell_loop(sh);
 	} else if (go_on && !(o->batch && o->nr_script)) {
-		run_stdin(sh, &status);
+		main_stdin(sh, &status);
 	}
 	struct err *e = shell_deinit(sh);
 	if (e) {
@@ -163,7 +152,7 @@ static int print_completions(const char *line)
 	return status;
 }
 
-static int run(const struct argv_options *o)
+static int main_run(const struct argv_options *o)
 {
 	struct shell sh;
 	struct err *e;
@@ -200,7 +189,7 @@ static int run(const struct argv_options *o)
 		return status;
 	}
 	signals_install(sh.interactive);
-	return run_session(&sh, o);
+	return main_session(&sh, o);
 }
 
 int main(int argc, char **argv)
@@ -217,7 +206,7 @@ int main(int argc, char **argv)
 		report_error(&none, e);
 		return status;
 	}
-	int status = run(&o);
+	int status = main_run(&o);
 	argv_deinit(&o);
 	if (fflush(stdout) && !status)
 		status = 1;

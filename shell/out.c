@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "proto/json.h"
 #include "shell/shell.h"
 #include "shell/signals.h"
@@ -72,7 +74,9 @@ static struct err *open_pipe(const char *command, FILE **ret, pid_t *child_ret)
 	close(fds[0]);
 	*child_ret = pid;
 	*ret = fdopen(fds[1], "w");
-	return *ret ? NULL : err_nomem();
+	if (!*ret)
+		abort();
+	return NULL;
 }
 
 static struct err *close_pipe(FILE *f, pid_t child, const char *command)
@@ -100,18 +104,11 @@ static struct err *open_dest(const struct shell *sh, const struct line *line, st
 	if (!what)
 		return NULL;
 	o->owned = true;
-	o->what = strdup(what);
-	if (!o->what)
-		return err_nomem();
+	o->what = xstrdup(what);
 	if (line->pipe)
 		return open_pipe(line->pipe, &o->dest, &o->child);
 	o->dest = fopen(line->file, line->append ? "ae" : "we");
-	if (!o->dest) {
-		struct err *e = err_sys(errno, "cannot write \"%s\"", line->file);
-
-		return e;
-	}
-	return NULL;
+	return o->dest ? NULL : err_sys(errno, "cannot write \"%s\"", line->file);
 }
 
 struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *o)
@@ -134,7 +131,9 @@ struct err *out_open(const struct shell *sh, const struct line *line, bool strea
 		o->json = json_object_new_object();
 	/* The stream keeps the addresses of buf and len: `o` must stay where it is. */
 	o->f = o->json || o->page ? open_memstream(&o->buf, &o->len) : o->dest;
-	return o->f ? NULL : err_nomem();
+	if (!o->f)
+		abort();
+	return NULL;
 }
 
 /* `r` is what a stdio function returned. */
@@ -250,18 +249,15 @@ void plain_text(char *text)
 
 void out_printf(struct out *o, const char *fmt, ...)
 {
-	char *text;
+	AUTO_FREE char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	int n = vasprintf(&text, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
 	va_end(ap);
-	if (n >= 0) {
-		plain_text(text);
-		n = fputs(text, o->f);
-		free(text);
-	}
-	note_failure(o, n);
+	plain_text(text);
+	note_failure(o, fputs(text, o->f));
 }
 
 void out_prose(struct out *o, const char *text)
@@ -286,11 +282,10 @@ void out_prose(struct out *o, const char *text)
 
 void out_grid(struct out *o, const struct grid *g)
 {
-	char *text = o->theme && !o->json ? grid_to_ansi(g, o->theme) : grid_to_text(g);
+	AUTO_FREE char *text = o->theme && !o->json ? grid_to_ansi(g, o->theme) : grid_to_text(g);
 
 	if (text)
 		note_failure(o, fputs(text, o->f));
-	free(text);
 }
 
 void out_message(struct out *o, const ProtobufCMessage *m)

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -34,18 +37,11 @@ void line_deinit(struct line *l)
 	memset(l, 0, sizeof(*l));
 }
 
-static struct err *add_word(struct line *l, char *word)
+static void add_word(struct line *l, char *word)
 {
-	char **argv = realloc(l->argv, (l->argc + 2) * sizeof(*argv));
-
-	if (!argv) {
-		free(word);
-		return err_nomem();
-	}
-	l->argv = argv;
-	argv[l->argc++] = word;
-	argv[l->argc] = NULL;
-	return NULL;
+	l->argv = xreallocarray(l->argv, l->argc + 2, sizeof(*l->argv));
+	l->argv[l->argc++] = word;
+	l->argv[l->argc] = NULL;
 }
 
 /*
@@ -56,11 +52,9 @@ static struct err *read_word(const char **p, const char *end, bool partial, char
 {
 	const char *s = *p;
 	char quote = 0;
-	char *word = malloc((size_t)(end - s) + 1); /* quoting never makes text longer */
+	AUTO_FREE char *word = xzalloc((size_t)(end - s) + 1); /* quoting never makes text longer */
 	size_t n = 0;
 
-	if (!word)
-		return err_nomem();
 	for (; s < end; s++) {
 		if (quote && *s == quote) {
 			quote = 0;
@@ -77,13 +71,11 @@ static struct err *read_word(const char **p, const char *end, bool partial, char
 			word[n++] = *s;
 		}
 	}
-	if (quote && !partial) {
-		free(word);
+	if (quote && !partial)
 		return err_new(ERR_USAGE, "quote %c is not closed", quote);
-	}
 	word[n] = '\0';
 	*p = s;
-	*ret = word;
+	*ret = TAKE_PTR(word);
 	return NULL;
 }
 
@@ -96,8 +88,8 @@ static struct err *read_pipe(const char *p, const char *end, struct line *l)
 		end--;
 	if (p == end)
 		return err_new(ERR_USAGE, "no command after |");
-	l->pipe = strndup(p, (size_t)(end - p));
-	return l->pipe ? NULL : err_nomem();
+	l->pipe = xstrndup(p, (size_t)(end - p));
+	return NULL;
 }
 
 static struct err *read_file(const char *p, const char *end, struct line *l)
@@ -132,7 +124,7 @@ static struct err *parse_words(const char *p, const char *end, struct line *l)
 		if (*p == '>')
 			return read_file(p + 1, end, l);
 		TRY(read_word(&p, end, false, &word));
-		TRY(add_word(l, word));
+		add_word(l, word);
 	}
 }
 
@@ -149,50 +141,39 @@ struct err *line_parse(const char *text, struct line *ret)
 	return NULL;
 }
 
-struct err *line_split_partial(const char *text, size_t len, struct line *ret, bool *in_tail_ret)
+void line_split_partial(const char *text, size_t len, struct line *ret, bool *in_tail_ret)
 {
 	const char *p = text, *end = text + len;
 	struct line l = { 0 };
-	struct err *e = NULL;
 	bool tail = false;
 
-	while (!e && !tail) {
-		char *word;
+	while (!tail) {
+		char *word = NULL;
 
 		while (p < end && is_blank(*p))
 			p++;
 		tail = p < end && (*p == '|' || *p == '>' || *p == '#');
 		if (tail)
 			break;
-		e = read_word(&p, end, true, &word);
-		if (!e)
-			e = add_word(&l, word);
+		err_free(read_word(&p, end, true, &word)); /* partial: none */
+		add_word(&l, word);
 		if (p == end)
 			break;
 	}
-	if (e) {
-		line_deinit(&l);
-		return e;
-	}
 	*ret = l;
 	*in_tail_ret = tail;
-	return NULL;
 }
 
-struct err *line_add_quoted(char **line, const char *word)
+void line_add_quoted(char **line, const char *word)
 {
-	size_t have = *line ? strlen(*line) : 0, quotes = 0;
+	size_t have = strlen(*line), quotes = 0;
 
 	for (const char *p = word; *p; p++)
 		quotes += *p == '\'';
-	char *s = realloc(*line, have + strlen(word) + 3 * quotes + 4);
-	if (!s)
-		return err_nomem();
-	*line = s;
-	s += have;
-	if (have)
-		*s++ = ' ';
-	*s++ = '\'';
+	*line = xreallocarray(*line, have + strlen(word) + 3 * quotes + 4, 1);
+
+	char *s = stpcpy(*line + have, " '");
+
 	for (const char *p = word; *p; p++) {
 		if (*p == '\'') /* close, escaped quote, open again */
 			s = stpcpy(s, "'\\''");
@@ -200,5 +181,4 @@ struct err *line_add_quoted(char **line, const char *word)
 			*s++ = *p;
 	}
 	strcpy(s, "'");
-	return NULL;
 }

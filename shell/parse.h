@@ -32,12 +32,12 @@ size_t line_command_len(const char *text);
 /* `text` without leading blanks. */
 const char *line_skip_blanks(const char *text);
 /* Appends `word` to the heap string *line so that line_parse() gives it back unchanged. */
-struct err *line_add_quoted(char **line, const char *word);
+void line_add_quoted(char **line, const char *word);
 
 /*
  * For completion: splits the text before the cursor without complaining.  The last word is the
  * one under the cursor, possibly "".  *in_tail_ret: the cursor is behind "|" or ">".
  */
-struct err *line_split_partial(const char *text, size_t len, struct line *ret, bool *in_tail_ret);
+void line_split_partial(const char *text, size_t len, struct line *ret, bool *in_tail_ret);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "shell/progress.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -68,8 +67,8 @@ void progress_text(const Stepdump__Snapshot *s, uint64_t pages_before, uint64_t 
 	int n;
 
 	format_bytes(pages * 4096, bytes, sizeof(bytes));
-	n = snprintf(buf, len, "chunk %u   %" PRIu64 " pages %s out",
-		     s->cursor ? s->cursor->chunk : 0, pages, bytes);
+	n = snprintf(buf, len, "chunk %u   %lu pages %s out", s->cursor ? s->cursor->chunk : 0,
+		     pages, bytes);
 	if (n < 0 || (size_t)n >= len || !us)
 		return;
 	format_bytes((uint64_t)((unsigned __int128)done * 4096 * 1000000 / us), rate, sizeof(rate));

@@ -86,19 +86,18 @@ void report_error(struct shell *sh, struct err *e)
 
 void notice(const struct shell *sh, const char *fmt, ...)
 {
-	char *text = NULL;
+	AUTO_FREE char *text = NULL;
 	va_list ap;
 
 	if (sh->settings.json && !sh->interactive)
 		return;
 	fflush(stdout);
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) >= 0) {
-		plain_text(text);
-		fprintf(stderr, "%s\n", text);
-		free(text);
-	}
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
 	va_end(ap);
+	plain_text(text);
+	fprintf(stderr, "%s\n", text);
 }
 
 void report_gone(struct shell *sh)

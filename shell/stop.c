@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "shell/stop.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +33,7 @@ static void print_committed(const Stepdump__Stop *stop, struct out *o)
 		uint64_t pages = c->pages_written + c->shpages_written;
 
 		format_bytes(pages * 4096, size, sizeof(size));
-		out_printf(o, ": %" PRIu64 " pages %s, %" PRIu64 " holes, %.2f s", pages, size,
+		out_printf(o, ": %lu pages %s, %lu holes, %.2f s", pages, size,
 			   c->pages_skipped_parent + c->shpages_skipped_parent,
 			   (double)c->total_us / 1e6);
 	}
@@ -59,31 +58,20 @@ void stop_print(const Stepdump__Stop *stop, struct out *o)
 
 struct err *where_from_args(struct shell *sh, const struct args *a, char **ret)
 {
-	char *text = NULL;
-	size_t len;
-	struct err *e = NULL;
-	FILE *f = open_memstream(&text, &len);
+	AUTO_FREE char *text = xstrdup("");
 
-	if (!f)
-		return err_nomem();
-	for (unsigned i = 0; !e && i < a->argc; i++) {
+	for (unsigned i = 0; i < a->argc; i++) {
+		AUTO_FREE char *before = text;
 		uint64_t addr;
 
-		if (i)
-			fputc(' ', f);
-		if (*a->argv[i] != '$') {
-			fputs(a->argv[i], f);
-			continue;
+		text = NULL;
+		if (*a->argv[i] == '$') {
+			TRY(arg_addr(sh, a->argv[i], &addr));
+			text = xasprintf("%s%s0x%lx", before, i ? " " : "", addr);
+		} else {
+			text = xasprintf("%s%s%s", before, i ? " " : "", a->argv[i]);
 		}
-		e = arg_addr(sh, a->argv[i], &addr);
-		if (!e)
-			fprintf(f, "0x%" PRIx64, addr);
 	}
-	fclose(f);
-	if (e) {
-		free(text);
-		return e;
-	}
-	*ret = text;
+	*ret = TAKE_PTR(text);
 	return NULL;
 }

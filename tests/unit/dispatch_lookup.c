@@ -98,16 +98,16 @@ TEST(words_in_any_order)
 TEST(user_aliases_come_third)
 {
 	shuffle(1);
-	ok(alias_set(&aliases, "v", "echo v"));
-	ok(alias_set(&aliases, "s", "echo never"));
-	ok(alias_set(&aliases, "stats", "show stats"));
+	alias_set(&aliases, "v", "echo v");
+	alias_set(&aliases, "s", "echo never");
+	alias_set(&aliases, "stats", "show stats");
 	assert_string_equal(look("v"), "=echo v");        /* before any prefix */
 	assert_string_equal(look("s"), "step");           /* behind a built-in short name */
 	assert_string_equal(look("stat"), "=show stats"); /* as a prefix like any name */
 	assert_string_equal(look("st"), "!ambiguous command \"st\": stats, step ()");
-	ok(alias_set(&aliases, "v", "echo w"));
+	alias_set(&aliases, "v", "echo w");
 	assert_string_equal(look("v"), "=echo w");
-	ok(alias_set(&aliases, "v", NULL));
+	alias_set(&aliases, "v", NULL);
 	assert_string_equal(look("v"), "!ambiguous command \"v\": verify, version, view ()");
 	alias_deinit(&aliases);
 	assert_int_equal(aliases.nr, 0);
@@ -130,7 +130,7 @@ TEST(lines_resolve)
 	e = line_resolve(cmd_table, NULL, "| wc", &r);
 	assert_non_null(e);
 	err_free(e);
-	ok(alias_set(&aliases, "iv", "show iovs"));
+	alias_set(&aliases, "iv", "show iovs");
 	ok(line_resolve(cmd_table, &aliases, "iv 3 | wc", &r));
 	assert_string_equal(r.cmd->name, "show");
 	assert_string_equal(r.text, "show iovs 3 | wc");
