@@ -26,13 +26,13 @@ char *args_join(const struct args *a)
 	return text;
 }
 
-struct err *arg_uint(const char *text, const char *what, uint64_t max, uint64_t *ret)
+struct err *arg_uint(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *ret)
 {
 	char *end;
 
 	errno = 0;
 	uint64_t n = strtoull(text, &end, strncmp(text, "0x", 2) ? 10 : 16);
-	if (*text < '0' || *text > '9' || *end || errno || n > max)
+	if (*text < '0' || *text > '9' || *end || errno || n < min || n > max)
 		return err_new(ERR_USAGE, "\"%s\" is not a %s", text, what);
 	*ret = n;
 	return NULL;
@@ -86,6 +86,8 @@ struct err *arg_addr(struct shell *sh, const char *text, uint64_t *ret)
 	else if (!parse_hex(text, text + len, &base))
 		return err_hint(err_new(ERR_USAGE, "\"%s\" is not an address", text),
 				"hex digits, $ip or $sp, each with +N or -N");
-	*ret = text[len] == '-' ? base - off : base + off;
+	if (text[len] == '-' ? __builtin_sub_overflow(base, off, ret) :
+			       __builtin_add_overflow(base, off, ret))
+		return err_new(ERR_USAGE, "\"%s\" is outside of the address space", text);
 	return NULL;
 }

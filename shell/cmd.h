@@ -35,6 +35,7 @@ enum cmd_group { /* in the order of `help` */
 #define CMD_RAW 0x20u            /* gets the rest of the line as one argument, quotes and | as is */
 #define CMD_STREAMS 0x40u        /* output appears while it runs: never through the pager */
 #define CMD_MOD 0x80u            /* takes a modifier: x/4w */
+#define CMD_CONDITIONS 0x100u    /* takes comparisons: > before a number is not a redirection */
 
 #define ARGS_MANY UINT_MAX
 
@@ -78,8 +79,8 @@ const char *cmd_group_name(enum cmd_group g);
 struct err *cmd_usage(const struct cmd_entry *c) __attribute__((warn_unused_result));
 /* The words with a blank between them; heap. */
 char *args_join(const struct args *a);
-/* Decimal or 0x number; the error names `what`. */
-struct err *arg_uint(const char *text, const char *what, uint64_t max, uint64_t *ret);
+/* Decimal or 0x number in [min, max]; the error says that it is not a `what`. */
+struct err *arg_uint(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *ret);
 /* An address: hex with or without 0x, $ip or $sp of the leader, either with +N or -N (hex). */
 struct err *arg_addr(struct shell *sh, const char *text, uint64_t *ret);
 

@@ -47,7 +47,7 @@ const struct cmd_entry cmd_break = {
 			{ "break vma 3", "", "attach %P" },
 			{ "break fail", "before a failure is reported", "" },
 			{ 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_CONDITIONS,
 	.exec = break_exec,
 };
 
@@ -65,7 +65,7 @@ const struct cmd_entry cmd_tbreak = {
 	.summary = "same, once",
 	.help = "The breakpoint is gone when it has been hit.",
 	.examples = (const struct cmd_example[]){ { "tbreak xfer", "", "" }, { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_CONDITIONS,
 	.exec = tbreak_exec,
 };
 
@@ -76,9 +76,7 @@ static struct err *delete_exec(struct shell *sh, const struct args *a, struct ou
 	if (!a->argc)
 		return session_delete_break(sh->session, 0);
 	for (unsigned i = 0; i < a->argc; i++) {
-		TRY(arg_uint(a->argv[i], "breakpoint number", UINT32_MAX, &n));
-		if (!n)
-			return err_new(ERR_USAGE, "breakpoints count from 1");
+		TRY(arg_uint(a->argv[i], "breakpoint number", 1, UINT32_MAX, &n));
 		TRY(session_delete_break(sh->session, (unsigned)n));
 	}
 	return NULL;

@@ -40,9 +40,7 @@ static struct err *take_pid(const char *text, pid_t *ret)
 {
 	uint64_t pid;
 
-	TRY(arg_uint(text, "pid", INT32_MAX, &pid));
-	if (!pid)
-		return err_new(ERR_USAGE, "0 is not a pid");
+	TRY(arg_uint(text, "pid", 1, INT32_MAX, &pid));
 	*ret = (pid_t)pid;
 	return NULL;
 }
@@ -77,6 +75,7 @@ static struct err *verify_exec(struct shell *sh, const struct args *a, struct ou
 	if (e)
 		return e;
 	out_message(o, &r->base);
+	o->complete = true; /* findings are a result */
 	if (!o->json) {
 		struct pane_opts po = report_opts(sh, verbose);
 

@@ -10,8 +10,7 @@
 /* As `set parent`, which only counts before prepare. */
 static struct err *set_parent(struct shell *sh, const char *dir)
 {
-	const struct opt_desc *d = opt_find("parent");
-	struct opts *opts = session_opts(sh->session);
+	const struct opts *opts = session_opts(sh->session);
 
 	if (opts->parent && !strcmp(opts->parent, dir))
 		return NULL;
@@ -21,7 +20,7 @@ static struct err *set_parent(struct shell *sh, const char *dir)
 				"commit --parent: the dump that is under way was begun %s",
 				opts->parent ? "with another parent" : "without a parent"),
 			"`commit DIR` finishes it as it is; `restart`, then commit with --parent");
-	return opts_set(opts, d, dir);
+	return session_set(sh->session, opt_find("parent"), dir);
 }
 
 /* "[DIR] [--parent OLD]", in any order. */

@@ -31,9 +31,7 @@ static struct err *run_counted(struct shell *sh, const struct args *a, struct ou
 	uint64_t n = 1;
 
 	if (a->argc)
-		TRY(arg_uint(a->argv[0], "count", UINT32_MAX, &n));
-	if (!n)
-		return NULL;
+		TRY(arg_uint(a->argv[0], "count", 1, UINT32_MAX, &n));
 	req.count = (unsigned)n;
 	return run_it(sh, &req, o);
 }
@@ -130,7 +128,7 @@ const struct cmd_entry cmd_until = {
 			{ "until verdict zero", "the first run of zero pages", "attach %P" },
 			{ "until $sp", "the page under the stack pointer", "attach %P" },
 			{ 0 } },
-	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
+	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES | CMD_CONDITIONS,
 	.exec = until_exec,
 };
 

@@ -40,7 +40,7 @@ static struct err *history_exec(struct shell *sh, const struct args *a, struct o
 	uint64_t most = UINT32_MAX, nr = 0, i;
 
 	if (a->argc)
-		TRY(arg_uint(a->argv[0], "count", UINT32_MAX, &most));
+		TRY(arg_uint(a->argv[0], "count", 1, UINT32_MAX, &most));
 
 	json_object *lines = json_object_new_array();
 

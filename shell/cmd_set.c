@@ -89,11 +89,7 @@ static struct err *set_exec(struct shell *sh, const struct args *a, struct out *
 		return cmd_usage(&cmd_set);
 	if (!d)
 		return opt_parse(&sh->settings, s, a->argv[from]);
-	if (d->before_prepare && session_has_pipeline(sh->session))
-		return err_hint(
-			err_new(ERR_STATE, "%s cannot change while a dump is under way", d->name),
-			"`restart` goes back to before prepare");
-	return opts_set(session_opts(sh->session), d, a->argv[from]);
+	return session_set(sh->session, d, a->argv[from]);
 }
 
 const struct cmd_entry cmd_set = {

@@ -38,79 +38,107 @@ static struct err *show_unknown(const char *name)
 	return lookup_failed("pane", name, &fits, &all, "`show` lists them");
 }
 
-/* A number that counts VMAs, or an address in one; *ret = its index. */
-static struct err *vma_index(struct shell *sh, const char *text, int64_t *ret)
+static const Stepdump__Vma *show_vma_at(const Stepdump__Snapshot *s, uint64_t addr)
+{
+	for (size_t i = 0; i < s->n_vmas; i++)
+		if (addr >= s->vmas[i]->start && addr < s->vmas[i]->end)
+			return s->vmas[i];
+	return NULL;
+}
+
+/* For panes about VMAs: a number that counts them, or an address in one; *ret = its index. */
+static struct err *show_vma(struct shell *sh, const struct pane *p, const char *text, int64_t *ret)
 {
 	struct snap_request req = { .parts = SNAP_VMAS };
 	Stepdump__Snapshot *s;
+	const Stepdump__Vma *v = NULL;
 	uint64_t n;
-	struct err *e;
 
 	TRY(shell_snap(sh, &req, &s));
-	e = arg_uint(text, "number", UINT32_MAX, &n);
+	struct err *e = arg_uint(text, "number", 0, UINT32_MAX, &n);
 	if (!e && strncmp(text, "0x", 2) && n < s->n_vmas) {
-		*ret = (int64_t)n;
-		shell_snap_free(sh, s);
-		return NULL;
+		v = s->vmas[n];
+	} else {
+		err_free(e);
+		e = arg_addr(sh, text, &n);
+		if (!e && !(v = show_vma_at(s, n)))
+			e = err_hint(err_new(ERR_STATE, "there is no VMA \"%s\"", text),
+				     "`show %s` lists them; an address in one will do as well",
+				     p->name);
 	}
-	err_free(e);
-	e = arg_addr(sh, text, &n);
-	if (!e) {
-		e = err_hint(err_new(ERR_USAGE, "there is no VMA \"%s\"", text),
-			     "a number below %zu, or an address in one", s->n_vmas);
-		for (size_t i = 0; i < s->n_vmas; i++) {
-			if (n < s->vmas[i]->start || n >= s->vmas[i]->end)
-				continue;
-			*ret = s->vmas[i]->index;
-			err_free(e);
-			e = NULL;
-			break;
-		}
+	if (!e)
+		*ret = v->index;
+	shell_snap_free(sh, s);
+	return e;
+}
+
+/* For panes about a page.  Runs of the VMA around it only: a process may have millions. */
+static struct err *show_page(struct shell *sh, const char *text, struct snap_request *req,
+			     int64_t *ret)
+{
+	struct snap_request vmas = { .parts = SNAP_VMAS };
+	Stepdump__Snapshot *s;
+	uint64_t addr;
+	struct err *e = NULL;
+
+	TRY(arg_addr(sh, text, &addr));
+	*ret = (int64_t)addr;
+	if (!(req->parts & SNAP_RUNS)) /* why and peek tell themselves what is wrong with it */
+		return NULL;
+	TRY(shell_snap(sh, &vmas, &s));
+	const Stepdump__Vma *v = show_vma_at(s, addr);
+	if (!v) {
+		e = err_hint(err_new(ERR_STATE, "%lx is in no VMA", addr),
+			     "`show vmas` lists the mappings");
+	} else if (!(req->parts & SNAP_PARENTS)) {
+		req->runs_start = v->start;
+		req->runs_end = v->end;
 	}
 	shell_snap_free(sh, s);
 	return e;
 }
 
-static struct err *pane_index(struct shell *sh, const struct pane *p, const char *text,
-			      int64_t *ret)
+static struct err *show_index(struct shell *sh, const struct pane *p, const char *text,
+			      struct snap_request *req, int64_t *ret)
 {
 	uint64_t n;
 
 	if (!p->arg)
 		return err_new(ERR_USAGE, "show %s takes no argument", p->name);
-	if (strstr(p->arg, "ADDR")) {
-		TRY(arg_addr(sh, text, &n));
-	} else if (p->needs & SNAP_VMA_COUNTS) {
-		return vma_index(sh, text, ret);
-	} else {
-		TRY(arg_uint(text, "number", INT64_MAX, &n));
-	}
+	if (strstr(p->arg, "ADDR"))
+		return show_page(sh, text, req, ret);
+	if (p->needs & SNAP_VMA_COUNTS)
+		return show_vma(sh, p, text, ret);
+	TRY(arg_uint(text, "number", 0, INT64_MAX, &n));
 	*ret = (int64_t)n;
+	/* Panes of one pipe buffer need the iovs of no other. */
+	if (p->needs & SNAP_IOVS && n <= UINT32_MAX) {
+		req->ppb_first = (uint32_t)n;
+		req->ppb_nr = 1;
+	}
 	return NULL;
 }
 
-/* Runs of the VMA around `addr` only: a process may have millions. */
-static struct err *narrow_runs(struct shell *sh, uint64_t addr, struct snap_request *req)
+/* Is there what a number names?  VMAs and addresses have been looked up before. */
+static struct err *show_check(const struct pane *p, const Stepdump__Snapshot *s, int64_t index)
 {
-	struct snap_request vmas = { .parts = SNAP_VMAS };
-	Stepdump__Snapshot *s;
+	const char *what = "ppb";
+	bool found = true;
 
-	if (sh->opened) /* it has what it has */
+	if (index < 0 || strstr(p->arg, "ADDR"))
 		return NULL;
-	TRY(shell_snap(sh, &vmas, &s));
-	struct err *e = err_new(ERR_USAGE, "%lx is in no VMA", addr);
-
-	for (size_t i = 0; i < s->n_vmas; i++) {
-		if (addr < s->vmas[i]->start || addr >= s->vmas[i]->end)
-			continue;
-		req->runs_start = s->vmas[i]->start;
-		req->runs_end = s->vmas[i]->end;
-		err_free(e);
-		e = NULL;
-		break;
+	if (p->needs & SNAP_IOVS) {
+		found = s->page_pipe && (uint64_t)index < s->page_pipe->n_ppbs;
+	} else if (p->needs & SNAP_SHMEM) {
+		what = "shared memory object";
+		found = false;
+		for (size_t i = 0; i < s->n_shmem; i++)
+			found = found || s->shmem[i]->shmid == (uint64_t)index;
 	}
-	shell_snap_free(sh, s);
-	return e;
+	return found ? NULL :
+		       err_hint(err_new(ERR_STATE, "there is no %s %ld", what, index),
+				"`show %s` lists what there is",
+				p->needs & SNAP_IOVS ? "ppb" : "shmem");
 }
 
 static struct err *show_pane(struct shell *sh, const struct pane *p, const struct snap_request *req,
@@ -120,6 +148,13 @@ static struct err *show_pane(struct shell *sh, const struct pane *p, const struc
 	struct grid g;
 
 	TRY(shell_snap(sh, req, &s));
+
+	struct err *e = show_check(p, s, po->index);
+
+	if (e) {
+		shell_snap_free(sh, s);
+		return e;
+	}
 	out_message(o, &s->base);
 	if (!o->json) {
 		grid_init(&g, o->width, 0);
@@ -159,21 +194,16 @@ static struct err *show_exec(struct shell *sh, const struct args *a, struct out 
 	const struct pane *p = pane_find(words[0]);
 	if (!p)
 		return show_unknown(words[0]);
+
+	struct snap_request req = { .parts = p->needs };
+
 	if (nr == 2)
-		TRY(pane_index(sh, p, words[1], &po.index));
+		TRY(show_index(sh, p, words[1], &req, &po.index));
 	else if (p->arg && *p->arg != '[')
 		return err_new(ERR_USAGE, "usage: show %s %s", p->name, p->arg);
 
-	struct snap_request req = { .parts = p->needs };
 	uint64_t addr = (uint64_t)po.index;
-	/* Panes of one pipe buffer need the iovs of no other. */
-	if (p->needs & SNAP_IOVS && !(p->needs & SNAP_RUNS) && po.index >= 0 &&
-	    po.index <= UINT32_MAX) {
-		req.ppb_first = (uint32_t)po.index;
-		req.ppb_nr = 1;
-	}
-	if (!strcmp(p->name, "pages") && po.index >= 0)
-		TRY(narrow_runs(sh, addr, &req));
+
 	if (p->needs & SNAP_WHY) {
 		req.why = &addr;
 		req.nr_why = 1;
@@ -192,7 +222,7 @@ static char *show_repeat(const struct shell *sh, const struct args *a)
 	uint64_t n;
 
 	if (p && p->arg && !strstr(p->arg, "ADDR")) {
-		struct err *e = arg_uint(a->argv[1], "number", 1u << 30, &n);
+		struct err *e = arg_uint(a->argv[1], "number", 0, 1u << 30, &n);
 
 		if (!e)
 			return xasprintf("show %s %lu", p->name, n + 1);

@@ -57,9 +57,7 @@ static struct err *attach_exec(struct shell *sh, const struct args *a, struct ou
 	}
 	if (!text)
 		return cmd_usage(&cmd_attach);
-	e = arg_uint(text, "pid", INT32_MAX, &pid);
-	if (!e && !pid)
-		e = err_new(ERR_USAGE, "0 is not a pid");
+	e = arg_uint(text, "pid", 1, INT32_MAX, &pid);
 	if (e)
 		return err_hint(
 			e, "`pidof NAME` tells it; at the prompt, the beginning of a name and Tab");
@@ -98,7 +96,7 @@ static struct err *task_exec(struct shell *sh, const struct args *a, struct out 
 	if (a->argc && !strcmp(a->argv[0], "auto")) {
 		TRY(session_select_task(sh->session, -1));
 	} else if (a->argc) {
-		TRY(arg_uint(a->argv[0], "number of a task", UINT32_MAX, &n));
+		TRY(arg_uint(a->argv[0], "number of a task", 0, UINT32_MAX, &n));
 		TRY(session_select_task(sh->session, (int64_t)n));
 		sh->x.valid = false; /* the address was of another one's memory */
 	}
@@ -215,7 +213,7 @@ static struct err *rescue_exec(struct shell *sh, const struct args *a, struct ou
 	uint64_t pid;
 	AUTO_FREE char *report = NULL;
 
-	TRY(arg_uint(a->argv[0], "pid", INT32_MAX, &pid));
+	TRY(arg_uint(a->argv[0], "pid", 1, INT32_MAX, &pid));
 	TRY(session_rescue(sh->session, (pid_t)pid, &report));
 	out_member(o, "report", json_object_new_string(report));
 	out_printf(o, "%s", *report ? report : "nothing to rescue\n");

@@ -134,6 +134,7 @@ static struct err *run(struct shell *sh, const struct resolved *r, const struct 
 	const struct cmd_entry *c = r->cmd;
 	struct args args = { line->argc - 1, line->argv + 1, r->mod };
 	struct out o;
+	bool kept;
 
 	if (args.argc < c->args.min || args.argc > c->args.max)
 		return cmd_usage(c);
@@ -144,7 +145,11 @@ static struct err *run(struct shell *sh, const struct resolved *r, const struct 
 		out_json_done(&o, c->name, e ? error_json(sh, e) : NULL);
 		*told = true;
 	}
-	e = err_first(e, out_close(sh, &o));
+	e = err_first(e, out_close(&o, e != NULL, &kept));
+	if (kept) {
+		*told = false; /* nobody reads it there */
+		notice(sh, "%s: left as it was", line->file);
+	}
 	if (!e && repeat_ret && !(c->flags & CMD_NO_REPEAT))
 		*repeat_ret = c->repeat ? c->repeat(sh, &args) : xstrdup(r->text);
 	return e;
@@ -160,7 +165,9 @@ static struct err *exec_line(struct shell *sh, const char *text, bool *told, cha
 	TRY(line_resolve(sh->commands, &sh->aliases, text, &r));
 	struct err *e = NULL;
 	if (r.cmd) {
-		e = r.cmd->flags & CMD_RAW ? parse_raw(&r, &line) : line_parse(r.text, &line);
+		e = r.cmd->flags & CMD_RAW ?
+			    parse_raw(&r, &line) :
+			    line_parse(r.text, r.cmd->flags & CMD_CONDITIONS, &line);
 		if (!e) {
 			e = run(sh, &r, &line, told, repeat_ret);
 			line_deinit(&line);

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "proto/json.h"
 #include "shell/shell.h"
@@ -96,6 +98,42 @@ static struct err *close_pipe(FILE *f, pid_t child, const char *command)
 	return NULL;
 }
 
+/* Opened before the command runs, which then does not run in vain; emptied and written after it. */
+static struct err *open_file(const struct line *line, struct out *o)
+{
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (line->append ? O_APPEND : 0);
+
+	o->append = line->append;
+	o->fd = open(line->file, flags | O_EXCL, 0666);
+	o->created = o->fd >= 0;
+	if (o->fd < 0 && errno == EEXIST)
+		o->fd = open(line->file, flags, 0666);
+	if (o->fd < 0)
+		return err_sys(errno, "cannot write \"%s\"", line->file);
+	o->dest = open_memstream(&o->file_buf, &o->file_len);
+	if (!o->dest)
+		abort();
+	return NULL;
+}
+
+static struct err *write_file(struct out *o, bool failed, bool *kept_ret)
+{
+	AUTO_CLOSE int fd = TAKE_FD(o->fd);
+	struct stat st;
+
+	fclose(o->dest);
+	if (failed && !o->complete && !(o->created && o->file_len)) {
+		if (o->created)
+			unlink(o->what);
+		*kept_ret = !o->created;
+		return NULL;
+	}
+	if (fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && !o->append && ftruncate(fd, 0) < 0) ||
+	    (write_full(fd, o->file_buf, o->file_len) < 0 && errno != EPIPE))
+		return err_sys(errno, "cannot write %s", o->what);
+	return NULL;
+}
+
 static struct err *open_dest(const struct shell *sh, const struct line *line, struct out *o)
 {
 	const char *what = line->pipe ? line->pipe : line->file;
@@ -105,15 +143,12 @@ static struct err *open_dest(const struct shell *sh, const struct line *line, st
 		return NULL;
 	o->owned = true;
 	o->what = xstrdup(what);
-	if (line->pipe)
-		return open_pipe(line->pipe, &o->dest, &o->child);
-	o->dest = fopen(line->file, line->append ? "ae" : "we");
-	return o->dest ? NULL : err_sys(errno, "cannot write \"%s\"", line->file);
+	return line->pipe ? open_pipe(line->pipe, &o->dest, &o->child) : open_file(line, o);
 }
 
 struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *o)
 {
-	*o = (struct out){ 0 };
+	*o = (struct out){ .fd = -1 };
 	struct err *e = open_dest(sh, line, o);
 
 	if (e) {
@@ -179,9 +214,11 @@ static struct err *show_paged(struct out *o)
 	return close_pipe(f, child, pager);
 }
 
-struct err *out_close(const struct shell *sh, struct out *o)
+struct err *out_close(struct out *o, bool failed, bool *kept_ret)
 {
 	struct err *e = NULL;
+
+	*kept_ret = false;
 
 	if (o->f != o->dest)
 		fclose(o->f);
@@ -189,15 +226,17 @@ struct err *out_close(const struct shell *sh, struct out *o)
 		e = show_paged(o);
 	if (o->child) {
 		e = err_first(e, close_pipe(o->dest, o->child, o->what));
+	} else if (o->fd >= 0) {
+		e = err_first(e, write_file(o, failed, kept_ret));
 	} else {
-		note_failure(o, o->owned ? fclose(o->dest) : fflush(o->dest));
+		note_failure(o, fflush(o->dest));
 		if (o->failed && o->failed != EPIPE)
-			e = err_first(e, err_sys(o->failed, "cannot write %s",
-						 o->what ? o->what : "the output"));
+			e = err_first(e, err_sys(o->failed, "cannot write the output"));
 	}
 	clearerr(stdout); /* a reader that left must not fail the next command as well */
 	json_object_put(o->json);
 	free(o->buf);
+	free(o->file_buf);
 	free(o->what);
 	return e;
 }

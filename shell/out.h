@@ -20,9 +20,15 @@ struct shell;
 
 struct out {
 	FILE *f;    /* text goes here; with JSON it becomes the member "text" */
-	FILE *dest; /* file, pipe or stdout */
+	FILE *dest; /* pipe, stdout, or memory that becomes the file */
 	char *buf;  /* of f, when that is memory */
 	size_t len;
+	int fd;         /* the file, -1: none */
+	bool created;   /* it was not there before */
+	bool append;    /* ">>" */
+	bool complete;  /* set by a command whose result stands, although it ends with an error */
+	char *file_buf; /* what goes into it */
+	size_t file_len;
 	pid_t child;               /* the pipe's reader, or 0 */
 	char *what;                /* file name or command, for errors */
 	int failed;                /* errno of the first write that failed, or 0 */
@@ -36,8 +42,12 @@ struct out {
 
 /* Opens what `line` asks for.  streams: nothing is held back for a pager.  *o must not move. */
 struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *o);
-/* Delivers and closes.  A reader that goes away early is no error. */
-struct err *out_close(const struct shell *sh, struct out *o);
+/*
+ * Delivers and closes.  A reader that goes away early is not an error.
+ * failed: the command failed; a file that was there before is left as it was, and *kept_ret set, unless
+ * the output is complete all the same.
+ */
+struct err *out_close(struct out *o, bool failed, bool *kept_ret);
 /* Delivers one line of JSON: {"command": ..., "ok": ..., members of o->json, "text": [...]}. */
 void out_json_done(struct out *o, const char *command, json_object *error);
 

@@ -24,7 +24,7 @@ size_t line_command_len(const char *text)
 {
 	if (*text == '!')
 		return 1;
-	return *text == '#' ? 0 : strcspn(text, " \t\r\n|>");
+	return *text == '#' || *text == '>' ? 0 : strcspn(text, " \t\r\n|");
 }
 
 void line_deinit(struct line *l)
@@ -65,7 +65,7 @@ static struct err *read_word(const char **p, const char *end, bool partial, char
 			word[n++] = *s;
 		} else if (*s == '\'' || *s == '"') {
 			quote = *s;
-		} else if (is_blank(*s) || *s == '|' || *s == '>') {
+		} else if (is_blank(*s) || *s == '|') {
 			break;
 		} else {
 			word[n++] = *s;
@@ -86,10 +86,24 @@ static struct err *read_pipe(const char *p, const char *end, struct line *l)
 		p++;
 	while (end > p && is_blank(end[-1]))
 		end--;
+	if (p < end && *p == '|')
+		return err_hint(err_new(ERR_USAGE, "|| is not an operator"),
+				"for one condition or another, set two breakpoints");
 	if (p == end)
 		return err_new(ERR_USAGE, "no command after |");
 	l->pipe = xstrndup(p, (size_t)(end - p));
 	return NULL;
+}
+
+/* Does `p`, behind a ">", go on with a number that is a word by itself?  Then it is compared with. */
+static bool is_compared(const char *p, const char *end)
+{
+	while (p < end && (is_blank(*p) || *p == '>' || *p == '='))
+		p++;
+	size_t digits = strspn(p, "0123456789");
+
+	p += digits;
+	return digits && (p >= end || is_blank(*p) || strchr("&|#>", *p));
 }
 
 static struct err *read_file(const char *p, const char *end, struct line *l)
@@ -110,7 +124,7 @@ static struct err *read_file(const char *p, const char *end, struct line *l)
 	return l->file[0] ? NULL : err_new(ERR_USAGE, "no file name after >");
 }
 
-static struct err *parse_words(const char *p, const char *end, struct line *l)
+static struct err *parse_words(const char *p, const char *end, bool conditions, struct line *l)
 {
 	for (;;) {
 		char *word;
@@ -121,17 +135,20 @@ static struct err *parse_words(const char *p, const char *end, struct line *l)
 			return NULL;
 		if (*p == '|')
 			return read_pipe(p + 1, end, l);
-		if (*p == '>')
+		if (*p == '>' && !is_compared(p + 1, end))
 			return read_file(p + 1, end, l);
+		if (*p == '>' && !conditions)
+			return err_hint(err_new(ERR_USAGE, "a number after >, not a file"),
+					"`> ./2` writes to a file of that name");
 		TRY(read_word(&p, end, false, &word));
 		add_word(l, word);
 	}
 }
 
-struct err *line_parse(const char *text, struct line *ret)
+struct err *line_parse(const char *text, bool conditions, struct line *ret)
 {
 	struct line l = { 0 };
-	struct err *e = parse_words(text, text + strlen(text), &l);
+	struct err *e = parse_words(text, text + strlen(text), conditions, &l);
 
 	if (e) {
 		line_deinit(&l);

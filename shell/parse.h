@@ -6,6 +6,9 @@
  *   word  := plain text, '...' (as is), "..." (with \" and \\), \X (X as is), in any mixture
  *
  * What follows "|" is not looked into: it goes to sh -c as it stands.
+ *
+ * ">" redirects where a blank stands before it and the name of a file behind it.  Inside of a word it is
+ * plain text, and a number is not the name of a file: "ppb > 2" is a condition.
  */
 #ifndef STEPDUMP_PARSE_H
 #define STEPDUMP_PARSE_H
@@ -23,8 +26,11 @@ struct line {
 	bool append;
 };
 
-/* ERR_USAGE: quote not closed, nothing after "|" or ">", text after the file name. */
-struct err *line_parse(const char *text, struct line *ret);
+/*
+ * conditions: the command takes comparisons, so ">" before a number is a word; for others an error.
+ * ERR_USAGE: quote not closed, nothing after "|" or ">", text after the file name.
+ */
+struct err *line_parse(const char *text, bool conditions, struct line *ret);
 void line_deinit(struct line *l);
 
 /* Length of the command word at `text`, which has no leading blanks.  "!" is a word by itself. */

@@ -182,7 +182,8 @@ static struct err *place_resolve_raw(const char *dir, struct place *p)
 	TRY(plain_name(dir, &plain));
 	if (!strcmp(plain, "/")) {
 		free(plain);
-		return err_sys(ENOTEMPTY, "publish at /");
+		return err_hint(err_sys(ENOTEMPTY, "publish at /"),
+				"the root directory is not replaced: name a directory below it");
 	}
 	struct err *e = place_open_parent(p, plain);
 	free(plain);

@@ -7,160 +7,204 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_WORDS 24
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/vec.h"
 
-static struct err *grammar(const char *where)
+/* What a condition can ask about, and in which phases a unit knows it. */
+static const struct {
+	const char *name;
+	unsigned phases; /* bits */
+} brk_fields[] = {
+	[COND_PPB] = { "ppb", 1u << PH(DRAIN) | 1u << PH(XFER) },
+	[COND_VMA] = { "vma", 1u << PH(PMC_FILL) | 1u << PH(GENERATE_IOVS) },
+	[COND_CHUNK] = { "chunk", 1u << PH(PMC_FILL) | 1u << PH(GENERATE_IOVS) | 1u << PH(DRAIN) |
+					  1u << PH(XFER) },
+	[COND_SHMEM] = { "shmem", 1u << PH(GENERATE_IOVS) | 1u << PH(DRAIN) | 1u << PH(XFER) },
+};
+#define NR_FIELDS (sizeof(brk_fields) / sizeof(brk_fields[0]))
+
+static const char *const brk_ops[] = {
+	[OP_EQ] = "==", [OP_NE] = "!=", [OP_LT] = "<",
+	[OP_LE] = "<=", [OP_GT] = ">",  [OP_GE] = ">=",
+};
+#define NR_OPS (sizeof(brk_ops) / sizeof(brk_ops[0]))
+
+static struct err *brk_grammar(const char *where)
 {
 	return err_hint(
 		err_new(ERR_USAGE, "breakpoint \"%s\" is not understood", where),
-		"PHASE [if ppb|vma|chunk|shmem == N], ADDRESS, vma N, verdict NAME, chunk N or "
-		"fail; see `help breakpoints`");
+		"PHASE [if ppb|vma|chunk|shmem OP N [&& ...]] with OP one of == != < <= > >=, "
+		"ADDRESS, vma N, verdict NAME, chunk N or fail; see `help breakpoints`");
 }
 
-static bool parse_number(const char *w, int base, uint64_t *ret)
-{
-	char *end;
+/* ---- words ------------------------------------------------------------------- */
 
-	if (!isxdigit((unsigned char)*w))
+struct word {
+	const char *s; /* not terminated */
+	size_t len;    /* 0: the end */
+};
+
+static bool word_is(struct word w, const char *text)
+{
+	return strlen(text) == w.len && !strncmp(w.s, text, w.len);
+}
+
+/* Steps over blanks and one word: an operator, or what reaches to the next operator or blank. */
+static struct word word_next(const char **p)
+{
+	static const char operators[] = "<>=!&|";
+	struct word w = { .s = *p + strspn(*p, " \t") };
+
+	w.len = strcspn(w.s, " \t<>=!&|");
+	if (!w.len)
+		w.len = strspn(w.s, operators);
+	*p = w.s + w.len;
+	return w;
+}
+
+static bool word_number(struct word w, int base, uint64_t *ret)
+{
+	char text[24], *end;
+
+	if (w.len >= sizeof(text) || !w.len || !isxdigit((unsigned char)*w.s))
 		return false;
+	memcpy(text, w.s, w.len);
+	text[w.len] = '\0';
 	errno = 0;
-	*ret = strtoull(w, &end, base);
+	*ret = strtoull(text, &end, base);
 	return !errno && !*end;
 }
 
-/* Splits at blanks and around "=="; the words point into `line`, which is cut up. */
-static size_t split(char *line, char *word[MAX_WORDS])
+/* ---- the grammar --------------------------------------------------------------- */
+
+/* "drain knows ppb, chunk, shmem" */
+static struct err *brk_no_field(const struct brk *b, const char *field)
 {
-	size_t nr = 0;
+	char known[64] = "";
 
-	for (char *w = strtok(line, " \t"); w && nr < MAX_WORDS; w = strtok(NULL, " \t")) {
-		char *eq = strstr(w, "==");
-
-		if (!eq || (eq == w && !eq[2])) {
-			word[nr++] = w;
-			continue;
-		}
-		*eq = '\0';
-		if (*w)
-			word[nr++] = w;
-		if (nr < MAX_WORDS)
-			word[nr++] = (char *)"==";
-		if (eq[2] && nr < MAX_WORDS)
-			word[nr++] = eq + 2;
-	}
-	return nr;
+	for (size_t f = 0; f < NR_FIELDS; f++)
+		if (brk_fields[f].phases & 1u << b->phase)
+			sprintf(known + strlen(known), "%s%s", *known ? ", " : "",
+				brk_fields[f].name);
+	return err_hint(err_new(ERR_USAGE, "breakpoint \"%s\": no unit of %s has a %s", b->where,
+				phase_name(b->phase), field),
+			*known ? "%s has %s" : "%s takes no condition", phase_name(b->phase),
+			known);
 }
 
-static struct err *parse_conds(struct brk *b, char **word, size_t nr, const char *where)
+/* FIELD OP N */
+static struct err *brk_parse_cond(struct brk *b, const char **p)
 {
-	static const char *const fields[] = { "ppb", "vma", "chunk", "shmem" };
+	struct word field = word_next(p), op = word_next(p), number = word_next(p);
+	struct brk_cond c = { .field = NR_FIELDS, .op = NR_OPS };
 
-	if (!nr)
-		return NULL;
-	if (strcmp(word[0], "if"))
-		return grammar(where);
-	for (size_t i = 1;; i += 4) {
-		uint64_t value;
-		int field = -1;
-
-		if (i + 3 > nr)
-			return grammar(where);
-		for (int f = 0; f < 4; f++)
-			if (!strcmp(word[i], fields[f]))
-				field = f;
-		if (field < 0 || strcmp(word[i + 1], "==") ||
-		    !parse_number(word[i + 2], 10, &value) || b->nr_conds == 4)
-			return grammar(where);
-		b->cond[b->nr_conds].field = field;
-		b->cond[b->nr_conds++].value = (int64_t)value;
-		if (i + 3 == nr)
-			return NULL;
-		if (strcmp(word[i + 3], "&&") && strcmp(word[i + 3], "and") &&
-		    strcmp(word[i + 3], "if"))
-			return grammar(where);
-	}
+	for (unsigned f = 0; f < NR_FIELDS; f++)
+		if (word_is(field, brk_fields[f].name))
+			c.field = f;
+	for (unsigned o = 0; o < NR_OPS; o++)
+		if (word_is(op, brk_ops[o]))
+			c.op = o;
+	if (c.field == NR_FIELDS || c.op == NR_OPS || !word_number(number, 10, &c.value) ||
+	    c.value > INT64_MAX)
+		return brk_grammar(b->where);
+	if (!(brk_fields[c.field].phases & 1u << b->phase))
+		return brk_no_field(b, brk_fields[c.field].name);
+	*vec_push(b->cond, b->nr_conds) = c;
+	return NULL;
 }
 
-static struct err *parse(struct brk *b, char **word, size_t nr, const char *where)
+static struct err *brk_parse_conds(struct brk *b, const char *p)
 {
-	int found;
+	struct word w = word_next(&p);
 
-	if (!nr)
-		return grammar(where);
-	if (!strcmp(word[0], "fail") && nr == 1) {
+	while (w.len) {
+		if (!word_is(w, "if") && !(b->nr_conds && (word_is(w, "&&") || word_is(w, "and"))))
+			return brk_grammar(b->where);
+		TRY(brk_parse_cond(b, &p));
+		w = word_next(&p);
+	}
+	return NULL;
+}
+
+static struct err *brk_parse_verdict(struct brk *b, struct word w)
+{
+	AUTO_FREE char *name = xstrndup(w.s, w.len);
+	int found = verdict_from_name(name);
+
+	if (found < 0)
+		return err_hint(err_new(ERR_USAGE, "no verdict is called \"%s\"", name),
+				"see `help verdicts`");
+	b->kind = BRK_VERDICT;
+	b->verdict = (verdict_t)found;
+	return NULL;
+}
+
+static struct err *brk_parse(struct brk *b)
+{
+	const char *p = b->where;
+	struct word first = word_next(&p);
+	const char *rest = p;
+	struct word second = word_next(&p);
+	bool two = second.len && !word_next(&p).len;
+	AUTO_FREE char *name = xstrndup(first.s, first.len);
+	int phase = phase_from_name(name);
+
+	if (word_is(first, "fail") && !second.len) {
 		b->kind = BRK_FAIL;
-		return NULL;
-	}
-	if (!strcmp(word[0], "chunk") && nr == 2 && parse_number(word[1], 10, &b->value)) {
+	} else if (word_is(first, "chunk") && two && word_number(second, 10, &b->value) &&
+		   b->value) {
 		b->kind = BRK_CHUNK;
-		return NULL;
-	}
-	/* An index is short and decimal; an address is not, or says that it is hexadecimal. */
-	if (!strcmp(word[0], "vma") && nr == 2 &&
-	    parse_number(word[1], strlen(word[1]) > 6 || word[1][1] == 'x' ? 16 : 10, &b->value)) {
+		/* An index is short and decimal; an address is not, or says that it is hexadecimal. */
+	} else if (word_is(first, "vma") && two &&
+		   word_number(second, second.len > 6 || second.s[1] == 'x' ? 16 : 10, &b->value)) {
 		b->kind = BRK_VMA;
-		return NULL;
-	}
-	if (!strcmp(word[0], "verdict") && nr == 2) {
-		found = verdict_from_name(word[1]);
-		if (found < 0)
-			return err_hint(err_new(ERR_USAGE, "no verdict is called \"%s\"", word[1]),
-					"see `help verdicts`");
-		b->kind = BRK_VERDICT;
-		b->verdict = (verdict_t)found;
-		return NULL;
-	}
-	found = phase_from_name(word[0]);
-	if (found >= 0 && phase_ops((phase_t)found) && found != PH(RESET)) {
+	} else if (word_is(first, "verdict") && two) {
+		return brk_parse_verdict(b, second);
+	} else if (phase >= 0 && phase_ops((phase_t)phase) && phase != PH(RESET)) {
 		b->kind = BRK_PHASE;
-		b->phase = (phase_t)found;
-		return parse_conds(b, word + 1, nr - 1, where);
-	}
-	if (nr == 1 && parse_number(word[0], 16, &b->value) && b->value >= PAGE_BYTES) {
+		b->phase = (phase_t)phase;
+		return brk_parse_conds(b, rest);
+	} else if (!second.len && word_number(first, 16, &b->value) && b->value >= PAGE_BYTES) {
 		b->kind = BRK_ADDR;
 		b->value &= ~(PAGE_BYTES - 1);
-		return NULL;
+	} else {
+		return brk_grammar(b->where);
 	}
-	return grammar(where);
+	return NULL;
+}
+
+static void brk_deinit(struct brk *b)
+{
+	free(b->where);
+	free(b->cond);
 }
 
 struct err *brk_add(struct brk_list *l, const char *where, bool temporary, unsigned *number_ret)
 {
-	struct brk b = { .temporary = temporary, .where = strdup(where) };
-	char *line = strdup(where), *word[MAX_WORDS];
-	struct err *e = b.where && line ? NULL : err_nomem();
-	void *p = e ? NULL : reallocarray(l->b, l->nr + 1, sizeof(*l->b));
+	struct brk b = { .temporary = temporary, .where = xstrdup(where) };
+	struct err *e = brk_parse(&b);
 
-	if (p)
-		l->b = p;
-	else if (!e)
-		e = err_nomem();
-	if (!e)
-		e = parse(&b, word, split(line, word), where);
-	free(line);
 	if (e) {
-		free(b.where);
+		brk_deinit(&b);
 		return e;
 	}
 	b.number = *number_ret = ++l->last_number;
-	l->b[l->nr++] = b;
+	*vec_push(l->b, l->nr) = b;
 	return NULL;
 }
 
 struct err *brk_delete(struct brk_list *l, unsigned number)
 {
-	if (!number) {
-		for (size_t i = 0; i < l->nr; i++)
-			free(l->b[i].where);
-		l->nr = 0;
-		return NULL;
-	}
-	for (size_t i = 0; i < l->nr; i++)
-		if (l->b[i].number == number) {
-			free(l->b[i].where);
-			memmove(&l->b[i], &l->b[i + 1], (--l->nr - i) * sizeof(*l->b));
-			return NULL;
+	size_t before = l->nr;
+
+	for (size_t i = l->nr; i-- > 0;)
+		if (!number || l->b[i].number == number) {
+			brk_deinit(&l->b[i]);
+			vec_remove(l->b, l->nr, i);
 		}
+	if (!number || l->nr < before)
+		return NULL;
 	return err_hint(err_new(ERR_USAGE, "there is no breakpoint %u", number),
 			"`show breakpoints` lists them");
 }
@@ -172,40 +216,53 @@ void brk_list_deinit(struct brk_list *l)
 	*l = (struct brk_list){ 0 };
 }
 
-static bool conds_hold(const struct brk *b, const struct unit *u)
+/* A unit that is not about a field, such as a hole, which is in no ppb, meets no condition on it. */
+static bool brk_cond_holds(const struct brk_cond *c, const struct unit *u)
 {
-	for (unsigned i = 0; i < b->nr_conds; i++) {
-		int64_t is = 0;
+	const int64_t of_unit[] = {
+		[COND_PPB] = u->ppb,
+		[COND_VMA] = u->vma,
+		[COND_CHUNK] = u->chunk,
+		[COND_SHMEM] = u->shmem,
+	};
+	int64_t is = of_unit[c->field], value = (int64_t)c->value;
 
-		switch (b->cond[i].field) {
-		case COND_PPB:
-			is = u->ppb;
-			break;
-		case COND_VMA:
-			is = u->vma;
-			break;
-		case COND_CHUNK:
-			is = u->chunk;
-			break;
-		case COND_SHMEM:
-			is = u->shmem;
-			break;
-		}
-		if (is != b->cond[i].value)
-			return false;
+	if (is < 0)
+		return false;
+	switch (c->op) {
+	case OP_EQ:
+		return is == value;
+	case OP_NE:
+		return is != value;
+	case OP_LT:
+		return is < value;
+	case OP_LE:
+		return is <= value;
+	case OP_GT:
+		return is > value;
+	case OP_GE:
+		return is >= value;
 	}
+	return false;
+}
+
+static bool brk_conds_hold(const struct brk *b, const struct unit *u)
+{
+	for (size_t i = 0; i < b->nr_conds; i++)
+		if (!brk_cond_holds(&b->cond[i], u))
+			return false;
 	return true;
 }
 
-static bool matches(const struct brk *b, const struct unit *u, const struct unit *prev,
-		    const struct vma_list *vmas)
+static bool brk_matches(const struct brk *b, const struct unit *u, const struct unit *prev,
+			const struct vma_list *vmas)
 {
 	bool of_task = u->shmem < 0;
 
 	switch (b->kind) {
 	case BRK_PHASE:
 		return u->phase == b->phase && (prev->phase != u->phase || b->nr_conds) &&
-		       conds_hold(b, u);
+		       brk_conds_hold(b, u);
 	case BRK_ADDR:
 		return of_task && (u->phase == PH(GENERATE_IOVS) || u->phase == PH(XFER)) &&
 		       u->start <= b->value && b->value < u->end;
@@ -228,7 +285,7 @@ struct brk *brk_match(const struct brk_list *l, const struct unit *u, const stru
 		      const struct vma_list *vmas)
 {
 	for (size_t i = 0; i < l->nr; i++)
-		if (matches(&l->b[i], u, prev, vmas))
+		if (brk_matches(&l->b[i], u, prev, vmas))
 			return &l->b[i];
 	return NULL;
 }

@@ -14,7 +14,8 @@
 
 struct brk_cond {
 	enum { COND_PPB, COND_VMA, COND_CHUNK, COND_SHMEM } field;
-	int64_t value;
+	enum { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE } op;
+	uint64_t value;
 };
 
 struct brk {
@@ -23,9 +24,9 @@ struct brk {
 	unsigned hits;
 	char *where; /* normalised text; owned */
 	enum { BRK_PHASE, BRK_ADDR, BRK_VMA, BRK_VERDICT, BRK_FAIL, BRK_CHUNK } kind;
-	phase_t phase;           /* BRK_PHASE */
-	struct brk_cond cond[4]; /* BRK_PHASE */
-	unsigned nr_conds;
+	phase_t phase;         /* BRK_PHASE */
+	struct brk_cond *cond; /* BRK_PHASE: all must hold; owned */
+	size_t nr_conds;
 	uint64_t value; /* address, VMA index or address in it, chunk */
 	verdict_t verdict;
 };

@@ -443,6 +443,21 @@ struct opts *session_opts(struct session *s)
 	return &s->opts;
 }
 
+struct err *session_set(struct session *s, const struct opt_desc *d, const char *value)
+{
+	struct parent_set parent;
+
+	if (d->before_prepare && session_has_pipeline(s))
+		return err_hint(
+			err_new(ERR_STATE, "%s cannot change while a dump is under way", d->name),
+			"`restart` goes back to before prepare");
+	if (d == opt_find("parent") && *value) {
+		TRY(parent_set_open(&parent, value));
+		parent_set_close(&parent);
+	}
+	return opts_set(&s->opts, d, value);
+}
+
 void session_position(const struct session *s, char *buf, size_t len)
 {
 	const struct dump *d = &s->d;

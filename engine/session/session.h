@@ -76,6 +76,9 @@ void session_position(const struct session *s, char *buf, size_t len);
  * Every error report ends with it. */
 void session_state_clause(struct session *s, char *buf, size_t len);
 struct opts *session_opts(struct session *s);
+/* Changes one of them.  ERR_STATE: it cannot change while a dump is under way.  A parent that is not an image
+ * directory is an error at once. */
+struct err *session_set(struct session *s, const struct opt_desc *d, const char *value);
 
 /* ---- run control --------------------------------------------------------- */
 
@@ -125,7 +128,8 @@ struct err *session_abort(struct session *s);
 /* ---- breakpoints --------------------------------------------------------- */
 
 /*
- * where :=  PHASE [if FIELD == N]...   FIELD is ppb, vma, chunk, shmem
+ * where :=  PHASE [if FIELD OP N [&& FIELD OP N]...]
+ *                                    FIELD: ppb, vma, chunk, shmem; OP: == != < <= > >=
  *        |  0xADDR or hex ADDR          the page is scanned, or transferred
  *        |  vma N | vma ADDR            pmc-fill of that VMA begins
  *        |  verdict NAME                a run with that verdict ("hole", "zero", ...)

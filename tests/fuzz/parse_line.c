@@ -22,7 +22,7 @@ static void check_round_trip(const struct line *l, const char *text)
 
 	for (unsigned i = 0; i < l->argc; i++)
 		line_add_quoted(&again, l->argv[i]);
-	require(!line_parse(again, &m), "quoted words parse", text);
+	require(!line_parse(again, false, &m), "quoted words parse", text);
 	require(m.argc == l->argc + 1 && !m.pipe && !m.file, "to as many words", text);
 	for (unsigned i = 0; i < l->argc; i++)
 		require(!strcmp(l->argv[i], m.argv[i + 1]), "that are the same", text);
@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memcpy(text, data, size);
 	text[size] = '\0';
-	struct err *e = line_parse(text, &l);
+	struct err *e = line_parse(text, size & 1, &l);
 	if (!e) {
 		require(!(l.pipe && l.file), "a pipe or a file", text);
 		require(!l.argc || !l.argv[l.argc], "argv ends with NULL", text);

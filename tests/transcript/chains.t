@@ -2,7 +2,7 @@ Chains from the shell: parents, the tools on directories, what is refused.
 
   $ stepdump -batch -p $T -ex 'commit full --parent nowhere' 2>&1 | tail -n +2 | head -2 | sed 's/:.*//'
   error
-    at prepare
+    hint
   $ stepdump -batch -p $T -ex 'step' -ex 'commit full --parent other' 2>&1 | tail -n +3 | grep -v not.committed
   error: commit --parent: the dump that is under way was begun without a parent
     hint: `commit DIR` finishes it as it is; `restart`, then commit with --parent
@@ -83,6 +83,8 @@ Chains from the shell: parents, the tools on directories, what is refused.
   $ stepdump -batch -p $T -ex 'show pages $sp | head -3 | tail -1 | grep -c runs' -ex 'show pages 10' 2>&1 | tail -n +2
   1
   error: 10 is in no VMA
+    hint: `show vmas` lists the mappings
+    target %T is frozen, otherwise as we found it
   $ stepdump -batch --readonly -ex 'flatten full again' 2>&1 | head -1
   error: flatten: stepdump was started with --readonly
   $ stepdump -batch -ex 'help chains | head -2' -ex 'help tracking | head -2'

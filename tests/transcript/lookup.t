@@ -32,9 +32,9 @@ ambiguous word lists the candidates, a near miss is named.
    PPB  page-pipe buffers: planned and real fill
   ────────────────────────────────────────────────────────────────────────────────
    no page-pipe yet: it is made in prepare
-  error: ambiguous name "p": pipeline, phases, pages, pmc, ppb, pstate, parents, peek
+  error: ambiguous pane "p": pages, parents, peek, phases, pipeline, pmc, ppb, pstate
   [2]
   $ stepdump -batch -ex 'show vmass'
-  error: there is nothing called "vmass" to show
+  error: unknown pane "vmass"
     hint: did you mean "vmas"?
   [2]

@@ -20,6 +20,42 @@ Where output goes: pipes, files, quotes; what a reader or a full disk does to it
   $ stepdump -batch -ex "echo 'x"
   error: quote ' is not closed
   [2]
+  $ echo precious > f; stepdump -batch -ex 'show nothing > f'; cat f
+  f: left as it was
+  error: unknown pane "nothing"
+    hint: `show` lists them
+  precious
+  $ stepdump -batch -ex 'show nothing >> f' 2> /dev/null; cat f; stepdump -batch -ex 'show nothing > new'; ls new
+  precious
+  error: unknown pane "nothing"
+    hint: `show` lists them
+  ls: cannot access 'new': No such file or directory
+  [2]
+  $ printf 'echo half\nfoo\n' > bad; stepdump -batch -ex 'source bad > f' 2>&1 | tail -1; cat f; stepdump -batch -ex 'source bad > new' 2> /dev/null; cat new
+    hint: `help` lists the commands
+  precious
+  half
+  $ stepdump -batch --json -ex 'show nothing > f' | grep -c unknown; cat f
+  1
+  precious
+  $ mkdir torn; stepdump -batch -ex 'verify torn > f' 2> /dev/null; grep -c precious f
+  0
+  [1]
+  $ stepdump -batch -ex 'show caps > f' -ex 'echo short > f'; cat f
+  short
+  $ stepdump -batch -ex 'echo a>b'; ls b
+  a>b
+  ls: cannot access 'b': No such file or directory
+  [2]
+  $ stepdump -batch -ex 'show caps > 2'; ls 2
+  error: a number after >, not a file
+    hint: `> ./2` writes to a file of that name
+  ls: cannot access '2': No such file or directory
+  [2]
+  $ stepdump -batch -ex 'echo a || echo b'
+  error: || is not an operator
+    hint: for one condition or another, set two breakpoints
+  [2]
   $ stepdump -batch -ex 'echo x > /nonexistent/f'
   error: cannot write "/nonexistent/f": ENOENT (No such file or directory)
   [1]

@@ -57,17 +57,27 @@ TEST(conditions, NULL, end)
 		unsigned nr;
 		struct brk_cond cond[4];
 	} good[] = {
-		{ "drain if ppb == 5", 1, { { COND_PPB, 5 } } },
-		{ "drain if ppb==5", 1, { { COND_PPB, 5 } } },
-		{ "drain if ppb ==5", 1, { { COND_PPB, 5 } } },
-		{ "drain if ppb== 5", 1, { { COND_PPB, 5 } } },
-		{ "  drain\tif  ppb == 5 ", 1, { { COND_PPB, 5 } } },
-		{ "xfer if chunk == 2 && ppb == 0", 2, { { COND_CHUNK, 2 }, { COND_PPB, 0 } } },
-		{ "xfer if chunk==2 and shmem==1", 2, { { COND_CHUNK, 2 }, { COND_SHMEM, 1 } } },
-		{ "xfer if chunk == 2 if ppb == 0", 2, { { COND_CHUNK, 2 }, { COND_PPB, 0 } } },
-		{ "pmc-fill if vma==1 && chunk==2 && ppb==3 && shmem==4",
-		  4,
-		  { { COND_VMA, 1 }, { COND_CHUNK, 2 }, { COND_PPB, 3 }, { COND_SHMEM, 4 } } },
+		{ "drain if ppb == 5", 1, { { COND_PPB, OP_EQ, 5 } } },
+		{ "drain if ppb==5", 1, { { COND_PPB, OP_EQ, 5 } } },
+		{ "drain if ppb ==5", 1, { { COND_PPB, OP_EQ, 5 } } },
+		{ "drain if ppb== 5", 1, { { COND_PPB, OP_EQ, 5 } } },
+		{ "  drain\tif  ppb == 5 ", 1, { { COND_PPB, OP_EQ, 5 } } },
+		{ "xfer if chunk == 2 && ppb == 0",
+		  2,
+		  { { COND_CHUNK, OP_EQ, 2 }, { COND_PPB, OP_EQ, 0 } } },
+		{ "xfer if chunk==2 and shmem==1",
+		  2,
+		  { { COND_CHUNK, OP_EQ, 2 }, { COND_SHMEM, OP_EQ, 1 } } },
+		{ "xfer if chunk == 2 if ppb == 0",
+		  2,
+		  { { COND_CHUNK, OP_EQ, 2 }, { COND_PPB, OP_EQ, 0 } } },
+		{ "generate-iovs if vma!=1 && chunk<2 && shmem>=4",
+		  3,
+		  { { COND_VMA, OP_NE, 1 }, { COND_CHUNK, OP_LT, 2 }, { COND_SHMEM, OP_GE, 4 } } },
+		{ "drain if ppb > 2", 1, { { COND_PPB, OP_GT, 2 } } },
+		{ "drain if ppb>2&&chunk<=3",
+		  2,
+		  { { COND_PPB, OP_GT, 2 }, { COND_CHUNK, OP_LE, 3 } } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -77,6 +87,7 @@ TEST(conditions, NULL, end)
 		assert_int_equal(b->nr_conds, good[i].nr);
 		for (unsigned k = 0; k < good[i].nr; k++) {
 			assert_int_equal(b->cond[k].field, good[i].cond[k].field);
+			assert_int_equal(b->cond[k].op, good[i].cond[k].op);
 			assert_int_equal(b->cond[k].value, good[i].cond[k].value);
 		}
 	}
@@ -142,10 +153,23 @@ TEST(what_is_not_understood, NULL, end)
 		"drain if ppb==1==2",
 		"drain if ppb == 5 extra",
 		"drain extra",
-		"drain if ppb==1 && ppb==1 && ppb==1 && ppb==1 && ppb==1", /* at most four */
+		"drain if ppb => 5",
+		"drain if ppb =< 5",
+		"drain if ppb >> 5",
+		"drain if ppb <> 5",
+		"drain if 5 < ppb",
+		"drain > 2",
+		"prepare if vma == 3", /* fields that no unit of the phase has */
+		"prepare if chunk == 1",
+		"pmc-fill if ppb == 1",
+		"pmc-fill if shmem == 1",
+		"generate-iovs if ppb == 1",
+		"drain if vma == 0",
+		"xfer if chunk == 1 && vma == 0",
 		"drain if ppb == 99999999999999999999",
 		"fail now",
 		"chunk",
+		"chunk 0", /* they count from 1 */
 		"chunk x",
 		"chunk 1 2",
 		"vma",
@@ -284,8 +308,17 @@ TEST(conditions_match_units, NULL, end)
 	assert_false(stops("xfer if ppb == 5", u, prev));
 	assert_true(stops("drain if ppb == 5 && chunk == 2", u, prev));
 	assert_false(stops("drain if ppb == 5 && chunk == 1", u, prev));
-	assert_false(stops("drain if vma == 0", u, prev));
 	assert_false(stops("drain if shmem == 0", u, prev));
+	assert_true(
+		stops("drain if ppb > 4 && ppb >= 5 && ppb < 6 && ppb <= 5 && ppb != 4", u, prev));
+	assert_false(stops("drain if ppb > 5", u, prev));
+	assert_false(stops("drain if ppb >= 6", u, prev));
+	assert_false(stops("drain if ppb < 5", u, prev));
+	assert_false(stops("drain if ppb <= 4", u, prev));
+	assert_false(stops("drain if ppb != 5", u, prev));
+	/* a hole is in no ppb: it is neither below nor unlike any */
+	assert_false(stops("xfer if ppb < 3", UNIT(XFER), prev));
+	assert_false(stops("xfer if ppb != 3", UNIT(XFER), prev));
 	u.shmem = 0;
 	assert_true(stops("drain if shmem == 0", u, prev));
 	assert_true(stops("pmc-fill if vma == 1", vma(UNIT(PMC_FILL), 1), vma(UNIT(PMC_FILL), 0)));

@@ -5,11 +5,11 @@
 #include "tests/lib/test.h"
 
 /* Words joined by "|", then ">file", ">>file" or "|command"; or the error's text behind "!". */
-static char *show(const char *text)
+static char *show_line(const char *text, bool conditions)
 {
 	static char buf[512];
 	struct line l;
-	struct err *e = line_parse(text, &l);
+	struct err *e = line_parse(text, conditions, &l);
 
 	if (e) {
 		snprintf(buf, sizeof(buf), "!%s", e->msg);
@@ -32,6 +32,11 @@ static char *show(const char *text)
 	line_deinit(&l);
 	assert_int_equal(l.argc, 0);
 	return buf;
+}
+
+static char *show(const char *text)
+{
+	return show_line(text, false);
 }
 
 TEST(words_and_quotes)
@@ -61,9 +66,32 @@ TEST(pipes_and_files)
 			    "<show><iovs> pipe grep 'a|b' > c # d");
 	assert_string_equal(show("show iovs|wc"), "<show><iovs> pipe wc");
 	assert_string_equal(show("show vmas > f"), "<show><vmas> file f");
-	assert_string_equal(show("show vmas>f"), "<show><vmas> file f");
+	assert_string_equal(show("show vmas >f"), "<show><vmas> file f");
+	assert_string_equal(show("show vmas >2024.log"), "<show><vmas> file 2024.log");
+	assert_string_equal(show("show vmas > ./2"), "<show><vmas> file ./2");
+	assert_string_equal(show("show vmas>f"), "<show><vmas>f>"); /* no blank: no file is lost */
 	assert_string_equal(show("show vmas >> 'my file' # c"), "<show><vmas> append my file");
 	assert_string_equal(show("echo 'a > b' \"| c\""), "<echo><a > b><| c>");
+}
+
+TEST(comparisons)
+{
+	assert_string_equal(show_line("b drain if ppb > 2", true), "<b><drain><if><ppb><>><2>");
+	assert_string_equal(show_line("b drain if ppb >2", true), "<b><drain><if><ppb><>2>");
+	assert_string_equal(show_line("b drain if ppb>2", true), "<b><drain><if><ppb>2>");
+	assert_string_equal(show_line("b drain if ppb >= 2", true), "<b><drain><if><ppb><>=><2>");
+	assert_string_equal(show_line("b drain if ppb > 2&&vma < 1", true),
+			    "<b><drain><if><ppb><>><2&&vma><<><1>");
+	assert_string_equal(show_line("u drain if ppb > 2 > log", true),
+			    "<u><drain><if><ppb><>><2> file log");
+	assert_string_equal(show_line("u drain if ppb > 2 >> 2.log", true),
+			    "<u><drain><if><ppb><>><2> append 2.log");
+	assert_string_equal(show_line("u drain > log", true), "<u><drain> file log");
+	assert_string_equal(show_line("b 'drain if ppb > 2'", true), "<b><drain if ppb > 2>");
+	assert_string_equal(show("show ppb > 2"), "!a number after >, not a file");
+	assert_string_equal(show("show ppb >> 2 # c"), "!a number after >, not a file");
+	assert_string_equal(show_line("b drain if ppb > 2 || vma == 1", true),
+			    "!|| is not an operator");
 }
 
 TEST(what_is_wrong)
@@ -97,7 +125,7 @@ TEST(quoted_words_come_back)
 
 	for (int i = 0; i < NR; i++)
 		line_add_quoted(&text, words[i]);
-	ok(line_parse(text, &l));
+	ok(line_parse(text, false, &l));
 	assert_int_equal(l.argc, NR + 1);
 	for (int i = 0; i < NR; i++)
 		assert_string_equal(l.argv[i + 1], words[i]);
