@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 static struct err out_of_memory = {
 	.code = ERR_NOMEM,
 	.sys_errno = ENOMEM,
@@ -110,6 +112,25 @@ struct err *err_phase(struct err *e, const char *phase)
 	if (e && e != &out_of_memory)
 		e->phase = phase;
 	return e;
+}
+
+struct err *err_as(struct err *e, enum err_code code)
+{
+	if (e && e->code != ERR_NOMEM)
+		e->code = code;
+	return e;
+}
+
+struct err *err_dup(const struct err *e)
+{
+	if (!e)
+		return NULL;
+
+	struct err *copy = xmemdup(e, sizeof(*e));
+
+	copy->msg = xstrdup(e->msg);
+	copy->hint = e->hint ? xstrdup(e->hint) : NULL;
+	return copy;
 }
 
 void err_free(struct err *e)

@@ -67,6 +67,13 @@ struct err *err_pid(struct err *e, pid_t pid) __attribute__((warn_unused_result)
 struct err *err_vaddr(struct err *e, uint64_t vaddr) __attribute__((warn_unused_result));
 struct err *err_phase(struct err *e, const char *phase) __attribute__((warn_unused_result));
 
+/* Says that it is of another kind, where the caller knows better than the call that failed.  NULL stays
+ * NULL, and out of memory stays what it is. */
+struct err *err_as(struct err *e, enum err_code code) __attribute__((warn_unused_result));
+
+/* A copy that the caller owns; NULL for NULL. */
+struct err *err_dup(const struct err *e) __attribute__((warn_unused_result));
+
 /* Accepts NULL. */
 void err_free(struct err *e);
 

@@ -69,12 +69,21 @@ bool dump_is_tracked(const struct dump *d)
 	       d->opts->track != OPT_TRACK_NONE;
 }
 
+struct err *dump_unless_dead(struct keeper *k, pid_t pid, struct err *e)
+{
+	if (!e || (e->code != ERR_TARGET && !keeper_task_gone(k, pid)))
+		return e;
+	err_free(e);
+	return NULL;
+}
+
 struct err *dump_undo(struct dump *d)
 {
 	struct err *e = NULL;
 
 	for (size_t i = 0; i < d->nr_tasks; i++)
-		e = err_first(e, target_cure(d->task[i].t));
+		e = err_first(e, dump_unless_dead(d->keeper, d->task[i].t->pid,
+						  target_cure(d->task[i].t)));
 	page_xfer_destroy(&d->xfer); /* closes its files, before they are removed */
 	if (d->staging) {
 		AUTO_FREE char *path = xstrdup(staging_path(d->staging));

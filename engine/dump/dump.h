@@ -130,9 +130,11 @@ void dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
 	       struct tracker_table *tt, const struct opts *o, const struct caps *c);
 /* Is this dump to be part of a chain, so that writes have to be known? */
 bool dump_is_tracked(const struct dump *d);
-/* Drops pipes and staged files, restores protections (not infection).  After it: READY. */
+/* Cures, drops pipes and staged files.  After it: READY. */
 struct err *dump_undo(struct dump *d);
 void dump_deinit(struct dump *d);
+/* An error of putting task `pid` back, which is none if it has died: nothing was left to put back. */
+struct err *dump_unless_dead(struct keeper *k, pid_t pid, struct err *e);
 
 /* Pre-dump, before the thaw: pages stay in their pipes, and the pipes stay with their item. */
 static inline bool dump_keeps_pages(const struct dump *d)

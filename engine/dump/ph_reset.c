@@ -198,7 +198,8 @@ static struct err *reset_cure(struct dump *d)
 	struct err *e = NULL;
 
 	for (size_t i = 0; i < d->nr_tasks; i++)
-		e = err_first(e, target_cure(d->task[i].t));
+		e = err_first(e, dump_unless_dead(d->keeper, d->task[i].t->pid,
+						  target_cure(d->task[i].t)));
 	return e;
 }
 
@@ -208,7 +209,8 @@ static struct err *reset_thaw(struct dump *d)
 	struct err *e = NULL;
 
 	for (size_t i = d->nr_tasks; i-- > 0;)
-		e = err_first(e, target_thaw(d->task[i].t));
+		e = err_first(e, dump_unless_dead(d->keeper, d->task[i].t->pid,
+						  target_thaw(d->task[i].t)));
 	d->thawed = true;
 	return e;
 }

@@ -118,13 +118,12 @@ struct err *shmem_open(struct shmem_info *o)
 		o->fd = shmem_open_by_fd(o, m->pid);
 		o->how = "fd";
 		if (o->fd < 0) {
-			struct err *e = err_sys(why, "open shared memory %s (shmid %lu) through %s",
-						o->name, o->shmid, path);
-
-			e->code = e->code == ERR_NOMEM ? ERR_NOMEM : ERR_REFUSED;
 			return err_hint(
-				e, "run as root or with CAP_CHECKPOINT_RESTORE: the content of "
-				   "shared memory can only be had through map_files");
+				err_as(err_sys(why, "open shared memory %s (shmid %lu) through %s",
+					       o->name, o->shmid, path),
+				       ERR_REFUSED),
+				"run as root or with CAP_CHECKPOINT_RESTORE: the content of "
+				"shared memory can only be had through map_files");
 		}
 	}
 	/* A memfd is restored as a file of its own size; the others only as far as they are mapped. */

@@ -13,21 +13,21 @@
 
 /* ---- the report of a run ---------------------------------------------------------------------- */
 
-struct report {
+struct run_report {
 	const char *reason;
 	unsigned breakpoint;
 	char *line[MAX_LINES];
 	size_t nr_lines;
 };
 
-static void report_line(struct report *r, const char *phase, const char *text)
+static void run_report_line(struct run_report *r, const char *phase, const char *text)
 {
 	if (r->nr_lines < MAX_LINES && *text)
 		r->line[r->nr_lines++] = xasprintf("%-14s %s", phase, text);
 }
 
 /* What all phases have done so far, a line each. */
-static void report_totals(struct session *s, struct report *r)
+static void run_report_totals(struct session *s, struct run_report *r)
 {
 	const struct dump *d = &s->d;
 	uint64_t data = 0, skipped = 0, hits = 0, misses = 0, pipes, bufs;
@@ -46,18 +46,18 @@ static void report_totals(struct session *s, struct report *r)
 	}
 	snprintf(text, sizeof(text), "%lu look-ups: %lu hits, %lu misses", (hits + misses), hits,
 		 misses);
-	report_line(r, ph_pmc_fill.name, text);
+	run_report_line(r, ph_pmc_fill.name, text);
 	snprintf(text, sizeof(text), "%lu pages to pipes, %lu holes, %lu skipped; %.1f ms", data,
 		 dump_count(d, VD(HOLE)), skipped, (double)d->times.scan / 1000);
-	report_line(r, ph_generate_iovs.name, text);
+	run_report_line(r, ph_generate_iovs.name, text);
 	snprintf(text, sizeof(text), "%lu ppbs in %u chunk%s, %lu pipes; %.1f ms", bufs,
 		 d->at.chunk, d->at.chunk == 1 ? "" : "s", pipes, (double)d->times.drain / 1000);
-	report_line(r, ph_drain.name, text);
+	run_report_line(r, ph_drain.name, text);
 	ph_xfer.summary(d, &s->last, text, sizeof(text));
-	report_line(r, ph_xfer.name, text);
+	run_report_line(r, ph_xfer.name, text);
 }
 
-static Stepdump__Stop *report_finish(struct session *s, struct report *r)
+static Stepdump__Stop *run_report_finish(struct session *s, struct run_report *r)
 {
 	Stepdump__Stop *stop = xzalloc(sizeof(*stop));
 
@@ -85,7 +85,9 @@ static struct err *run_gone_error(struct session *s, struct err *e)
 	return err_hint(err_pid(err_new(ERR_TARGET, "target %d died while it was being dumped",
 					s->gone_pid),
 				s->gone_pid),
-			"nothing is published; `detach`, then attach what replaced it");
+			"%s; `detach`, then attach what replaced it",
+			s->d.committed ? "the images are complete and published" :
+					 "nothing is published");
 }
 
 static void run_log_summary(struct session *s, const struct phase_ops *ops, const struct unit *u)
@@ -134,7 +136,7 @@ static struct err *run_unit(struct session *s, const struct unit *u, enum pace p
 struct run {
 	struct session *s;
 	const struct run_request *req;
-	struct report rep;
+	struct run_report rep;
 	unsigned left;      /* RUN_STEP, RUN_NEXT: how many more */
 	unsigned chunk;     /* RUN_FINISH: the one to end */
 	bool ignore_breaks; /* commit */
@@ -193,14 +195,14 @@ static bool run_reached_goal(struct run *r, const struct unit *u)
 	switch (r->req->kind) {
 	case RUN_NEXT:
 		ops->summary(d, u, text, sizeof(text));
-		report_line(&r->rep, ops->name, text);
+		run_report_line(&r->rep, ops->name, text);
 		r->rep.reason = "unit";
 		return --r->left == 0 || d->phase == PH(GATE);
 	case RUN_STEP:
 		if (!changed)
 			return false;
 		ops->summary(d, u, text, sizeof(text));
-		report_line(&r->rep, ops->name, text);
+		run_report_line(&r->rep, ops->name, text);
 		r->rep.reason = "phase";
 		return --r->left == 0 || d->phase == PH(GATE);
 	case RUN_FINISH:
@@ -208,7 +210,7 @@ static bool run_reached_goal(struct run *r, const struct unit *u)
 		if (d->at.chunk <= r->chunk && d->phase != PH(GATE))
 			return false;
 		ph_xfer.summary(d, u, text, sizeof(text));
-		report_line(&r->rep, "xfer", text);
+		run_report_line(&r->rep, "xfer", text);
 		return true;
 	case RUN_CONTINUE:
 	case RUN_UNTIL:
@@ -258,7 +260,7 @@ static struct err *run_loop(struct run *r)
 	if (d->phase == PH(GATE)) {
 		r->rep.reason = "gate";
 		if (r->req->kind == RUN_CONTINUE || r->req->kind == RUN_UNTIL)
-			report_totals(s, &r->rep);
+			run_report_totals(s, &r->rep);
 		session_event(s, PH(GATE), "commit gate: everything is staged");
 	}
 	return NULL;
@@ -316,7 +318,7 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
 
 	if (!e) {
 		e = run_loop(&r);
-		*stop_ret = report_finish(s, &r.rep);
+		*stop_ret = run_report_finish(s, &r.rep);
 	}
 	if (r.until)
 		err_free(brk_delete(&s->breaks, r.until));
@@ -346,8 +348,9 @@ static struct err *run_reset(struct run *r)
 			continue;
 		}
 		if (d->committed) {
-			/* Published; what failed is putting the target back. */
-			e->code = ERR_HARM;
+			/* What failed is putting the target back. */
+			if (!session_target_gone(s))
+				e = err_as(e, ERR_HARM);
 		} else if (!d->thawed) {
 			d->phase = PH(GATE);
 			d->at.unit = 0;
@@ -358,7 +361,7 @@ static struct err *run_reset(struct run *r)
 	char text[4200];
 
 	ph_reset.summary(d, &s->last, text, sizeof(text));
-	report_line(&r->rep, "reset", text);
+	run_report_line(&r->rep, "reset", text);
 	return NULL;
 }
 
@@ -401,7 +404,7 @@ static struct err *run_commit(struct session *s, const struct run_request *req,
 			r.rep.reason = "error";
 	}
 	d->commit_to = NULL;
-	*stop_ret = report_finish(s, &r.rep);
+	*stop_ret = run_report_finish(s, &r.rep);
 	return err_wrap(e, "commit %s", dir);
 }
 
@@ -410,7 +413,7 @@ struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **
 	return session_run(s, &(struct run_request){ .kind = RUN_COMMIT, .where = dir }, stop_ret);
 }
 
-static struct err *undo(struct session *s, const char *what, phase_t phase)
+static struct err *run_undo(struct session *s, const char *what, phase_t phase)
 {
 	if (!attached(s))
 		return run_begin(s);
@@ -424,19 +427,17 @@ static struct err *undo(struct session *s, const char *what, phase_t phase)
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;
 	session_event(s, phase, "%s", what);
-	if (gone) {
-		err_free(e);
-		return run_gone_error(s, NULL);
-	}
-	return session_keep_error(s, err_wrap(e, "%s", what));
+	/* What could not be restored in a survivor comes first. */
+	e = err_wrap(e, "%s", what);
+	return session_keep_error(s, gone ? err_first(e, run_gone_error(s, NULL)) : e);
 }
 
 struct err *session_restart(struct session *s)
 {
-	return undo(s, "restart", PH(PREPARE));
+	return run_undo(s, "restart", PH(PREPARE));
 }
 
 struct err *session_abort(struct session *s)
 {
-	return undo(s, "abort", PH(READY));
+	return run_undo(s, "abort", PH(READY));
 }

@@ -12,18 +12,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/io.h"
+#include "base/vec.h"
 #include "engine/keeper/keeper_main.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session_priv.h"
 
 struct err *session_create(struct session **ret)
 {
-	struct session *s = calloc(1, sizeof(*s));
-	struct err *e;
+	struct session *s = xzalloc(sizeof(*s));
 
-	if (!s)
-		return err_nomem();
 	/* A lost page server, a pager that quits, a file size limit: errors, not ends. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
@@ -35,7 +35,8 @@ struct err *session_create(struct session **ret)
 		setrlimit(RLIMIT_NOFILE, &all);
 	}
 	opts_init(&s->opts);
-	e = keeper_start(keeper_main, &s->keeper);
+
+	struct err *e = keeper_start(keeper_main, &s->keeper);
 	if (!e)
 		e = caps_probe(&s->caps);
 	if (e) {
@@ -60,8 +61,7 @@ struct err *session_destroy(struct session *s)
 	e = err_first(e, keeper_stop(s->keeper));
 	brk_list_deinit(&s->breaks);
 	opts_deinit(&s->opts);
-	free(s->error.msg);
-	free(s->error.hint);
+	err_free(s->error);
 	free(s);
 	return e;
 }
@@ -86,25 +86,16 @@ void session_event(struct session *s, phase_t phase, const char *fmt, ...)
 
 struct err *session_keep_error(struct session *s, struct err *e)
 {
-	if (!e)
-		return NULL;
-	free(s->error.msg);
-	free(s->error.hint);
-	s->has_error = true;
-	s->error.code = e->code;
-	s->error.sys_errno = e->sys_errno;
-	s->error.pid = e->pid;
-	s->error.has_vaddr = e->has_vaddr;
-	s->error.vaddr = e->vaddr;
-	s->error.phase = e->phase;
-	s->error.msg = strdup(e->msg);
-	s->error.hint = e->hint ? strdup(e->hint) : NULL;
+	if (e) {
+		err_free(s->error);
+		s->error = err_dup(e);
+	}
 	return e;
 }
 
 /* ---- target ---------------------------------------------------------------------------- */
 
-static struct err *need_no_target(const struct session *s)
+static struct err *session_need_no_target(const struct session *s)
 {
 	if (!attached(s))
 		return NULL;
@@ -112,19 +103,20 @@ static struct err *need_no_target(const struct session *s)
 			"`detach` first");
 }
 
-static struct err *need_target(const struct session *s)
+static struct err *session_need_target(const struct session *s)
 {
 	return attached(s) ? NULL :
 			     err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
 }
 
-static struct err *release_all(struct session *s)
+static struct err *session_release_all(struct session *s)
 {
 	struct err *e = NULL;
 
 	/* Children first: a parent that runs might wait for them. */
 	for (size_t i = s->nr_tasks; i-- > 0;)
-		e = err_first(e, target_release(&s->t[i]));
+		e = err_first(e,
+			      dump_unless_dead(s->keeper, s->t[i].pid, target_release(&s->t[i])));
 	free(s->t);
 	s->t = NULL;
 	s->nr_tasks = 0;
@@ -132,29 +124,25 @@ static struct err *release_all(struct session *s)
 }
 
 /* Freezes one more task. */
-static struct err *seize_one(struct session *s, pid_t pid, int parent)
+static struct err *session_seize_one(struct session *s, pid_t pid, int parent)
 {
-	char *note = NULL;
-	void *p = reallocarray(s->t, s->nr_tasks + 1, sizeof(*s->t));
+	AUTO_FREE char *note = NULL;
+	struct target *t = vec_push(s->t, s->nr_tasks);
+	struct err *e = target_attach(t, s->keeper, pid, &note);
 
-	if (!p)
-		return err_nomem();
-	s->t = p;
-
-	struct target *t = &s->t[s->nr_tasks];
-
-	TRY(target_attach(t, s->keeper, pid, &note));
+	if (e) {
+		s->nr_tasks--;
+		return e;
+	}
 	t->parent = parent;
-	s->nr_tasks++;
 	session_event(s, PH(READY), "froze %d %s: %zu threads, %zu VMAs, %.1f ms", pid, t->comm,
 		      t->task.nr_threads, t->vmas.nr, (double)t->task.freezing_us / 1000);
 	if (note)
 		session_event(s, PH(READY), "removed what an earlier dumper left: %s", note);
-	free(note);
 	return NULL;
 }
 
-static bool is_held(const struct session *s, pid_t pid)
+static bool session_is_held(const struct session *s, pid_t pid)
 {
 	for (size_t i = 0; i < s->nr_tasks; i++)
 		if (s->t[i].pid == pid)
@@ -174,7 +162,7 @@ static bool has_ended(pid_t pid)
 }
 
 /* A zombie has no memory and stays with its parent. */
-static struct err *seize_children(struct session *s, size_t parent)
+static struct err *session_seize_children(struct session *s, size_t parent)
 {
 	struct proc_children c;
 	struct err *e = NULL;
@@ -189,12 +177,12 @@ static struct err *seize_children(struct session *s, size_t parent)
 			e = NULL;
 			continue;
 		}
-		if (e || is_held(s, c.pid[i]))
+		if (e || session_is_held(s, c.pid[i]))
 			continue;
 		if (st.state == 'Z')
 			session_event(s, PH(READY), "child %d is a zombie: not dumped", c.pid[i]);
 		else
-			e = err_wrap(seize_one(s, c.pid[i], (int)parent), "child %d of %d",
+			e = err_wrap(session_seize_one(s, c.pid[i], (int)parent), "child %d of %d",
 				     c.pid[i], s->t[parent].pid);
 		if (e && e->code == ERR_TARGET && has_ended(c.pid[i])) { /* while we came for it */
 			err_free(e);
@@ -207,46 +195,47 @@ static struct err *seize_children(struct session *s, size_t parent)
 
 /* A frozen task makes no more children, but gets some: orphans, if it is their subreaper, and what a
  * child makes as its sibling (CLONE_PARENT).  So look until nobody is new. */
-static struct err *seize_descendants(struct session *s)
+static struct err *session_seize_descendants(struct session *s)
 {
 	size_t before;
 
 	do {
 		before = s->nr_tasks;
 		for (size_t i = 0; i < s->nr_tasks; i++)
-			TRY(seize_children(s, i));
+			TRY(session_seize_children(s, i));
 	} while (s->nr_tasks > before);
 	return NULL;
 }
 
-static struct err *attach(struct session *s, pid_t pid, bool tree)
+static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 {
 	struct err *e;
 
-	TRY(need_no_target(s));
+	TRY(session_need_no_target(s));
 	s->t_attach_us = now_us();
-	s->gone = s->has_error = false;
+	s->gone = false;
+	err_free(TAKE_PTR(s->error));
 	s->selected = -1;
 	s->tree = tree;
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;
-	e = seize_one(s, pid, -1);
+	e = session_seize_one(s, pid, -1);
 	if (!e && tree)
-		e = seize_descendants(s);
+		e = session_seize_descendants(s);
 	if (e)
-		return session_keep_error(s, err_first(e, release_all(s)));
+		return session_keep_error(s, err_first(e, session_release_all(s)));
 	dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts, &s->caps);
 	return NULL;
 }
 
 struct err *session_attach(struct session *s, pid_t pid)
 {
-	return attach(s, pid, false);
+	return session_do_attach(s, pid, false);
 }
 
 struct err *session_attach_tree(struct session *s, pid_t pid)
 {
-	return attach(s, pid, true);
+	return session_do_attach(s, pid, true);
 }
 
 size_t session_nr_tasks(const struct session *s)
@@ -256,7 +245,7 @@ size_t session_nr_tasks(const struct session *s)
 
 struct err *session_select_task(struct session *s, int64_t index)
 {
-	TRY(need_target(s));
+	TRY(session_need_target(s));
 	if (index >= (int64_t)s->nr_tasks)
 		return err_hint(err_new(ERR_USAGE, "task %ld: there are %zu", index, s->nr_tasks),
 				"`show tasks` lists them");
@@ -273,7 +262,7 @@ size_t session_task(const struct session *s)
 }
 
 /* In the child: becomes the program, or says why not. */
-static void exec_program(char *const argv[], int report, const struct rlimit *nofile)
+static void session_exec_program(char *const argv[], int report, const struct rlimit *nofile)
 {
 	int null = open("/dev/null", O_RDONLY);
 
@@ -300,35 +289,24 @@ struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret
 {
 	int p[2], why;
 
-	TRY(need_no_target(s));
+	TRY(session_need_no_target(s));
 	if (pipe2(p, O_CLOEXEC))
 		return err_sys(errno, "start %s", argv[0]);
 
+	AUTO_CLOSE int report = p[0], child_end = p[1];
 	pid_t pid = fork();
 
-	if (pid < 0) {
-		why = errno;
-		close(p[0]);
-		close(p[1]);
-		return err_sys(why, "start %s", argv[0]);
-	}
-	if (pid == 0) {
-		close(p[0]);
-		exec_program(argv, p[1], &s->nofile);
-	}
-	close(p[1]);
+	if (pid < 0)
+		return err_sys(errno, "start %s", argv[0]);
+	if (pid == 0)
+		session_exec_program(argv, child_end, &s->nofile);
+	close_fd(&child_end);
 
 	/* The write end closes at a successful exec. */
-	ssize_t n = read(p[0], &why, sizeof(why));
-
-	close(p[0]);
-	if (n > 0) {
-		struct err *e = err_sys(why, "start %s", argv[0]);
-
-		return err_hint(
-			e,
-			"a program is a path, or a name that is found in PATH; its arguments follow");
-	}
+	if (read_full(report, &why, sizeof(why)) > 0)
+		return err_hint(err_sys(why, "start %s", argv[0]),
+				"a program is a path, or a name that is found in PATH; its "
+				"arguments follow");
 	*pid_ret = pid;
 	struct err *e = session_attach(s, pid);
 
@@ -339,37 +317,32 @@ struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret
 	return NULL;
 }
 
-static struct err *detach(struct session *s, bool keep_tracking)
+static struct err *session_do_detach(struct session *s, bool keep_tracking)
 {
-	bool gone = session_target_gone(s), thawed = s->d.thawed;
-
-	for (size_t i = 0; i < s->nr_tasks && s->opts.leave_stopped && !thawed; i++)
+	session_target_gone(s); /* for the log */
+	for (size_t i = 0; i < s->nr_tasks && s->opts.leave_stopped && !s->d.thawed; i++)
 		kill(s->t[i].pid, SIGSTOP);
 
 	struct err *e = dump_undo(&s->d);
 
 	for (size_t i = 0; i < s->nr_tasks && !keep_tracking; i++)
 		tracker_table_drop(&s->trackers, s->t[i].pid);
-	e = err_first(e, release_all(s));
+	e = err_first(e, session_release_all(s));
 	dump_deinit(&s->d);
 	s->last = (struct unit){ .phase = PH(READY) };
-	if (gone || (e && e->code == ERR_TARGET)) { /* it died: nothing was left to put back */
-		err_free(e);
-		return NULL;
-	}
 	return session_keep_error(s, err_wrap(e, "detach"));
 }
 
 struct err *session_detach(struct session *s)
 {
-	TRY(need_target(s));
-	return detach(s, false);
+	TRY(session_need_target(s));
+	return session_do_detach(s, false);
 }
 
 struct err *session_detach_keep_tracking(struct session *s)
 {
-	TRY(need_target(s));
-	return detach(s, true);
+	TRY(session_need_target(s));
+	return session_do_detach(s, true);
 }
 
 struct err *session_refreeze(struct session *s)
@@ -377,13 +350,13 @@ struct err *session_refreeze(struct session *s)
 	pid_t pid = s->t[0].pid;
 	bool tree = s->tree;
 
-	TRY(detach(s, true));
-	return attach(s, pid, tree);
+	TRY(session_do_detach(s, true));
+	return session_do_attach(s, pid, tree);
 }
 
 struct err *session_kill(struct session *s)
 {
-	TRY(need_target(s));
+	TRY(session_need_target(s));
 	for (size_t i = 0; i < s->nr_tasks; i++)
 		if (kill(s->t[i].pid, SIGKILL) && errno != ESRCH)
 			return err_sys(errno, "kill %d", s->t[i].pid);
@@ -394,7 +367,7 @@ struct err *session_kill(struct session *s)
 
 struct err *session_rescue(struct session *s, pid_t pid, char **report_ret)
 {
-	if (is_held(s, pid))
+	if (session_is_held(s, pid))
 		return err_hint(err_new(ERR_STATE, "rescue %d: it is attached right now", pid),
 				"`detach` puts it back");
 	return err_wrap(keeper_rescue(s->keeper, pid, true, report_ret), "rescue %d", pid);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What session.c, run.c and snap*.c share.  Nobody else includes it. */
+/* What the files of engine/session/ share. */
 #ifndef STEPDUMP_SESSION_PRIV_H
 #define STEPDUMP_SESSION_PRIV_H
 
@@ -43,17 +43,7 @@ struct session {
 	uint64_t nr_events;             /* ever */
 	uint64_t t_attach_us;
 
-	/* The last error, kept for `show error` (a copy in the terms of the snapshot). */
-	bool has_error;
-	struct {
-		enum err_code code;
-		int sys_errno;
-		pid_t pid;
-		bool has_vaddr;
-		uint64_t vaddr;
-		const char *phase;
-		char *msg, *hint;
-	} error;
+	struct err *error; /* the last one, kept for `show error`; NULL: none since attach */
 };
 
 static inline bool attached(const struct session *s)

@@ -89,27 +89,29 @@ static void snap_breakpoints(struct session *s, Stepdump__Snapshot *snap)
 
 static void snap_error(struct session *s, Stepdump__Snapshot *snap)
 {
-	if (!s->has_error)
+	const struct err *e = s->error;
+
+	if (!e)
 		return;
 
 	Stepdump__Error *o = xzalloc(sizeof(*o));
 
 	stepdump__error__init(o);
 	snap->error = o;
-	o->code = xstrdup(err_code_name(s->error.code));
-	o->message = xstrdup(s->error.msg ? s->error.msg : "");
-	if (s->error.sys_errno) {
-		SET(o, sys_errno, s->error.sys_errno);
-		o->errno_name = xstrdup(err_errno_name(s->error.sys_errno));
+	o->code = xstrdup(err_code_name(e->code));
+	o->message = xstrdup(e->msg);
+	if (e->sys_errno) {
+		SET(o, sys_errno, e->sys_errno);
+		o->errno_name = xstrdup(err_errno_name(e->sys_errno));
 	}
-	if (s->error.pid)
-		SET(o, pid, (uint32_t)s->error.pid);
-	if (s->error.has_vaddr)
-		SET(o, vaddr, s->error.vaddr);
-	if (s->error.phase)
-		o->phase = xstrdup(s->error.phase);
-	if (s->error.hint)
-		o->hint = xstrdup(s->error.hint);
+	if (e->pid)
+		SET(o, pid, (uint32_t)e->pid);
+	if (e->has_vaddr)
+		SET(o, vaddr, e->vaddr);
+	if (e->phase)
+		o->phase = xstrdup(e->phase);
+	if (e->hint)
+		o->hint = xstrdup(e->hint);
 }
 
 static void snap_tracker(struct session *s, Stepdump__Snapshot *snap)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Where the pipeline stands, in a snapshot: the cursor, the units around it, the counters. */
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/session/snap_priv.h"
 
@@ -91,7 +92,9 @@ static const char *phase_state(const struct session *s, phase_t p)
 	const struct dump *d = &s->d;
 
 	if (d->phase == p)
-		return s->has_error && s->error.phase == phase_name(p) ? "failed" : "now";
+		return s->error && s->error->phase && !strcmp(s->error->phase, phase_name(p)) ?
+			       "failed" :
+			       "now";
 	return d->count.units[p] ? "ok" : "-";
 }
 

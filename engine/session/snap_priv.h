@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the snap*.c files share. */
+/* What the files that fill a snapshot share. */
 #ifndef STEPDUMP_SNAP_PRIV_H
 #define STEPDUMP_SNAP_PRIV_H
 
