@@ -103,7 +103,8 @@ static int main_session(struct shell *sh, const struct argv_options *o)
 	}
 	struct err *e = shell_deinit(sh);
 	if (e) {
-		status = err_exit_status(e);
+		if (status != 5) /* harm done to a target outweighs what else fails */
+			status = err_exit_status(e);
 		report_error(sh, e);
 	}
 	if (status != 5 && signals_quit())
