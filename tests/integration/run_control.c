@@ -353,21 +353,6 @@ TEST(an_interrupt_stops_between_two_units, small_target, end_target)
 
 /* ---- restart, abort --------------------------------------------------------------- */
 
-static struct bytes maps_of_child(void)
-{
-	char path[64];
-	struct bytes all = { malloc(1 << 20), 0 };
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", child);
-	int fd = open(path, O_RDONLY);
-
-	MUST(fd >= 0 && all.b);
-	for (ssize_t n; (n = read(fd, all.b + all.nr, (1 << 20) - all.nr)) > 0;)
-		all.nr += (size_t)n;
-	close(fd);
-	return all;
-}
-
 TEST(abort_undoes_everything_from_everywhere, small_target, end_target)
 {
 	struct bytes before = maps_of_child();

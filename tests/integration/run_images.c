@@ -76,73 +76,7 @@ TEST(driven_differently_the_bytes_are_the_same, small_target, end_target)
 	staged_free(&want);
 }
 
-/* ---- against the child's own memory ----------------------------------------------- */
-
-/* The entry that holds the address, or NULL; *off_ret: its page's number in the pages file. */
-static const struct pm_entry *entry_of(const struct pm *pm, uint64_t addr, uint64_t *off_ret)
-{
-	uint64_t stored = 0;
-
-	for (size_t i = 0; i < pm->nr; i++) {
-		if (addr >= pm->e[i].vaddr && addr < pm->e[i].vaddr + pm->e[i].pages * PAGE) {
-			*off_ret = stored + (addr - pm->e[i].vaddr) / PAGE;
-			return &pm->e[i];
-		}
-		if (pm->e[i].flags & 4)
-			stored += pm->e[i].pages;
-	}
-	return NULL;
-}
-
-static void has_pages(const struct pm *pm, const struct bytes *pages, int mem_fd, char *at,
-		      size_t nr, size_t every)
-{
-	for (size_t i = 0; i < nr; i++) {
-		uint64_t addr = (uint64_t)at + i * PAGE, off;
-		const struct pm_entry *e = entry_of(pm, addr, &off);
-		uint8_t now[PAGE];
-
-		if (i % every) {
-			assert_null(e);
-			continue;
-		}
-		assert_non_null(e);
-		assert_true(e->flags & 4);
-		MUST(pread(mem_fd, now, PAGE, (off_t)addr) == (ssize_t)PAGE);
-		assert_true((off + 1) * PAGE <= pages->nr);
-		assert_memory_equal(now, pages->b + off * PAGE, PAGE);
-	}
-}
-
-static void images_hold_what_the_child_has(const char *dir)
-{
-	char name[64];
-	int fd = open(dir, O_RDONLY | O_DIRECTORY);
-
-	MUST(fd >= 0);
-	snprintf(name, sizeof(name), "pagemap-%d.img", child);
-	struct pm pm = pm_read(fd, name);
-
-	snprintf(name, sizeof(name), "pages-%u.img", pm.pages_id);
-	struct bytes pages = slurp(fd, name);
-
-	snprintf(name, sizeof(name), "/proc/%d/mem", child);
-	int mem_fd = open(name, O_RDONLY);
-
-	MUST(mem_fd >= 0);
-	assert_int_equal(pages.nr, pm.stored * PAGE);
-	has_pages(&pm, &pages, mem_fd, its.dense, child_has.dense, 1);
-	has_pages(&pm, &pages, mem_fd, its.sparse, child_has.sparse, 2);
-	has_pages(&pm, &pages, mem_fd, its.locked, LOCKED_PAGES, 1);
-	uint64_t off;
-
-	for (unsigned i = 0; i < ZERO_PAGES && !geteuid(); i++)
-		assert_null(entry_of(&pm, (uint64_t)its.zero + i * PAGE, &off));
-	free(pm.e);
-	free(pages.b);
-	close(mem_fd);
-	close(fd);
-}
+/* ---- commit ------------------------------------------------------------------------ */
 
 TEST(commit_from_anywhere, small_target, end_target)
 {

@@ -12,8 +12,8 @@ const struct memory small = { .dense = 300, .sparse = 120, .memfd = 40, .shared 
 
 void child_make(struct memory m)
 {
-	char program[PATH_MAX + 32], arg[4][24];
-	size_t nr[4] = { m.dense, m.sparse, m.memfd, m.shared };
+	char program[PATH_MAX + 32], arg[5][24];
+	size_t nr[5] = { m.dense, m.sparse, m.memfd, m.shared, m.filed };
 	int p[2];
 
 	/* beside this program: .../tests/integration/NAME and .../tests/targets/run_child */
@@ -24,7 +24,7 @@ void child_make(struct memory m)
 	for (int i = 0; i < 2; i++)
 		*strrchr(program, '/') = '\0';
 	strcat(program, "/targets/run_child");
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		snprintf(arg[i], sizeof(arg[i]), "%zu", nr[i]);
 	MUST(!pipe2(p, O_CLOEXEC));
 	child = fork();
@@ -32,7 +32,7 @@ void child_make(struct memory m)
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(p[1], STDOUT_FILENO);
-		execl(program, "run_child", arg[0], arg[1], arg[2], arg[3], NULL);
+		execl(program, "run_child", arg[0], arg[1], arg[2], arg[3], arg[4], NULL);
 		perror(program);
 		_exit(127);
 	}
@@ -206,4 +206,88 @@ void staged_equal(const struct staged *a, struct staged b)
 					 a->file[i].f.b[k], b.file[i].f.b[k]);
 	}
 	staged_free(&b);
+}
+
+/* ---- against the child's own memory ----------------------------------------------- */
+
+/* The entry that holds the address, or NULL; *off_ret: its page's number in the pages file. */
+static const struct pm_entry *entry_of(const struct pm *pm, uint64_t addr, uint64_t *off_ret)
+{
+	uint64_t stored = 0;
+
+	for (size_t i = 0; i < pm->nr; i++) {
+		if (addr >= pm->e[i].vaddr && addr < pm->e[i].vaddr + pm->e[i].pages * PAGE) {
+			*off_ret = stored + (addr - pm->e[i].vaddr) / PAGE;
+			return &pm->e[i];
+		}
+		if (pm->e[i].flags & 4)
+			stored += pm->e[i].pages;
+	}
+	return NULL;
+}
+
+static void has_pages(const struct pm *pm, const struct bytes *pages, int mem_fd, char *at,
+		      size_t nr, size_t every)
+{
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t addr = (uint64_t)at + i * PAGE, off;
+		const struct pm_entry *e = entry_of(pm, addr, &off);
+		uint8_t now[PAGE];
+
+		if (i % every) {
+			assert_null(e);
+			continue;
+		}
+		assert_non_null(e);
+		assert_true(e->flags & 4);
+		MUST(pread(mem_fd, now, PAGE, (off_t)addr) == (ssize_t)PAGE);
+		assert_true((off + 1) * PAGE <= pages->nr);
+		assert_memory_equal(now, pages->b + off * PAGE, PAGE);
+	}
+}
+
+void images_hold_what_the_child_has(const char *dir)
+{
+	char name[64];
+	int fd = open(dir, O_RDONLY | O_DIRECTORY);
+
+	MUST(fd >= 0);
+	snprintf(name, sizeof(name), "pagemap-%d.img", child);
+	struct pm pm = pm_read(fd, name);
+
+	snprintf(name, sizeof(name), "pages-%u.img", pm.pages_id);
+	struct bytes pages = slurp(fd, name);
+
+	snprintf(name, sizeof(name), "/proc/%d/mem", child);
+	int mem_fd = open(name, O_RDONLY);
+
+	MUST(mem_fd >= 0);
+	assert_int_equal(pages.nr, pm.stored * PAGE);
+	has_pages(&pm, &pages, mem_fd, its.dense, child_has.dense, 1);
+	has_pages(&pm, &pages, mem_fd, its.sparse, child_has.sparse, 2);
+	has_pages(&pm, &pages, mem_fd, its.locked, LOCKED_PAGES, 1);
+	has_pages(&pm, &pages, mem_fd, its.filed, child_has.filed, 1);
+	uint64_t off;
+
+	for (unsigned i = 0; i < ZERO_PAGES && !geteuid(); i++)
+		assert_null(entry_of(&pm, (uint64_t)its.zero + i * PAGE, &off));
+	free(pm.e);
+	free(pages.b);
+	close(mem_fd);
+	close(fd);
+}
+
+struct bytes maps_of_child(void)
+{
+	char path[64];
+	struct bytes all = { malloc(1 << 20), 0 };
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", child);
+	int fd = open(path, O_RDONLY);
+
+	MUST(fd >= 0 && all.b);
+	for (ssize_t n; (n = read(fd, all.b + all.nr, (1 << 20) - all.nr)) > 0;)
+		all.nr += (size_t)n;
+	close(fd);
+	return all;
 }

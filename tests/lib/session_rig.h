@@ -19,7 +19,7 @@ extern struct session *s;
 extern pid_t child;
 
 struct memory { /* pages, as tests/targets/run_child.c takes them */
-	size_t dense, sparse, memfd, shared;
+	size_t dense, sparse, memfd, shared, filed;
 };
 
 extern struct memory child_has;
@@ -81,5 +81,13 @@ void staged_free(struct staged *st);
 
 /* Equal to the last byte; frees `b`. */
 void staged_equal(const struct staged *a, struct staged b);
+
+/* ---- what the child has ------------------------------------------------------------- */
+
+/* Its private memory, page by page, and no page of what was never written. */
+void images_hold_what_the_child_has(const char *dir);
+
+/* /proc/PID/maps; the caller frees .b. */
+struct bytes maps_of_child(void);
 
 #endif

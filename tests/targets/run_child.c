@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * `run_child DENSE SPARSE MEMFD SHARED`: a process with known memory that waits, for
- * tests/integration/run_target.h.  Numbers are pages: DENSE all written, SPARSE every second one, MEMFD a
- * shared memfd with every third one, SHARED shared anonymous memory.  It says where on standard
- * output, as a struct run_child.
+ * `run_child DENSE SPARSE MEMFD SHARED FILED`: a process with known memory that waits, for
+ * tests/lib/session_rig.h.  Numbers are pages: DENSE all written, SPARSE every second one, MEMFD a
+ * shared memfd with every third one, SHARED shared anonymous memory, FILED all written in a private
+ * mapping of a memfd.  It says where on standard output, as a struct run_child.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -58,15 +58,15 @@ static void without_rseq(void)
 int main(int argc, char **argv)
 {
 	const int anon = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	struct run_child at;
-	size_t nr[4];
+	struct run_child at = { .fd = -1 };
+	size_t nr[5];
 	volatile char sink;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: run_child DENSE SPARSE MEMFD SHARED\n");
+	if (argc != 6) {
+		fprintf(stderr, "usage: run_child DENSE SPARSE MEMFD SHARED FILED\n");
 		return 2;
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		nr[i] = strtoul(argv[i + 1], NULL, 10);
 	without_rseq();
 	at.dense = map(nr[0] + 1, anon, -1);
@@ -80,6 +80,12 @@ int main(int argc, char **argv)
 	(void)sink;
 	write_pages(at.locked, LOCKED_PAGES, 1);
 	MUST(!mprotect(at.locked, LOCKED_PAGES * PAGE, PROT_NONE));
+	if (nr[4]) {
+		at.fd = memfd_create("filed", MFD_CLOEXEC);
+		MUST(at.fd >= 0 && !ftruncate(at.fd, (off_t)(nr[4] * PAGE)));
+		at.filed = map(nr[4], MAP_PRIVATE, at.fd);
+		write_pages(at.filed, nr[4], 1);
+	}
 	if (nr[2]) {
 		int fd = memfd_create("run_child", MFD_CLOEXEC);
 

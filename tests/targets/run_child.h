@@ -7,7 +7,8 @@
 #define LOCKED_PAGES 3u /* written, then PROT_NONE */
 
 struct run_child {
-	char *dense, *sparse, *zero, *locked;
+	char *dense, *sparse, *zero, *locked, *filed;
+	int fd; /* of the file behind `filed`; -1 */
 };
 
 #endif
