@@ -28,6 +28,12 @@ test-vm: vm-programs
 test-unit test-integration test-live test-transcript test-screen test-vm test-fuzz: test-%: test-programs ## one kind of tests
 	$(Q)B=$(B) STEPDUMP=$(BIN) tests/run '$*/*'
 
+.PHONY: stress
+stress: test-programs ## random and live tests, three times as long, from random seeds (SEED=N repeats one)
+	$(Q)seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "SEED=$$seed"; \
+		SEED=$$seed STRESS=$${STRESS:-3} B=$(B) STEPDUMP=$(BIN) tests/run \
+		$(or $(T),'unit/*' 'integration/*' 'fuzz/*' 'live/*')
+
 # The program that draws a pane, and the fuzz entry points as plain programs.
 DRIVERS := $(patsubst %.c,$(B)/%,tests/screen/render.c $(wildcard tests/fuzz/*.c))
 $(DRIVERS): $(B)/%: %.c $(TESTLIB) $(LIB)

@@ -133,12 +133,10 @@ TEST(stepdump_is_killed)
 TEST(stepdump_is_killed_any_time)
 {
 	struct target t = target_start(run_with_closed_page);
-	unsigned seed = (unsigned)now_ms();
 
-	printf("seed %u\n", seed);
-	for (int i = 0; i < KILL_ROUNDS; i++) {
+	for (unsigned i = 0; i < rounds(KILL_ROUNDS); i++) {
 		struct client c = client_at(&t, NR_STAGES, "/nonexistent");
-		struct timespec pause_for = { 0, (long)(rand_r(&seed) % 20000) * 1000 };
+		struct timespec pause_for = { 0, (long)rnd(20000) * 1000 };
 
 		nanosleep(&pause_for, NULL);
 		kill_client(&c);

@@ -241,7 +241,7 @@ TEST(a_hole_that_the_parent_lacks_is_refused, scratch_make, drop)
  * page, in order, and stepping and running must write the same bytes. */
 TEST(random_plans, scratch_make, drop)
 {
-	for (int round = 0; round < 20; round++) {
+	for (unsigned round = 0; round < rounds(20); round++) {
 		static uint8_t want[ARENA]; /* PE_* flags; 0: nothing */
 		unsigned pipe_pages = 16u << rnd(4), runs = 0;
 		struct bytes first[2] = { { 0 }, { 0 } };

@@ -23,8 +23,6 @@ static bool touched[PAGES];
 
 static int set_up(void **state)
 {
-	unsigned seed = 4711;
-
 	if (pagemap_probe(&probe) || pagemap_open(getpid(), &fd))
 		return -1;
 	area = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -33,7 +31,7 @@ static int set_up(void **state)
 		return -1;
 	/* first every second page: far more regions than one ioctl takes; then at random */
 	for (unsigned i = 0; i < PAGES; i++) {
-		touched[i] = i < PAGES / 2 ? i % 2 : rand_r(&seed) % 3 == 0;
+		touched[i] = i < PAGES / 2 ? i % 2 : rnd(3) == 0;
 		if (touched[i])
 			area[i * PAGE_BYTES] = 1;
 	}

@@ -258,7 +258,7 @@ TEST(both_ways_find_what_was_made, NULL, end)
 	need_scan();
 	uint64_t hits = 0, with_cache = 0;
 
-	for (int round = 0; round < 12; round++) {
+	for (unsigned round = 0; round < rounds(12); round++) {
 		struct pmc pmc;
 		struct runs scan, read, again;
 

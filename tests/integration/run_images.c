@@ -62,7 +62,7 @@ TEST(driven_differently_the_bytes_are_the_same, small_target, end_target)
 		cont();
 		staged_equal(&want, staged_now());
 	}
-	for (int round = 0; round < 10; round++) { /* and any mixture */
+	for (unsigned round = 0; round < rounds(10); round++) { /* and any mixture */
 		struct stop stop;
 
 		ok(session_restart(s));

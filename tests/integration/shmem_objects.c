@@ -198,7 +198,7 @@ static void walk(const struct shmem_info *o, bool data[MAX])
 
 TEST(data_is_found_where_it_was_written, NULL, end)
 {
-	for (int round = 0; round < 60; round++) {
+	for (unsigned round = 0; round < rounds(60); round++) {
 		size_t pages = 1 + rnd(MAX), mapped = 1 + rnd(pages);
 		bool want[MAX] = { false }, is[MAX], any = false;
 		bool memfd = rnd(2);

@@ -238,7 +238,7 @@ static void play_round(struct round *r, struct keeper *k, struct target *v, cons
 static unsigned play(enum opt_track want, judge_fn *rule, const struct caps *c, bool until_lost,
 		     struct round *r)
 {
-	uint64_t deadline = now_ms() + MAX_MS;
+	uint64_t deadline = now_ms() + rounds(MAX_MS);
 	struct tracker *t = NULL;
 	struct keeper *k;
 	unsigned n = 0;
@@ -247,7 +247,7 @@ static unsigned play(enum opt_track want, judge_fn *rule, const struct caps *c, 
 	*r = (struct round){ .dirty = rule, .quiet = rule != real_rule };
 	ok(keeper_start(keeper_main, &k));
 	struct target v = target_start(run_victim);
-	while (n < ROUNDS && now_ms() < deadline && !(until_lost && r->lost)) {
+	while (n < rounds(ROUNDS) && now_ms() < deadline && !(until_lost && r->lost)) {
 		play_round(r, k, &v, c, &t, want);
 		n++;
 	}

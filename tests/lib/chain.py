@@ -8,7 +8,6 @@ number of pages is written, and by pycriu where that can.  Holes are followed pa
 import fcntl
 import os
 import pty
-import random
 import re
 import select
 import struct
@@ -18,73 +17,12 @@ import time
 
 import mem
 import sd
+from pb import PAGEMAP, fields, put_fields, records, write_records
 
 PAGE = mem.PAGE
-MAGIC_COMMON, MAGIC_PAGEMAP, MAGIC_INVENTORY = 0x54564319, 0x56084025, 0x58313116
 
 
 # ---- raw images ---------------------------------------------------------------
-
-def records(path):
-    """The payload of each message of an image; checks the framing."""
-    with open(path, 'rb') as f:
-        data = f.read()
-    magics, at = [], 0
-    while at + 4 <= len(data) and struct.unpack_from('<I', data, at)[0] in (
-            MAGIC_COMMON, MAGIC_PAGEMAP, MAGIC_INVENTORY):
-        magics.append(struct.unpack_from('<I', data, at)[0])
-        at += 4
-    sd.check(magics, f'{path}: no magic number')
-    found = []
-    while at < len(data):
-        size, = struct.unpack_from('<I', data, at)
-        sd.check(at + 4 + size <= len(data), f'{path}: a message that is cut off')
-        found.append(data[at + 4:at + 4 + size])
-        at += 4 + size
-    return magics, found
-
-
-def fields(message):
-    """{number: value} of a message of integers; the last value counts."""
-    def varint(at):
-        value = shift = 0
-        while True:
-            byte = message[at]
-            value |= (byte & 127) << shift
-            at, shift = at + 1, shift + 7
-            if not byte & 128:
-                return value, at
-    found, at = {}, 0
-    while at < len(message):
-        key, at = varint(at)
-        if key & 7 == 0:
-            found[key >> 3], at = varint(at)
-        else:
-            sd.check(key & 7 == 2, f'wire type {key & 7}')
-            size, at = varint(at)
-            found[key >> 3], at = message[at:at + size], at + size
-    return found
-
-
-def write_records(path, magics, messages):
-    with open(path, 'wb') as f:
-        f.write(struct.pack(f'<{len(magics)}I', *magics))
-        for m in messages:
-            f.write(struct.pack('<I', len(m)) + m)
-
-
-def put_fields(values):
-    """A message of integers."""
-    def varint(value):
-        out = bytearray()
-        while value > 127:
-            out.append(value & 127 | 128)
-            value >>= 7
-        return bytes(out + bytes([value]))
-    return b''.join(varint(number << 3) + varint(value) if isinstance(value, int) else
-                    varint(number << 3 | 2) + varint(len(value)) + value
-                    for number, value in sorted(values.items()))
-
 
 def entry_of(message):
     """(vaddr, pages, flags) in either encoding."""
@@ -123,13 +61,25 @@ def rewrite(directory, name, change):
         f.write(b''.join(data))
 
 
+def without(entries, page):
+    """Entries without that page; the one that holds it is cut in two."""
+    cut = []
+    for vaddr, nr, flags in entries:
+        before = (page - vaddr) // mem.PAGE
+        if 0 <= before < nr:
+            cut += [(vaddr, before, flags), (page + mem.PAGE, nr - before - 1, flags)]
+        else:
+            cut.append((vaddr, nr, flags))
+    return [e for e in cut if e[1]]
+
+
 class mem_of:
     """One generation of one object."""
 
     def __init__(self, directory, name):
         path = os.path.join(directory, f'pagemap-{name}.img')
         magics, (head, *rest) = records(path)
-        sd.equal(magics[-1], MAGIC_PAGEMAP, f'magic of {path}')
+        sd.equal(magics[-1], PAGEMAP, f'magic of {path}')
         self.directory = directory
         self.entries = [entry_of(m) for m in rest]
         self.path = os.path.join(directory, f'pages-{fields(head)[1]}.img')
@@ -283,12 +233,6 @@ class Mutator(sd.Target):
             sd.check(self.alive(), f'mutate has ended: {self.proc.returncode}')
             return all(n >= b + steps for n, b in zip(self.counters(), before))
         return moved
-
-
-def seeds(nr):
-    first = int(os.environ.get('SD_SEED', random.randrange(1 << 32)))
-    print(f'seeds {first} .. (SD_SEED={first} repeats)')
-    return range(first, first + nr)
 
 
 class Terminal:

@@ -107,27 +107,6 @@ def clean_up():
         Program.living.pop().kill()
 
 
-def status_of(path):
-    """The counters that a target writes; again if the copy is torn."""
-    while True:
-        with open(path) as f:
-            fields = dict((line.split(' ', 1) + [''])[:2] for line in f.read().split('\n') if line)
-        if fields.get('serial') and fields.get('serial') == fields.get('end'):
-            return {k: v if k == 'first' else int(v) for k, v in fields.items()}
-
-
-def check_moving(path, rounds, counters):
-    """That many rounds of checks of all memory begin and end, no damage, all counters go on."""
-    before = status_of(path)
-
-    def moved():
-        now = status_of(path)
-        sd.check(now['damage'] == 0, f'{path}: damage: {now["first"]}')
-        return (now['rounds'] > before['rounds'] + rounds and
-                all(now[k] > before[k] for k in counters))
-    sd.wait_until(moved, f'{path} to move on')
-
-
 class Demo(Program):
     """The demo target, in its kinds of memory that CRIU can restore."""
 
@@ -138,7 +117,7 @@ class Demo(Program):
         self.status = os.path.join(self.base, 'status')
 
     def check_working(self, rounds=2):
-        check_moving(self.status, rounds, ('writes', 'spins', 'ticks', 'sleeps', 'polls'))
+        sd.check_moving(self.status, rounds, ('writes', 'spins', 'ticks', 'sleeps', 'polls'))
 
 
 class Tree(Program):
@@ -151,7 +130,7 @@ class Tree(Program):
 
     def check_working(self, rounds=20):
         for i in range(4):
-            check_moving(f'{self.status}.{i}', rounds, ('seen',))
+            sd.check_moving(f'{self.status}.{i}', rounds, ('seen',))
 
 
 # ---- criu -------------------------------------------------------------------

@@ -23,6 +23,12 @@ TMP = os.environ.get('TMPDIR', '/tmp')
 # For events that come soon or never; generous, since machines are busy.
 PATIENCE = float(os.environ.get('SD_PATIENCE', '30'))
 
+# Random choices are the same in every run unless SEED=N says otherwise; STRESS=N does what is
+# random N times as often.  `make stress` sets both.
+SEED = int(os.environ.get('SEED', '20261126'))
+STRESS = int(os.environ.get('STRESS', '1'))
+random.seed(SEED)
+
 _children = []
 
 
@@ -41,6 +47,16 @@ def check(condition, message):
 
 def equal(got, want, what):
     check(got == want, f'{what}: {got!r}, expected {want!r}')
+
+
+def rounds(nr):
+    return nr * STRESS
+
+
+def seeds(nr):
+    """For targets that are told what to do by a seed."""
+    first = random.randrange(1 << 32)
+    return range(first, first + rounds(nr))
 
 
 def wait_until(condition, what, patience=PATIENCE):
@@ -122,6 +138,28 @@ class Target:
         return self.proc.poll() is None
 
 
+def status_of(path):
+    """The counters that a target writes; again if the copy is torn."""
+    while True:
+        with open(path) as f:
+            fields = dict((line.split(' ', 1) + [''])[:2] for line in f.read().split('\n') if line)
+        if fields.get('serial') and fields.get('serial') == fields.get('end'):
+            return {k: v if k == 'first' else int(v) for k, v in fields.items()}
+
+
+def check_moving(path, rounds, counters, alive=lambda: True):
+    """That many more rounds of checks of all memory begin and end, no damage, all counters go on."""
+    before = status_of(path)
+
+    def moved():
+        check(alive(), f'{path}: the target has ended')
+        now = status_of(path)
+        check(now['damage'] == 0, f'{path}: damage: {now["first"]}')
+        return (now['rounds'] > before['rounds'] + rounds and
+                all(now[k] > before[k] for k in counters))
+    wait_until(moved, f'{path} to move on')
+
+
 class Demo(Target):
     """The demo target: it checks itself, we watch its counters."""
 
@@ -136,24 +174,12 @@ class Demo(Target):
         print(self.lines)
 
     def status(self):
-        while True:
-            with open(self.status_file) as f:
-                fields = dict((line.split(' ', 1) + [''])[:2] for line in f.read().split('\n') if line)
-            if fields.get('serial') and fields.get('serial') == fields.get('end'):
-                return {k: v if k == 'first' else int(v) for k, v in fields.items()}
+        return status_of(self.status_file)
 
     def check_working(self, rounds=2):
         """That many more complete rounds of checks begin and end, all without damage.  Sleepers,
         timer and registers go on too."""
-        before = self.status()
-
-        def moved():
-            check(self.alive(), f'the demo target has ended: {self.proc.returncode}')
-            now = self.status()
-            check(now['damage'] == 0, f'the demo target is damaged: {now["first"]}')
-            return (now['rounds'] > before['rounds'] + rounds and
-                    all(now[k] > before[k] for k in ('writes', 'spins', 'ticks', 'sleeps', 'polls')))
-        wait_until(moved, 'the demo target to work on')
+        check_moving(self.status_file, rounds, ('writes', 'spins', 'ticks', 'sleeps', 'polls'), self.alive)
 
     def check_quiet(self):
         """One round of checks of a --quiet-memory target."""
@@ -327,7 +353,9 @@ def main():
         print(f'{STEPDUMP} is not built')
         sys.exit(1)
     os.umask(0o022)
+    print(f'SEED={SEED}')
     for name in wanted:
+        random.seed(SEED)
         try:
             cases[name]()
             if len(wanted) > 1:

@@ -15,34 +15,17 @@ import random
 import struct
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+from pb import COMMON, INVENTORY, MM, PAGEMAP, field, write_records
+
 PAGE = 4096
 PID = 4242
 BASE = 0x7f0000000000
 SPAN = 200  # pages of the model
-COMMON, PAGEMAP, MM, INVENTORY = 0x54564319, 0x56084025, 0x57492820, 0x58313116
-
-
-def varint(n):
-    out = b''
-    while n > 0x7f:
-        out += bytes([n & 0x7f | 0x80])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, value):
-    return varint(number << 3) + varint(value)
-
-
-def message(number, body):
-    return varint(number << 3 | 2) + varint(len(body)) + body
 
 
 def image(path, magic, bodies):
-    with open(path, 'wb') as f:
-        f.write(struct.pack('<I', magic) if magic == INVENTORY else struct.pack('<II', COMMON, magic))
-        for body in bodies:
-            f.write(struct.pack('<I', len(body)) + body)
+    write_records(path, [magic] if magic == INVENTORY else [COMMON, magic], bodies)
 
 
 def entry(rnd, vaddr, nr, hole, lazy):
@@ -132,7 +115,7 @@ def make_generation(rnd, directory, number, before, with_mm):
     if with_mm:
         body = b''.join(field(i, 0) for i in range(1, 13))
         for a, b in vmas:
-            body += message(14, field(1, BASE + a * PAGE) + field(2, BASE + b * PAGE) + field(3, 0) +
+            body += field(14, field(1, BASE + a * PAGE) + field(2, BASE + b * PAGE) + field(3, 0) +
                             field(4, 0) + field(5, 3) + field(6, 0x22) + field(7, 0x201) + field(8, 1))
         image(os.path.join(directory, f'mm-{PID}.img'), MM, [body])
     return Model({k: v[0] for k, v in pages.items()}, vmas)
@@ -187,7 +170,6 @@ def make(directory, seed, with_mm):
 
 
 def check_flat(directory, generation, flat):
-    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
     import mem
     want = {}
     with open(os.path.join(directory, 'expect')) as f:

@@ -246,7 +246,7 @@ TEST(random_chains, scratch_make, scratch_drop)
 {
 	uint64_t holes = 0;
 
-	for (unsigned i = 0; i < CHAINS; i++) {
+	for (unsigned i = 0; i < rounds(CHAINS); i++) {
 		bool mm = i % 2;
 
 		make_chain(i, mm);

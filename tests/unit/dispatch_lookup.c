@@ -32,9 +32,9 @@ static void shuffle(unsigned seed)
 
 	assert_in_range(n, 30, MAX_COMMANDS - 1);
 	memcpy(shuffled, cmd_table, (n + 1) * sizeof(shuffled[0]));
-	srand(seed);
+	rnd_seed(seed);
 	for (unsigned i = n - 1; i > 0; i--) {
-		unsigned j = (unsigned)rand() % (i + 1);
+		unsigned j = (unsigned)rnd(i + 1);
 		const struct cmd_entry *c = shuffled[i];
 
 		shuffled[i] = shuffled[j];

@@ -47,7 +47,7 @@ static void assert_fits(const char *text, unsigned cols, bool ascii)
 
 TEST(panes_are_pure_and_fit)
 {
-	for (unsigned round = 0; round < 150; round++) {
+	for (unsigned round = 0; round < rounds(150); round++) {
 		Stepdump__Snapshot *s = random_snapshot();
 
 		for (const struct pane *p = panes; p->name; p++) {
@@ -81,7 +81,7 @@ static uint64_t figure(const char *text, const char *label)
 /* PAGES of the pipeline: the figures shown sum to the sum shown, and the bar to its width. */
 TEST(figures_sum_to_the_whole)
 {
-	for (unsigned round = 0; round < 2000; round++) {
+	for (unsigned round = 0; round < rounds(2000); round++) {
 		Stepdump__Snapshot s = STEPDUMP__SNAPSHOT__INIT;
 		Stepdump__Target target = STEPDUMP__TARGET__INIT;
 		Stepdump__Counters c = STEPDUMP__COUNTERS__INIT;
@@ -135,7 +135,7 @@ TEST(figures_sum_to_the_whole)
 
 TEST(columns_share_exactly)
 {
-	for (unsigned round = 0; round < 20000; round++) {
+	for (unsigned round = 0; round < rounds(20000); round++) {
 		uint64_t parts[11], whole = 0;
 		unsigned columns[11], nr = 1 + rnd(11), width = rnd(260);
 		unsigned sum = 0, nonzero = 0;

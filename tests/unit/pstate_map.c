@@ -41,7 +41,7 @@ TEST(nothing_says_nothing)
 /* Mappings of one object at random offsets: growth, gaps and words that are cut. */
 TEST(random_mappings)
 {
-	for (int round = 0; round < 300; round++) {
+	for (unsigned round = 0; round < rounds(300); round++) {
 		uint8_t model[PAGES] = { 0 };
 		struct pstate ps = { 0 };
 

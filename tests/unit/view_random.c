@@ -50,7 +50,7 @@ static void check_want(const struct ui *ui, const Stepdump__Snapshot *s)
 
 TEST(anything_can_be_looked_at)
 {
-	for (unsigned round = 0; round < 400; round++) {
+	for (unsigned round = 0; round < rounds(150); round++) {
 		Stepdump__Snapshot *s = random_snapshot(), *before = random_snapshot();
 		struct ui ui;
 		bool tiny = rnd(8) == 0;

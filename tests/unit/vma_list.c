@@ -87,15 +87,14 @@ TEST(names)
 /* Against a linear search, at and around every border. */
 TEST(find)
 {
-	unsigned seed = 20240607;
 	struct vma_list l = { 0 };
 	uint64_t at = 0x10000;
 
 	assert_int_equal(vma_list_find(&l, 0), -1);
 	for (int i = 0; i < 1000; i++) {
-		struct vma v = { .start = at + (rand_r(&seed) % 2) * 0x1000 };
+		struct vma v = { .start = at + rnd(2) * 0x1000 };
 
-		v.end = v.start + (1 + rand_r(&seed) % 5) * 0x1000;
+		v.end = v.start + (1 + rnd(5)) * 0x1000;
 		at = v.end;
 		ok(vma_list_add(&l, &v, i % 3 ? "name" : NULL));
 	}
