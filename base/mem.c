@@ -89,18 +89,28 @@ char *xstrndup(const char *s, size_t max)
 	return new;
 }
 
-char *xasprintf(const char *fmt, ...)
+char *xvasprintf(const char *fmt, va_list ap)
 {
 	char *text;
-	va_list ap;
+	va_list again;
 	int n;
 
 	do {
-		va_start(ap, fmt);
-		n = vasprintf(&text, fmt, ap);
-		va_end(ap);
+		va_copy(again, ap);
+		n = vasprintf(&text, fmt, again);
+		va_end(again);
 		if (n >= 0)
 			return text;
 	} while (spend_reserve());
 	abort();
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	char *text = xvasprintf(fmt, ap);
+	va_end(ap);
+	return text;
 }

@@ -13,6 +13,7 @@
 #ifndef STEPDUMP_MEM_H
 #define STEPDUMP_MEM_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,6 +24,7 @@ void *xreallocarray(void *p, size_t nr, size_t size); /* what is new is not zero
 void *xmemdup(const void *p, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t max);
+char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Sets so many bytes aside for the moment when memory runs out; again after it was spent. */

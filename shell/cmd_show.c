@@ -158,7 +158,7 @@ static struct err *show_pane(struct shell *sh, const struct pane *p, const struc
 	out_message(o, &s->base);
 	if (!o->json) {
 		grid_init(&g, o->width, 0);
-		p->render(s, po, &g);
+		pane_render(p, s, po, &g);
 		out_grid(o, &g);
 		grid_deinit(&g);
 	}

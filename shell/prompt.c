@@ -22,7 +22,7 @@
 
 static struct shell *at_prompt; /* readline's callbacks take no argument */
 
-static void make_prompt(char *buf, size_t len)
+static void prompt_text(char *buf, size_t len)
 {
 	char where[128];
 	bool color = settings_color(&at_prompt->settings, STDERR_FILENO);
@@ -33,17 +33,17 @@ static void make_prompt(char *buf, size_t len)
 		 color ? "\001\033[0m\002" : "");
 }
 
-static void on_line(char *line);
+static void prompt_on_line(char *line);
 
-static void install(void)
+static void prompt_install(void)
 {
 	char prompt[192];
 
-	make_prompt(prompt, sizeof(prompt));
-	rl_callback_handler_install(prompt, on_line);
+	prompt_text(prompt, sizeof(prompt));
+	rl_callback_handler_install(prompt, prompt_on_line);
 }
 
-static void on_line(char *line)
+static void prompt_on_line(char *line)
 {
 	/* Removed first: the command, its pager or a suspended shell get a normal terminal. */
 	rl_callback_handler_remove();
@@ -60,11 +60,11 @@ static void on_line(char *line)
 	report_gone(at_prompt);
 	free(line);
 	if (!at_prompt->quit && !signals_quit())
-		install();
+		prompt_install();
 }
 
 /* Takes the half-typed line away and leaves the cursor in column 0. */
-static void clear_line(void)
+static void prompt_clear_line(void)
 {
 	rl_free_line_state();
 	rl_callback_sigcleanup();
@@ -74,7 +74,7 @@ static void clear_line(void)
 	rl_redisplay();
 }
 
-static void suspend(void)
+static void prompt_suspend(void)
 {
 	rl_callback_handler_remove();
 	fputc('\n', stderr);
@@ -82,11 +82,11 @@ static void suspend(void)
 		notice(at_prompt, "suspended; target %d stays frozen until `fg`",
 		       (int)session_pid(at_prompt->session));
 	raise(SIGSTOP);
-	install();
+	prompt_install();
 }
 
 /* Prints above the prompt without destroying what is typed. */
-static void look_at_target(void)
+static void prompt_look_at_target(void)
 {
 	if (at_prompt->gone_told || !session_has_target(at_prompt->session) ||
 	    !session_target_gone(at_prompt->session))
@@ -98,7 +98,7 @@ static void look_at_target(void)
 }
 
 /* Waits until there is input.  False: time to leave. */
-static bool wait_for_input(void)
+static bool prompt_wait(void)
 {
 	struct pollfd fd = { .fd = fileno(rl_instream), .events = POLLIN };
 	struct timespec tick = { .tv_nsec = DEATH_POLL_MS * 1000000l };
@@ -108,16 +108,16 @@ static bool wait_for_input(void)
 	signals_block(&old);
 	while (!signals_quit()) {
 		if (signals_take_int())
-			clear_line();
+			prompt_clear_line();
 		if (signals_take_tstp())
-			suspend();
+			prompt_suspend();
 		if (signals_take_winch())
 			rl_resize_terminal();
 		n = ppoll(&fd, 1, session_has_target(at_prompt->session) ? &tick : NULL, &old);
 		if (n > 0 || (n < 0 && errno != EINTR))
 			break;
 		if (!n)
-			look_at_target();
+			prompt_look_at_target();
 	}
 	signals_unblock(&old);
 	return !signals_quit() && n > 0;
@@ -132,8 +132,8 @@ void shell_loop(struct shell *sh)
 	rl_outstream = stderr; /* prompts are not data */
 	rlcomplete_install(sh);
 	history_load();
-	install();
-	while (!sh->quit && wait_for_input())
+	prompt_install();
+	while (!sh->quit && prompt_wait())
 		rl_callback_read_char();
 	rl_callback_handler_remove();
 	if (signals_quit())

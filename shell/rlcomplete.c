@@ -8,6 +8,7 @@
 /* readline wants stdio first */
 #include <readline/readline.h>
 
+#include "base/mem.h"
 #include "shell/complete.h"
 #include "shell/out.h"
 
@@ -16,7 +17,7 @@ static struct complist offered; /* what the last Tab found: the display needs th
 
 /* The longest beginning that all candidates share, but never less than what was typed:
  * "attach redis" offers pids, which do not begin with "redis". */
-static char *common_prefix(const struct complist *l, const char *typed)
+static char *rlcomplete_common(const struct complist *l, const char *typed)
 {
 	size_t n = strlen(l->v[0].text);
 
@@ -28,12 +29,12 @@ static char *common_prefix(const struct complist *l, const char *typed)
 		n = k;
 	}
 	if (l->nr > 1 && n < strlen(typed))
-		return strdup(typed);
-	return strndup(l->v[0].text, n);
+		return xstrdup(typed);
+	return xstrndup(l->v[0].text, n);
 }
 
 /* One candidate a row, with what it is; cut at the height of the screen. */
-static void show_offered(char **matches, int nr, int longest)
+static void rlcomplete_show(char **matches, int nr, int longest)
 {
 	unsigned rows, cols;
 	size_t shown = 0;
@@ -52,7 +53,7 @@ static void show_offered(char **matches, int nr, int longest)
 	rl_forced_update_display();
 }
 
-static bool is_directory(const char *name)
+static bool rlcomplete_is_directory(const char *name)
 {
 	struct stat st;
 
@@ -60,14 +61,14 @@ static bool is_directory(const char *name)
 }
 
 /* names[0] is what all others begin with; when one name alone matches, it is the only element. */
-static int keep_directories(char **names)
+static int rlcomplete_keep_directories(char **names)
 {
 	int kept = 1;
 
-	if (!names[1] && is_directory(names[0]))
+	if (!names[1] && rlcomplete_is_directory(names[0]))
 		return 0;
 	for (int i = 1; names[i]; i++) {
-		if (is_directory(names[i]))
+		if (rlcomplete_is_directory(names[i]))
 			names[kept++] = names[i];
 		else
 			free(names[i]);
@@ -80,37 +81,37 @@ static int keep_directories(char **names)
 	return 0;
 }
 
-static char **attempt(const char *text, int start, int end)
+static char **rlcomplete_attempt(const char *text, int start, int end)
 {
 	bool described = false;
 
 	(void)start;
 	complist_deinit(&offered);
 	complete_line(shell, rl_line_buffer, (size_t)end, &offered);
-	rl_ignore_some_completions_function = offered.dirs ? keep_directories : NULL;
+	rl_ignore_some_completions_function = offered.dirs ? rlcomplete_keep_directories : NULL;
 	rl_attempted_completion_over = !offered.files && !offered.dirs;
 	rl_completion_display_matches_hook = NULL;
 	rl_sort_completion_matches = 0; /* own processes first, pipeline order, ... */
 	if (!offered.nr)
 		return NULL;
-	char **m = calloc(offered.nr + 2, sizeof(*m));
+	char **m = xcalloc(offered.nr + 2, sizeof(*m));
 	if (!m)
 		return NULL;
-	m[0] = common_prefix(&offered, text);
+	m[0] = rlcomplete_common(&offered, text);
 	for (size_t i = 0; i < offered.nr; i++) {
 		if (offered.nr > 1)
-			m[i + 1] = strdup(offered.v[i].text);
+			m[i + 1] = xstrdup(offered.v[i].text);
 		described = described || offered.v[i].desc;
 	}
 	if (described)
-		rl_completion_display_matches_hook = show_offered;
+		rl_completion_display_matches_hook = rlcomplete_show;
 	return m;
 }
 
 void rlcomplete_install(struct shell *sh)
 {
 	shell = sh;
-	rl_attempted_completion_function = attempt;
+	rl_attempted_completion_function = rlcomplete_attempt;
 	rl_basic_word_break_characters = " \t|>";
 	rl_completer_word_break_characters = " \t|>";
 	rl_completer_quote_characters = "'\"";

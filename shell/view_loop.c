@@ -59,7 +59,7 @@ struct grid view_draw(struct view_session *v)
 	return g;
 }
 
-static void show(struct view_session *v)
+static void view_show(struct view_session *v)
 {
 	struct grid g;
 
@@ -72,7 +72,7 @@ static void show(struct view_session *v)
 }
 
 /* A snapshot that cannot be taken leaves the last one on screen, and says why. */
-static void look(struct view_session *v)
+static void view_look_again(struct view_session *v)
 {
 	struct err *e = view_look(v);
 
@@ -85,14 +85,12 @@ static void look(struct view_session *v)
 	v->before = NULL;
 	if (v->now)
 		return;
-	v->now = calloc(1, sizeof(*v->now));
-	if (!v->now)
-		abort();
+	v->now = xcalloc(1, sizeof(*v->now));
 	stepdump__snapshot__init(v->now);
 	v->opened = false;
 }
 
-static void follow(struct view_session *v)
+static void view_follow(struct view_session *v)
 {
 	if (!ui_follow(&v->ui, v->now))
 		return;
@@ -109,7 +107,7 @@ static void follow(struct view_session *v)
 	err_free(e);
 }
 
-static void find(struct view_session *v)
+static void view_find_in_all(struct view_session *v)
 {
 	struct snap_request req = { .parts = ui_find_needs(&v->ui) };
 	Stepdump__Snapshot *all;
@@ -131,7 +129,7 @@ struct caught {
 	int out, err, file;
 };
 
-static struct err *catch_output(struct caught *c)
+static struct err *view_catch_output(struct caught *c)
 {
 	fflush(stdout);
 	fflush(stderr);
@@ -145,7 +143,7 @@ static struct err *catch_output(struct caught *c)
 }
 
 /* Heap; NULL if there was none. */
-static char *caught_output(struct caught *c)
+static char *view_caught_output(struct caught *c)
 {
 	off_t len;
 	char *text = NULL;
@@ -157,7 +155,7 @@ static char *caught_output(struct caught *c)
 	close(c->out);
 	close(c->err);
 	len = lseek(c->file, 0, SEEK_END);
-	if (len > 0 && (text = calloc(1, (size_t)len + 1)) &&
+	if (len > 0 && (text = xcalloc(1, (size_t)len + 1)) &&
 	    pread(c->file, text, (size_t)len, 0) != (ssize_t)len) {
 		free(text);
 		text = NULL;
@@ -167,13 +165,13 @@ static char *caught_output(struct caught *c)
 }
 
 /* "!cmd" and the like want the terminal for themselves. */
-static bool wants_terminal(const char *line)
+static bool view_wants_terminal(const char *line)
 {
 	line += strspn(line, " ");
 	return *line == '!' || !strncmp(line, "shell", 5);
 }
 
-static void run_on_terminal(struct view_session *v)
+static void view_run_on_terminal(struct view_session *v)
 {
 	terminal_leave();
 	struct err *e = shell_exec(v->sh, v->ui.command);
@@ -188,7 +186,7 @@ static void run_on_terminal(struct view_session *v)
 
 /* The message line shows the first line of an error, a pane the others, unless a key that steps the dump
  * would bring it up each time. */
-static void tell_error(struct view_session *v, struct err *e)
+static void view_tell_error(struct view_session *v, struct err *e)
 {
 	AUTO_FREE char *text = error_text(v->sh, e);
 	size_t first = strcspn(text, "\n");
@@ -203,7 +201,7 @@ static void tell_error(struct view_session *v, struct err *e)
 	err_free(e);
 }
 
-static void run_command(struct view_session *v)
+static void view_run_command(struct view_session *v)
 {
 	struct shell *sh = v->sh;
 	struct caught c;
@@ -211,9 +209,9 @@ static void run_command(struct view_session *v)
 	char command[sizeof(v->ui.command)];
 
 	memcpy(command, v->ui.command, sizeof(command));
-	if (!v->headless && wants_terminal(command)) {
-		run_on_terminal(v);
-		look(v);
+	if (!v->headless && view_wants_terminal(command)) {
+		view_run_on_terminal(v);
+		view_look_again(v);
 		return;
 	}
 	if (v->ui.command_steps && !v->opened) {
@@ -222,7 +220,7 @@ static void run_command(struct view_session *v)
 		v->before = v->now;
 		v->now = NULL;
 	}
-	struct err *e = catch_output(&c);
+	struct err *e = view_catch_output(&c);
 	if (!e) {
 		sh->width = v->ui.cols;
 		v->next_frame_us = 0;
@@ -231,7 +229,7 @@ static void run_command(struct view_session *v)
 		signals_command(NULL);
 		sh->width = width;
 
-		char *text = caught_output(&c);
+		char *text = view_caught_output(&c);
 
 		*v->ui.message = '\0';
 		if (text && v->ui.command_steps) {
@@ -248,22 +246,22 @@ static void run_command(struct view_session *v)
 		free(text);
 	}
 	if (e)
-		tell_error(v, e);
-	look(v);
+		view_tell_error(v, e);
+	view_look_again(v);
 	/* What the file shows has nothing to do with what was live before. */
 	if (v->opened && v->before) {
 		stepdump__snapshot__free_unpacked(v->before, NULL);
 		v->before = NULL;
 	}
 	if (v->ui.command_steps && v->now) {
-		follow(v);
-		look(v);
+		view_follow(v);
+		view_look_again(v);
 	}
 }
 
 /* ---- test seams ---------------------------------------------------------------------------- */
 
-static struct err *save_screen(struct view_session *v, const char *path)
+static struct err *view_save_screen(struct view_session *v, const char *path)
 {
 	FILE *f = fopen(path, "we");
 
@@ -291,7 +289,7 @@ void view_skip_comments(struct view_session *v)
 
 /* Next key of the file: text as it stands, <Name> for the others; the end of a line is Enter only
  * while a line is being typed. */
-static int next_key(struct view_session *v)
+static int view_next_key(struct view_session *v)
 {
 	while (*v->keys) {
 		const char *close;
@@ -324,7 +322,7 @@ static int next_key(struct view_session *v)
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
-static void suspend(struct view_session *v)
+static void view_suspend(struct view_session *v)
 {
 	char text[96] = "suspended";
 
@@ -336,40 +334,40 @@ static void suspend(struct view_session *v)
 }
 
 /* A command that means the screen, not the session. */
-static bool own_command(struct view_session *v)
+static bool view_own_command(struct view_session *v)
 {
 	char *line = v->ui.command + strspn(v->ui.command, " ");
 	struct err *e = NULL;
 
 	if (!strncmp(line, "save-screen ", 12)) {
 		*v->ui.message = '\0';
-		e = save_screen(v, line + 12 + strspn(line + 12, " "));
+		e = view_save_screen(v, line + 12 + strspn(line + 12, " "));
 	} else if (!strncmp(line, "view ", 5) && view_find(line + 5) != NR_VIEWS) {
 		v->ui.view = view_find(line + 5);
-		look(v);
+		view_look_again(v);
 	} else {
 		return false;
 	}
 	if (e)
-		tell_error(v, e);
+		view_tell_error(v, e);
 	return true;
 }
 
 /* True: go on. */
-static bool do_effect(struct view_session *v, enum ui_effect effect)
+static bool view_do_effect(struct view_session *v, enum ui_effect effect)
 {
 	switch (effect) {
 	case UI_NOTHING:
 	case UI_DRAW:
 		return true;
 	case UI_SUSPEND:
-		suspend(v);
+		view_suspend(v);
 		return true;
 	case UI_LEAVE:
 		return false;
 	case UI_RUN:
-		if (!own_command(v))
-			run_command(v);
+		if (!view_own_command(v))
+			view_run_command(v);
 		if (!v->headless) {
 			struct terminal_opts o = view_terminal_opts(v->sh);
 
@@ -378,7 +376,7 @@ static bool do_effect(struct view_session *v, enum ui_effect effect)
 		v->ui.ascii = v->sh->settings.ascii;
 		return !v->sh->quit;
 	case UI_FIND:
-		find(v);
+		view_find_in_all(v);
 		break;
 	case UI_LOOK:
 		break;
@@ -388,11 +386,11 @@ static bool do_effect(struct view_session *v, enum ui_effect effect)
 		stepdump__snapshot__free_unpacked(v->before, NULL);
 		v->before = NULL;
 	}
-	look(v);
+	view_look_again(v);
 	return true;
 }
 
-static enum ui_effect on_mouse(struct view_session *v)
+static enum ui_effect view_on_mouse(struct view_session *v)
 {
 	unsigned row, col;
 	int wheel;
@@ -403,13 +401,13 @@ static enum ui_effect on_mouse(struct view_session *v)
 	return ui_action(&v->ui, wheel < 0 ? ACT_UP : ACT_DOWN, v->now);
 }
 
-static enum ui_effect wait_and_act(struct view_session *v)
+static enum ui_effect view_wait_and_act(struct view_session *v)
 {
 	unsigned rows = v->ui.rows, cols = v->ui.cols;
 	int key;
 
 	if (v->headless) {
-		key = next_key(v);
+		key = view_next_key(v);
 		return key == K_NONE ? UI_LEAVE : ui_key(&v->ui, key, v->now);
 	}
 	key = terminal_key(IDLE_MS);
@@ -431,7 +429,7 @@ static enum ui_effect wait_and_act(struct view_session *v)
 	}
 	if (key == K_NONE || key == K_RESIZE)
 		return UI_NOTHING;
-	return key == K_MOUSE ? on_mouse(v) : ui_key(&v->ui, key, v->now);
+	return key == K_MOUSE ? view_on_mouse(v) : ui_key(&v->ui, key, v->now);
 }
 
 /* ---- while a dump runs --------------------------------------------------------------------- */
@@ -444,16 +442,16 @@ static void view_progress(struct session *s, void *arg)
 	char where[48], text[128];
 
 	if (terminal_take_suspend())
-		suspend(v);
+		view_suspend(v);
 	if (v->headless || start < v->next_frame_us)
 		return;
 	session_position(s, where, sizeof(where));
 	v->before = NULL; /* everything changes: nothing is highlighted */
-	look(v);
+	view_look_again(v);
 	progress_text(v->now, v->progress.pages_before, start - v->progress.begin_us, text,
 		      sizeof(text));
 	ui_message(&v->ui, TONE_ENGINE, "running: %s   %s   ^C stops", where, text);
-	show(v);
+	view_show(v);
 	v->before = before;
 	/* The next frame when this one has been paid for. */
 	took = clock_us() - start;
@@ -475,15 +473,15 @@ struct err *view_loop(struct view_session *v)
 	TRY(view_look(v));
 	if (v->fresh) {
 		v->fresh = false;
-		follow(v);
+		view_follow(v);
 		TRY(view_look(v));
 	}
 	v->on_progress = view_progress;
 	sh->view = v;
 	signals_command(NULL); /* ^C now means us; commands set it for themselves */
 	while (go_on && !signals_quit()) {
-		show(v);
-		go_on = do_effect(v, wait_and_act(v));
+		view_show(v);
+		go_on = view_do_effect(v, view_wait_and_act(v));
 	}
 	sh->view = NULL;
 	return NULL;

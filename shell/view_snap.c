@@ -3,22 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "shell/view.h"
 
 #define RUNS_MAX 16384 /* of one range */
 
 /* Moves the elements of src behind those of dst. */
-static void append(void *dst_array, size_t *dst_nr, void *src_array, size_t *src_nr)
+static void look_append(void *dst_array, size_t *dst_nr, void *src_array, size_t *src_nr)
 {
 	void ***d = dst_array, ***s = src_array;
 
 	if (!*src_nr)
 		return;
 
-	void **all = reallocarray(*d, *dst_nr + *src_nr, sizeof(void *));
-
-	if (!all)
-		abort();
+	void **all = xreallocarray(*d, *dst_nr + *src_nr, sizeof(void *));
 	memcpy(all + *dst_nr, *s, *src_nr * sizeof(void *));
 	*d = all;
 	*dst_nr += *src_nr;
@@ -27,38 +25,38 @@ static void append(void *dst_array, size_t *dst_nr, void *src_array, size_t *src
 	*s = NULL;
 }
 
-static int vma_order(const void *a, const void *b)
+static int look_vma_order(const void *a, const void *b)
 {
 	const Stepdump__Vma *x = *(Stepdump__Vma *const *)a, *y = *(Stepdump__Vma *const *)b;
 
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static void merge(Stepdump__Snapshot *into, Stepdump__Snapshot *from)
+static void look_merge(Stepdump__Snapshot *into, Stepdump__Snapshot *from)
 {
-	append(&into->vmas, &into->n_vmas, &from->vmas, &from->n_vmas);
-	append(&into->runs, &into->n_runs, &from->runs, &from->n_runs);
-	append(&into->peeks, &into->n_peeks, &from->peeks, &from->n_peeks);
-	append(&into->parents, &into->n_parents, &from->parents, &from->n_parents);
+	look_append(&into->vmas, &into->n_vmas, &from->vmas, &from->n_vmas);
+	look_append(&into->runs, &into->n_runs, &from->runs, &from->n_runs);
+	look_append(&into->peeks, &into->n_peeks, &from->peeks, &from->n_peeks);
+	look_append(&into->parents, &into->n_parents, &from->parents, &from->n_parents);
 	stepdump__snapshot__free_unpacked(from, NULL);
 }
 
-static struct err *take_more(struct session *s, const struct snap_request *req,
-			     Stepdump__Snapshot *into)
+static struct err *look_take_more(struct session *s, const struct snap_request *req,
+				  Stepdump__Snapshot *into)
 {
 	Stepdump__Snapshot *more;
 
 	TRY(snap_take(s, req, &more));
-	merge(into, more);
+	look_merge(into, more);
 	return NULL;
 }
 
 /* The VMAs may have been asked for twice: by the rows and by the iovs. */
-static void sort_vmas(Stepdump__Snapshot *s)
+static void look_sort_vmas(Stepdump__Snapshot *s)
 {
 	size_t nr = 0;
 
-	qsort(s->vmas, s->n_vmas, sizeof(*s->vmas), vma_order);
+	qsort(s->vmas, s->n_vmas, sizeof(*s->vmas), look_vma_order);
 	for (size_t i = 0; i < s->n_vmas; i++) {
 		if (nr && s->vmas[nr - 1]->index == s->vmas[i]->index)
 			stepdump__vma__free_unpacked(s->vmas[i], NULL);
@@ -68,22 +66,22 @@ static void sort_vmas(Stepdump__Snapshot *s)
 	s->n_vmas = nr;
 }
 
-static struct err *take_vmas(struct session *s, const struct view_want *w, uint32_t needs,
-			     Stepdump__Snapshot *into)
+static struct err *look_take_vmas(struct session *s, const struct view_want *w, uint32_t needs,
+				  Stepdump__Snapshot *into)
 {
 	struct snap_request req = { .parts = SNAP_VMAS | (needs & SNAP_VMA_COUNTS) };
 
 	for (unsigned i = 0; i < w->nr_vmas; i++) {
 		req.vma_first = w->vmas[i].first;
 		req.vma_nr = w->vmas[i].nr;
-		TRY(take_more(s, &req, into));
+		TRY(look_take_more(s, &req, into));
 	}
 	if (into->n_vmas)
-		sort_vmas(into);
+		look_sort_vmas(into);
 	return NULL;
 }
 
-static int range_order(const void *a, const void *b)
+static int look_range_order(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
@@ -91,14 +89,14 @@ static int range_order(const void *a, const void *b)
 }
 
 /* Neighbours in one go; what overlaps is asked for once. */
-static struct err *take_runs(struct session *s, struct view_want *w, Stepdump__Snapshot *into)
+static struct err *look_take_runs(struct session *s, struct view_want *w, Stepdump__Snapshot *into)
 {
 	struct snap_request req = { .parts = w->needs & SNAP_PARENTS, .runs_max = RUNS_MAX };
 
 	if (!w->nr_runs && req.parts)
-		return take_more(s, &req, into);
+		return look_take_more(s, &req, into);
 	req.parts |= SNAP_RUNS;
-	qsort(w->runs, w->nr_runs, sizeof(w->runs[0]), range_order);
+	qsort(w->runs, w->nr_runs, sizeof(w->runs[0]), look_range_order);
 	for (unsigned i = 0, next; i < w->nr_runs; i = next) {
 		uint64_t end = w->runs[i].end;
 
@@ -106,14 +104,14 @@ static struct err *take_runs(struct session *s, struct view_want *w, Stepdump__S
 			end = w->runs[next].end > end ? w->runs[next].end : end;
 		req.runs_start = w->runs[i].start;
 		req.runs_end = end;
-		TRY(take_more(s, &req, into));
+		TRY(look_take_more(s, &req, into));
 		req.parts = SNAP_RUNS;
 	}
 	return NULL;
 }
 
 /* Bytes that cannot be had are no reason to show nothing: the reason is shown in their place. */
-static void take_peek(struct session *s, const struct view_want *w, Stepdump__Snapshot *into)
+static void look_take_peek(struct session *s, const struct view_want *w, Stepdump__Snapshot *into)
 {
 	struct snap_request req = { .parts = SNAP_PEEK };
 
@@ -123,27 +121,24 @@ static void take_peek(struct session *s, const struct view_want *w, Stepdump__Sn
 	req.peek.len = w->peek_len;
 	req.peek_source = w->peek_source;
 
-	struct err *e = take_more(s, &req, into);
+	struct err *e = look_take_more(s, &req, into);
 
 	if (!e)
 		return;
 
-	Stepdump__Peek **all = reallocarray(into->peeks, into->n_peeks + 1, sizeof(*all));
-	Stepdump__Peek *k = calloc(1, sizeof(*k));
-
-	if (!all || !k)
-		abort();
+	Stepdump__Peek **all = xreallocarray(into->peeks, into->n_peeks + 1, sizeof(*all));
+	Stepdump__Peek *k = xcalloc(1, sizeof(*k));
 	stepdump__peek__init(k);
 	k->vaddr = w->peek;
-	k->source = strdup(w->peek_source);
-	k->error = strdup(e->msg ? e->msg : "");
+	k->source = xstrdup(w->peek_source);
+	k->error = xstrdup(e->msg ? e->msg : "");
 	err_free(e);
 	into->peeks = all;
 	into->peeks[into->n_peeks++] = k;
 }
 
-static struct err *take(struct view_session *v, const struct view_want *first,
-			Stepdump__Snapshot **ret)
+static struct err *look_take(struct view_session *v, const struct view_want *first,
+			     Stepdump__Snapshot **ret)
 {
 	struct session *s = v->sh->session;
 	struct snap_request req = { .parts = first->needs & ~(SNAP_VMAS | SNAP_RUNS) };
@@ -157,19 +152,19 @@ static struct err *take(struct view_session *v, const struct view_want *first,
 	req.iov_max = first->iov_max;
 	TRY(snap_take(s, &req, &snap));
 
-	struct err *e = take_vmas(s, first, first->needs, snap);
+	struct err *e = look_take_vmas(s, first, first->needs, snap);
 
 	ui_want(&v->ui, snap, &more);
 	if (!e)
-		e = take_vmas(s, &more, first->needs, snap);
+		e = look_take_vmas(s, &more, first->needs, snap);
 	if (!e)
-		e = take_runs(s, &more, snap);
+		e = look_take_runs(s, &more, snap);
 	if (e) {
 		stepdump__snapshot__free_unpacked(snap, NULL);
 		return e;
 	}
-	take_peek(s, first, snap);
-	take_peek(s, &more, snap);
+	look_take_peek(s, first, snap);
+	look_take_peek(s, &more, snap);
 	*ret = snap;
 	return NULL;
 }
@@ -200,7 +195,7 @@ struct err *view_look(struct view_session *v)
 		Stepdump__Snapshot *snap;
 
 		ui_want(&v->ui, NULL, &w);
-		TRY(take(v, &w, &snap));
+		TRY(look_take(v, &w, &snap));
 		if (v->now && !v->opened)
 			stepdump__snapshot__free_unpacked(v->now, NULL);
 		v->opened = false;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "views/theme.h"
 
 void grid_init(struct grid *g, unsigned cols, unsigned max_rows)
@@ -30,11 +32,7 @@ static bool grid_reach(struct grid *g, unsigned row)
 
 	if (want > g->cap) {
 		size_t cap = want + want / 2;
-		struct cell *cells = reallocarray(g->cells, cap, sizeof(*cells));
-
-		if (!cells)
-			abort();
-		g->cells = cells;
+		g->cells = xreallocarray(g->cells, cap, sizeof(*g->cells));
 		g->cap = cap;
 	}
 	for (size_t i = (size_t)g->rows * g->cols; i < want; i++)
@@ -153,16 +151,11 @@ unsigned grid_printf(struct grid *g, unsigned row, unsigned col, enum tone tone,
 		     ...)
 {
 	va_list ap;
-	char *text;
 
 	va_start(ap, fmt);
-	int n = vasprintf(&text, fmt, ap);
+	AUTO_FREE char *text = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		abort();
-	col = grid_puts(g, row, col, tone, text);
-	free(text);
-	return col;
+	return grid_puts(g, row, col, tone, text);
 }
 
 unsigned grid_text_width(const char *text)
@@ -232,9 +225,7 @@ char *grid_to_ansi(const struct grid *g, const struct theme *t)
 
 		if (want > cap) {
 			cap = want * 2;
-			out = realloc(out, cap);
-			if (!out)
-				abort();
+			out = xreallocarray(out, cap, 1);
 		}
 		p = out + len;
 		if (row < g->rows) {
@@ -269,4 +260,23 @@ char *grid_to_ansi(const struct grid *g, const struct theme *t)
 char *grid_to_text(const struct grid *g)
 {
 	return grid_to_ansi(g, NULL);
+}
+
+void grid_blit(struct grid *dst, unsigned row, unsigned col, const struct grid *src)
+{
+	for (unsigned r = 0; r < src->rows; r++)
+		for (unsigned c = 0; c < src->cols && col + c < dst->cols; c++) {
+			const struct cell *cell = &src->cells[(size_t)r * src->cols + c];
+
+			if (cell->ch && (cell->ch != ' ' || cell->tone))
+				grid_putc(dst, row + r, col + c, cell->tone, cell->ch);
+		}
+}
+
+void tone_cells(struct grid *g, unsigned row, unsigned col, unsigned width, enum tone tone)
+{
+	if (row >= g->rows)
+		return;
+	for (unsigned c = col; c < g->cols && c < col + width; c++)
+		g->cells[(size_t)row * g->cols + c].tone = (uint8_t)tone;
 }

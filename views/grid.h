@@ -72,4 +72,9 @@ char *grid_to_text(const struct grid *g);
 struct theme;
 char *grid_to_ansi(const struct grid *g, const struct theme *t);
 
+/* Copies rows of `src` to (row, col) of `dst`, clipped on both sides. */
+void grid_blit(struct grid *dst, unsigned row, unsigned col, const struct grid *src);
+/* Sets the tone of cells that are there already. */
+void tone_cells(struct grid *g, unsigned row, unsigned col, unsigned width, enum tone tone);
+
 #endif

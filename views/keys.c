@@ -174,7 +174,7 @@ int key_parse(const char *name, size_t len)
 	return K_NONE;
 }
 
-static bool bound(const char *keys, int key)
+static bool keys_bound(const char *keys, int key)
 {
 	for (size_t len; *keys; keys += len + (keys[len] == ' ')) {
 		len = strcspn(keys, " ");
@@ -189,13 +189,13 @@ enum action key_action(int key, uint32_t where)
 	if (key == K_SUSPEND)
 		key = 26;
 	for (const struct action_desc *a = actions; a->id; a++)
-		if (a->where & where && bound(a->keys, key))
+		if (a->where & where && keys_bound(a->keys, key))
 			return a->id;
 	return ACT_NONE;
 }
 
 /* What stays longest in a narrow bar: how to get help and how to get out. */
-static bool essential(enum action id)
+static bool keys_essential(enum action id)
 {
 	return id == ACT_HELP || id == ACT_QUIT;
 }
@@ -205,7 +205,7 @@ unsigned bar_items(uint32_t where, unsigned cols, struct bar_item *items)
 	unsigned nr = 0, need = 1, col = 1;
 
 	for (const struct action_desc *a = actions; a->id; a++)
-		if (a->bar && a->bar_in & where && essential(a->id))
+		if (a->bar && a->bar_in & where && keys_essential(a->id))
 			need += (unsigned)(strcspn(a->keys, " ") + 1 + strlen(a->bar) + 2);
 	for (const struct action_desc *a = actions; a->id && nr < BAR_ITEMS_MAX; a++) {
 		if (!a->bar || !(a->bar_in & where))
@@ -214,9 +214,9 @@ unsigned bar_items(uint32_t where, unsigned cols, struct bar_item *items)
 		size_t key_len = strcspn(a->keys, " ");
 		unsigned width = (unsigned)(key_len + 1 + strlen(a->bar));
 
-		if (!essential(a->id) && need + width + 2 > cols + 2)
+		if (!keys_essential(a->id) && need + width + 2 > cols + 2)
 			continue;
-		if (!essential(a->id))
+		if (!keys_essential(a->id))
 			need += width + 2;
 		items[nr++] = (struct bar_item){ a->id, col, width, a->keys, key_len, a->bar };
 		col += width + 2;

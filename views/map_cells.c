@@ -142,8 +142,8 @@ unsigned continuous_scale(const struct ui *ui, const Stepdump__Snapshot *s, uint
 }
 
 /* Where a cell comes to stand, in a picture that is as wide as the screen and endless below. */
-static uint64_t cell_of(const Stepdump__Snapshot *s, const struct ui *ui, uint32_t first,
-			uint32_t nr, unsigned scale)
+static uint64_t cells_before(const Stepdump__Snapshot *s, const struct ui *ui, uint32_t first,
+			     uint32_t nr, unsigned scale)
 {
 	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
 	uint64_t before = ui->vma > first ? cells_needed(s, first, ui->vma - first, scale) : 0;
@@ -154,8 +154,8 @@ static uint64_t cell_of(const Stepdump__Snapshot *s, const struct ui *ui, uint32
 }
 
 /* One VMA's cells in [from, to) of the endless picture, row by row. */
-static void draw_part(struct paint *p, struct map_look *m, const Stepdump__Vma *v, uint64_t at,
-		      uint64_t from, uint64_t to, unsigned width, unsigned scale)
+static void cells_draw_part(struct paint *p, struct map_look *m, const Stepdump__Vma *v,
+			    uint64_t at, uint64_t from, uint64_t to, unsigned width, unsigned scale)
 {
 	uint64_t cells = (span_pages(v->start, v->end) + (1ul << scale) - 1) >> scale;
 	uint64_t cell = at < from ? from - at : 0;
@@ -201,7 +201,7 @@ void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m,
 
 	continuous_window(ui, rows, &first, &nr);
 	m->per_cell = 1ul << scale;
-	cursor = cell_of(p->s, ui, first, nr, scale);
+	cursor = cells_before(p->s, ui, first, nr, scale);
 	all = cells_needed(p->s, first, nr, scale);
 	from = cursor / width > rows / 2 && all > (uint64_t)rows * width ?
 		       (cursor / width - rows / 2) * width :
@@ -218,7 +218,7 @@ void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m,
 
 		if (v->index < first || v->index - first >= nr)
 			continue;
-		draw_part(p, m, v, at, from, from + (uint64_t)rows * width, width, scale);
+		cells_draw_part(p, m, v, at, from, from + (uint64_t)rows * width, width, scale);
 		at += ((span_pages(v->start, v->end) + (1ul << scale) - 1) >> scale) + 1;
 	}
 	if (m->composition) /* there is no room for the brackets */

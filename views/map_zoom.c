@@ -66,7 +66,7 @@ void zoom_axis(struct paint *p, const struct strip *st, unsigned col, uint64_t o
 }
 
 /* "[=====]....": what one fill of the cache covered, and where the scan stopped. */
-static void draw_pmc(struct paint *p, const struct strip *frame)
+static void zoom_draw_pmc(struct paint *p, const struct strip *frame)
 {
 	const Stepdump__Pmc *c = p->s->pmc;
 	struct strip st = *frame;
@@ -103,7 +103,7 @@ static void draw_pmc(struct paint *p, const struct strip *frame)
 	p->row++;
 }
 
-static const char *verdict_words(Stepdump__Verdict v)
+static const char *zoom_verdict_words(Stepdump__Verdict v)
 {
 	static const char *const words[] = {
 		[STEPDUMP__VERDICT__NOT_SCANNED] = "not scanned yet",
@@ -123,8 +123,8 @@ static const char *verdict_words(Stepdump__Verdict v)
 }
 
 /* "0C 7f3a41c0c000: present, clean, parent has it: hole" */
-static void paint_cursor_line(struct paint *p, const struct ui *ui, const struct run_index *x,
-			      const Stepdump__Vma *v)
+static void zoom_cursor_line(struct paint *p, const struct ui *ui, const struct run_index *x,
+			     const Stepdump__Vma *v)
 {
 	const Stepdump__VerdictRun *r = runs_at(x, ui->addr);
 	unsigned col =
@@ -144,7 +144,7 @@ static void paint_cursor_line(struct paint *p, const struct ui *ui, const struct
 	if (r->has_dirty)
 		col = grid_puts(p->g, p->row, col, TONE_NORMAL, r->dirty ? "dirty, " : "clean, ");
 	col = grid_puts(p->g, p->row, col, verdict_tone(r->verdict, r->lazy),
-			verdict_words(r->verdict));
+			zoom_verdict_words(r->verdict));
 	if (breakpoint_at(p->s, txt_addr(p, ui->addr).s))
 		col = grid_printf(p->g, p->row, col, TONE_WARN, "   breakpoint %u",
 				  breakpoint_at(p->s, txt_addr(p, ui->addr).s));
@@ -154,7 +154,7 @@ static void paint_cursor_line(struct paint *p, const struct ui *ui, const struct
 }
 
 /* Runs that say nothing of it come from a target whose writes nobody watches. */
-static bool dirty_known(const struct run_index *x, uint64_t start, uint64_t end)
+static bool zoom_dirty_known(const struct run_index *x, uint64_t start, uint64_t end)
 {
 	bool any = false;
 
@@ -166,7 +166,8 @@ static bool dirty_known(const struct run_index *x, uint64_t start, uint64_t end)
 	return !any;
 }
 
-static void label_strip(struct paint *p, const char *label, const struct strip *st, char32_t rest)
+static void zoom_label_strip(struct paint *p, const char *label, const struct strip *st,
+			     char32_t rest)
 {
 	grid_puts(p->g, p->row, 1, TONE_DIM, label);
 	strip_draw(p, st, ZOOM_COL, TONE_UNSCANNED, rest);
@@ -194,24 +195,23 @@ void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x
 		col = grid_printf(p->g, p->row, col + 3, TONE_NORMAL, "1 cell = %s",
 				  ui->zoom ? txt_pages(1ul << ui->zoom).s : "1 page");
 		if (v->name && col + 8 < p->g->cols) {
-			char *name = text_shown(p, v->name);
+			AUTO_FREE char *name = text_shown(p, v->name);
 
 			paint_cut(p, col + 3, p->g->cols - col - 4, TONE_DIM, false, name);
-			free(name);
 		}
 		p->row++;
 	}
 	grid_puts(p->g, p->row, 1, TONE_DIM, "page");
 	zoom_axis(p, &frame, ZOOM_COL, v->start / PAGE_BYTES, ui->addr);
 	if (inputs) {
-		draw_pmc(p, &frame);
+		zoom_draw_pmc(p, &frame);
 		st = frame;
 		runs_fill_present(x, &st, start, end);
-		label_strip(p, "present", &st, U'?');
+		zoom_label_strip(p, "present", &st, U'?');
 		st = frame;
-		if (dirty_known(x, start, end)) {
+		if (zoom_dirty_known(x, start, end)) {
 			runs_fill_dirty(x, &st, start, end);
-			label_strip(p, "dirty", &st, U'?');
+			zoom_label_strip(p, "dirty", &st, U'?');
 		} else {
 			grid_puts(p->g, p->row, 1, TONE_DIM, "dirty");
 			grid_puts(p->g, p->row++, ZOOM_COL, TONE_DIM,
@@ -220,10 +220,10 @@ void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x
 	}
 	st = frame;
 	runs_fill(x, &st, start, end, &look);
-	label_strip(p, "verdict", &st, runs_covered(x, start, end) ? U'_' : U'?');
+	zoom_label_strip(p, "verdict", &st, runs_covered(x, start, end) ? U'_' : U'?');
 	engine = engine_column(p->s, &st, ZOOM_COL);
 	if (engine >= 0)
 		grid_putc(p->g, p->row - 1, (unsigned)engine, TONE_ENGINE, U'>');
-	paint_cursor_line(p, ui, x, v);
+	zoom_cursor_line(p, ui, x, v);
 	p->row = bottom;
 }

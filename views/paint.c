@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "views/paint.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +10,10 @@
 
 struct paint paint_begin(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
 {
-	struct paint p = { .s = s, .o = o, .g = g, .row = g->rows };
-
 	g->ascii = o->ascii;
-	if (s->n_vmas)
-		p.base = s->vmas[0]->start;
-	return p;
+	return (struct paint){
+		.s = s, .o = o, .g = g, .row = g->rows, .base = s->n_vmas ? s->vmas[0]->start : 0
+	};
 }
 
 void paint_rule(struct paint *p)
@@ -31,49 +28,14 @@ void paint_blank(struct paint *p)
 	grid_puts(p->g, p->row++, 0, TONE_NORMAL, "");
 }
 
-void paint_title(struct paint *p, const char *pane)
-{
-	const Stepdump__Target *t = p->s->target;
-	unsigned col = 1;
-	const char *summary = pane_find(pane)->summary;
-	char *right;
-
-	for (const char *c = pane; *c; c++)
-		grid_putc(p->g, p->row, col++, TONE_TITLE, (char32_t)toupper((unsigned char)*c));
-	col += 2;
-	if (col < p->g->cols)
-		paint_cut(p, col, p->g->cols - col, TONE_DIM, false, summary);
-	col += grid_text_width(summary);
-
-	if (t && t->has_pid && asprintf(&right, "%s %s", txt_pid(p, t->pid).s, t->comm ?: "") > 0) {
-		unsigned width = grid_text_width(right);
-
-		if (col + 2 + width < p->g->cols)
-			grid_puts(p->g, p->row, p->g->cols - 1 - width, TONE_KEY, right);
-		free(right);
-	}
-	p->row++;
-	paint_rule(p);
-}
-
-static char *vformat(const char *fmt, va_list ap)
-{
-	char *text;
-
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
-	return text;
-}
-
 void paint_line(struct paint *p, enum tone tone, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	char *text = vformat(fmt, ap);
+	AUTO_FREE char *text = xvasprintf(fmt, ap);
 	va_end(ap);
 	paint_prose(p, 1, tone, text);
-	free(text);
 }
 
 void paint_cut(struct paint *p, unsigned col, unsigned width, enum tone tone, bool right,
@@ -86,13 +48,9 @@ void paint_cut(struct paint *p, unsigned col, unsigned width, enum tone tone, bo
 		return;
 	}
 
-	char *cut = strndup(text, grid_text_fit(text, width ? width - 1 : 0));
-
-	if (!cut)
-		abort();
+	AUTO_FREE char *cut = xstrndup(text, grid_text_fit(text, width ? width - 1 : 0));
 	col = grid_puts(p->g, p->row, col, tone, cut);
 	grid_putc(p->g, p->row, col, TONE_DIM, p->o->ascii ? U'~' : U'…');
-	free(cut);
 }
 
 void paint_prose(struct paint *p, unsigned col, enum tone tone, const char *text)
@@ -104,7 +62,6 @@ void paint_prose(struct paint *p, unsigned col, enum tone tone, const char *text
 
 	do {
 		size_t len = grid_text_fit(text, width);
-		char *line;
 
 		if (text[len]) { /* go back to the last blank, if there is one */
 			size_t cut = len;
@@ -113,11 +70,8 @@ void paint_prose(struct paint *p, unsigned col, enum tone tone, const char *text
 				cut--;
 			len = cut ? cut : len ? len : strlen(text);
 		}
-		line = strndup(text, len);
-		if (!line)
-			abort();
+		AUTO_FREE char *line = xstrndup(text, len);
 		grid_puts(p->g, p->row++, col, tone, line);
-		free(line);
 		text += len;
 		while (*text == ' ')
 			text++;
@@ -134,11 +88,10 @@ void paint_field(struct paint *p, const char *label, enum tone tone, const char 
 	va_list ap;
 
 	va_start(ap, fmt);
-	char *text = vformat(fmt, ap);
+	AUTO_FREE char *text = xvasprintf(fmt, ap);
 	va_end(ap);
 	grid_puts(p->g, p->row, 1, TONE_DIM, label);
 	paint_prose(p, field_col(p), tone, text);
-	free(text);
 }
 
 static void legend_item(struct paint *p, unsigned *col, const struct legend *l)
@@ -257,18 +210,10 @@ void share_columns(const uint64_t *parts, unsigned nr, unsigned width, unsigned 
 
 const Stepdump__Vma *vma_by_index(const Stepdump__Snapshot *s, uint32_t index)
 {
-	size_t low = 0, high = s->n_vmas;
-
 	/* Windows of VMAs keep their order, so the index ascends. */
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
+	size_t at = vec_first(s->n_vmas, i, s->vmas[i]->index >= index);
 
-		if (s->vmas[mid]->index < index)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < s->n_vmas && s->vmas[low]->index == index ? s->vmas[low] : NULL;
+	return at < s->n_vmas && s->vmas[at]->index == index ? s->vmas[at] : NULL;
 }
 
 uint64_t span_pages(uint64_t start, uint64_t end)

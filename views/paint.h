@@ -6,7 +6,10 @@
 #ifndef STEPDUMP_PAINT_H
 #define STEPDUMP_PAINT_H
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "base/num.h"
+#include "base/vec.h"
 #include "views/panes.h"
 
 struct paint {
@@ -20,8 +23,6 @@ struct paint {
 
 struct paint paint_begin(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g);
 
-/* " NAME  summary                    4242 redis-server" and a rule. */
-void paint_title(struct paint *p, const char *pane);
 void paint_rule(struct paint *p);
 void paint_blank(struct paint *p);
 /* " TEXT", flowing: a line cut in the middle of a number would be a wrong number. */

@@ -10,7 +10,7 @@
 /* Panes draw from a snapshot; a report stands alone. */
 static const Stepdump__Snapshot no_session = STEPDUMP__SNAPSHOT__INIT;
 
-static void title(struct paint *p, const char *what, const char *about)
+static void chain_title(struct paint *p, const char *what, const char *about)
 {
 	unsigned col = grid_puts(p->g, p->row, 1, TONE_TITLE, what) + 2;
 
@@ -146,7 +146,7 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 {
 	struct paint p = paint_begin(&no_session, o, g);
 
-	title(&p, "VERIFY", r->dir);
+	chain_title(&p, "VERIFY", r->dir);
 	paint_chain(&p, r);
 	if (r->n_findings) {
 		paint_blank(&p);
@@ -215,12 +215,9 @@ static void paint_diff_object(struct paint *p, const Stepdump__DiffObject *d)
 void report_diff(const Stepdump__DiffReport *r, const struct pane_opts *o, struct grid *g)
 {
 	struct paint p = paint_begin(&no_session, o, g);
-	char *about;
+	AUTO_FREE char *about = xasprintf("%s -> %s", r->old_dir, r->new_dir);
 
-	if (asprintf(&about, "%s -> %s", r->old_dir, r->new_dir) < 0)
-		abort();
-	title(&p, "DIFF", about);
-	free(about);
+	chain_title(&p, "DIFF", about);
 	for (size_t i = 0; i < r->n_objects; i++) {
 		if (i)
 			paint_blank(&p);
@@ -250,7 +247,7 @@ void report_flatten(const Stepdump__FlattenReport *r, const struct pane_opts *o,
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	title(&p, "FLATTEN", r->chain);
+	chain_title(&p, "FLATTEN", r->chain);
 	for (size_t i = 0; i < r->n_objects; i++) {
 		const Stepdump__FlattenObject *f = r->objects[i];
 

@@ -7,8 +7,7 @@
 #include "views/strip.h"
 #include "views/table.h"
 
-#define DECLARE_PANE(name)                                                                         \
-	void pane_##name(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+#define DECLARE_PANE(name) void pane_##name(struct paint *p)
 
 DECLARE_PANE(pipeline);
 DECLARE_PANE(cursor);

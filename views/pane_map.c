@@ -59,7 +59,7 @@ static void draw_vma_strip(struct paint *p, unsigned col, unsigned width, const 
 	}
 }
 
-static void map_legend(struct paint *p, const struct map_ctx *m)
+static void pane_map_legend(struct paint *p, const struct map_ctx *m)
 {
 	struct legend more[5];
 	unsigned nr = 0;
@@ -103,7 +103,7 @@ static void paint_map(struct paint *p, struct map_ctx *m)
 	paint_line(p, TONE_NORMAL, "%zu VMAs, one row each, in address order   1 cell = %s",
 		   p->s->n_vmas, txt_pages(m->per_cell).s);
 	table_end(t, p, "none");
-	map_legend(p, m);
+	pane_map_legend(p, m);
 }
 
 /* One VMA over as many rows as it needs, up to a screenful. */
@@ -137,27 +137,27 @@ static void paint_zoom(struct paint *p, struct map_ctx *m, const Stepdump__Vma *
 		mark_engine(p, m, &st, 18);
 		p->row++;
 	}
-	map_legend(p, m);
+	pane_map_legend(p, m);
 }
 
-void pane_map(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_map(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
+	const struct pane_opts *o = p->o;
 	struct map_ctx m = { .index = runs_index(s) };
 
-	paint_title(&p, "map");
 	if (!s->n_vmas) {
-		paint_prose(&p, 1, TONE_DIM, "no VMAs: no target is attached");
+		paint_prose(p, 1, TONE_DIM, "no VMAs: no target is attached");
 	} else if (o->index < 0) {
-		paint_map(&p, &m);
+		paint_map(p, &m);
 	} else {
 		const Stepdump__Vma *v =
 			o->index <= UINT32_MAX ? vma_by_index(s, (uint32_t)o->index) : NULL;
 
 		if (v)
-			paint_zoom(&p, &m, v);
+			paint_zoom(p, &m, v);
 		else
-			paint_line(&p, TONE_WARN, "no VMA %ld here", o->index);
+			paint_line(p, TONE_WARN, "no VMA %ld here", o->index);
 	}
 	runs_deinit(&m.index);
 }
@@ -224,15 +224,14 @@ static void paint_runs(struct paint *p, const struct run_index *x)
 	table_end(t, p, "none");
 }
 
-void pane_pages(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_pages(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	struct map_ctx m = { .index = runs_index(s) };
 	uint64_t end = 0, pages = 0;
 
-	paint_title(&p, "pages");
 	if (!m.index.nr) {
-		paint_prose(&p, 1, TONE_DIM,
+		paint_prose(p, 1, TONE_DIM,
 			    "no page of this range is known: not scanned yet, or "
 			    "outside of every VMA");
 		return;
@@ -244,16 +243,16 @@ void pane_pages(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 
 	uint64_t start = m.index.runs[0]->start;
 
-	paint_line(&p, TONE_NORMAL, "%s-%s   %lu pages %s in %zu runs", txt_addr(&p, start).s,
-		   txt_addr(&p, end).s, pages, txt_pages(pages).s, m.index.nr);
+	paint_line(p, TONE_NORMAL, "%s-%s   %lu pages %s in %zu runs", txt_addr(p, start).s,
+		   txt_addr(p, end).s, pages, txt_pages(pages).s, m.index.nr);
 	/* A whole address space is mostly nothing: on one axis, nothing else would show. */
 	if (pages >= span_pages(start, end) / 2) {
-		paint_page_strips(&p, &m, start, end);
-		map_legend(&p, &m);
+		paint_page_strips(p, &m, start, end);
+		pane_map_legend(p, &m);
 		if (m.per_cell > 1)
-			paint_line(&p, TONE_DIM, "1 cell = %lu pages", m.per_cell);
-		paint_blank(&p);
+			paint_line(p, TONE_DIM, "1 cell = %lu pages", m.per_cell);
+		paint_blank(p);
 	}
-	paint_runs(&p, &m.index);
+	paint_runs(p, &m.index);
 	runs_deinit(&m.index);
 }

@@ -63,7 +63,7 @@ static bool drawn_range(const Stepdump__Snapshot *s, uint64_t *start, uint64_t *
 }
 
 /* "holes 03:2 0B:4 19:3", as many as fit right of the strip. */
-static void remark(struct paint *p, const struct strip *st, const char *text)
+static void parents_remark(struct paint *p, const struct strip *st, const char *text)
 {
 	unsigned col = STRIP_COL + st->width + 2;
 
@@ -72,15 +72,11 @@ static void remark(struct paint *p, const struct strip *st, const char *text)
 	p->row++;
 }
 
-static void label(struct paint *p, const char *text)
+static void parents_label(struct paint *p, const char *text)
 {
 	size_t fit = grid_text_fit(text, STRIP_COL - 3);
-	char *cut = strndup(text, fit);
-
-	if (!cut)
-		abort();
+	AUTO_FREE char *cut = xstrndup(text, fit);
 	grid_puts(p->g, p->row, 1, TONE_DIM, cut);
-	free(cut);
 }
 
 void fill_entries(struct strip *st, Stepdump__PagemapEntry *const *runs, size_t nr)
@@ -113,9 +109,9 @@ static void paint_this_dump(struct paint *p, const struct strip *frame)
 					 U'o');
 	}
 	if (p->s->n_runs) {
-		label(p, "task now");
+		parents_label(p, "task now");
 		strip_draw(p, &st, STRIP_COL, TONE_UNSCANNED, U'_');
-		remark(p, &st, "o old  + new since parent");
+		parents_remark(p, &st, "o old  + new since parent");
 	}
 
 	st = *frame;
@@ -126,10 +122,10 @@ static void paint_this_dump(struct paint *p, const struct strip *frame)
 			strip_fill(&st, iov->start / PAGE_BYTES, iov->nr_pages, TONE_DUMP, U'#');
 			pages += iov->nr_pages;
 		}
-	label(p, "this: pipes");
+	parents_label(p, "this: pipes");
 	strip_draw(p, &st, STRIP_COL, TONE_ABSENT, U'.');
 	snprintf(text, sizeof(text), "%lu pages in iovs", pages);
-	remark(p, &st, text);
+	parents_remark(p, &st, text);
 
 	st = *frame;
 	pages = 0;
@@ -138,19 +134,19 @@ static void paint_this_dump(struct paint *p, const struct strip *frame)
 			   U'=');
 		pages = add_sat(pages, pp->holes[i]->nr_pages);
 	}
-	label(p, "this: holes");
+	parents_label(p, "this: holes");
 	strip_draw(p, &st, STRIP_COL, TONE_ABSENT, U'.');
 	snprintf(text, sizeof(text), "%lu pages left to parent", pages);
-	remark(p, &st, text);
+	parents_remark(p, &st, text);
 
 	if (!x || !x->n_recent)
 		return;
 	st = *frame;
 	fill_entries(&st, x->recent, x->n_recent);
-	label(p, "this: pagemap");
+	parents_label(p, "this: pagemap");
 	strip_draw(p, &st, STRIP_COL, TONE_ABSENT, U'.');
 	snprintf(text, sizeof(text), "last %zu entries", x->n_recent);
-	remark(p, &st, text);
+	parents_remark(p, &st, text);
 }
 
 static void paint_needed(struct paint *p, const struct strip *frame)
@@ -173,10 +169,10 @@ static void paint_needed(struct paint *p, const struct strip *frame)
 		strip_fill(&st, h->start / PAGE_BYTES, h->nr_pages, whole ? TONE_OK : TONE_BAD,
 			   whole ? U'^' : U'?');
 	}
-	label(p, "needed");
+	parents_label(p, "needed");
 	strip_draw(p, &st, STRIP_COL, TONE_ABSENT, U'.');
 	snprintf(text, sizeof(text), "%lu of %lu found in parent", found, needed);
-	remark(p, &st, text);
+	parents_remark(p, &st, text);
 }
 
 static void paint_generations(struct paint *p)
@@ -242,17 +238,17 @@ static void paint_follow(struct paint *p, uint64_t addr)
 	}
 }
 
-void pane_parents(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_parents(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
+	const struct pane_opts *o = p->o;
 	uint64_t start, end;
 
-	paint_title(&p, "parents");
-	paint_generations(&p);
+	paint_generations(p);
 	if (!s->n_parents)
 		return;
 	if (drawn_range(s, &start, &end)) {
-		unsigned width = g->cols > STRIP_COL + 9 ? g->cols - STRIP_COL - 1 : 8;
+		unsigned width = p->g->cols > STRIP_COL + 9 ? p->g->cols - STRIP_COL - 1 : 8;
 		struct strip frame, st;
 
 		/* Remarks stand to the right, unless there is hardly room for the strip itself. */
@@ -262,20 +258,20 @@ void pane_parents(const Stepdump__Snapshot *s, const struct pane_opts *o, struct
 			width = STRIP_MAX;
 		strip_init(&frame, start / PAGE_BYTES, span_pages(start, end),
 			   strip_scale(span_pages(start, end), width), width);
-		paint_blank(&p);
-		paint_line(&p, TONE_NORMAL, "%s-%s   1 cell = %s", txt_addr(&p, start).s,
-			   txt_addr(&p, end).s, txt_pages(frame.per_cell).s);
-		label(&p, "page");
-		strip_axis(&p, &frame, STRIP_COL, frame.first);
-		paint_this_dump(&p, &frame);
+		paint_blank(p);
+		paint_line(p, TONE_NORMAL, "%s-%s   1 cell = %s", txt_addr(p, start).s,
+			   txt_addr(p, end).s, txt_pages(frame.per_cell).s);
+		parents_label(p, "page");
+		strip_axis(p, &frame, STRIP_COL, frame.first);
+		paint_this_dump(p, &frame);
 		for (size_t i = 0; i < s->n_parents; i++) {
 			st = frame;
 			fill_entries(&st, s->parents[i]->runs, s->parents[i]->n_runs);
-			label(&p, str_or_dash(s->parents[i]->dir));
-			strip_draw(&p, &st, STRIP_COL, TONE_ABSENT, U'.');
-			remark(&p, &st, i ? "its parent" : "direct parent");
+			parents_label(p, str_or_dash(s->parents[i]->dir));
+			strip_draw(p, &st, STRIP_COL, TONE_ABSENT, U'.');
+			parents_remark(p, &st, i ? "its parent" : "direct parent");
 		}
-		paint_needed(&p, &frame);
+		paint_needed(p, &frame);
 
 		const struct legend items[] = { { TONE_DUMP, U'#', "pages stored" },
 						{ TONE_HOLE, U'=', "hole: in parent" },
@@ -283,8 +279,8 @@ void pane_parents(const Stepdump__Snapshot *s, const struct pane_opts *o, struct
 						{ TONE_BAD, U'?', "needed, not found" },
 						{ TONE_MIXED, U'%', "mixed cell" } };
 
-		paint_legend(&p, items, 5);
+		paint_legend(p, items, 5);
 	}
 	if (o->index >= 0)
-		paint_follow(&p, (uint64_t)o->index);
+		paint_follow(p, (uint64_t)o->index);
 }

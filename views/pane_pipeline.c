@@ -56,7 +56,7 @@ static struct txt phase_state(const Stepdump__Cursor *c, Stepdump__Phase phase, 
 	return t;
 }
 
-static unsigned centre(unsigned col, unsigned room, const char *text)
+static unsigned pipeline_centre(unsigned col, unsigned room, const char *text)
 {
 	unsigned width = grid_text_width(text);
 
@@ -72,11 +72,11 @@ static void paint_loop(struct paint *p, unsigned from, unsigned to)
 	for (unsigned col = from + 1; col < to; col++)
 		grid_putc(p->g, p->row, col, TONE_DIM, p->o->ascii ? U'-' : U'─');
 	grid_putc(p->g, p->row, to, TONE_DIM, p->o->ascii ? U'\'' : U'┘');
-	grid_puts(p->g, p->row, centre(from, to - from + 1, text), TONE_DIM, text);
+	grid_puts(p->g, p->row, pipeline_centre(from, to - from + 1, text), TONE_DIM, text);
 	p->row++;
 }
 
-static unsigned strip_width(const Stepdump__Cursor *c, bool brief)
+static unsigned pipeline_strip_width(const Stepdump__Cursor *c, bool brief)
 {
 	unsigned width = 0;
 
@@ -93,7 +93,7 @@ static unsigned strip_width(const Stepdump__Cursor *c, bool brief)
 static void paint_strip(struct paint *p, bool loop)
 {
 	const Stepdump__Cursor *c = p->s->cursor;
-	bool brief = strip_width(c, false) > p->g->cols;
+	bool brief = pipeline_strip_width(c, false) > p->g->cols;
 	unsigned col = 1, from = 0, to = 0;
 
 	for (size_t i = 0; i < NR_LABELS; i++) {
@@ -114,9 +114,9 @@ static void paint_strip(struct paint *p, bool loop)
 			col += 2;
 		}
 		width = width > need ? width : need;
-		grid_puts(p->g, p->row, centre(col, width, name),
+		grid_puts(p->g, p->row, pipeline_centre(col, width, name),
 			  c && c->phase == labels[i].phase ? TONE_ENGINE : TONE_NORMAL, name);
-		grid_puts(p->g, p->row + 1, centre(col, width, state.s), tone, state.s);
+		grid_puts(p->g, p->row + 1, pipeline_centre(col, width, state.s), tone, state.s);
 		col += width + 2;
 	}
 	p->row += 2;
@@ -134,7 +134,8 @@ void paint_phases_short(struct paint *p)
 	paint_strip(p, false);
 }
 
-static void figure(struct paint *p, unsigned row, enum tone tone, const char *name, uint64_t pages)
+static void pipeline_figure(struct paint *p, unsigned row, enum tone tone, const char *name,
+			    uint64_t pages)
 {
 	char line[96];
 
@@ -249,13 +250,14 @@ void paint_pages(struct paint *p)
 	if (figures) {
 		grid_puts(p->g, top, FIGURES_COL + 14, TONE_HEAD, "pages");
 		grid_puts(p->g, top, FIGURES_COL + 23, TONE_HEAD, "bytes");
-		figure(p, top + 1, TONE_DUMP, "to pipe", t.to_pipe);
-		figure(p, top + 2, TONE_HOLE, "holes", t.holes);
-		figure(p, top + 3, TONE_NORMAL, "skipped", t.skipped);
-		figure(p, top + 4, TONE_UNSCANNED, "to scan", t.to_scan);
-		figure(p, top + 5, t.balanced ? TONE_TITLE : TONE_BAD,
-		       t.balanced ? "= sum" : "BAD sum",
-		       add_sat(add_sat(t.to_pipe, t.holes), add_sat(t.skipped, t.to_scan)));
+		pipeline_figure(p, top + 1, TONE_DUMP, "to pipe", t.to_pipe);
+		pipeline_figure(p, top + 2, TONE_HOLE, "holes", t.holes);
+		pipeline_figure(p, top + 3, TONE_NORMAL, "skipped", t.skipped);
+		pipeline_figure(p, top + 4, TONE_UNSCANNED, "to scan", t.to_scan);
+		pipeline_figure(
+			p, top + 5, t.balanced ? TONE_TITLE : TONE_BAD,
+			t.balanced ? "= sum" : "BAD sum",
+			add_sat(add_sat(t.to_pipe, t.holes), add_sat(t.skipped, t.to_scan)));
 		p->row = top + 6;
 	} else {
 		if (!t.balanced)
@@ -347,13 +349,12 @@ static void paint_out(struct paint *p)
 		return;
 	}
 
-	char *object = text_shown(p, x->object);
+	AUTO_FREE char *object = text_shown(p, x->object);
 
 	paint_field(p, "XFER", TONE_NORMAL, "%s to %s   %s   %s entries   %s pages out",
 		    str_or_dash(x->kind), str_or_dash(x->dir), object,
 		    txt_opt(x->has_entries, x->entries).s,
 		    txt_opt(x->has_pages_written, x->pages_written).s);
-	free(object);
 }
 
 /* What fails comes first: it is why one looks here. */
@@ -391,7 +392,7 @@ void paint_log(struct paint *p, size_t max)
 
 	for (size_t i = 0; i < s->n_events && i < max; i++) {
 		const Stepdump__Event *e = s->events[s->n_events - 1 - i];
-		char *text = text_shown(p, e->text), *line;
+		AUTO_FREE char *text = text_shown(p, e->text);
 		/* In a view only what is new stands out. */
 		enum tone tone = i && p->field_col ? TONE_DIM : TONE_NORMAL;
 
@@ -399,13 +400,11 @@ void paint_log(struct paint *p, size_t max)
 			  i            ? "" :
 			  p->field_col ? "LOG" :
 					 "LOG  (newest)");
-		if (asprintf(&line, "%s %s: %s", txt_when(p, e->t_us).s,
-			     txt_enum(&stepdump__phase__descriptor, e->phase).s, text) < 0)
-			abort();
+		AUTO_FREE char *line =
+			xasprintf("%s %s: %s", txt_when(p, e->t_us).s,
+				  txt_enum(&stepdump__phase__descriptor, e->phase).s, text);
 		paint_cut(p, col, p->g->cols > col ? p->g->cols - col : 0, tone, false, line);
 		p->row++;
-		free(text);
-		free(line);
 	}
 }
 
@@ -434,28 +433,27 @@ static void paint_state(struct paint *p)
 	p->row++;
 }
 
-void pane_pipeline(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_pipeline(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
+	const struct pane_opts *o = p->o;
 
-	paint_title(&p, "pipeline");
 	if (!s->cursor && (!s->target || s->target->state == STEPDUMP__TARGET_STATE__NO_TARGET)) {
-		paint_prose(&p, 1, TONE_DIM, "no target: `attach PID` takes one");
+		paint_prose(p, 1, TONE_DIM, "no target: `attach PID` takes one");
 		return;
 	}
-	paint_state(&p);
-	paint_phases(&p);
-	paint_pages(&p);
-	paint_pipes(&p);
-	paint_blank(&p);
-	paint_out(&p);
-	paint_now_next(&p);
+	paint_state(p);
+	paint_phases(p);
+	paint_pages(p);
+	paint_pipes(p);
+	paint_blank(p);
+	paint_out(p);
+	paint_now_next(p);
 	if (s->error) {
-		char *message = text_shown(&p, s->error->message);
+		AUTO_FREE char *message = text_shown(p, s->error->message);
 
-		paint_field(&p, "ERROR", TONE_BAD, "%s (`show error`)", message);
-		free(message);
+		paint_field(p, "ERROR", TONE_BAD, "%s (`show error`)", message);
 	}
-	paint_check_line(&p);
-	paint_log(&p, o->verbose ? 10 : 3);
+	paint_check_line(p);
+	paint_log(p, o->verbose ? 10 : 3);
 }

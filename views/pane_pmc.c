@@ -69,7 +69,7 @@ static void paint_regions(struct paint *p, const Stepdump__Pmc *pmc)
 
 	for (size_t i = 0; i < pmc->n_regions; i++) {
 		const Stepdump__PmcRegion *r = pmc->regions[i];
-		char *names = join_names(r->category_names, r->n_category_names, " ");
+		AUTO_FREE char *names = join_names(r->category_names, r->n_category_names, " ");
 
 		table_row(t, r, false);
 		table_cell(t, TONE_ADDR, "%s", txt_addr(p, r->start).s);
@@ -77,44 +77,42 @@ static void paint_regions(struct paint *p, const Stepdump__Pmc *pmc)
 		table_cell(t, TONE_NORMAL, "%lu", span_pages(r->start, r->end));
 		table_cell(t, TONE_NORMAL, "%s", txt_pages(span_pages(r->start, r->end)).s);
 		table_cell(t, TONE_NORMAL, "%s", names);
-		free(names);
 	}
 	paint_blank(p);
 	paint_line(p, TONE_TITLE, "regions that the kernel reported");
 	table_end(t, p, "none");
 }
 
-void pane_pmc(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_pmc(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const Stepdump__Pmc *c = s->pmc;
 
-	paint_title(&p, "pmc");
 	if (!c) {
-		paint_prose(&p, 1, TONE_DIM, "no pagemap cache yet: it is made in prepare");
+		paint_prose(p, 1, TONE_DIM, "no pagemap cache yet: it is made in prepare");
 		return;
 	}
-	paint_field(&p, "filled by", TONE_KEY, "%s", str_or_dash(c->mode));
-	paint_field(&p, "window kind", TONE_NORMAL, "%s",
+	paint_field(p, "filled by", TONE_KEY, "%s", str_or_dash(c->mode));
+	paint_field(p, "window kind", TONE_NORMAL, "%s",
 		    !c->has_cache_mode ? "-" :
 		    c->cache_mode      ? "cache mode: one window over several small VMAs" :
 					 "simple mode: one VMA");
 	if (c->has_start && c->has_end)
-		paint_field(&p, "window", TONE_ADDR, "%s-%s  %s", txt_addr(&p, c->start).s,
-			    txt_addr(&p, c->end).s, txt_pages(span_pages(c->start, c->end)).s);
+		paint_field(p, "window", TONE_ADDR, "%s-%s  %s", txt_addr(p, c->start).s,
+			    txt_addr(p, c->end).s, txt_pages(span_pages(c->start, c->end)).s);
 	else
-		paint_field(&p, "window", TONE_NORMAL, "- (empty)");
-	paint_field(&p, "covers", TONE_NORMAL, "%s VMA%s", txt_opt(c->has_nr_vmas, c->nr_vmas).s,
+		paint_field(p, "window", TONE_NORMAL, "- (empty)");
+	paint_field(p, "covers", TONE_NORMAL, "%s VMA%s", txt_opt(c->has_nr_vmas, c->nr_vmas).s,
 		    c->nr_vmas == 1 ? "" : "s");
-	paint_field(&p, "look-ups", TONE_NORMAL, "%s hits, %s misses; last: %s",
+	paint_field(p, "look-ups", TONE_NORMAL, "%s hits, %s misses; last: %s",
 		    txt_opt(c->has_hits, c->hits).s, txt_opt(c->has_misses, c->misses).s,
 		    str_or_dash(c->last));
-	paint_field(&p, "fills", TONE_NORMAL, "%s", txt_opt(c->has_fills, c->fills).s);
-	paint_field(&p, "holds", TONE_NORMAL, "%s entries in %s",
+	paint_field(p, "fills", TONE_NORMAL, "%s", txt_opt(c->has_fills, c->fills).s);
+	paint_field(p, "holds", TONE_NORMAL, "%s entries in %s",
 		    txt_opt(c->has_nr_entries, c->nr_entries).s,
 		    txt_opt_size(c->has_buffer_bytes, c->buffer_bytes).s);
 	if (c->has_start && c->has_end && c->start < c->end && s->n_vmas)
-		paint_covered(&p, c);
+		paint_covered(p, c);
 	if (c->n_regions)
-		paint_regions(&p, c);
+		paint_regions(p, c);
 }

@@ -18,19 +18,12 @@ char *vma_label(const Stepdump__Snapshot *s, bool has_index, uint32_t index)
 {
 	const Stepdump__Vma *v = has_index ? vma_by_index(s, index) : NULL;
 	const char *name = v && v->name ? v->name : "", *slash = strrchr(name, '/');
-	char *label;
-	int n;
 
 	if (slash && slash[1])
 		name = slash + 1;
 	if (v)
-		n = asprintf(&label, "%u %s %s%s%s", index, v->kind, v->prot, *name ? " " : "",
-			     name);
-	else
-		n = asprintf(&label, "%s", txt_opt(has_index, index).s);
-	if (n < 0)
-		abort();
-	return label;
+		return xasprintf("%u %s %s%s%s", index, v->kind, v->prot, *name ? " " : "", name);
+	return xstrdup(txt_opt(has_index, index).s);
 }
 
 static uint64_t pages_in_pipe(const Stepdump__Ppb *b)
@@ -225,7 +218,7 @@ static void draw_pages_bar(struct paint *p, unsigned col, unsigned width, const 
 static void iov_row(struct paint *p, struct table *t, const Stepdump__Ppb *b, size_t number,
 		    const Stepdump__Iov *iov)
 {
-	char *vma = vma_label(p->s, iov->has_vma_index, iov->vma_index);
+	AUTO_FREE char *vma = vma_label(p->s, iov->has_vma_index, iov->vma_index);
 
 	table_row(t, &iov->nr_pages, false);
 	table_cell(t, TONE_NORMAL, "%u", b->index);
@@ -236,7 +229,6 @@ static void iov_row(struct paint *p, struct table *t, const Stepdump__Ppb *b, si
 	table_cell(t, TONE_NORMAL, "%s", txt_pages(iov->nr_pages).s);
 	table_cell(t, TONE_NORMAL, "%s", txt_opt(iov->has_pipe_off_pages, iov->pipe_off_pages).s);
 	table_cell(t, TONE_NORMAL, "%s", vma);
-	free(vma);
 }
 
 /* Column for the ppb's number only where there are several. */
@@ -320,55 +312,50 @@ static const Stepdump__Ppb *chosen_ppb(struct paint *p, const Stepdump__PagePipe
 	return p->o->index > UINT32_MAX ? NULL : b;
 }
 
-void pane_ppb(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_ppb(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
-
-	paint_title(&p, "ppb");
-
-	const Stepdump__PagePipe *pp = page_pipe(&p);
+	const struct pane_opts *o = p->o;
+	const Stepdump__PagePipe *pp = page_pipe(p);
 	const Stepdump__Ppb *one = NULL;
 
 	if (!pp)
 		return;
-	if (o->index >= 0 && !(one = chosen_ppb(&p, pp)))
+	if (o->index >= 0 && !(one = chosen_ppb(p, pp)))
 		return;
 	if (!one)
-		paint_pipe_summary(&p, pp);
-	paint_ppb_table(&p, pp, one ? ppb_place(pp, one) : 0, one ? 1 : pp->n_ppbs);
+		paint_pipe_summary(p, pp);
+	paint_ppb_table(p, pp, one ? ppb_place(pp, one) : 0, one ? 1 : pp->n_ppbs);
 	if (!pp->n_ppbs)
 		return;
-	pipe_legend(&p);
+	pipe_legend(p);
 	if (!one) {
-		paint_pipe_sizes(&p, pp);
+		paint_pipe_sizes(p, pp);
 		return;
 	}
-	paint_pipe_size(&p, one, one);
-	paint_blank(&p);
-	paint_line(&p, TONE_TITLE, "iovs of ppb %u, in the order of the pipe", one->index);
-	paint_iov_table(&p, pp, one->index);
-	paint_shown_of(&p, "iovs", one->n_iovs, one->has_nr_segs, one->nr_segs);
+	paint_pipe_size(p, one, one);
+	paint_blank(p);
+	paint_line(p, TONE_TITLE, "iovs of ppb %u, in the order of the pipe", one->index);
+	paint_iov_table(p, pp, one->index);
+	paint_shown_of(p, "iovs", one->n_iovs, one->has_nr_segs, one->nr_segs);
 }
 
-void pane_iovs(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_iovs(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const struct pane_opts *o = p->o;
 	size_t shown = 0;
 
-	paint_title(&p, "iovs");
+	const Stepdump__PagePipe *pp = page_pipe(p);
 
-	const Stepdump__PagePipe *pp = page_pipe(&p);
-
-	if (!pp || (o->index >= 0 && !chosen_ppb(&p, pp)))
+	if (!pp || (o->index >= 0 && !chosen_ppb(p, pp)))
 		return;
-	paint_line(&p, TONE_NORMAL, "%s of %s iovs in use; neighbours merge into one",
+	paint_line(p, TONE_NORMAL, "%s of %s iovs in use; neighbours merge into one",
 		   txt_opt(pp->has_nr_iovs, pp->nr_iovs).s,
 		   txt_opt(pp->has_nr_iovs_max, pp->nr_iovs_max).s);
-	paint_iov_table(&p, pp, o->index);
+	paint_iov_table(p, pp, o->index);
 	for (size_t i = 0; i < pp->n_ppbs; i++)
 		shown += pp->ppbs[i]->n_iovs;
 	if (o->index < 0)
-		paint_shown_of(&p, "iovs", shown, pp->has_nr_iovs, pp->nr_iovs);
+		paint_shown_of(p, "iovs", shown, pp->has_nr_iovs, pp->nr_iovs);
 }
 
 static void draw_hole_bar(struct paint *p, unsigned col, unsigned width, const void *item,
@@ -380,9 +367,8 @@ static void draw_hole_bar(struct paint *p, unsigned col, unsigned width, const v
 		paint_bar(p, col, width, TONE_HOLE, hole->nr_pages, *(uint64_t *)ctx, U'=');
 }
 
-void pane_holes(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_holes(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
 	uint64_t longest = 1, pages = 0;
 	const struct column columns[] = {
 		{ "hole", .right = true, .drop = 3 },
@@ -394,9 +380,7 @@ void pane_holes(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 		{ "", .drop = 5, .min = 8, .grow = 40, .draw = draw_hole_bar, .ctx = &longest },
 	};
 
-	paint_title(&p, "holes");
-
-	const Stepdump__PagePipe *pp = page_pipe(&p);
+	const Stepdump__PagePipe *pp = page_pipe(p);
 
 	if (!pp)
 		return;
@@ -411,17 +395,17 @@ void pane_holes(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 		pages = add_sat(pages, h->nr_pages);
 		table_row(t, h, false);
 		table_cell(t, TONE_DIM, "%zu", i);
-		table_cell(t, TONE_ADDR, "%s", txt_addr(&p, h->start).s);
-		table_cell(t, TONE_ADDR, "%s", txt_addr(&p, h->start + h->nr_pages * PAGE_BYTES).s);
+		table_cell(t, TONE_ADDR, "%s", txt_addr(p, h->start).s);
+		table_cell(t, TONE_ADDR, "%s", txt_addr(p, h->start + h->nr_pages * PAGE_BYTES).s);
 		table_cell(t, TONE_NORMAL, "%lu", h->nr_pages);
 		table_cell(t, TONE_NORMAL, "%s", txt_pages(h->nr_pages).s);
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(h->flags));
 	}
-	paint_line(&p, TONE_NORMAL, "%s holes (room for %s, grows by 32)   %lu pages %s shown here",
+	paint_line(p, TONE_NORMAL, "%s holes (room for %s, grows by 32)   %lu pages %s shown here",
 		   txt_opt(pp->has_nr_holes, pp->nr_holes).s,
 		   txt_opt(pp->has_holes_cap, pp->holes_cap).s, pages, txt_pages(pages).s);
-	table_end(t, &p, "none: without a parent image every present page is dumped");
-	paint_shown_of(&p, "holes", pp->n_holes, pp->has_nr_holes, pp->nr_holes);
-	paint_prose(&p, 1, TONE_DIM,
+	table_end(t, p, "none: without a parent image every present page is dumped");
+	paint_shown_of(p, "holes", pp->n_holes, pp->has_nr_holes, pp->nr_holes);
+	paint_prose(p, 1, TONE_DIM,
 		    "= pages that did not change since the parent image, which has them");
 }

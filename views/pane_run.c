@@ -20,10 +20,9 @@ static struct txt phase_txt(int phase)
 
 static void paint_unit(struct paint *p, const char *label, enum tone tone, const Stepdump__Unit *u)
 {
-	char *text = text_shown(p, u->text);
+	AUTO_FREE char *text = text_shown(p, u->text);
 
 	paint_field(p, label, tone, "%s: %s", phase_txt(u->phase).s, text);
-	free(text);
 }
 
 void paint_now_next(struct paint *p)
@@ -80,49 +79,46 @@ static void paint_phase_table(struct paint *p, bool full)
 	table_end(t, p, "nothing known of the phases: no target");
 }
 
-void pane_cursor(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_cursor(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const Stepdump__Cursor *c = s->cursor;
 
-	paint_title(&p, "cursor");
 	if (!c) {
-		paint_prose(&p, 1, TONE_DIM, "nowhere: no target is attached");
+		paint_prose(p, 1, TONE_DIM, "nowhere: no target is attached");
 		return;
 	}
-	paint_now_next(&p);
+	paint_now_next(p);
 	if (phase_mirrors(c, c->phase))
-		paint_field(&p, "mirrors", TONE_DIM, "%s", phase_mirrors(c, c->phase));
-	paint_field(&p, "chunk", TONE_NORMAL, "%s",
+		paint_field(p, "mirrors", TONE_DIM, "%s", phase_mirrors(c, c->phase));
+	paint_field(p, "chunk", TONE_NORMAL, "%s",
 		    c->has_chunk && c->chunk ? txt_opt(true, c->chunk).s : "- (none begun)");
 	if (c->item) {
-		char *item = text_shown(&p, c->item);
+		AUTO_FREE char *item = text_shown(p, c->item);
 
-		paint_field(&p, "item", TONE_NORMAL, "%s", item);
-		free(item);
+		paint_field(p, "item", TONE_NORMAL, "%s", item);
 	}
 	if (c->has_scan_vaddr)
-		paint_field(&p, "scanned below", TONE_ADDR, "%s", txt_addr(&p, c->scan_vaddr).s);
-	paint_blank(&p);
-	paint_phase_table(&p, false);
+		paint_field(p, "scanned below", TONE_ADDR, "%s", txt_addr(p, c->scan_vaddr).s);
+	paint_blank(p);
+	paint_phase_table(p, false);
 }
 
-void pane_phases(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_phases(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 
-	paint_title(&p, "phases");
-	paint_phase_table(&p, true);
+	paint_phase_table(p, true);
 	if (!s->cursor || !s->cursor->n_phases)
 		return;
-	paint_prose(&p, 1, TONE_DIM,
+	paint_prose(p, 1, TONE_DIM,
 		    "pmc-fill, generate-iovs, drain and xfer repeat for each chunk. "
 		    "Names of phases are breakpoint names too.");
 }
 
-void pane_breakpoints(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_breakpoints(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const struct column columns[] = {
 		{ "number", .right = true },
 		{ "where", .min = 12 },
@@ -132,10 +128,9 @@ void pane_breakpoints(const Stepdump__Snapshot *s, const struct pane_opts *o, st
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	paint_title(&p, "breakpoints");
 	for (size_t i = 0; i < s->n_breakpoints; i++) {
 		const Stepdump__Breakpoint *b = s->breakpoints[i];
-		char *where = text_shown(&p, b->where);
+		AUTO_FREE char *where = text_shown(p, b->where);
 
 		table_row(t, b, false);
 		table_cell(t, TONE_NORMAL, "%u", b->number);
@@ -143,14 +138,13 @@ void pane_breakpoints(const Stepdump__Snapshot *s, const struct pane_opts *o, st
 		table_cell(t, TONE_NORMAL, "%s", b->temporary ? "once" : "keep");
 		table_cell(t, TONE_NORMAL, "%s", !b->has_enabled ? "-" : b->enabled ? "yes" : "no");
 		table_cell(t, TONE_NORMAL, "%s", txt_opt(b->has_hits, b->hits).s);
-		free(where);
 	}
-	table_end(t, &p, "none: `break drain`, `break vma 3` or `break ADDR` sets one");
+	table_end(t, p, "none: `break drain`, `break vma 3` or `break ADDR` sets one");
 }
 
-void pane_events(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_events(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const struct column columns[] = {
 		{ "no", .right = true, .drop = 2 },
 		{ "seconds", .right = true, .drop = 1 },
@@ -159,24 +153,22 @@ void pane_events(const Stepdump__Snapshot *s, const struct pane_opts *o, struct 
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	paint_title(&p, "events");
 	for (size_t i = 0; i < s->n_events; i++) {
 		const Stepdump__Event *e = s->events[i];
-		char *text = text_shown(&p, e->text);
+		AUTO_FREE char *text = text_shown(p, e->text);
 
 		table_row(t, e, false);
 		table_cell(t, TONE_DIM, "%lu", e->seq);
-		table_cell(t, TONE_DIM, "%s", txt_when(&p, e->t_us).s);
+		table_cell(t, TONE_DIM, "%s", txt_when(p, e->t_us).s);
 		table_cell(t, TONE_KEY, "%s", phase_txt(e->phase).s);
 		table_cell(t, TONE_NORMAL, "%s", text);
-		free(text);
 	}
-	table_end(t, &p, "none yet");
+	table_end(t, p, "none yet");
 }
 
-void pane_checks(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_checks(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const struct column columns[] = {
 		{ .head = "" },
 		{ "check", .min = 12, .prose = true },
@@ -185,48 +177,43 @@ void pane_checks(const Stepdump__Snapshot *s, const struct pane_opts *o, struct 
 	struct table *t = TABLE_NEW(columns);
 	size_t bad = 0;
 
-	paint_title(&p, "checks");
 	for (size_t i = 0; i < s->n_checks; i++) {
 		const Stepdump__Check *c = s->checks[i];
-		char *detail = text_shown(&p, c->detail);
+		AUTO_FREE char *detail = text_shown(p, c->detail);
 
 		table_row(t, c, false);
 		table_cell(t, c->ok ? TONE_OK : TONE_BAD, c->ok ? "ok" : "BAD");
 		table_cell(t, TONE_NORMAL, "%s", c->name);
 		table_cell(t, c->ok ? TONE_DIM : TONE_BAD, "%s", detail);
 		bad += !c->ok;
-		free(detail);
 	}
-	table_end(t, &p, "nothing to check yet: the dump has not begun");
+	table_end(t, p, "nothing to check yet: the dump has not begun");
 	if (s->n_checks)
-		paint_line(&p, bad ? TONE_BAD : TONE_OK, "%zu of %zu hold", s->n_checks - bad,
+		paint_line(p, bad ? TONE_BAD : TONE_OK, "%zu of %zu hold", s->n_checks - bad,
 			   s->n_checks);
 }
 
-void pane_error(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_error(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const Stepdump__Error *e = s->error;
 
-	paint_title(&p, "error");
 	if (!e) {
-		paint_prose(&p, 1, TONE_OK, "none: nothing has failed");
+		paint_prose(p, 1, TONE_OK, "none: nothing has failed");
 		return;
 	}
 
-	char *message = text_shown(&p, e->message), *hint = text_shown(&p, e->hint);
+	AUTO_FREE char *message = text_shown(p, e->message), *hint = text_shown(p, e->hint);
 
-	paint_field(&p, "what failed", TONE_BAD, "%s", message);
+	paint_field(p, "what failed", TONE_BAD, "%s", message);
 	if (e->has_sys_errno && e->sys_errno)
-		paint_field(&p, "why", TONE_BAD, "%s (errno %d, %s)", str_or_dash(e->errno_name),
+		paint_field(p, "why", TONE_BAD, "%s (errno %d, %s)", str_or_dash(e->errno_name),
 			    e->sys_errno, strerrordesc_np(e->sys_errno) ?: "unknown");
-	paint_field(&p, "kind", TONE_NORMAL, "%s", e->code);
-	paint_field(&p, "phase", TONE_NORMAL, "%s", str_or_dash(e->phase));
+	paint_field(p, "kind", TONE_NORMAL, "%s", e->code);
+	paint_field(p, "phase", TONE_NORMAL, "%s", str_or_dash(e->phase));
 	if (e->has_pid)
-		paint_field(&p, "pid", TONE_NORMAL, "%s", txt_pid(&p, e->pid).s);
+		paint_field(p, "pid", TONE_NORMAL, "%s", txt_pid(p, e->pid).s);
 	if (e->has_vaddr)
-		paint_field(&p, "address", TONE_ADDR, "%s", txt_addr(&p, e->vaddr).s);
-	paint_field(&p, "what to do", TONE_KEY, "%s", hint);
-	free(message);
-	free(hint);
+		paint_field(p, "address", TONE_ADDR, "%s", txt_addr(p, e->vaddr).s);
+	paint_field(p, "what to do", TONE_KEY, "%s", hint);
 }

@@ -11,9 +11,9 @@ enum { PST_DONT_DUMP, PST_DUMP, PST_ZERO, PST_DIRTY };
 #define LABEL_COL 1
 #define STRIP_COL 20
 
-void pane_shmem(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_shmem(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const struct column columns[] = {
 		{ "shmid", .right = true },
 		{ .head = "kind" },
@@ -27,7 +27,6 @@ void pane_shmem(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	paint_title(&p, "shmem");
 	for (size_t i = 0; i < s->n_shmem; i++) {
 		const Stepdump__Shmem *m = s->shmem[i];
 
@@ -45,9 +44,9 @@ void pane_shmem(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(m->how_read));
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(m->name));
 	}
-	table_end(t, &p, "none: the target shares no memory that is dumped by contents");
+	table_end(t, p, "none: the target shares no memory that is dumped by contents");
 	if (s->n_shmem)
-		paint_prose(&p, 1, TONE_DIM,
+		paint_prose(p, 1, TONE_DIM,
 			    "data: what SEEK_DATA finds in the object.  dumped: pages written.  "
 			    "`show pstate ID` shows page by page");
 }
@@ -68,7 +67,7 @@ static void pstate_look(uint32_t state, char32_t *ch, enum tone *tone)
 	*tone = state <= PST_DIRTY ? looks[state].tone : TONE_WARN;
 }
 
-static void fill_states(struct strip *st, Stepdump__PstateRun *const *runs, size_t nr)
+static void pstate_fill(struct strip *st, Stepdump__PstateRun *const *runs, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
 		char32_t ch;
@@ -80,8 +79,8 @@ static void fill_states(struct strip *st, Stepdump__PstateRun *const *runs, size
 }
 
 /* The state of one page, and how far from there it stays the same. */
-static uint32_t state_at(Stepdump__PstateRun *const *runs, size_t nr, uint64_t page,
-			 uint64_t *until)
+static uint32_t pstate_at(Stepdump__PstateRun *const *runs, size_t nr, uint64_t page,
+			  uint64_t *until)
 {
 	for (size_t i = 0; i < nr; i++) {
 		uint64_t end = add_sat(runs[i]->page, runs[i]->nr_pages);
@@ -102,16 +101,16 @@ struct shm_verdicts {
 };
 
 /* Mirrors the page loop of do_dump_one_shmem(): the map decides, or the file where it does not. */
-static struct shm_verdicts fill_verdicts(struct strip *st, const Stepdump__Shmem *m,
-					 uint64_t nr_pages, bool has_parent)
+static struct shm_verdicts pstate_fill_verdicts(struct strip *st, const Stepdump__Shmem *m,
+						uint64_t nr_pages, bool has_parent)
 {
 	struct shm_verdicts sum = { 0 };
 	uint64_t page = 0;
 
 	while (page < nr_pages) {
 		uint64_t until = nr_pages;
-		uint32_t state = state_at(m->pstate, m->n_pstate, page, &until);
-		bool data = state_at(m->data, m->n_data, page, &until) != 0;
+		uint32_t state = pstate_at(m->pstate, m->n_pstate, page, &until);
+		bool data = pstate_at(m->data, m->n_data, page, &until) != 0;
 		Stepdump__Verdict v;
 
 		if (state == PST_DONT_DUMP)
@@ -133,13 +132,13 @@ static struct shm_verdicts fill_verdicts(struct strip *st, const Stepdump__Shmem
 	return sum;
 }
 
-static void label(struct paint *p, const char *text)
+static void pstate_label(struct paint *p, const char *text)
 {
 	grid_puts(p->g, p->row, LABEL_COL, TONE_DIM, text);
 }
 
 /* What fits right of a strip. */
-static void remark(struct paint *p, const struct strip *st, const char *text)
+static void pstate_remark(struct paint *p, const struct strip *st, const char *text)
 {
 	unsigned col = STRIP_COL + st->width + 2;
 
@@ -155,10 +154,10 @@ static void paint_map_row(struct paint *p, const struct strip *frame,
 	char text[96];
 
 	strip_init(&st, frame->first, frame->nr_pages, frame->per_cell, frame->width);
-	fill_states(&st, c->runs, c->n_runs);
+	pstate_fill(&st, c->runs, c->n_runs);
 	snprintf(text, sizeof(text), "pid %s +%lX", c->has_pid ? txt_pid(p, c->pid).s : "-",
 		 c->off_pages);
-	label(p, text);
+	pstate_label(p, text);
 	/* Only where this mapping reaches: outside of it, it has no say. */
 	for (unsigned i = 0; i < st.width; i++) {
 		uint64_t first = st.first + i * st.per_cell;
@@ -172,7 +171,7 @@ static void paint_map_row(struct paint *p, const struct strip *frame,
 	}
 	snprintf(text, sizeof(text), "maps %lX-%lX %s", c->off_pages,
 		 add_sat(c->off_pages, c->nr_pages), c->prot ?: "");
-	remark(p, &st, text);
+	pstate_remark(p, &st, text);
 }
 
 void paint_pstate(struct paint *p, const Stepdump__Shmem *m)
@@ -187,57 +186,57 @@ void paint_pstate(struct paint *p, const Stepdump__Shmem *m)
 	paint_line(p, TONE_TITLE, "object %lu %s%s%s   %lu pages, 1 cell = %lu", m->shmid,
 		   m->kind ?: "", m->name ? " " : "", m->name ?: "", pages, frame.per_cell);
 
-	label(p, "page");
+	pstate_label(p, "page");
 	strip_axis(p, &frame, STRIP_COL, 0);
 
 	st = frame;
 	for (size_t i = 0; i < m->n_data; i++)
 		strip_fill(&st, m->data[i]->page, m->data[i]->nr_pages, TONE_NORMAL,
 			   m->data[i]->state ? U'#' : U'.');
-	label(p, "file data");
+	pstate_label(p, "file data");
 	strip_draw(p, &st, STRIP_COL, TONE_ABSENT, U'.');
-	remark(p, &st, "# SEEK_DATA  . hole");
+	pstate_remark(p, &st, "# SEEK_DATA  . hole");
 	for (size_t i = 0; i < m->n_maps; i++)
 		paint_map_row(p, &frame, m->maps[i]);
 	if (m->n_pstate) {
 		st = frame;
-		fill_states(&st, m->pstate, m->n_pstate);
-		label(p, "pstate (OR)");
+		pstate_fill(&st, m->pstate, m->n_pstate);
+		pstate_label(p, "pstate (OR)");
 		strip_draw(p, &st, STRIP_COL, TONE_ABSENT, U'.');
-		remark(p, &st, "0.  1d dump  2z zero  3D dirty");
+		pstate_remark(p, &st, "0.  1d dump  2z zero  3D dirty");
 	}
 	st = frame;
 
-	struct shm_verdicts sum = fill_verdicts(&st, m, pages, p->s->n_parents != 0);
+	struct shm_verdicts sum = pstate_fill_verdicts(&st, m, pages, p->s->n_parents != 0);
 
-	label(p, "verdict");
+	pstate_label(p, "verdict");
 	strip_draw(p, &st, STRIP_COL, TONE_ABSENT, U'.');
 	p->row++;
 	paint_line(p, TONE_NORMAL, "%lu to pipe, %lu holes, %lu zero: sum %lu pages", sum.to_pipe,
 		   sum.holes, sum.zero, pages);
 }
 
-void pane_pstate(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_pstate(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
+	const struct pane_opts *o = p->o;
 	size_t shown = 0;
 
-	paint_title(&p, "pstate");
 	for (size_t i = 0; i < s->n_shmem; i++) {
 		if (o->index >= 0 && s->shmem[i]->shmid != (uint64_t)o->index)
 			continue;
 		if (shown++)
-			paint_blank(&p);
-		paint_pstate(&p, s->shmem[i]);
+			paint_blank(p);
+		paint_pstate(p, s->shmem[i]);
 	}
 	if (!shown) {
-		paint_prose(&p, 1, TONE_DIM,
+		paint_prose(p, 1, TONE_DIM,
 			    o->index < 0 ? "no shared object is known" :
 					   "no shared object with that id");
 		return;
 	}
 	paint_prose(
-		&p, 1, TONE_DIM,
+		p, 1, TONE_DIM,
 		"The rule: D dump.  d hole if the parent has it, else dump.  . with data: dump.  "
 		". without data: zero, skipped.");
 }

@@ -117,46 +117,44 @@ static void paint_verdicts(struct paint *p, const Stepdump__Counters *c)
 			   tally.total);
 }
 
-void pane_stats(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_stats(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 
-	paint_title(&p, "stats");
 	if (!s->counters) {
-		paint_prose(&p, 1, TONE_DIM, "nothing counted yet");
+		paint_prose(p, 1, TONE_DIM, "nothing counted yet");
 		return;
 	}
-	paint_counters(&p, s->counters);
+	paint_counters(p, s->counters);
 	if (s->counters->n_verdicts || s->counters->has_pages_total)
-		paint_verdicts(&p, s->counters);
+		paint_verdicts(p, s->counters);
 }
 
-void pane_tracker(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_tracker(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const Stepdump__Tracker *t = s->tracker;
 
-	paint_title(&p, "tracker");
 	if (!t) {
-		paint_prose(&p, 1, TONE_DIM, "nothing known: no target is attached");
+		paint_prose(p, 1, TONE_DIM, "nothing known: no target is attached");
 		return;
 	}
-	paint_field(&p, "dirty tracking", TONE_KEY, "%s", str_or_dash(t->kind));
-	paint_field(&p, "because", TONE_NORMAL, "%s", str_or_dash(t->reason));
-	paint_field(&p, "armed for", TONE_NORMAL, "%s",
-		    t->has_since_us ? txt_took(&p, t->since_us).s : "-");
-	paint_field(&p, "changed since", TONE_NORMAL, "%s pages %s",
+	paint_field(p, "dirty tracking", TONE_KEY, "%s", str_or_dash(t->kind));
+	paint_field(p, "because", TONE_NORMAL, "%s", str_or_dash(t->reason));
+	paint_field(p, "armed for", TONE_NORMAL, "%s",
+		    t->has_since_us ? txt_took(p, t->since_us).s : "-");
+	paint_field(p, "changed since", TONE_NORMAL, "%s pages %s",
 		    txt_opt(t->has_dirty_pages, t->dirty_pages).s,
 		    t->has_dirty_pages ? txt_pages(t->dirty_pages).s : "");
 	if (t->has_dirty_pages_per_s)
-		paint_field(&p, "rate", TONE_NORMAL, "%.0f pages/s", t->dirty_pages_per_s);
+		paint_field(p, "rate", TONE_NORMAL, "%.0f pages/s", t->dirty_pages_per_s);
 	else
-		paint_field(&p, "rate", TONE_NORMAL, "-");
+		paint_field(p, "rate", TONE_NORMAL, "-");
 }
 
-void pane_caps(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_caps(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const struct column columns[] = {
 		{ .head = "capability" },
 		{ .head = "here" },
@@ -165,7 +163,6 @@ void pane_caps(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gr
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	paint_title(&p, "caps");
 	for (size_t i = 0; i < s->n_caps; i++) {
 		const Stepdump__Cap *c = s->caps[i];
 
@@ -177,12 +174,12 @@ void pane_caps(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gr
 		table_cell(t, c->available ? TONE_DIM : TONE_NORMAL, "%s",
 			   str_or_dash(c->consequence));
 	}
-	table_end(t, &p, "nothing probed yet");
+	table_end(t, p, "nothing probed yet");
 }
 
-void pane_settings(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_settings(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const struct column columns[] = {
 		{ .head = "setting" },
 		{ .head = "value" },
@@ -192,7 +189,6 @@ void pane_settings(const Stepdump__Snapshot *s, const struct pane_opts *o, struc
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	paint_title(&p, "settings");
 	for (size_t i = 0; i < s->n_settings; i++) {
 		const Stepdump__Setting *v = s->settings[i];
 		bool changed = v->default_value && strcmp(v->default_value, v->value);
@@ -205,8 +201,7 @@ void pane_settings(const Stepdump__Snapshot *s, const struct pane_opts *o, struc
 		table_cell(t, TONE_DIM, "%s", str_or_dash(v->values));
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(v->summary));
 	}
-	table_end(t, &p, "none");
+	table_end(t, p, "none");
 	if (s->n_settings)
-		paint_line(&p, TONE_DIM,
-			   "* differs from its default   `set NAME VALUE` changes it");
+		paint_line(p, TONE_DIM, "* differs from its default   `set NAME VALUE` changes it");
 }

@@ -18,51 +18,50 @@ bool at_vma(const Stepdump__Snapshot *s, const Stepdump__Vma *v)
 		c->phase == STEPDUMP__PHASE__GENERATE_IOVS);
 }
 
-void pane_target(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_target(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const Stepdump__Target *t = s->target;
 
-	paint_title(&p, "target");
 	if (!t || t->state == STEPDUMP__TARGET_STATE__NO_TARGET) {
-		paint_prose(&p, 1, TONE_DIM, "none: `attach PID` takes one");
+		paint_prose(p, 1, TONE_DIM, "none: `attach PID` takes one");
 		return;
 	}
-	paint_field(&p, "pid", TONE_KEY, "%s %s", t->has_pid ? txt_pid(&p, t->pid).s : "-",
+	paint_field(p, "pid", TONE_KEY, "%s %s", t->has_pid ? txt_pid(p, t->pid).s : "-",
 		    t->comm ?: "");
-	paint_field(&p, "command line", TONE_NORMAL, "%s", str_or_dash(t->cmdline));
-	paint_field(&p, "state", t->state == STEPDUMP__TARGET_STATE__GONE ? TONE_BAD : TONE_NORMAL,
+	paint_field(p, "command line", TONE_NORMAL, "%s", str_or_dash(t->cmdline));
+	paint_field(p, "state", t->state == STEPDUMP__TARGET_STATE__GONE ? TONE_BAD : TONE_NORMAL,
 		    "%s%s", txt_enum(&stepdump__target_state__descriptor, t->state).s,
 		    t->started_by_us ? ", started by stepdump" : "");
-	paint_field(&p, "before us", TONE_NORMAL, "%s", str_or_dash(t->was));
+	paint_field(p, "before us", TONE_NORMAL, "%s", str_or_dash(t->was));
 	if (t->has_frozen_us)
-		paint_field(&p, "frozen for", TONE_NORMAL, "%s", txt_took(&p, t->frozen_us).s);
-	paint_field(&p, "threads", TONE_NORMAL, "%s", txt_opt(t->has_nr_threads, t->nr_threads).s);
-	paint_field(&p, "VMAs", TONE_NORMAL, "%s", txt_opt(t->has_nr_vmas, t->nr_vmas).s);
-	paint_field(&p, "private memory", TONE_NORMAL, "%s in %s pages",
+		paint_field(p, "frozen for", TONE_NORMAL, "%s", txt_took(p, t->frozen_us).s);
+	paint_field(p, "threads", TONE_NORMAL, "%s", txt_opt(t->has_nr_threads, t->nr_threads).s);
+	paint_field(p, "VMAs", TONE_NORMAL, "%s", txt_opt(t->has_nr_vmas, t->nr_vmas).s);
+	paint_field(p, "private memory", TONE_NORMAL, "%s in %s pages",
 		    t->has_nr_private_pages ? txt_pages(t->nr_private_pages).s : "-",
 		    txt_opt(t->has_nr_private_pages, t->nr_private_pages).s);
-	paint_field(&p, "resident", TONE_NORMAL, "%s",
+	paint_field(p, "resident", TONE_NORMAL, "%s",
 		    txt_opt_size(t->has_rss_bytes, t->rss_bytes).s);
-	paint_field(&p, "swapped out", TONE_NORMAL, "%s",
+	paint_field(p, "swapped out", TONE_NORMAL, "%s",
 		    txt_opt_size(t->has_swap_bytes, t->swap_bytes).s);
 	if (t->has_parasite_start && t->has_parasite_end)
-		paint_field(&p, "parasite", TONE_WARN, "%s-%s, %s mapped in the target by us",
-			    txt_addr(&p, t->parasite_start).s, txt_addr(&p, t->parasite_end).s,
+		paint_field(p, "parasite", TONE_WARN, "%s-%s, %s mapped in the target by us",
+			    txt_addr(p, t->parasite_start).s, txt_addr(p, t->parasite_end).s,
 			    txt_pages(span_pages(t->parasite_start, t->parasite_end)).s);
 	else
-		paint_field(&p, "parasite", TONE_NORMAL, "- (not infected)");
+		paint_field(p, "parasite", TONE_NORMAL, "- (not infected)");
 	if (t->nr_vmas_made_readable)
-		paint_field(&p, "made readable", TONE_WARN, "%u VMAs, until the dump ends",
+		paint_field(p, "made readable", TONE_WARN, "%u VMAs, until the dump ends",
 			    t->nr_vmas_made_readable);
 	if (t->has_ppid && t->has_uid)
-		paint_field(&p, "parent, user", TONE_NORMAL, "pid %s, uid %u",
-			    txt_pid(&p, t->ppid).s, t->uid);
+		paint_field(p, "parent, user", TONE_NORMAL, "pid %s, uid %u", txt_pid(p, t->ppid).s,
+			    t->uid);
 }
 
-void pane_tasks(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_tasks(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const struct column columns[] = {
 		{ "task", .right = true },
 		{ "pid", .right = true },
@@ -76,15 +75,14 @@ void pane_tasks(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	paint_title(&p, "tasks");
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		const Stepdump__Task *k = s->tasks[i];
 
 		table_row(t, k, k->current);
 		table_cell(t, TONE_DIM, "%u", k->index);
-		table_cell(t, TONE_KEY, "%s", txt_pid(&p, k->pid).s);
+		table_cell(t, TONE_KEY, "%s", txt_pid(p, k->pid).s);
 		table_cell(t, TONE_NORMAL, "%s",
-			   k->has_ppid && k->ppid ? txt_pid(&p, k->ppid).s : "-");
+			   k->has_ppid && k->ppid ? txt_pid(p, k->ppid).s : "-");
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(k->comm));
 		table_cell(t, TONE_NORMAL, "%s", txt_opt(k->has_nr_threads, k->nr_threads).s);
 		table_cell(t, TONE_NORMAL, "%s", txt_opt(k->has_nr_vmas, k->nr_vmas).s);
@@ -97,15 +95,15 @@ void pane_tasks(const Stepdump__Snapshot *s, const struct pane_opts *o, struct g
 					      "frozen",
 			   k->selected ? ", selected" : "");
 	}
-	table_end(t, &p, "none: no target is attached");
+	table_end(t, p, "none: no target is attached");
 	if (s->n_tasks)
-		paint_line(&p, TONE_DIM,
+		paint_line(p, TONE_DIM,
 			   "> the pipeline is here; `show` speaks of the selected one");
 }
 
-void pane_threads(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_threads(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 	const struct column columns[] = {
 		{ "tid", .right = true },
 		{ "name", .drop = 1, .min = 6 },
@@ -118,16 +116,15 @@ void pane_threads(const Stepdump__Snapshot *s, const struct pane_opts *o, struct
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	paint_title(&p, "threads");
 	for (size_t i = 0; i < s->n_threads; i++) {
 		const Stepdump__Thread *th = s->threads[i];
 
 		table_row(t, th, false);
-		table_cell(t, TONE_KEY, "%s", txt_pid(&p, th->tid).s);
+		table_cell(t, TONE_KEY, "%s", txt_pid(p, th->tid).s);
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(th->comm));
 		table_cell(t, TONE_NORMAL, "%s", str_or_dash(th->state_before));
-		table_cell(t, TONE_ADDR, "%s", txt_opt_addr(&p, th->has_ip, th->ip).s);
-		table_cell(t, TONE_ADDR, "%s", txt_opt_addr(&p, th->has_sp, th->sp).s);
+		table_cell(t, TONE_ADDR, "%s", txt_opt_addr(p, th->has_ip, th->ip).s);
+		table_cell(t, TONE_ADDR, "%s", txt_opt_addr(p, th->has_sp, th->sp).s);
 		if (th->has_sig_pending)
 			table_cell(t, TONE_NORMAL, "%016lx", th->sig_pending);
 		else
@@ -139,7 +136,7 @@ void pane_threads(const Stepdump__Snapshot *s, const struct pane_opts *o, struct
 		table_cell(t, TONE_NORMAL, "%s%s", th->leader ? "leader" : "-",
 			   th->has_parasite ? ", runs the parasite" : "");
 	}
-	table_end(t, &p, "none: no target is attached");
+	table_end(t, p, "none: no target is attached");
 }
 
 static void draw_counts(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
@@ -221,13 +218,12 @@ static void paint_vma_table(struct paint *p)
 static void paint_names(struct paint *p, const char *label, bool has, uint64_t bits,
 			char *const *names, size_t nr)
 {
-	char *text = join_names(names, nr, " ");
+	AUTO_FREE char *text = join_names(names, nr, " ");
 
 	if (has)
 		paint_field(p, label, TONE_NORMAL, "%s (0x%lx)", text, bits);
 	else
 		paint_field(p, label, TONE_NORMAL, "%s", text);
-	free(text);
 }
 
 struct count_ctx {
@@ -297,13 +293,13 @@ static void paint_vma(struct paint *p, const Stepdump__Vma *v)
 	paint_vma_counts(p, v);
 }
 
-void pane_vmas(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_vmas(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
+	const struct pane_opts *o = p->o;
 
-	paint_title(&p, "vmas");
 	if (o->index < 0) {
-		paint_vma_table(&p);
+		paint_vma_table(p);
 		return;
 	}
 
@@ -311,7 +307,7 @@ void pane_vmas(const Stepdump__Snapshot *s, const struct pane_opts *o, struct gr
 		o->index <= UINT32_MAX ? vma_by_index(s, (uint32_t)o->index) : NULL;
 
 	if (v)
-		paint_vma(&p, v);
+		paint_vma(p, v);
 	else
-		paint_line(&p, TONE_WARN, "no VMA %ld here", o->index);
+		paint_line(p, TONE_WARN, "no VMA %ld here", o->index);
 }

@@ -7,8 +7,8 @@
 
 static void paint_why(struct paint *p, const Stepdump__Why *w)
 {
-	char *sentence = text_shown(p, w->sentence), *held = text_shown(p, w->held_by);
-	char *vma = vma_label(p->s, w->has_vma_index, w->vma_index);
+	AUTO_FREE char *sentence = text_shown(p, w->sentence), *held = text_shown(p, w->held_by);
+	AUTO_FREE char *vma = vma_label(p->s, w->has_vma_index, w->vma_index);
 
 	grid_putc(p->g, p->row, 1, verdict_tone(w->verdict, false),
 		  (char32_t)verdict_glyph(w->verdict, false));
@@ -19,10 +19,9 @@ static void paint_why(struct paint *p, const Stepdump__Why *w)
 	if (w->has_vma_index)
 		paint_field(p, "VMA", TONE_NORMAL, "%s", vma);
 	for (size_t i = 0; i < w->n_facts; i++) {
-		char *fact = text_shown(p, w->facts[i]);
+		AUTO_FREE char *fact = text_shown(p, w->facts[i]);
 
 		paint_field(p, i ? "" : "facts", TONE_NORMAL, "%s", fact);
-		free(fact);
 	}
 	if (w->has_pagemap_raw)
 		paint_field(p, "pagemap entry", TONE_NORMAL, "%016lx",
@@ -31,22 +30,18 @@ static void paint_why(struct paint *p, const Stepdump__Why *w)
 		paint_field(p, "rule", TONE_NORMAL, "%s", w->rule);
 	if (w->held_by)
 		paint_field(p, "held by", TONE_NORMAL, "%s", held);
-	free(sentence);
-	free(held);
-	free(vma);
 }
 
-void pane_why(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_why(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 
-	paint_title(&p, "why");
 	if (!s->n_whys)
-		paint_prose(&p, 1, TONE_DIM, "nothing asked: `why ADDR` explains the page at ADDR");
+		paint_prose(p, 1, TONE_DIM, "nothing asked: `why ADDR` explains the page at ADDR");
 	for (size_t i = 0; i < s->n_whys; i++) {
 		if (i)
-			paint_blank(&p);
-		paint_why(&p, s->whys[i]);
+			paint_blank(p);
+		paint_why(p, s->whys[i]);
 	}
 }
 
@@ -75,20 +70,18 @@ static void paint_peek(struct paint *p, const Stepdump__Peek *k)
 		p->row++;
 	}
 	if (k->error) {
-		char *error = text_shown(p, k->error);
+		AUTO_FREE char *error = text_shown(p, k->error);
 
 		paint_prose(p, 1, TONE_BAD, error);
-		free(error);
 	}
 }
 
-void pane_peek(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_peek(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
 
-	paint_title(&p, "peek");
 	if (!s->n_peeks)
-		paint_prose(&p, 1, TONE_DIM, "nothing asked: `x/64 ADDR` reads 64 bytes at ADDR");
+		paint_prose(p, 1, TONE_DIM, "nothing asked: `x/64 ADDR` reads 64 bytes at ADDR");
 	for (size_t i = 0; i < s->n_peeks; i++)
-		paint_peek(&p, s->peeks[i]);
+		paint_peek(p, s->peeks[i]);
 }

@@ -17,14 +17,13 @@ static void paint_files(struct paint *p, const Stepdump__Xfer *x)
 
 	for (size_t i = 0; i < x->n_files; i++) {
 		const Stepdump__ImageFile *f = x->files[i];
-		char *name = text_shown(p, f->name);
+		AUTO_FREE char *name = text_shown(p, f->name);
 
 		table_row(t, f, x->object && !strcmp(x->object, f->name));
 		table_cell(t, TONE_KEY, "%s", name);
 		table_cell(t, TONE_NORMAL, "%s", txt_opt(f->has_bytes, f->bytes).s);
 		table_cell(t, TONE_NORMAL, "%s", txt_opt_size(f->has_bytes, f->bytes).s);
 		table_cell(t, TONE_NORMAL, "%s", txt_opt(f->has_entries, f->entries).s);
-		free(name);
 	}
 	paint_blank(p);
 	paint_line(p, TONE_TITLE, "files");
@@ -44,7 +43,7 @@ static void paint_entries(struct paint *p, const Stepdump__Xfer *x)
 
 	for (size_t i = 0; i < x->n_recent; i++) {
 		const Stepdump__PagemapEntry *e = x->recent[i];
-		char *flags = join_names(e->flags, e->n_flags, " ");
+		AUTO_FREE char *flags = join_names(e->flags, e->n_flags, " ");
 
 		table_row(t, e, false);
 		table_cell(t, TONE_ADDR, "%s", txt_addr(p, e->vaddr).s);
@@ -55,53 +54,49 @@ static void paint_entries(struct paint *p, const Stepdump__Xfer *x)
 			table_cell(t, TONE_NORMAL, "0x%lx", e->pages_off);
 		else
 			table_cell(t, TONE_NORMAL, "-");
-		free(flags);
 	}
 	paint_blank(p);
 	paint_line(p, TONE_TITLE, "last pagemap entries");
 	table_end(t, p, "none yet");
 }
 
-void pane_xfer(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
+void pane_xfer(struct paint *p)
 {
-	struct paint p = paint_begin(s, o, g);
+	const Stepdump__Snapshot *s = p->s;
+	const struct pane_opts *o = p->o;
 	const Stepdump__Xfer *x = s->xfer;
 
-	paint_title(&p, "xfer");
 	if (!x) {
-		paint_prose(&p, 1, TONE_DIM, "not open: prepare opens it");
+		paint_prose(p, 1, TONE_DIM, "not open: prepare opens it");
 		return;
 	}
 
-	char *object = text_shown(&p, x->object), *staging = text_shown(&p, x->staging);
+	AUTO_FREE char *object = text_shown(p, x->object), *staging = text_shown(p, x->staging);
 
-	paint_field(&p, "kind", TONE_KEY, "%s", str_or_dash(x->kind));
-	paint_field(&p, "staged in", TONE_NORMAL, "%s", staging);
-	paint_field(&p, "commit goes to", TONE_NORMAL, "%s", str_or_dash(x->dir));
-	paint_field(&p, "now open", TONE_NORMAL, "%s", object);
+	paint_field(p, "kind", TONE_KEY, "%s", str_or_dash(x->kind));
+	paint_field(p, "staged in", TONE_NORMAL, "%s", staging);
+	paint_field(p, "commit goes to", TONE_NORMAL, "%s", str_or_dash(x->dir));
+	paint_field(p, "now open", TONE_NORMAL, "%s", object);
 	if (x->has_pages_id)
-		paint_field(&p, "pages file", TONE_NORMAL, "pages-%u.img", x->pages_id);
-	paint_field(&p, "written", TONE_NORMAL, "%s pages, %s",
+		paint_field(p, "pages file", TONE_NORMAL, "pages-%u.img", x->pages_id);
+	paint_field(p, "written", TONE_NORMAL, "%s pages, %s",
 		    txt_opt(x->has_pages_written, x->pages_written).s,
 		    txt_opt_size(x->has_bytes_written, x->bytes_written).s);
-	paint_field(&p, "entries", TONE_NORMAL, "%s, of them holes %s (checked in the parent: %s)",
+	paint_field(p, "entries", TONE_NORMAL, "%s, of them holes %s (checked in the parent: %s)",
 		    txt_opt(x->has_entries, x->entries).s,
 		    txt_opt(x->has_holes_written, x->holes_written).s,
 		    txt_opt(x->has_holes_checked, x->holes_checked).s);
-	paint_field(&p, "room on disk", TONE_NORMAL, "%s",
+	paint_field(p, "room on disk", TONE_NORMAL, "%s",
 		    o->relative ? "-" : txt_opt_size(x->has_fs_free_bytes, x->fs_free_bytes).s);
-	free(object);
-	free(staging);
-	paint_files(&p, x);
-	paint_entries(&p, x);
+	paint_files(p, x);
+	paint_entries(p, x);
 	if (!x->n_conversation)
 		return;
-	paint_blank(&p);
-	paint_line(&p, TONE_TITLE, "page-server messages, oldest first");
+	paint_blank(p);
+	paint_line(p, TONE_TITLE, "page-server messages, oldest first");
 	for (size_t i = 0; i < x->n_conversation; i++) {
-		char *line = text_shown(&p, x->conversation[i]);
+		AUTO_FREE char *line = text_shown(p, x->conversation[i]);
 
-		paint_prose(&p, 3, TONE_NORMAL, line);
-		free(line);
+		paint_prose(p, 3, TONE_NORMAL, line);
 	}
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "views/panes.h"
 
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "views/pane_impl.h"
@@ -70,4 +73,37 @@ const struct pane *pane_find(const char *name)
 		}
 	}
 	return nr == 1 ? found : NULL;
+}
+
+/* " NAME  summary                    4242 redis-server" and a rule. */
+static void pane_title(struct paint *p, const struct pane *pane)
+{
+	const Stepdump__Target *t = p->s->target;
+	unsigned col = 1;
+
+	for (const char *c = pane->name; *c; c++)
+		grid_putc(p->g, p->row, col++, TONE_TITLE, (char32_t)toupper((unsigned char)*c));
+	col += 2;
+	if (col < p->g->cols)
+		paint_cut(p, col, p->g->cols - col, TONE_DIM, false, pane->summary);
+	col += grid_text_width(pane->summary);
+
+	if (t && t->has_pid) {
+		AUTO_FREE char *right = xasprintf("%s %s", txt_pid(p, t->pid).s, t->comm ?: "");
+		unsigned width = grid_text_width(right);
+
+		if (col + 2 + width < p->g->cols)
+			grid_puts(p->g, p->row, p->g->cols - 1 - width, TONE_KEY, right);
+	}
+	p->row++;
+	paint_rule(p);
+}
+
+void pane_render(const struct pane *pane, const Stepdump__Snapshot *s, const struct pane_opts *o,
+		 struct grid *g)
+{
+	struct paint p = paint_begin(s, o, g);
+
+	pane_title(&p, pane);
+	pane->render(&p);
 }

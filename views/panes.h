@@ -13,6 +13,8 @@
 #include "proto/snapshot.pb-c.h"
 #include "views/grid.h"
 
+struct paint;
+
 struct pane_opts {
 	bool ascii;    /* no character above 0x7e */
 	bool relative; /* addresses as +offset from the first VMA, no pids or times: for tests */
@@ -26,15 +28,18 @@ struct pane {
 	const char *arg;     /* "[N]" or NULL */
 	/* Snapshot parts that it reads, as bits of proto/parts.h, so that the caller takes no more. */
 	uint32_t needs;
-	/* Appends to `g`, whose width is fixed; never writes outside. */
-	void (*render)(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g);
+	void (*render)(struct paint *p); /* below the title; see pane_render() */
 };
 
 /* In the order of `help show`; ends with name == NULL. */
 extern const struct pane panes[];
 const struct pane *pane_find(const char *name); /* exact name or unique prefix; NULL otherwise */
 
-/* One glyph per verdict (screens.md). */
+/* Appends the pane with its title to `g`, whose width is fixed; never writes outside. */
+void pane_render(const struct pane *pane, const Stepdump__Snapshot *s, const struct pane_opts *o,
+		 struct grid *g);
+
+/* One glyph per verdict, the same on every screen. */
 char verdict_glyph(Stepdump__Verdict v, bool lazy);
 enum tone verdict_tone(Stepdump__Verdict v, bool lazy);
 

@@ -26,9 +26,7 @@ struct run_index runs_index(const Stepdump__Snapshot *s)
 
 	if (!x.nr)
 		return x;
-	x.runs = malloc(x.nr * sizeof(*x.runs));
-	if (!x.runs)
-		abort();
+	x.runs = xcalloc(x.nr, sizeof(*x.runs));
 	memcpy(x.runs, s->runs, x.nr * sizeof(*x.runs));
 	for (size_t i = 1; i < x.nr && sorted; i++)
 		sorted = x.runs[i - 1]->start <= x.runs[i]->start;
@@ -45,17 +43,7 @@ void runs_deinit(struct run_index *x)
 
 size_t runs_first(const struct run_index *x, uint64_t addr)
 {
-	size_t low = 0, high = x->nr;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (run_end(x->runs[mid]) <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return vec_first(x->nr, i, run_end(x->runs[i]) > addr);
 }
 
 const Stepdump__VerdictRun *runs_at(const struct run_index *x, uint64_t addr)
@@ -173,18 +161,15 @@ static int size_order(const void *a, const void *b)
  */
 uint64_t longest_that_counts(Stepdump__Vma *const *vmas, size_t nr)
 {
-	uint64_t *sizes = malloc((nr ? nr : 1) * sizeof(*sizes)), longest;
+	AUTO_FREE uint64_t *sizes = xcalloc(nr, sizeof(*sizes));
 	size_t i = 0;
 
-	if (!sizes)
-		abort();
-	sizes[0] = 0;
+	if (!nr)
+		return 0;
 	for (size_t k = 0; k < nr; k++)
 		sizes[k] = span_pages(vmas[k]->start, vmas[k]->end);
 	qsort(sizes, nr, sizeof(*sizes), size_order);
 	while (i + 1 < nr && i <= nr / 8 && sizes[i] / 16 > sizes[i + 1])
 		i++;
-	longest = sizes[i];
-	free(sizes);
-	return longest;
+	return sizes[i];
 }

@@ -28,31 +28,19 @@ struct table {
 	unsigned natural[MAX_COLUMNS], width[MAX_COLUMNS];
 
 	struct row *rows;
-	size_t nr_rows, cap_rows;
+	size_t nr_rows;
 	struct text_cell *cells;
-	size_t nr_cells, cap_cells;
+	size_t nr_cells;
 	char *text;
 	size_t nr_text, cap_text;
 	unsigned next; /* column of the next table_cell() */
 };
 
-/* Makes room for `more` elements. */
-static void *reserve(void *array, size_t nr, size_t *cap, size_t more, size_t size)
-{
-	if (nr + more <= *cap)
-		return array;
-	*cap = (nr + more) * 2;
-	array = reallocarray(array, *cap, size);
-	if (!array)
-		abort();
-	return array;
-}
-
 struct table *table_new(const struct column *columns, unsigned nr)
 {
-	struct table *t = calloc(1, sizeof(*t));
+	struct table *t = xcalloc(1, sizeof(*t));
 
-	if (!t || nr > MAX_COLUMNS)
+	if (nr > MAX_COLUMNS)
 		abort();
 	t->columns = columns;
 	t->nr = nr;
@@ -64,68 +52,66 @@ struct table *table_new(const struct column *columns, unsigned nr)
 	return t;
 }
 
-static void push_cell(struct table *t, enum tone tone, size_t text)
+static void table_push_cell(struct table *t, enum tone tone, size_t text)
 {
-	t->cells = reserve(t->cells, t->nr_cells, &t->cap_cells, 1, sizeof(*t->cells));
-	t->cells[t->nr_cells++] = (struct text_cell){ .text = text, .tone = tone };
+	*vec_push(t->cells, t->nr_cells) = (struct text_cell){ .text = text, .tone = tone };
 }
 
-static size_t push_text(struct table *t, const char *text)
+static size_t table_push_text(struct table *t, const char *text)
 {
 	size_t at = t->nr_text, len = strlen(text) + 1;
 
-	t->text = reserve(t->text, t->nr_text, &t->cap_text, len, 1);
+	if (at + len > t->cap_text) {
+		t->cap_text = (at + len) * 2;
+		t->text = xreallocarray(t->text, t->cap_text, 1);
+	}
 	memcpy(t->text + at, text, len);
 	t->nr_text += len;
 	return at;
 }
 
 /* Rows always have a cell for each column, so that they can be indexed. */
-static void fill_row(struct table *t)
+static void table_fill_row(struct table *t)
 {
 	if (!t->nr_rows)
 		return;
 	while (t->next < t->nr) {
-		push_cell(t, TONE_NORMAL, push_text(t, ""));
+		table_push_cell(t, TONE_NORMAL, table_push_text(t, ""));
 		t->next++;
 	}
 }
 
 void table_row(struct table *t, const void *item, bool here)
 {
-	fill_row(t);
-	t->rows = reserve(t->rows, t->nr_rows, &t->cap_rows, 1, sizeof(*t->rows));
-	t->rows[t->nr_rows++] = (struct row){ .item = item, .cells = t->nr_cells, .here = here };
+	table_fill_row(t);
+	*vec_push(t->rows, t->nr_rows) =
+		(struct row){ .item = item, .cells = t->nr_cells, .here = here };
 	t->next = 0;
 }
 
 void table_cell(struct table *t, enum tone tone, const char *fmt, ...)
 {
 	va_list ap;
-	char *text;
 
 	while (t->next < t->nr && t->columns[t->next].draw) {
-		push_cell(t, TONE_NORMAL, push_text(t, ""));
+		table_push_cell(t, TONE_NORMAL, table_push_text(t, ""));
 		t->next++;
 	}
 	if (t->next == t->nr)
 		abort(); /* more cells than columns: a bug of the pane */
 	va_start(ap, fmt);
-	int n = vasprintf(&text, fmt, ap);
+	AUTO_FREE char *text = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		abort();
 
 	unsigned width = grid_text_width(text);
 
 	if (t->natural[t->next] < width)
 		t->natural[t->next] = width;
-	push_cell(t, tone, push_text(t, text));
+	table_push_cell(t, tone, table_push_text(t, text));
 	t->next++;
-	free(text);
 }
 
-static unsigned total_width(const struct table *t)
+static unsigned table_total_width(const struct table *t)
 {
 	unsigned total = 0;
 
@@ -135,7 +121,7 @@ static unsigned total_width(const struct table *t)
 	return total;
 }
 
-static unsigned least_width(const struct table *t, unsigned i)
+static unsigned table_least_width(const struct table *t, unsigned i)
 {
 	unsigned least = t->columns[i].min, head = grid_text_width(t->columns[i].head);
 
@@ -144,7 +130,7 @@ static unsigned least_width(const struct table *t, unsigned i)
 	return least > head || t->columns[i].draw ? least : head;
 }
 
-static int least_important(const struct table *t)
+static int table_least_important(const struct table *t)
 {
 	int found = -1;
 
@@ -156,24 +142,24 @@ static int least_important(const struct table *t)
 }
 
 /* Minimum widths first, columns out until they fit, then the room left is handed back. */
-static void lay_out(struct table *t, unsigned room)
+static void table_lay_out(struct table *t, unsigned room)
 {
 	for (unsigned i = 0; i < t->nr; i++)
-		t->width[i] = least_width(t, i);
-	while (total_width(t) > room) {
-		int i = least_important(t);
+		t->width[i] = table_least_width(t, i);
+	while (table_total_width(t) > room) {
+		int i = table_least_important(t);
 
 		if (i < 0)
 			break;
 		t->gone[i] = true;
 	}
 	/* Far too narrow: whole columns go from the right, half a number would be a wrong one. */
-	for (unsigned i = t->nr - 1; i && total_width(t) > room; i--)
+	for (unsigned i = t->nr - 1; i && table_total_width(t) > room; i--)
 		t->gone[i] = true;
-	if (total_width(t) > room)
+	if (table_total_width(t) > room)
 		return;
 
-	unsigned left = room - total_width(t);
+	unsigned left = room - table_total_width(t);
 
 	for (unsigned i = 0; i < t->nr; i++) {
 		unsigned want = t->natural[i] - t->width[i];
@@ -196,7 +182,7 @@ static void lay_out(struct table *t, unsigned room)
 	}
 }
 
-static void draw_head(struct table *t, struct paint *p)
+static void table_draw_head(struct table *t, struct paint *p)
 {
 	unsigned col = FIRST_COL;
 	bool any = false;
@@ -219,8 +205,8 @@ static void draw_head(struct table *t, struct paint *p)
 }
 
 /* Prose goes down from the row's line; the row is as high as its highest column. */
-static unsigned draw_prose(struct paint *p, unsigned col, unsigned width, enum tone tone,
-			   const char *text)
+static unsigned table_draw_prose(struct paint *p, unsigned col, unsigned width, enum tone tone,
+				 const char *text)
 {
 	struct grid *g = p->g;
 	struct paint inner = *p;
@@ -245,7 +231,7 @@ static unsigned draw_prose(struct paint *p, unsigned col, unsigned width, enum t
 	return rows ? rows : 1;
 }
 
-static void draw_row(struct table *t, struct paint *p, const struct row *r)
+static void table_draw_row(struct table *t, struct paint *p, const struct row *r)
 {
 	unsigned col = FIRST_COL, height = 1;
 
@@ -262,7 +248,7 @@ static void draw_row(struct table *t, struct paint *p, const struct row *r)
 		if (c->draw) {
 			c->draw(p, col, t->width[i], r->item, c->ctx);
 		} else if (c->prose && grid_text_width(text) > t->width[i]) {
-			unsigned h = draw_prose(p, col, t->width[i], cell->tone, text);
+			unsigned h = table_draw_prose(p, col, t->width[i], cell->tone, text);
 
 			height = h > height ? h : height;
 		} else {
@@ -275,12 +261,12 @@ static void draw_row(struct table *t, struct paint *p, const struct row *r)
 
 void table_end(struct table *t, struct paint *p, const char *empty)
 {
-	fill_row(t);
+	table_fill_row(t);
 	if (t->nr_rows) {
-		lay_out(t, p->g->cols > FIRST_COL ? p->g->cols - FIRST_COL : 1);
-		draw_head(t, p);
+		table_lay_out(t, p->g->cols > FIRST_COL ? p->g->cols - FIRST_COL : 1);
+		table_draw_head(t, p);
 		for (size_t i = 0; i < t->nr_rows; i++)
-			draw_row(t, p, &t->rows[i]);
+			table_draw_row(t, p, &t->rows[i]);
 	} else {
 		paint_prose(p, 1, TONE_DIM, empty);
 	}

@@ -44,7 +44,7 @@ static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT }
 static struct sigaction old_fatal[NR_FATAL], old_tstp;
 
 /* Async-signal-safe: curses itself is not. */
-static void restore_now(void)
+static void term_restore_now(void)
 {
 	if (!is_open)
 		return;
@@ -54,37 +54,37 @@ static void restore_now(void)
 	tcsetattr(tty.fd, TCSADRAIN, &tty.before);
 }
 
-static void on_fatal(int sig)
+static void term_on_fatal(int sig)
 {
-	restore_now();
+	term_restore_now();
 	signal(sig, SIG_DFL);
 	raise(sig);
 }
 
-static void on_tstp(int sig)
+static void term_on_tstp(int sig)
 {
 	(void)sig;
 	want_suspend = 1;
 }
 
-static void catch_signals(void)
+static void term_catch_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction sa = { .sa_handler = term_on_fatal, .sa_flags = (int)SA_RESETHAND };
 
 	for (size_t i = 0; i < NR_FATAL; i++)
 		sigaction(fatal[i], &sa, &old_fatal[i]);
-	sa = (struct sigaction){ .sa_handler = on_tstp };
+	sa = (struct sigaction){ .sa_handler = term_on_tstp };
 	sigaction(SIGTSTP, &sa, &old_tstp);
 }
 
-static void release_signals(void)
+static void term_release_signals(void)
 {
 	for (size_t i = 0; i < NR_FATAL; i++)
 		sigaction(fatal[i], &old_fatal[i], NULL);
 	sigaction(SIGTSTP, &old_tstp, NULL);
 }
 
-static void add_restore(const char *cap)
+static void term_add_restore(const char *cap)
 {
 	const char *s = tigetstr(cap);
 	size_t len;
@@ -98,7 +98,7 @@ static void add_restore(const char *cap)
 	}
 }
 
-static void prepare_restore(void)
+static void term_prepare_restore(void)
 {
 	static const char mouse_off[] = "\033[?1000l\033[?1006l";
 
@@ -107,10 +107,10 @@ static void prepare_restore(void)
 		memcpy(tty.restore, mouse_off, sizeof(mouse_off) - 1);
 		tty.restore_len = sizeof(mouse_off) - 1;
 	}
-	add_restore("rmkx");
-	add_restore("sgr0");
-	add_restore("cnorm");
-	add_restore("rmcup");
+	term_add_restore("rmkx");
+	term_add_restore("sgr0");
+	term_add_restore("cnorm");
+	term_add_restore("rmcup");
 }
 
 /* ---- themes -------------------------------------------------------------------------------- */
@@ -137,7 +137,7 @@ static int colour_for_terminal(int c, attr_t *attr)
 }
 
 /* "\033[1;38;5;214m" as attributes and a foreground colour; -1: the terminal's own. */
-static int parse_sgr(const char *sgr, attr_t *attr)
+static int term_parse_sgr(const char *sgr, attr_t *attr)
 {
 	int colour = -1;
 
@@ -166,7 +166,7 @@ static int parse_sgr(const char *sgr, attr_t *attr)
 	return colour;
 }
 
-static void use_theme(const struct theme *t)
+static void term_use_theme(const struct theme *t)
 {
 	bool colours = t && has_colors();
 
@@ -182,7 +182,7 @@ static void use_theme(const struct theme *t)
 		if (!t)
 			continue;
 		tty.attr[i] = A_NORMAL;
-		colour = parse_sgr(theme_sgr(t, i), &tty.attr[i]);
+		colour = term_parse_sgr(theme_sgr(t, i), &tty.attr[i]);
 		if (!colours || colour < 0)
 			continue;
 		colour = colour_for_terminal(colour, &tty.attr[i]);
@@ -193,18 +193,18 @@ static void use_theme(const struct theme *t)
 
 void terminal_configure(const struct terminal_opts *o)
 {
-	use_theme(o->theme);
+	term_use_theme(o->theme);
 	tty.mouse = o->mouse;
 	mousemask(o->mouse ? BUTTON1_CLICKED | BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED :
 			     0,
 		  NULL);
 	mouseinterval(0);
-	prepare_restore();
+	term_prepare_restore();
 }
 
 /* ---- opening and closing ------------------------------------------------------------------- */
 
-static bool fail(char *why, size_t len, const char *what)
+static bool term_fail(char *why, size_t len, const char *what)
 {
 	snprintf(why, len, "%s", what);
 	if (tty.in)
@@ -223,20 +223,20 @@ bool terminal_open(const struct terminal_opts *o, char *why, size_t len)
 	char text[160];
 
 	if (!name || !*name || !strcmp(name, "dumb"))
-		return fail(why, len, "TERM says that this terminal has no screen");
+		return term_fail(why, len, "TERM says that this terminal has no screen");
 	tty.in = fopen(o->path ? o->path : "/dev/tty", "re");
 	tty.out = fopen(o->path ? o->path : "/dev/tty", "we");
 	if (!tty.in || !tty.out)
-		return fail(why, len, "there is no terminal");
+		return term_fail(why, len, "there is no terminal");
 	tty.fd = fileno(tty.out);
 	if (tcgetattr(tty.fd, &tty.before) < 0)
-		return fail(why, len, "that is no terminal");
+		return term_fail(why, len, "that is no terminal");
 	use_env(FALSE); /* LINES and COLUMNS of the environment do not follow a resize */
 	tty.screen = newterm(name, tty.out, tty.in);
 	if (!tty.screen) {
 		snprintf(text, sizeof(text),
 			 "terminal \"%s\" is not known here, or cannot move its cursor", name);
-		return fail(why, len, text);
+		return term_fail(why, len, text);
 	}
 	cbreak(); /* ^C and ^Z stay signals: they have to work while a dump runs */
 	noecho();
@@ -248,9 +248,9 @@ bool terminal_open(const struct terminal_opts *o, char *why, size_t len)
 	terminal_configure(o);
 	want_suspend = 0;
 	is_open = 1;
-	catch_signals();
+	term_catch_signals();
 	if (!at_exit)
-		atexit(restore_now);
+		atexit(term_restore_now);
 	at_exit = true;
 	return true;
 }
@@ -264,7 +264,7 @@ void terminal_close(void)
 		endwin();
 	}
 	is_open = 0;
-	release_signals();
+	term_release_signals();
 	tcsetattr(tty.fd, TCSADRAIN, &tty.before);
 	delscreen(tty.screen);
 	tty.screen = NULL;
@@ -355,7 +355,7 @@ void terminal_redraw(void)
 
 /* ---- keys ---------------------------------------------------------------------------------- */
 
-static int from_curses(int key)
+static int term_from_curses(int key)
 {
 	static const struct {
 		int curses, key;
@@ -385,7 +385,7 @@ static int from_curses(int key)
 	return K_NONE;
 }
 
-static int read_mouse(void)
+static int term_read_mouse(void)
 {
 	MEVENT e;
 
@@ -415,7 +415,7 @@ int terminal_key(int ms)
 	case OK:
 		return c == '\r' ? K_ENTER : c == 8 ? K_BACKSPACE : (int)c;
 	case KEY_CODE_YES:
-		return c == KEY_MOUSE ? read_mouse() : from_curses((int)c);
+		return c == KEY_MOUSE ? term_read_mouse() : term_from_curses((int)c);
 	default:
 		return want_suspend ? K_SUSPEND : K_NONE;
 	}

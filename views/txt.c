@@ -137,9 +137,6 @@ char *join_names(char *const *names, size_t nr, const char *separator)
 		len += strlen(names[i]) + strlen(separator);
 
 	char *text = malloc(len), *p = text;
-
-	if (!text)
-		abort();
 	for (size_t i = 0; i < nr; i++)
 		p = stpcpy(stpcpy(p, i ? separator : ""), names[i]);
 	strcpy(p, nr ? "" : "-");
@@ -147,7 +144,7 @@ char *join_names(char *const *names, size_t nr, const char *separator)
 }
 
 /* The length of the hexadecimal number that stands alone at s, 0 if there is none. */
-static size_t hex_token(const char *s, uint64_t *value)
+static size_t txt_hex_token(const char *s, uint64_t *value)
 {
 	char *end;
 	size_t len = strspn(s, "0123456789abcdef");
@@ -168,9 +165,7 @@ char *text_shown(const struct paint *p, const char *text)
 	if (!text)
 		text = "-";
 	if (!p->o->relative) {
-		out = strdup(text);
-		if (!out)
-			abort();
+		out = xstrdup(text);
 		return out;
 	}
 	f = open_memstream(&out, &size);
@@ -178,7 +173,7 @@ char *text_shown(const struct paint *p, const char *text)
 		abort();
 	for (char before = ' '; *text; before = text[-1]) {
 		uint64_t value;
-		size_t len = isalnum((unsigned char)before) ? 0 : hex_token(text, &value);
+		size_t len = isalnum((unsigned char)before) ? 0 : txt_hex_token(text, &value);
 		char pid[16] = "";
 
 		if (target && target->has_pid)

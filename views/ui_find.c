@@ -6,7 +6,7 @@
 
 #include "views/view_impl.h"
 
-static bool vma_matches(const Stepdump__Vma *v, const char *text)
+static bool find_vma_matches(const Stepdump__Vma *v, const char *text)
 {
 	char range[40];
 
@@ -15,7 +15,7 @@ static bool vma_matches(const Stepdump__Vma *v, const char *text)
 	       (v->name && strcasestr(v->name, text));
 }
 
-static void apply_filter(struct ui *ui, const Stepdump__Snapshot *all)
+static void find_apply_filter(struct ui *ui, const Stepdump__Snapshot *all)
 {
 	const char *text = ui->filter[VIEW_MAP];
 	uint32_t nr = 0;
@@ -25,11 +25,9 @@ static void apply_filter(struct ui *ui, const Stepdump__Snapshot *all)
 	ui->nr_filtered = 0;
 	if (!*text)
 		return;
-	ui->filtered = malloc((all->n_vmas ? all->n_vmas : 1) * sizeof(*ui->filtered));
-	if (!ui->filtered)
-		abort();
+	ui->filtered = xcalloc((all->n_vmas ? all->n_vmas : 1), sizeof(*ui->filtered));
 	for (size_t i = 0; i < all->n_vmas; i++)
-		if (vma_matches(all->vmas[i], text))
+		if (find_vma_matches(all->vmas[i], text))
 			ui->filtered[nr++] = all->vmas[i]->index;
 	ui->nr_filtered = nr;
 	if (nr) {
@@ -42,7 +40,7 @@ static void apply_filter(struct ui *ui, const Stepdump__Snapshot *all)
 	ui->filter[VIEW_MAP][0] = '\0';
 }
 
-static bool go_to_addr(struct ui *ui, const Stepdump__Snapshot *all, uint64_t addr)
+static bool find_go_to_addr(struct ui *ui, const Stepdump__Snapshot *all, uint64_t addr)
 {
 	for (size_t i = 0; i < all->n_vmas; i++) {
 		const Stepdump__Vma *v = all->vmas[i];
@@ -62,14 +60,14 @@ static void find_next(struct ui *ui, const Stepdump__Snapshot *all)
 	char *end;
 	uint64_t addr = strtoull(ui->search, &end, 16);
 
-	if (end - ui->search >= 6 && !*end && go_to_addr(ui, all, addr))
+	if (end - ui->search >= 6 && !*end && find_go_to_addr(ui, all, addr))
 		return;
 	while (at < n && all->vmas[at]->index != ui->vma)
 		at++;
 	for (size_t k = 1; n && k <= n; k++) {
 		const Stepdump__Vma *v = all->vmas[(at + (ui->find_back ? n - k % n : k)) % n];
 
-		if (vma_matches(v, ui->search)) {
+		if (find_vma_matches(v, ui->search)) {
 			ui->vma = v->index;
 			ui->addr = v->start;
 			return;
@@ -78,7 +76,8 @@ static void find_next(struct ui *ui, const Stepdump__Snapshot *all)
 	ui_message(ui, TONE_WARN, "no VMA has \"%s\"", ui->search);
 }
 
-static bool iov_matches(const Stepdump__Snapshot *all, const Stepdump__Iov *iov, const char *text)
+static bool find_iov_matches(const Stepdump__Snapshot *all, const Stepdump__Iov *iov,
+			     const char *text)
 {
 	const Stepdump__Vma *v = iov->has_vma_index ? vma_by_index(all, iov->vma_index) : NULL;
 	char *end;
@@ -86,7 +85,7 @@ static bool iov_matches(const Stepdump__Snapshot *all, const Stepdump__Iov *iov,
 
 	if (end - text >= 6 && !*end)
 		return addr >= iov->start && (addr - iov->start) / PAGE_BYTES < iov->nr_pages;
-	return v && vma_matches(v, text);
+	return v && find_vma_matches(v, text);
 }
 
 /* The next iov, in whatever ppb it is. */
@@ -105,7 +104,7 @@ static void find_next_iov(struct ui *ui, const Stepdump__Snapshot *all)
 
 		while (n >= pp->ppbs[ppb]->n_iovs)
 			n -= pp->ppbs[ppb++]->n_iovs;
-		if (!iov_matches(all, pp->ppbs[ppb]->iovs[n], ui->search))
+		if (!find_iov_matches(all, pp->ppbs[ppb]->iovs[n], ui->search))
 			continue;
 		ui->pipes.ppb = (uint32_t)ppb;
 		ui->pipes.iov = (uint32_t)n;
@@ -146,12 +145,12 @@ void ui_find(struct ui *ui, const Stepdump__Snapshot *all)
 	if (ui_find_needs(ui) & SNAP_IOVS)
 		find_next_iov(ui, all);
 	else if (ui->find_filter)
-		apply_filter(ui, all);
+		find_apply_filter(ui, all);
 	else if (ui->find_hole)
 		find_hole(ui, all);
 	else if (!ui->find_addr)
 		find_next(ui, all);
-	else if (!go_to_addr(ui, all, ui->addr))
+	else if (!find_go_to_addr(ui, all, ui->addr))
 		ui_message(ui, TONE_WARN, "%lx is in no VMA", ui->addr);
 	ui->find_filter = ui->find_addr = ui->find_hole = false;
 }

@@ -34,13 +34,8 @@ struct pane_opts view_opts(const struct ui *ui);
 /* What fn() paints, but only its first rows: at p->row, which moves on by `rows`. */
 void paint_first_rows(struct paint *p, unsigned rows, void (*fn)(struct paint *p, const void *ctx),
 		      const void *ctx);
-/* Copies rows of `src` to (row, col) of `dst`, clipped on both sides. */
-void grid_blit(struct grid *dst, unsigned row, unsigned col, const struct grid *src);
 /* Shows that the cursor is there: reverse, and a '*' in the margin at `mark` if that is < cols. */
 void mark_row(struct grid *g, unsigned row, unsigned col, unsigned width);
-/* Sets the tone of cells that are there already. */
-void tone_cells(struct grid *g, unsigned row, unsigned col, unsigned width, enum tone tone);
-
 /* Moves a cursor over `nr` rows of which `page` are visible; false: not a moving action. */
 bool move_rows(enum action a, uint32_t page, uint32_t nr, uint32_t *at);
 /* Puts `top` so that `at` is among `page` rows shown of `nr`. */
@@ -49,7 +44,7 @@ void keep_visible(uint32_t at, uint32_t page, uint32_t nr, uint32_t *top);
 /* The last part of its path. */
 const char *generation_name(const Stepdump__ParentGeneration *g);
 
-/* What ui.c and ui_line.c do for each other. */
+void pager_close(struct ui *ui);
 enum ui_effect pager_action(struct ui *ui, enum action a);
 enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump__Snapshot *s);
 enum ui_effect line_key(struct ui *ui, int key, const Stepdump__Snapshot *s);
@@ -60,6 +55,8 @@ uint32_t total_vmas(const Stepdump__Snapshot *s);
 void paint_hex(struct paint *p, uint64_t addr, unsigned rows);
 /* Breakpoint number with this text, 0 if there is none. */
 uint32_t breakpoint_at(const Stepdump__Snapshot *s, const char *where);
+/* Puts a command that steps the dump into ui->command; not for a saved snapshot. */
+enum ui_effect ui_run(struct ui *ui, const char *command);
 /* Puts "break WHERE" or "delete N" into ui->command. */
 enum ui_effect toggle_break(struct ui *ui, const Stepdump__Snapshot *s, const char *where);
 

@@ -14,14 +14,14 @@ static const struct pane *pane_of(const struct ui *ui)
 }
 
 /* The pane's rows as text, without its title; those that pass the filter. */
-static struct grid draw_all(const struct ui *ui, const Stepdump__Snapshot *s)
+static struct grid list_draw_all(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	struct pane_opts o = view_opts(ui);
 	const char *filter = ui->filter[ui->view];
 	struct grid all, g;
 
 	grid_init(&all, ui->cols, 0);
-	pane_of(ui)->render(s, &o, &all);
+	pane_render(pane_of(ui), s, &o, &all);
 	if (!*filter)
 		return all;
 	grid_init(&g, ui->cols, 0);
@@ -49,7 +49,7 @@ static struct grid draw_all(const struct ui *ui, const Stepdump__Snapshot *s)
 	return g;
 }
 
-static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+static void list_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	if (s)
 		return;
@@ -62,9 +62,9 @@ static uint32_t list_page(const struct ui *ui)
 	return body_rows(ui) > 2 ? body_rows(ui) - 1 : 1;
 }
 
-static void settle(struct ui *ui, const Stepdump__Snapshot *s)
+static void list_settle(struct ui *ui, const Stepdump__Snapshot *s)
 {
-	struct grid g = draw_all(ui, s);
+	struct grid g = list_draw_all(ui, s);
 	uint32_t nr = g.rows > 3 ? g.rows - 3 : 0;
 
 	/* The newest event is what one wants to see; whoever scrolled up stays there. */
@@ -75,9 +75,9 @@ static void settle(struct ui *ui, const Stepdump__Snapshot *s)
 	grid_deinit(&g);
 }
 
-static enum ui_effect search(struct ui *ui, const Stepdump__Snapshot *s, bool back)
+static enum ui_effect list_search(struct ui *ui, const Stepdump__Snapshot *s, bool back)
 {
-	struct grid g = draw_all(ui, s);
+	struct grid g = list_draw_all(ui, s);
 	char *text = grid_to_text(&g), *line = text, *eol;
 	uint32_t nr = g.rows > 3 ? g.rows - 3 : 0, at = ui->list[ui->view].at, best = UINT32_MAX;
 	uint32_t best_distance = UINT32_MAX;
@@ -105,20 +105,20 @@ static enum ui_effect search(struct ui *ui, const Stepdump__Snapshot *s, bool ba
 	return UI_LOOK;
 }
 
-static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+static enum ui_effect list_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
 	uint32_t nr = UINT32_MAX;
 
 	if (a == ACT_SEARCH_NEXT || a == ACT_SEARCH_PREV)
-		return s ? search(ui, s, a == ACT_SEARCH_PREV) : UI_NOTHING;
-	/* settle() knows how many there are. */
+		return s ? list_search(ui, s, a == ACT_SEARCH_PREV) : UI_NOTHING;
+	/* list_settle() knows how many there are. */
 	ui->list[ui->view].moved = true;
 	return move_rows(a, list_page(ui), nr, &ui->list[ui->view].at) ? UI_LOOK : UI_NOTHING;
 }
 
-static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
+static void list_render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
 {
-	struct grid all = draw_all(ui, s), part = all;
+	struct grid all = list_draw_all(ui, s), part = all;
 	uint32_t top = ui->list[ui->view].top, at = ui->list[ui->view].at, page = list_page(ui);
 
 	if (all.rows > 2) {
@@ -135,7 +135,7 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 	grid_deinit(&all);
 }
 
-static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
+static void list_title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
 	if (*ui->filter[ui->view])
 		snprintf(buf, len, "only rows with \"%s\"", ui->filter[ui->view]);
@@ -146,9 +146,9 @@ static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, s
 }
 
 const struct view_ops view_list = {
-	.want = want,
-	.settle = settle,
-	.act = act,
-	.render = render,
-	.title = title,
+	.want = list_want,
+	.settle = list_settle,
+	.act = list_act,
+	.render = list_render,
+	.title = list_title,
 };

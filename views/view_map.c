@@ -15,12 +15,12 @@ struct plan {
 	bool inputs; /* present and dirty beside the verdict */
 };
 
-static uint32_t nr_rows(const struct ui *ui, const Stepdump__Snapshot *s)
+static uint32_t map_nr_rows(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	return ui->filtered ? ui->nr_filtered : s ? total_vmas(s) : UINT32_MAX;
 }
 
-static struct plan share(const struct ui *ui, const Stepdump__Snapshot *s)
+static struct plan map_share(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	unsigned rows = body_rows(ui);
 	struct plan p = { .inputs = rows >= 12 };
@@ -33,16 +33,16 @@ static struct plan share(const struct ui *ui, const Stepdump__Snapshot *s)
 
 	p.upper = rows > fixed + 2 ? rows - fixed : 2;
 	/* Few VMAs leave room for bytes. */
-	if (p.hex && !ui->map.continuous && p.upper > nr_rows(ui, s)) {
-		p.hex += p.upper - nr_rows(ui, s);
-		p.upper = nr_rows(ui, s);
+	if (p.hex && !ui->map.continuous && p.upper > map_nr_rows(ui, s)) {
+		p.hex += p.upper - map_nr_rows(ui, s);
+		p.upper = map_nr_rows(ui, s);
 	}
 	return p;
 }
 
 /* ---- rows are VMAs, perhaps not all of them ------------------------------------------------ */
 
-static uint32_t vma_of_row(const struct ui *ui, uint32_t row)
+static uint32_t map_vma_of_row(const struct ui *ui, uint32_t row)
 {
 	return !ui->filtered         ? row :
 	       row < ui->nr_filtered ? ui->filtered[row] :
@@ -50,47 +50,41 @@ static uint32_t vma_of_row(const struct ui *ui, uint32_t row)
 }
 
 /* The first row at or behind that VMA. */
-static uint32_t row_of_vma(const struct ui *ui, uint32_t vma)
+static uint32_t map_row_of_vma(const struct ui *ui, uint32_t vma)
 {
-	uint32_t low = 0, high = ui->nr_filtered;
+	uint32_t row;
 
 	if (!ui->filtered)
 		return vma;
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (ui->filtered[mid] < vma)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < ui->nr_filtered ? low : ui->nr_filtered - 1;
+	row = (uint32_t)vec_first(ui->nr_filtered, i, ui->filtered[i] >= vma);
+	return row < ui->nr_filtered ? row : ui->nr_filtered - 1;
 }
 
-static uint32_t top_row(const struct ui *ui, const Stepdump__Snapshot *s)
+static uint32_t map_top_row(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	uint32_t top = ui->map.top;
 
-	keep_visible(row_of_vma(ui, ui->vma), share(ui, s).upper, nr_rows(ui, s), &top);
+	keep_visible(map_row_of_vma(ui, ui->vma), map_share(ui, s).upper, map_nr_rows(ui, s), &top);
 	return top;
 }
 
 /* The VMAs that are visible, in both layouts. */
-static void visible(const struct ui *ui, const Stepdump__Snapshot *s, uint32_t *first, uint32_t *nr)
+static void map_visible(const struct ui *ui, const Stepdump__Snapshot *s, uint32_t *first,
+			uint32_t *nr)
 {
 	if (ui->map.continuous) {
-		continuous_window(ui, share(ui, s).upper, first, nr);
+		continuous_window(ui, map_share(ui, s).upper, first, nr);
 		return;
 	}
-	*first = top_row(ui, s);
-	*nr = share(ui, s).upper;
+	*first = map_top_row(ui, s);
+	*nr = map_share(ui, s).upper;
 }
 
-static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+static void map_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	uint32_t first, nr;
 
-	visible(ui, s, &first, &nr);
+	map_visible(ui, s, &first, &nr);
 	if (!s) {
 		w->needs |= SNAP_PMC | SNAP_VMA_COUNTS;
 		if (ui->relative)
@@ -98,12 +92,12 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 		if (ui->map.continuous)
 			want_vmas(w, first, nr);
 		for (uint32_t r = first;
-		     !ui->map.continuous && r < first + nr && r < nr_rows(ui, s); r++)
-			want_vmas(w, vma_of_row(ui, r), 1);
+		     !ui->map.continuous && r < first + nr && r < map_nr_rows(ui, s); r++)
+			want_vmas(w, map_vma_of_row(ui, r), 1);
 		return;
 	}
 	w->peek = ui->addr;
-	w->peek_len = 32 * share(ui, s).hex;
+	w->peek_len = 32 * map_share(ui, s).hex;
 	w->peek_source = byte_source_name(ui->bytes);
 
 	uint64_t left = map_pages_max(s) - want_zoom(ui, s, w);
@@ -120,7 +114,7 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	}
 }
 
-static void settle(struct ui *ui, const Stepdump__Snapshot *s)
+static void map_settle(struct ui *ui, const Stepdump__Snapshot *s)
 {
 	uint32_t nr = total_vmas(s);
 	const Stepdump__Vma *v;
@@ -128,17 +122,17 @@ static void settle(struct ui *ui, const Stepdump__Snapshot *s)
 	if (nr && ui->vma >= nr)
 		ui->vma = nr - 1;
 	if (ui->filtered)
-		ui->vma = vma_of_row(ui, row_of_vma(ui, ui->vma));
-	ui->map.top = top_row(ui, s);
+		ui->vma = map_vma_of_row(ui, map_row_of_vma(ui, ui->vma));
+	ui->map.top = map_top_row(ui, s);
 	v = vma_by_index(s, ui->vma);
 	if (v && (ui->addr < v->start || ui->addr >= v->end))
 		ui->addr = v->start;
 }
 
-static enum ui_effect go_to_vma(struct ui *ui, uint32_t vma)
+static enum ui_effect map_go_to_vma(struct ui *ui, uint32_t vma)
 {
 	if (vma != ui->vma)
-		ui->addr = 0; /* settle() puts it to the start of the VMA */
+		ui->addr = 0; /* map_settle() puts it to the start of the VMA */
 	ui->vma = vma;
 	return UI_LOOK;
 }
@@ -147,7 +141,7 @@ enum ui_effect move_in_vma(struct ui *ui, enum action a, const Stepdump__Snapsho
 {
 	const Stepdump__Vma *v = s ? vma_by_index(s, ui->vma) : NULL;
 	uint64_t cell = PAGE_BYTES << (ui->map.continuous && ui->view == VIEW_MAP ?
-					       continuous_scale(ui, s, share(ui, s).upper) :
+					       continuous_scale(ui, s, map_share(ui, s).upper) :
 					       ui->zoom);
 
 	if (!v)
@@ -178,7 +172,7 @@ enum ui_effect zoom_by(struct ui *ui, enum action a, const Stepdump__Snapshot *s
 	bool out = a == ACT_ZOOM_OUT;
 
 	if (ui->map.continuous && ui->view == VIEW_MAP) {
-		unsigned scale = continuous_scale(ui, s, share(ui, s).upper);
+		unsigned scale = continuous_scale(ui, s, map_share(ui, s).upper);
 
 		if (out ? scale < 40 : scale > 0)
 			ui->map.scale = scale + (out ? 2 : 0); /* one more than log2, 0 is "fit" */
@@ -198,9 +192,9 @@ enum ui_effect why_here(struct ui *ui)
 	return UI_RUN;
 }
 
-static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+static enum ui_effect map_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
-	uint32_t row = row_of_vma(ui, ui->vma);
+	uint32_t row = map_row_of_vma(ui, ui->vma);
 	char where[32];
 
 	switch (a) {
@@ -221,15 +215,15 @@ static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot
 	default:
 		break;
 	}
-	if (s && move_rows(a, share(ui, s).upper, nr_rows(ui, s), &row))
-		return go_to_vma(ui, vma_of_row(ui, row));
+	if (s && move_rows(a, map_share(ui, s).upper, map_nr_rows(ui, s), &row))
+		return map_go_to_vma(ui, map_vma_of_row(ui, row));
 	return move_in_vma(ui, a, s);
 }
 
 /* ---- drawing ------------------------------------------------------------------------------- */
 
-static void draw_row_strip(struct paint *p, unsigned col, unsigned width, const void *item,
-			   void *ctx)
+static void map_draw_row_strip(struct paint *p, unsigned col, unsigned width, const void *item,
+			       void *ctx)
 {
 	const Stepdump__Vma *v = item;
 	struct map_look *m = ctx;
@@ -253,7 +247,7 @@ static void draw_row_strip(struct paint *p, unsigned col, unsigned width, const 
 	}
 }
 
-static void render_rows(struct paint *p, const struct ui *ui, struct map_look *m, uint32_t rows)
+static void map_render_rows(struct paint *p, const struct ui *ui, struct map_look *m, uint32_t rows)
 {
 	unsigned strip = p->g->cols > 46 ? p->g->cols - 42 : 8, head = p->row;
 	const struct column columns[] = {
@@ -261,16 +255,13 @@ static void render_rows(struct paint *p, const struct ui *ui, struct map_look *m
 		{ "size", .right = true },
 		{ "prot", .drop = 2 },
 		{ "kind", .drop = 1, .min = 8 },
-		{ "", .min = 10, .grow = 250, .draw = draw_row_strip, .ctx = m },
+		{ "", .min = 10, .grow = 250, .draw = map_draw_row_strip, .ctx = m },
 	};
 	struct table *t = TABLE_NEW(columns);
-	Stepdump__Vma **shown = calloc(rows, sizeof(*shown));
+	AUTO_FREE Stepdump__Vma **shown = xcalloc(rows, sizeof(*shown));
 	uint32_t nr = 0, top = ui->map.top, mark = UINT32_MAX;
-
-	if (!shown)
-		abort();
-	for (uint32_t r = top; r < top + rows && r < nr_rows(ui, p->s); r++) {
-		const Stepdump__Vma *v = vma_by_index(p->s, vma_of_row(ui, r));
+	for (uint32_t r = top; r < top + rows && r < map_nr_rows(ui, p->s); r++) {
+		const Stepdump__Vma *v = vma_by_index(p->s, map_vma_of_row(ui, r));
 
 		if (!v)
 			continue;
@@ -289,20 +280,19 @@ static void render_rows(struct paint *p, const struct ui *ui, struct map_look *m
 	/* The strip keeps its colours: the cursor is on the words. */
 	if (mark != UINT32_MAX)
 		mark_row(p->g, head + 1 + mark, 0, 15);
-	free(shown);
 }
 
-static void legend(struct paint *p, const void *ctx)
+static void map_legend_rows(struct paint *p, const void *ctx)
 {
 	map_legend(p, ctx);
 }
 
-static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
+static void map_render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
 {
 	struct pane_opts o = view_opts(ui);
 	struct paint p = view_paint(ui, &o, s, g);
 	struct map_look m = { .index = runs_index(s), .channel = ui->map.channel };
-	struct plan plan = share(ui, s);
+	struct plan plan = map_share(ui, s);
 
 	if (!total_vmas(s)) {
 		paint_prose(&p, 1, TONE_DIM, "no VMAs: no target is attached (`:attach PID`)");
@@ -312,17 +302,17 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 	if (ui->map.continuous)
 		render_continuous(&p, ui, &m, plan.upper);
 	else
-		render_rows(&p, ui, &m, plan.upper);
+		map_render_rows(&p, ui, &m, plan.upper);
 	p.row = 1 + plan.upper;
 	if (plan.legend)
-		paint_first_rows(&p, plan.legend, legend, &m);
+		paint_first_rows(&p, plan.legend, map_legend_rows, &m);
 	render_zoom(&p, ui, &m.index, plan.inputs);
 	if (plan.hex)
 		paint_hex(&p, ui->addr, plan.hex);
 	runs_deinit(&m.index);
 }
 
-static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
+static void map_title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
 	if (ui->filtered)
 		snprintf(buf, len, "%u of %u VMAs, with \"%s\"", ui->nr_filtered, total_vmas(s),
@@ -332,9 +322,9 @@ static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, s
 }
 
 const struct view_ops view_map = {
-	.want = want,
-	.settle = settle,
-	.act = act,
-	.render = render,
-	.title = title,
+	.want = map_want,
+	.settle = map_settle,
+	.act = map_act,
+	.render = map_render,
+	.title = map_title,
 };

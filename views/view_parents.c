@@ -11,7 +11,7 @@
 
 #define STRIP_COL 18
 
-static unsigned strip_width(const struct ui *ui)
+static unsigned parents_strip_width(const struct ui *ui)
 {
 	unsigned width = ui->cols > STRIP_COL + 17 ? ui->cols - STRIP_COL - 1 : 16;
 
@@ -19,7 +19,7 @@ static unsigned strip_width(const struct ui *ui)
 	return width > STRIP_MAX ? STRIP_MAX : width;
 }
 
-static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+static void parents_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	uint64_t start, end;
 
@@ -44,12 +44,12 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 		want_runs(w, v->start, v->end);
 		return;
 	}
-	if (zoom_range(ui, s, strip_width(ui), &start, &end) &&
+	if (zoom_range(ui, s, parents_strip_width(ui), &start, &end) &&
 	    span_pages(start, end) <= map_pages_max(s))
 		want_runs(w, start, end);
 }
 
-static void settle(struct ui *ui, const Stepdump__Snapshot *s)
+static void parents_settle(struct ui *ui, const Stepdump__Snapshot *s)
 {
 	uint32_t nr = total_vmas(s);
 	const Stepdump__Vma *v;
@@ -65,7 +65,7 @@ static void settle(struct ui *ui, const Stepdump__Snapshot *s)
 		ui->parents.generation = s->n_parents ? (uint32_t)s->n_parents - 1 : 0;
 }
 
-static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+static enum ui_effect parents_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
 	uint32_t vma = ui->vma;
 	char where[32];
@@ -319,13 +319,13 @@ static void paint_strips(struct paint *p, const struct ui *ui, unsigned rows)
 	const Stepdump__Vma *v = vma_by_index(p->s, ui->vma);
 	unsigned generations = rows > 14 ? rows - 14 + 2 : 2;
 
-	if (!zoom_range(ui, p->s, strip_width(ui), &r.start, &r.end)) {
+	if (!zoom_range(ui, p->s, parents_strip_width(ui), &r.start, &r.end)) {
 		runs_deinit(&r.index);
 		return;
 	}
 	r.origin = v->start / PAGE_BYTES;
 	strip_init(&frame, r.start / PAGE_BYTES, span_pages(r.start, r.end), 1ul << ui->zoom,
-		   strip_width(ui));
+		   parents_strip_width(ui));
 	grid_puts(p->g, p->row, 2, TONE_DIM, "page");
 	zoom_axis(p, &frame, STRIP_COL, r.origin, ui->addr);
 	draw_task(&r);
@@ -363,7 +363,7 @@ static void paint_object(struct paint *p, const struct ui *ui)
 			  "D: dump   d: hole if parent   . + data: dump   . + hole: zero, skip");
 }
 
-static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
+static void parents_render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
 {
 	struct pane_opts o = view_opts(ui);
 	struct paint p = view_paint(ui, &o, s, g);
@@ -381,7 +381,7 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 	}
 }
 
-static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
+static void parents_title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
 	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
 	size_t n = 0;
@@ -394,9 +394,9 @@ static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, s
 }
 
 const struct view_ops view_parents = {
-	.want = want,
-	.settle = settle,
-	.act = act,
-	.render = render,
-	.title = title,
+	.want = parents_want,
+	.settle = parents_settle,
+	.act = parents_act,
+	.render = parents_render,
+	.title = parents_title,
 };

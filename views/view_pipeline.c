@@ -10,7 +10,7 @@
 #define LEFT_MAX 100 /* columns of the pipeline when the pipes stand beside it */
 #define SIDE_BY_SIDE 120
 
-static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+static void pipeline_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	if (s)
 		return;
@@ -19,26 +19,27 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	w->events_max = ui->rows;
 }
 
-static void want_both(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+static void pipeline_want_both(const struct ui *ui, const Stepdump__Snapshot *s,
+			       struct view_want *w)
 {
-	want(ui, s, w);
+	pipeline_want(ui, s, w);
 	if (ui->cols >= SIDE_BY_SIDE)
 		view_pipes.want(ui, s, w);
 }
 
-static void settle(struct ui *ui, const Stepdump__Snapshot *s)
+static void pipeline_settle(struct ui *ui, const Stepdump__Snapshot *s)
 {
 	view_pipes.settle(ui, s);
 }
 
-static void field(struct paint *p, const char *label, enum tone tone, const char *text)
+static void pipeline_field(struct paint *p, const char *label, enum tone tone, const char *text)
 {
 	grid_puts(p->g, p->row, 1, TONE_DIM, label);
 	paint_cut(p, LABEL_COL, p->g->cols - LABEL_COL, tone, false, text);
 	p->row++;
 }
 
-static const Stepdump__PhaseInfo *phase_now(const Stepdump__Snapshot *s)
+static const Stepdump__PhaseInfo *pipeline_phase_now(const Stepdump__Snapshot *s)
 {
 	const Stepdump__Cursor *c = s->cursor;
 
@@ -49,54 +50,49 @@ static const Stepdump__PhaseInfo *phase_now(const Stepdump__Snapshot *s)
 }
 
 /* "drain: DUMPPAGES for ppb 5, its pipe fd, the reply" */
-static char *unit_text(struct paint *p, const Stepdump__Unit *u)
+static char *pipeline_unit_text(struct paint *p, const Stepdump__Unit *u)
 {
-	char *text = text_shown(p, u->text), *line;
+	AUTO_FREE char *text = text_shown(p, u->text);
 
-	if (asprintf(&line, "%s: %s", txt_enum(&stepdump__phase__descriptor, u->phase).s, text) < 0)
-		abort();
-	free(text);
-	return line;
+	return xasprintf("%s: %s", txt_enum(&stepdump__phase__descriptor, u->phase).s, text);
 }
 
-static void paint_units(struct paint *p)
+static void pipeline_units(struct paint *p)
 {
 	const Stepdump__Cursor *c = p->s->cursor;
 
 	if (!c) {
-		field(p, "NEXT", TONE_DIM, "-");
+		pipeline_field(p, "NEXT", TONE_DIM, "-");
 		return;
 	}
 	if (c->last) {
-		char *text = unit_text(p, c->last);
+		AUTO_FREE char *text = pipeline_unit_text(p, c->last);
 
-		field(p, "DONE", TONE_NORMAL, text);
-		free(text);
+		pipeline_field(p, "DONE", TONE_NORMAL, text);
 	}
 	if (c->next) {
-		char *text = unit_text(p, c->next);
+		AUTO_FREE char *text = pipeline_unit_text(p, c->next);
 
-		field(p, "NEXT", TONE_ENGINE, text);
-		free(text);
+		pipeline_field(p, "NEXT", TONE_ENGINE, text);
 	}
 }
 
 /* What one unit of the phase is, and whose code it mirrors. */
-static void paint_words(struct paint *p)
+static void pipeline_words(struct paint *p)
 {
-	const Stepdump__PhaseInfo *ph = phase_now(p->s);
+	const Stepdump__PhaseInfo *ph = pipeline_phase_now(p->s);
 	char line[300];
 
 	if (!ph || !ph->unit)
 		return;
 	snprintf(line, sizeof(line), "one unit: %s", ph->unit);
-	field(p, "", TONE_DIM, line);
+	pipeline_field(p, "", TONE_DIM, line);
 	snprintf(line, sizeof(line), "as in CRIU: %s", str_or_dash(ph->mirrors));
-	field(p, "", TONE_DIM, line);
+	pipeline_field(p, "", TONE_DIM, line);
 }
 
 /* What each key would do from here. */
-static void paint_keys(struct paint *p)
+static void pipeline_keys(struct paint *p)
 {
 	const Stepdump__Cursor *c = p->s->cursor;
 	char line[200];
@@ -116,46 +112,40 @@ static void paint_keys(struct paint *p)
 			 ":commit DIR publishes   :restart begins again   :abort gives up");
 	else
 		return;
-	field(p, "KEYS", TONE_KEY, line);
+	pipeline_field(p, "KEYS", TONE_KEY, line);
 }
 
-static void paint_xfer(struct paint *p)
+static void pipeline_xfer(struct paint *p)
 {
 	const Stepdump__Xfer *x = p->s->xfer;
-	char *text;
 
 	if (!x) {
-		field(p, "XFER", TONE_DIM, "- (opened in prepare)");
+		pipeline_field(p, "XFER", TONE_DIM, "- (opened in prepare)");
 		return;
 	}
 
-	char *object = text_shown(p, x->object);
+	AUTO_FREE char *object = text_shown(p, x->object);
+	AUTO_FREE char *text = xasprintf("%s%s%s   %s pages in %s entries out%s%s",
+					 str_or_dash(x->kind), x->dir ? " to " : "", x->dir ?: "",
+					 txt_opt(x->has_pages_written, x->pages_written).s,
+					 txt_opt(x->has_entries, x->entries).s,
+					 x->object ? "   now open: " : "", x->object ? object : "");
 
-	if (asprintf(&text, "%s%s%s   %s pages in %s entries out%s%s", str_or_dash(x->kind),
-		     x->dir ? " to " : "", x->dir ?: "",
-		     txt_opt(x->has_pages_written, x->pages_written).s,
-		     txt_opt(x->has_entries, x->entries).s, x->object ? "   now open: " : "",
-		     x->object ? object : "") < 0)
-		abort();
-	field(p, "XFER", TONE_NORMAL, text);
-	free(text);
-	free(object);
+	pipeline_field(p, "XFER", TONE_NORMAL, text);
 }
 
-static void paint_error_line(struct paint *p)
+static void pipeline_error(struct paint *p)
 {
 	if (!p->s->error)
 		return;
 
-	char *message = text_shown(p, p->s->error->message);
+	AUTO_FREE char *message = text_shown(p, p->s->error->message);
 
-	field(p, "ERROR", TONE_BAD, message);
-	free(message);
+	pipeline_field(p, "ERROR", TONE_BAD, message);
 	if (p->s->error->hint) {
-		char *hint = text_shown(p, p->s->error->hint);
+		AUTO_FREE char *hint = text_shown(p, p->s->error->hint);
 
-		field(p, "", TONE_KEY, hint);
-		free(hint);
+		pipeline_field(p, "", TONE_KEY, hint);
 	}
 }
 
@@ -168,11 +158,11 @@ static const struct section {
 	{ paint_phases, paint_phases_short, 0, false },
 	{ paint_pages, paint_pages_short, 1, true },
 	{ paint_pipes, paint_pipes_short, 3, true },
-	{ paint_xfer, NULL, 6, true },
-	{ paint_units, NULL, 2, true },
-	{ paint_words, NULL, 8, false },
-	{ paint_keys, NULL, 5, false },
-	{ paint_error_line, NULL, 4, false },
+	{ pipeline_xfer, NULL, 6, true },
+	{ pipeline_units, NULL, 2, true },
+	{ pipeline_words, NULL, 8, false },
+	{ pipeline_keys, NULL, 5, false },
+	{ pipeline_error, NULL, 4, false },
 	{ paint_check_line, NULL, 7, false },
 };
 
@@ -180,7 +170,7 @@ static const struct section {
 #define NR_BRIEF 4 /* up to this rank, better brief than not at all */
 
 /* A section by itself, to see how high it is. */
-static struct grid draw_section(const struct paint *p, void (*paint)(struct paint *p))
+static struct grid pipeline_draw_section(const struct paint *p, void (*paint)(struct paint *p))
 {
 	struct paint inner = *p;
 	struct grid g;
@@ -194,8 +184,8 @@ static struct grid draw_section(const struct paint *p, void (*paint)(struct pain
 }
 
 /* What fits: first all that has a brief form in it, then by rank in full, then air. */
-static void lay_out(const struct grid *full, const struct grid *brief, unsigned rows,
-		    const struct grid **chosen, unsigned *left_ret)
+static void pipeline_lay_out(const struct grid *full, const struct grid *brief, unsigned rows,
+			     const struct grid **chosen, unsigned *left_ret)
 {
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (unsigned rank = 0; rank < NR_SECTIONS; rank++)
@@ -212,17 +202,17 @@ static void lay_out(const struct grid *full, const struct grid *brief, unsigned 
 	*left_ret = rows;
 }
 
-static void render_left(struct paint *p, unsigned rows)
+static void pipeline_render_left(struct paint *p, unsigned rows)
 {
 	struct grid full[NR_SECTIONS], brief[NR_SECTIONS];
 	const struct grid *chosen[NR_SECTIONS] = { NULL };
 	unsigned left, blanks = 0;
 
 	for (size_t i = 0; i < NR_SECTIONS; i++) {
-		full[i] = draw_section(p, sections[i].full);
-		brief[i] = draw_section(p, sections[i].brief ?: sections[i].full);
+		full[i] = pipeline_draw_section(p, sections[i].full);
+		brief[i] = pipeline_draw_section(p, sections[i].brief ?: sections[i].full);
 	}
-	lay_out(full, brief, rows, chosen, &left);
+	pipeline_lay_out(full, brief, rows, chosen, &left);
 	/* Three lines of the log are worth more than air. */
 	blanks = left > 3 ? left - 3 : 0;
 	for (size_t i = 0; i < NR_SECTIONS; i++) {
@@ -244,7 +234,7 @@ static void render_left(struct paint *p, unsigned rows)
 	}
 }
 
-static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
+static void pipeline_render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
 {
 	struct pane_opts o = view_opts(ui);
 	struct paint p = view_paint(ui, &o, s, g);
@@ -265,7 +255,7 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 	grid_init(&half, left, g->max_rows);
 	half.ascii = g->ascii;
 	p.g = &half;
-	render_left(&p, g->max_rows);
+	pipeline_render_left(&p, g->max_rows);
 	grid_blit(g, 0, 0, &half);
 	grid_deinit(&half);
 	if (left == g->cols)
@@ -279,7 +269,7 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 	grid_deinit(&half);
 }
 
-static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
+static void pipeline_title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
 	if (s->n_parents)
 		snprintf(buf, len, "dump, parent %s", generation_name(s->parents[0]));
@@ -287,7 +277,7 @@ static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, s
 		snprintf(buf, len, "full dump, no parent");
 }
 
-static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+static enum ui_effect pipeline_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
 	const Stepdump__Cursor *c = s ? s->cursor : NULL;
 
@@ -300,9 +290,9 @@ static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot
 }
 
 const struct view_ops view_pipeline = {
-	.want = want_both,
-	.settle = settle,
-	.act = act,
-	.render = render,
-	.title = title,
+	.want = pipeline_want_both,
+	.settle = pipeline_settle,
+	.act = pipeline_act,
+	.render = pipeline_render,
+	.title = pipeline_title,
 };

@@ -13,17 +13,17 @@ struct plan {
 	unsigned legend, hex, talk;
 };
 
-static uint32_t nr_ppbs(const Stepdump__Snapshot *s)
+static uint32_t pipes_nr_ppbs(const Stepdump__Snapshot *s)
 {
 	return s && s->page_pipe ? (uint32_t)s->page_pipe->n_ppbs : 0;
 }
 
-static const Stepdump__Ppb *chosen(const struct ui *ui, const Stepdump__Snapshot *s)
+static const Stepdump__Ppb *pipes_chosen(const struct ui *ui, const Stepdump__Snapshot *s)
 {
-	return ui->pipes.ppb < nr_ppbs(s) ? s->page_pipe->ppbs[ui->pipes.ppb] : NULL;
+	return ui->pipes.ppb < pipes_nr_ppbs(s) ? s->page_pipe->ppbs[ui->pipes.ppb] : NULL;
 }
 
-static uint32_t nr_iovs(const Stepdump__Ppb *b)
+static uint32_t pipes_nr_iovs(const Stepdump__Ppb *b)
 {
 	if (!b)
 		return 0;
@@ -31,15 +31,15 @@ static uint32_t nr_iovs(const Stepdump__Ppb *b)
 }
 
 /* Where iov number `iov` stands in the snapshot, which may hold a window or all of them. */
-static size_t place_of(const struct ui *ui, const Stepdump__Ppb *b, uint32_t iov)
+static size_t pipes_place_of(const struct ui *ui, const Stepdump__Ppb *b, uint32_t iov)
 {
-	return b->n_iovs == nr_iovs(b) ? iov : iov - ui->pipes.iov_top;
+	return b->n_iovs == pipes_nr_iovs(b) ? iov : iov - ui->pipes.iov_top;
 }
 
-static struct plan share(const struct ui *ui, const Stepdump__Snapshot *s)
+static struct plan pipes_share(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	unsigned rows = body_rows(ui);
-	uint32_t pipes = nr_ppbs(s);
+	uint32_t pipes = pipes_nr_ppbs(s);
 	struct plan p = { 0 };
 
 	if (s && s->xfer && s->xfer->n_conversation)
@@ -60,7 +60,7 @@ static struct plan share(const struct ui *ui, const Stepdump__Snapshot *s)
 	return p;
 }
 
-static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
+static void pipes_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	if (!s) {
 		w->needs |= SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_XFER | SNAP_COUNTERS;
@@ -71,7 +71,7 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	}
 
 	/* The VMAs that the iovs name, and the bytes of the one under the cursor. */
-	const Stepdump__Ppb *b = chosen(ui, s);
+	const Stepdump__Ppb *b = pipes_chosen(ui, s);
 	uint32_t last = UINT32_MAX;
 	size_t at;
 
@@ -82,10 +82,10 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 			want_vmas(w, b->iovs[i]->vma_index, 1);
 		last = b->iovs[i]->has_vma_index ? b->iovs[i]->vma_index : last;
 	}
-	at = place_of(ui, b, ui->pipes.iov);
-	if (at < b->n_iovs && share(ui, s).hex) {
+	at = pipes_place_of(ui, b, ui->pipes.iov);
+	if (at < b->n_iovs && pipes_share(ui, s).hex) {
 		w->peek = b->iovs[at]->start;
-		w->peek_len = 32 * share(ui, s).hex;
+		w->peek_len = 32 * pipes_share(ui, s).hex;
 		w->peek_source =
 			ui->bytes == BYTES_TARGET && b->state == STEPDUMP__PPB_STATE__DRAINED ?
 				"pipe" :
@@ -93,35 +93,35 @@ static void want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_w
 	}
 }
 
-static void settle(struct ui *ui, const Stepdump__Snapshot *s)
+static void pipes_settle(struct ui *ui, const Stepdump__Snapshot *s)
 {
-	uint32_t nr = nr_ppbs(s);
-	struct plan p = share(ui, s);
+	uint32_t nr = pipes_nr_ppbs(s);
+	struct plan p = pipes_share(ui, s);
 
 	if (ui->pipes.ppb >= nr)
 		ui->pipes.ppb = nr ? nr - 1 : 0;
 	keep_visible(ui->pipes.ppb, p.ppbs, nr, &ui->pipes.top);
 
-	const Stepdump__Ppb *b = chosen(ui, s);
-	uint32_t iovs = nr_iovs(b);
+	const Stepdump__Ppb *b = pipes_chosen(ui, s);
+	uint32_t iovs = pipes_nr_iovs(b);
 
 	if (ui->pipes.iov >= iovs)
 		ui->pipes.iov = iovs ? iovs - 1 : 0;
 	keep_visible(ui->pipes.iov, p.iovs, iovs, &ui->pipes.iov_top);
 	ui->pipes.iov_addr = 0;
-	if (b && place_of(ui, b, ui->pipes.iov) < b->n_iovs)
-		ui->pipes.iov_addr = b->iovs[place_of(ui, b, ui->pipes.iov)]->start;
+	if (b && pipes_place_of(ui, b, ui->pipes.iov) < b->n_iovs)
+		ui->pipes.iov_addr = b->iovs[pipes_place_of(ui, b, ui->pipes.iov)]->start;
 }
 
 /* By address: "@" and "/7f3a..." cannot see iovs outside of the window, ppbs are few. */
-static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
+static enum ui_effect pipes_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
-	struct plan p = share(ui, s);
+	struct plan p = pipes_share(ui, s);
 	char where[48];
 
 	switch (a) {
 	case ACT_ENTER:
-		if (!ui->pipes.in_iovs && nr_iovs(chosen(ui, s)))
+		if (!ui->pipes.in_iovs && pipes_nr_iovs(pipes_chosen(ui, s)))
 			ui->pipes.in_iovs = true;
 		return UI_DRAW;
 	case ACT_BACK:
@@ -147,44 +147,45 @@ static enum ui_effect act(struct ui *ui, enum action a, const Stepdump__Snapshot
 		break;
 	}
 	if (ui->pipes.in_iovs) {
-		if (!move_rows(a, p.iovs, nr_iovs(chosen(ui, s)), &ui->pipes.iov))
+		if (!move_rows(a, p.iovs, pipes_nr_iovs(pipes_chosen(ui, s)), &ui->pipes.iov))
 			return UI_NOTHING;
-		keep_visible(ui->pipes.iov, p.iovs, nr_iovs(chosen(ui, s)), &ui->pipes.iov_top);
+		keep_visible(ui->pipes.iov, p.iovs, pipes_nr_iovs(pipes_chosen(ui, s)),
+			     &ui->pipes.iov_top);
 		return UI_LOOK;
 	}
-	if (!move_rows(a, p.ppbs, nr_ppbs(s), &ui->pipes.ppb))
+	if (!move_rows(a, p.ppbs, pipes_nr_ppbs(s), &ui->pipes.ppb))
 		return UI_NOTHING;
 	ui->pipes.iov = ui->pipes.iov_top = 0;
 	return UI_LOOK;
 }
 
-static void paint_talk(struct paint *p, unsigned rows)
+static void pipes_talk(struct paint *p, unsigned rows)
 {
 	const Stepdump__Xfer *x = p->s->xfer;
 	size_t n = x->n_conversation, first = n > rows - 1 ? n - (rows - 1) : 0;
 
 	grid_puts(p->g, p->row++, 1, TONE_TITLE, "with the page server, newest last");
 	for (size_t i = first; i < n; i++) {
-		char *text = text_shown(p, x->conversation[i]);
+		AUTO_FREE char *text = text_shown(p, x->conversation[i]);
 
 		paint_cut(p, 3, p->g->cols - 3, TONE_NORMAL, false, text);
 		p->row++;
-		free(text);
 	}
 }
 
 /* "iovs of ppb 5, in the order of the pipe            12 of 118" */
-static void paint_iov_part(struct paint *p, const struct ui *ui, const Stepdump__Ppb *b,
+static void pipes_iov_part(struct paint *p, const struct ui *ui, const Stepdump__Ppb *b,
 			   const struct plan *plan)
 {
 	unsigned head, col;
-	size_t first = place_of(ui, b, ui->pipes.iov_top), here = place_of(ui, b, ui->pipes.iov);
+	size_t first = pipes_place_of(ui, b, ui->pipes.iov_top),
+	       here = pipes_place_of(ui, b, ui->pipes.iov);
 
 	col = grid_printf(p->g, p->row, 1, TONE_TITLE, "iovs of ppb %u", b->index);
-	if (nr_iovs(b))
+	if (pipes_nr_iovs(b))
 		col = grid_printf(p->g, p->row, col, TONE_DIM, ", %u of %u", ui->pipes.iov + 1,
-				  nr_iovs(b));
-	if (!ui->pipes.in_iovs && nr_iovs(b) && ui->view == VIEW_PIPES)
+				  pipes_nr_iovs(b));
+	if (!ui->pipes.in_iovs && pipes_nr_iovs(b) && ui->view == VIEW_PIPES)
 		grid_puts(p->g, p->row, col + 3, TONE_DIM, "Enter: go in");
 	p->row++;
 	if (first > b->n_iovs)
@@ -196,19 +197,19 @@ static void paint_iov_part(struct paint *p, const struct ui *ui, const Stepdump_
 	p->row = head + 1 + plan->iovs;
 }
 
-static void legend(struct paint *p, const void *ctx)
+static void pipes_legend(struct paint *p, const void *ctx)
 {
 	(void)ctx;
 	pipe_legend(p);
 }
 
-static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
+static void pipes_render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g)
 {
 	struct pane_opts o = view_opts(ui);
 	struct paint p = view_paint(ui, &o, s, g);
 	const Stepdump__PagePipe *pp = s->page_pipe;
-	const Stepdump__Ppb *b = chosen(ui, s);
-	struct plan plan = share(ui, s);
+	const Stepdump__Ppb *b = pipes_chosen(ui, s);
+	struct plan plan = pipes_share(ui, s);
 
 	if (!pp || !pp->n_ppbs) {
 		paint_prose(&p, 1, TONE_DIM,
@@ -221,33 +222,33 @@ static void render(const struct ui *ui, const Stepdump__Snapshot *s, struct grid
 		mark_row(g, 1 + ui->pipes.ppb - ui->pipes.top, 0, g->cols);
 	p.row = 1 + plan.ppbs;
 	if (plan.legend)
-		paint_first_rows(&p, 1, legend, NULL);
+		paint_first_rows(&p, 1, pipes_legend, NULL);
 	if (b)
-		paint_iov_part(&p, ui, b, &plan);
+		pipes_iov_part(&p, ui, b, &plan);
 	if (plan.hex)
 		paint_hex(&p, ui->pipes.iov_addr, plan.hex);
 	if (plan.talk) {
 		p.row = g->max_rows - plan.talk;
-		paint_talk(&p, plan.talk);
+		pipes_talk(&p, plan.talk);
 	}
 }
 
-static void title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
+static void pipes_title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
 	const Stepdump__PagePipe *pp = s->page_pipe;
 	uint32_t drained = 0;
 
-	for (uint32_t i = 0; i < nr_ppbs(s); i++)
+	for (uint32_t i = 0; i < pipes_nr_ppbs(s); i++)
 		drained += pp->ppbs[i]->state != STEPDUMP__PPB_STATE__PLANNED;
 	if (pp)
-		snprintf(buf, len, "%u of %u drained   %s iovs", drained, nr_ppbs(s),
+		snprintf(buf, len, "%u of %u drained   %s iovs", drained, pipes_nr_ppbs(s),
 			 txt_opt(pp->has_nr_iovs, pp->nr_iovs).s);
 }
 
 const struct view_ops view_pipes = {
-	.want = want,
-	.settle = settle,
-	.act = act,
-	.render = render,
-	.title = title,
+	.want = pipes_want,
+	.settle = pipes_settle,
+	.act = pipes_act,
+	.render = pipes_render,
+	.title = pipes_title,
 };

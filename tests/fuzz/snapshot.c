@@ -56,7 +56,7 @@ static void draw_all(const Stepdump__Snapshot *s, unsigned choice)
 
 		/* A message of a few bytes can ask for a terabyte of rows: screens have an end. */
 		grid_init(&g, cols, 500);
-		p->render(s, &o, &g);
+		pane_render(p, s, &o, &g);
 		check_grid(p, &g, cols, o.ascii);
 		free(grid_to_ansi(&g, &themes[choice & 3]));
 		grid_deinit(&g);

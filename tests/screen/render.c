@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 	struct grid g;
 
 	grid_init(&g, (unsigned)atoi(argv[3]), 0);
-	pane_find(argv[2])->render(s, &o, &g);
+	pane_render(pane_find(argv[2]), s, &o, &g);
 
 	char *text = theme_find(argv[4]) ? grid_to_ansi(&g, theme_find(argv[4])) : grid_to_text(&g);
 

@@ -17,7 +17,7 @@ static char *draw(const struct pane *p, const Stepdump__Snapshot *s, const struc
 	g.max_rows = 2000; /* random peeks and zooms are long */
 	/* Panes append: what stands there already must stay. */
 	grid_puts(&g, 0, 0, TONE_NORMAL, "first");
-	p->render(s, o, &g);
+	pane_render(p, s, o, &g);
 	assert_int_equal(g.cols, cols);
 	assert_true(g.rows > 1);
 
