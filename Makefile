@@ -35,8 +35,6 @@ UNIT := $(UNIT_SRC:%.c=$(B)/%)
 TESTLIB := $(B)/tests/lib/libtest.a
 TARGET_SRC := $(wildcard tests/targets/*.c)
 TARGETS := $(TARGET_SRC:tests/targets/%.c=$(B)/tests/targets/%)
-BENCH_SRC := $(wildcard tests/bench/*.c)
-BENCH := $(BENCH_SRC:tests/bench/%.c=$(B)/tests/bench/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -118,7 +116,7 @@ demo: ## install what is missing, build, and drop into the shell on the demo tar
 OURS := $(wildcard base/*.[ch] engine/*.[ch] engine/*/*.[ch] views/*.[ch] shell/*.[ch] proto/*.[ch] \
 	tests/*/*.[ch] tests/*/*/*.[ch])
 
-.PHONY: lint format format-check
+.PHONY: lint circles format format-check
 lint: $(PROTO_H) $(BLOB) ## folder rules, cppcheck (if installed), format
 	$(Q)tests/lint
 	$(Q)if command -v cppcheck >/dev/null; then \
@@ -127,6 +125,9 @@ lint: $(PROTO_H) $(BLOB) ## folder rules, cppcheck (if installed), format
 			-I. -I$(B) -j2 base engine views shell proto; \
 	else echo 'lint: cppcheck is not installed, skipped'; fi
 	$(Q)$(MAKE) --no-print-directory format-check
+
+circles: $(BIN) ## files that call each other in a circle, by the symbols of the objects
+	$(Q)tests/circles $(B)
 
 format: ## rewrite the sources in the house style
 	$(Q)clang-format -i $(OURS)

@@ -2,7 +2,6 @@
 /* `make bench`: see tests/bench/bench/bench.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,39 +17,11 @@
 #define EXT4 0xef53
 #define TRIES 2u
 
-static const char usage[] = "usage: bench [options]\n"
-			    "  --rounds N     samples of each kind (default 7)\n"
-			    "  --quick        256 MiB instead of 1 GiB, 3 rounds\n"
-			    "  --size MIB     size of the dense target; the others follow\n"
-			    "  --tmpfs DIR    where images go in memory (default /dev/shm)\n"
-			    "  --disk DIR     where images go on disk (default .)\n"
-			    "  --only LOAD    dense, sparse or vmas\n"
-			    "  --seed N       order of the samples (default: the time)\n"
-			    "  --json         all samples as JSON; the verdict goes to stderr\n";
-
-struct options {
-	unsigned rounds;
-	uint64_t mib;
-	const char *only;
-	bool json;
-	unsigned seed;
-};
-
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int sig)
 {
 	interrupted = 1;
-}
-
-static noreturn void die(struct err *e)
-{
-	char *text = err_text(e);
-
-	fprintf(stderr, "bench: %s\n", text ? text : "out of memory");
-	if (e->hint)
-		fprintf(stderr, "bench: hint: %s\n", e->hint);
-	exit(1);
 }
 
 /* ---- one sample, in a process of its own: bench --sample METHOD PID BYTES DIR ---------------- */
@@ -80,7 +51,7 @@ static int sample_main(char **argv)
 				strtoull(argv[2], NULL, 10), argv[3], &s);
 
 	if (e)
-		die(e);
+		bench_die(e);
 	return write(STDOUT_FILENO, &s, sizeof(s)) != sizeof(s);
 }
 
@@ -207,7 +178,7 @@ static void shuffle(struct job *jobs, size_t n)
 	}
 }
 
-static struct err *do_rounds(const struct options *o, struct results *r)
+static struct err *do_rounds(const struct bench_options *o, struct results *r)
 {
 	struct job jobs[NR_LOADS * NR_OUTS * NR_METHODS];
 	size_t n = list_jobs(r, jobs);
@@ -244,7 +215,7 @@ static struct err *check_output(struct output *out, bool want_tmpfs)
 	return NULL;
 }
 
-static struct err *bench(const struct options *o, struct results *r)
+static struct err *bench(const struct bench_options *o, struct results *r)
 {
 	struct err *e = NULL;
 
@@ -260,71 +231,16 @@ static struct err *bench(const struct options *o, struct results *r)
 	return e;
 }
 
-/* ---- options ---------------------------------------- */
-
-static bool is_load(const char *name)
-{
-	for (unsigned i = 0; i < NR_LOADS; i++)
-		if (!strcmp(name, load_names[i]))
-			return true;
-	return false;
-}
-
-static bool parse(int argc, char **argv, struct options *o, struct results *r)
-{
-	static const struct option longopts[] = {
-		{ "rounds", 1, NULL, 'r' }, { "quick", 0, NULL, 'q' }, { "size", 1, NULL, 's' },
-		{ "tmpfs", 1, NULL, 't' },  { "disk", 1, NULL, 'd' },  { "only", 1, NULL, 'o' },
-		{ "seed", 1, NULL, 'S' },   { "json", 0, NULL, 'j' },  { 0 },
-	};
-
-	for (int c; (c = getopt_long(argc, argv, "", longopts, NULL)) != -1;)
-		switch (c) {
-		case 'r':
-			o->rounds = (unsigned)atoi(optarg);
-			break;
-		case 'q':
-			o->mib = 256;
-			o->rounds = 3;
-			break;
-		case 's':
-			o->mib = strtoull(optarg, NULL, 10);
-			break;
-		case 't':
-			r->out[0].path = optarg;
-			break;
-		case 'd':
-			r->out[1].path = optarg;
-			break;
-		case 'o':
-			o->only = optarg;
-			break;
-		case 'S':
-			o->seed = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case 'j':
-			o->json = true;
-			break;
-		default:
-			return false;
-		}
-	return optind == argc && o->rounds && o->rounds <= MAX_ROUNDS && o->mib &&
-	       (!o->only || is_load(o->only));
-}
-
 int main(int argc, char **argv)
 {
-	static struct results r = {
-		.out = { { .name = "tmpfs", .path = "/dev/shm" }, { .name = "disk", .path = "." } },
-	};
-	struct options o = { .rounds = 7, .mib = 1024, .seed = (unsigned)bench_us() };
+	static struct results r;
+	struct bench_options o;
 
 	if (argc == 6 && !strcmp(argv[1], "--sample"))
 		return sample_main(argv + 2);
-	if (!parse(argc, argv, &o, &r)) {
-		fputs(usage, stderr);
-		return 2;
-	}
+	bench_options(argc, argv, 7, &o);
+	r.out[0] = (struct output){ .name = "tmpfs", .path = o.tmpfs };
+	r.out[1] = (struct output){ .name = "disk", .path = o.disk };
 	r.rounds = o.rounds;
 	/* The sample ends first, or dies of the same ^C; then its files are removed. */
 	signal(SIGINT, on_signal);
@@ -333,7 +249,7 @@ int main(int argc, char **argv)
 	struct err *e = bench(&o, &r);
 
 	if (e)
-		die(e);
+		bench_die(e);
 	if (o.json)
 		report_json(&r);
 	else

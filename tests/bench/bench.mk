@@ -1,18 +1,19 @@
 # The benchmarks have several files, so they need rules of their own.
 BENCH_PARTS := $(wildcard tests/bench/bench/*.c)
 
-$(B)/tests/bench/bench: tests/bench/bench.c $(BENCH_PARTS) tests/bench/bench/bench.h $(LIB)
+$(B)/tests/bench/bench: tests/bench/bench.c $(BENCH_PARTS) $(wildcard tests/bench/bench/*.h) $(LIB)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ tests/bench/bench.c \
 		$(BENCH_PARTS) $(LIB) $(LDLIBS)
 
+INCREMENTAL_SHARED := tests/bench/bench/util.c tests/bench/bench/options.c
 INCREMENTAL_PARTS := $(wildcard tests/bench/incremental/*.c)
 
-$(B)/tests/bench/incremental: tests/bench/incremental.c $(INCREMENTAL_PARTS) tests/bench/bench/util.c \
-		tests/bench/incremental/incremental.h tests/bench/bench/bench.h $(LIB)
+$(B)/tests/bench/incremental: tests/bench/incremental.c $(INCREMENTAL_PARTS) $(INCREMENTAL_SHARED) \
+		tests/bench/incremental/incremental.h $(wildcard tests/bench/bench/*.h) $(LIB)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ tests/bench/incremental.c \
-		$(INCREMENTAL_PARTS) tests/bench/bench/util.c $(LIB) $(LDLIBS)
+		$(INCREMENTAL_PARTS) $(INCREMENTAL_SHARED) $(LIB) $(LDLIBS)
 
 BENCH_ARGS ?=
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* `make bench`, second part: see tests/bench/incremental/incremental.h. */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,15 +17,6 @@
 #define AGAIN_LIMIT 1.25       /* second pass after arming, of one without tracker */
 #define ROUND_SECONDS 120u
 
-static const char usage[] =
-	"usage: incremental [options]\n"
-	"  --rounds N     rounds with each tracker (default 5)\n"
-	"  --quick        256 MiB instead of 1 GiB, 3 rounds\n"
-	"  --size MIB     size of the target\n"
-	"  --tmpfs DIR    where images go (default /dev/shm)\n"
-	"  --json         all samples as JSON; the verdict goes to stderr\n"
-	"  --disk DIR, --only LOAD, --seed N: of the other benchmark, no effect\n";
-
 static const char *const dump_names[NR_DUMPS] = { "full dump", "incremental, 1 %",
 						  "pre-dump splice", "pre-dump read" };
 static const char *const cost_names[NR_COSTS] = {
@@ -41,13 +31,6 @@ struct tracker_results {
 	const char *name;
 	char *skipped; /* why; NULL: it was measured */
 	struct round round[MAX_ROUNDS];
-};
-
-struct options {
-	unsigned rounds;
-	uint64_t mib;
-	const char *tmpfs;
-	bool json;
 };
 
 /* ---- rounds ----------------------------------------------------------------------------- */
@@ -68,8 +51,8 @@ static noreturn void round_main(const struct writer *w, enum opt_track kind, con
 	_exit(e || write(out, &r, sizeof(r)) != sizeof(r));
 }
 
-static struct err *do_round(const struct options *o, const struct writer *w, enum opt_track kind,
-			    unsigned round, struct round *ret)
+static struct err *do_round(const struct bench_options *o, const struct writer *w,
+			    enum opt_track kind, unsigned round, struct round *ret)
 {
 	char dir[4000];
 	int p[2], status;
@@ -94,7 +77,7 @@ static struct err *do_round(const struct options *o, const struct writer *w, enu
 	return n == sizeof(*ret) ? NULL : err_new(ERR_CHECK, "round %u failed", round + 1);
 }
 
-static struct err *measure(const struct options *o, struct tracker_results *t)
+static struct err *measure(const struct bench_options *o, struct tracker_results *t)
 {
 	struct writer w = { 0 };
 	struct err *e = writer_start(&w, o->mib);
@@ -128,7 +111,7 @@ static int by_value(const void *a, const void *b)
 }
 
 /* which: 0 the least, 0.5 the median, 1 the most. */
-static double at(const struct options *o, const struct tracker_results *t, size_t field,
+static double at(const struct bench_options *o, const struct tracker_results *t, size_t field,
 		 double which)
 {
 	uint64_t v[MAX_ROUNDS];
@@ -139,12 +122,12 @@ static double at(const struct options *o, const struct tracker_results *t, size_
 	return (double)v[(unsigned)(which * (o->rounds - 1) + 0.5)];
 }
 
-static double median(const struct options *o, const struct tracker_results *t, size_t field)
+static double median(const struct bench_options *o, const struct tracker_results *t, size_t field)
 {
 	return at(o, t, field, 0.5);
 }
 
-static void table(const struct options *o, const struct tracker_results *t)
+static void table(const struct bench_options *o, const struct tracker_results *t)
 {
 	double full = median(o, t, DUMP(FULL, main)), frozen = median(o, t, DUMP(FULL, frozen));
 	double free_us = median(o, t, COST(PASS_FREE));
@@ -177,7 +160,7 @@ static void table(const struct options *o, const struct tracker_results *t)
 	}
 }
 
-static void tables(const struct options *o, const struct tracker_results *t)
+static void tables(const struct bench_options *o, const struct tracker_results *t)
 {
 	for (unsigned i = 0; i < NR_TRACKERS; i++)
 		table(o, &t[i]);
@@ -187,8 +170,8 @@ static void tables(const struct options *o, const struct tracker_results *t)
 	       o->rounds);
 }
 
-static void json_values(const struct options *o, const struct tracker_results *t, const char *name,
-			const char *what, size_t field, bool *first)
+static void json_values(const struct bench_options *o, const struct tracker_results *t,
+			const char *name, const char *what, size_t field, bool *first)
 {
 	printf("%s\"%s%s%s\":[", *first ? "" : ",", name, *what ? ", " : "", what);
 	for (unsigned i = 0; i < o->rounds; i++)
@@ -197,7 +180,7 @@ static void json_values(const struct options *o, const struct tracker_results *t
 	*first = false;
 }
 
-static void json(const struct options *o, const struct tracker_results *t)
+static void json(const struct bench_options *o, const struct tracker_results *t)
 {
 	printf("{\"rounds\":%u,\"mib\":%llu,\"trackers\":[\n", o->rounds,
 	       (unsigned long long)o->mib);
@@ -230,7 +213,7 @@ static bool check_line(FILE *f, const char *tracker, const char *what, double v,
 	return v <= limit;
 }
 
-static bool checks(const struct options *o, const struct tracker_results *t)
+static bool checks(const struct bench_options *o, const struct tracker_results *t)
 {
 	FILE *f = o->json ? stderr : stdout;
 	bool ok = true;
@@ -258,61 +241,20 @@ static bool checks(const struct options *o, const struct tracker_results *t)
 	return ok;
 }
 
-/* ---- options -------------------------------------------------------------------------------- */
-
-static bool parse(int argc, char **argv, struct options *o)
-{
-	static const struct option longopts[] = {
-		{ "rounds", 1, NULL, 'r' }, { "quick", 0, NULL, 'q' }, { "size", 1, NULL, 's' },
-		{ "tmpfs", 1, NULL, 't' },  { "disk", 1, NULL, 'x' },  { "only", 1, NULL, 'x' },
-		{ "seed", 1, NULL, 'x' },   { "json", 0, NULL, 'j' },  { 0 },
-	};
-
-	for (int c; (c = getopt_long(argc, argv, "", longopts, NULL)) != -1;)
-		switch (c) {
-		case 'r':
-			o->rounds = (unsigned)atoi(optarg);
-			break;
-		case 'q':
-			o->mib = 256;
-			o->rounds = 3;
-			break;
-		case 's':
-			o->mib = strtoull(optarg, NULL, 10);
-			break;
-		case 't':
-			o->tmpfs = optarg;
-			break;
-		case 'j':
-			o->json = true;
-			break;
-		case 'x':
-			break;
-		default:
-			return false;
-		}
-	return optind == argc && o->rounds && o->rounds <= MAX_ROUNDS && o->mib;
-}
-
 int main(int argc, char **argv)
 {
 	static struct tracker_results t[NR_TRACKERS] = {
 		{ .kind = OPT_TRACK_UFFD, .name = "uffd" },
 		{ .kind = OPT_TRACK_SOFT_DIRTY, .name = "soft-dirty" },
 	};
-	struct options o = { .rounds = 5, .mib = 1024, .tmpfs = "/dev/shm" };
+	struct bench_options o;
 	struct err *e = NULL;
 
-	if (!parse(argc, argv, &o)) {
-		fputs(usage, stderr);
-		return 2;
-	}
+	bench_options(argc, argv, 5, &o);
 	for (unsigned i = 0; !e && i < NR_TRACKERS; i++)
 		e = measure(&o, &t[i]);
-	if (e) {
-		fprintf(stderr, "incremental: %s\n", e->msg);
-		return 1;
-	}
+	if (e)
+		bench_die(e);
 	if (o.json)
 		json(&o, t);
 	else

@@ -228,15 +228,15 @@ static struct err *write_pipe(struct bare *b, struct load_pipe *p)
 
 static struct err *flush_chunk(struct bare *b)
 {
-	uint64_t t0 = bench_us(), t1;
+	uint64_t t0 = now_us(), t1;
 
 	for (unsigned i = 0; i < NR_PIPES && b->pipe[i].nr; i++)
 		TRY(drain_pipe(b, &b->pipe[i]));
-	t1 = bench_us();
+	t1 = now_us();
 	b->s->drain += t1 - t0;
 	for (unsigned i = 0; i < NR_PIPES && b->pipe[i].nr; i++)
 		TRY(write_pipe(b, &b->pipe[i]));
-	b->s->write += bench_us() - t1;
+	b->s->write += now_us() - t1;
 	b->at = 0;
 	return NULL;
 }
@@ -349,23 +349,23 @@ static struct err *dump_seized(struct bare *b, struct keeper *k, pid_t pid, cons
 {
 	struct keeper_parasite par;
 	struct vma_list vmas;
-	uint64_t t0 = bench_us();
+	uint64_t t0 = now_us();
 
 	TRY(proc_read_vmas(pid, &vmas));
-	b->s->smaps = bench_us() - t0;
-	t0 = bench_us();
+	b->s->smaps = now_us() - t0;
+	t0 = now_us();
 	TRY(keeper_infect(k, pid, 0, &par));
 	b->sock = par.sock;
-	b->s->prepare = bench_us() - t0;
+	b->s->prepare = now_us() - t0;
 
 	uint64_t delay = run_delay_us(pid);
 
-	t0 = bench_us();
+	t0 = now_us();
 	struct err *e = open_all(b, pid, dir);
 
 	if (!e)
 		e = dump_all(b, &vmas);
-	b->s->main = bench_us() - t0;
+	b->s->main = now_us() - t0;
 	b->s->delay = run_delay_us(pid) - delay;
 	b->s->scan = b->s->main - b->s->drain - b->s->write;
 	close(par.sock);
@@ -385,14 +385,14 @@ struct err *sample_bare(pid_t pid, const char *dir, bool splice_per_iov, struct 
 	b->splice_per_iov = splice_per_iov;
 	TRY(keeper_start(keeper_main, &k));
 
-	uint64_t t0 = bench_us();
+	uint64_t t0 = now_us();
 	struct err *e = keeper_seize(k, pid, &task);
 
 	if (!e) {
-		s->attach = bench_us() - t0;
+		s->attach = now_us() - t0;
 		e = dump_seized(b, k, pid, dir);
 		e = err_first(e, keeper_release(k, pid));
-		s->total = bench_us() - t0;
+		s->total = now_us() - t0;
 		s->attach += s->smaps;
 		keeper_task_deinit(&task);
 	}

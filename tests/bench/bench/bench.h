@@ -15,12 +15,13 @@
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
 #include "base/err.h"
+#include "tests/bench/bench/options.h"
 
 #define PAGE 4096ul
 #define NR_LOADS 3u
 #define NR_OUTS 2u
-#define MAX_ROUNDS 100u
 
 /* ---- what is dumped (target.c) ---------------------------------------------- */
 
@@ -119,7 +120,6 @@ bool report_checks(const struct results *r, bool json);
 
 /* ---- odds and ends (util.c) ----------------------------------------------------------- */
 
-uint64_t bench_us(void);
 /* Touches some free memory, a quarter at the most, so that fewer samples pay for pages that the
  * host took back (a virtual machine reports free pages).  The allocator may still hand out
  * others: the same loop was seen five times slower.  report_checks() refuses such results; to

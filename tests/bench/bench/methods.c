@@ -31,14 +31,14 @@ static struct err *run(struct session *s, enum run_kind kind, Stepdump__Stop **s
 static struct err *run_to_gate(struct session *s, pid_t pid, struct sample *smp,
 			       Stepdump__Stop **stop)
 {
-	uint64_t t0 = bench_us();
+	uint64_t t0 = now_us();
 
 	TRY(run(s, RUN_STEP, stop)); /* prepare */
-	smp->prepare = bench_us() - t0;
+	smp->prepare = now_us() - t0;
 	smp->delay = run_delay_us(pid);
-	t0 = bench_us();
+	t0 = now_us();
 	TRY(run(s, RUN_CONTINUE, stop));
-	smp->main = bench_us() - t0;
+	smp->main = now_us() - t0;
 	smp->delay = run_delay_us(pid) - smp->delay;
 	if (strcmp((*stop)->reason, "gate"))
 		return err_new(ERR_CHECK, "continue ended with '%s', not at the gate",
@@ -56,26 +56,26 @@ static struct err *run_to_gate(struct session *s, pid_t pid, struct sample *smp,
 static struct err *use_session(struct session *s, pid_t pid, const char *dir, struct sample *smp)
 {
 	char img[4096];
-	uint64_t t0 = bench_us(), t1;
+	uint64_t t0 = now_us(), t1;
 	Stepdump__Stop *stop = NULL;
 
 	snprintf(img, sizeof(img), "%s/img", dir);
 	TRY(opts_set(session_opts(s), opt_find("dir"), img)); /* staging on the same file system */
 	TRY(session_attach(s, pid));
-	smp->attach = bench_us() - t0;
+	smp->attach = now_us() - t0;
 
 	struct err *e = run_to_gate(s, pid, smp, &stop);
 
 	stepdump__stop__free_unpacked(stop, NULL);
 	stop = NULL;
-	t1 = bench_us();
+	t1 = now_us();
 	if (!e) {
 		e = session_commit(s, img, &stop);
 		stepdump__stop__free_unpacked(stop, NULL);
-		smp->commit = bench_us() - t1;
+		smp->commit = now_us() - t1;
 	}
 	e = err_first(e, session_detach(s));
-	smp->total = bench_us() - t0;
+	smp->total = now_us() - t0;
 	return e;
 }
 
@@ -114,7 +114,7 @@ struct err *sample_write(uint64_t bytes, const char *dir, struct sample *s)
 	TRY(get_memory(bytes, &src));
 	snprintf(path, sizeof(path), "%s/img/pages-1.img", dir);
 
-	uint64_t delay = run_delay_us(0), t0 = bench_us();
+	uint64_t delay = run_delay_us(0), t0 = now_us();
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd < 0)
@@ -129,7 +129,7 @@ struct err *sample_write(uint64_t bytes, const char *dir, struct sample *s)
 	}
 	if (close(fd))
 		return err_sys(errno, "close %s", path);
-	s->main = bench_us() - t0;
+	s->main = now_us() - t0;
 	s->delay = run_delay_us(0) - delay;
 	s->pages = bytes / PAGE;
 	return NULL;
@@ -142,11 +142,11 @@ struct err *sample_memcpy(uint64_t bytes, struct sample *s)
 	TRY(get_memory(bytes, &src));
 	TRY(get_memory(bytes, &dst));
 
-	uint64_t delay = run_delay_us(0), t0 = bench_us();
+	uint64_t delay = run_delay_us(0), t0 = now_us();
 
 	memcpy(dst, src, bytes);
 	__asm__ volatile("" : : "r"(dst) : "memory"); /* it is used, believe me */
-	s->main = bench_us() - t0;
+	s->main = now_us() - t0;
 	s->delay = run_delay_us(0) - delay;
 	s->pages = bytes / PAGE;
 	return NULL;

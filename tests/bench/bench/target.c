@@ -69,11 +69,11 @@ static int cut_into_vmas(const struct load *l)
 static void watch_clock(struct target_ctl *c)
 {
 	const struct timespec tick = { .tv_nsec = TICK_NS };
-	uint64_t last = bench_us();
+	uint64_t last = now_us();
 
 	while (__atomic_load_n(&c->watch, __ATOMIC_ACQUIRE)) {
 		nanosleep(&tick, NULL);
-		uint64_t now = bench_us();
+		uint64_t now = now_us();
 
 		if (now - last > c->gap_us)
 			c->gap_us = now - last;

@@ -35,10 +35,10 @@ static struct err *reset(struct keeper *k, const struct writer *w, const struct 
 	if (!e && !*t)
 		e = tracker_create(kind, k, w->pid, task.start_time_ticks, c, t);
 	if (!e) {
-		uint64_t t0 = bench_us();
+		uint64_t t0 = now_us();
 
 		e = tracker_reset(*t, &vmas);
-		*us_ret = bench_us() - t0;
+		*us_ret = now_us() - t0;
 	}
 	vma_list_deinit(&vmas);
 	keeper_task_deinit(&task);
@@ -80,9 +80,9 @@ static struct err *tracker_costs(const struct writer *w, enum opt_track kind, st
 		e = writer_touch(w, generation + 3);
 	if (!e)
 		e = reset(k, w, &c, kind, &t, &r->cost[ARM_SOME]);
-	t0 = bench_us();
+	t0 = now_us();
 	tracker_destroy(t);
-	r->cost[DISARM] = bench_us() - t0;
+	r->cost[DISARM] = now_us() - t0;
 	return e;
 }
 
@@ -122,11 +122,11 @@ static struct err *run_to_gate(struct session *s, pid_t pid, struct dump_times_u
 
 	stepdump__stop__free_unpacked(stop, NULL);
 	TRY(e);
-	uint64_t delay = run_delay_us(pid), t0 = bench_us();
+	uint64_t delay = run_delay_us(pid), t0 = now_us();
 
 	stop = NULL;
 	e = session_run(s, &go, &stop);
-	t->main = bench_us() - t0;
+	t->main = now_us() - t0;
 	t->delay = run_delay_us(pid) - delay;
 	if (!e && strcmp(stop->reason, "gate"))
 		e = err_new(ERR_CHECK, "continue ended with '%s', not at the gate", stop->reason);
@@ -153,13 +153,13 @@ static struct err *one_dump(struct session *s, const struct writer *w, const cha
 {
 	TRY(set(s, "dir", dir));
 	TRY(writer_watch(w));
-	uint64_t t0 = bench_us();
+	uint64_t t0 = now_us();
 
 	TRY(session_attach(s, w->pid));
 	struct err *e = dump_attached(s, w, dir, t);
 
 	e = err_first(e, session_detach_keep_tracking(s));
-	t->total = bench_us() - t0;
+	t->total = now_us() - t0;
 	return err_first(e, writer_unwatch(w, &t->frozen));
 }
 

@@ -47,13 +47,13 @@ static uint64_t watch_clock(int sock, uint64_t last)
 	uint64_t gap = 0;
 
 	while (poll(&p, 1, TICK_MS) <= 0) {
-		uint64_t now = bench_us();
+		uint64_t now = now_us();
 
 		if (now - last > gap)
 			gap = now - last;
 		last = now;
 	}
-	return bench_us() - last > gap ? bench_us() - last : gap;
+	return now_us() - last > gap ? now_us() - last : gap;
 }
 
 static noreturn void target_main(struct writer *w, int sock)
@@ -80,13 +80,13 @@ static noreturn void target_main(struct writer *w, int sock)
 	m.value = w->base;
 	while (send(3, &m, sizeof(m), MSG_NOSIGNAL) == sizeof(m) &&
 	       recv(3, &m, sizeof(m), 0) == sizeof(m)) {
-		uint64_t t0 = bench_us();
+		uint64_t t0 = now_us();
 
 		switch (m.order) {
 		case PASS:
 		case TOUCH:
 			write_pages(w, m.value, m.order == PASS);
-			m.value = bench_us() - t0;
+			m.value = now_us() - t0;
 			break;
 		case WATCH:
 			if (send(3, &m, sizeof(m), MSG_NOSIGNAL) != sizeof(m))
