@@ -29,6 +29,11 @@ static struct err *err_vnew(enum err_code code, int sys_errno, const char *fmt, 
 		free(e);
 		return err_nomem();
 	}
+	if (!*e->msg) { /* a reader of nothing but "error:" is lost: say at least which kind */
+		free(e->msg);
+		e->msg = xasprintf("a failure of the kind '%s', without a text",
+				   err_code_name(code));
+	}
 	e->code = code;
 	e->sys_errno = sys_errno;
 	return e;
@@ -172,7 +177,7 @@ const char *err_code_name(enum err_code code)
 		[ERR_HARM] = "harm",
 	};
 
-	return names[code];
+	return (size_t)code < sizeof(names) / sizeof(*names) ? names[code] : "unknown";
 }
 
 char *err_text(const struct err *e)

@@ -9,6 +9,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "engine/keeper/keeper_priv.h"
 
@@ -16,6 +19,13 @@
 #define MAX_PASSES 1000
 /* The kernel's own: never seen by programs. */
 #define ERESTARTNOHAND 514
+
+/* How often, while others may wait for it, the dead are reaped. */
+#define REAP_EVERY_US 20000
+/* An execve() that is in the way of an attach gets this long. */
+#define EXEC_TIMEOUT_NS 500000000ull
+#define EXEC_RETRY_NS 2000000l
+#define EXEC_RETRIES 20
 
 struct held_thread *held_find(struct held *h, pid_t tid)
 {
@@ -37,6 +47,48 @@ static bool thread_is_dead(pid_t pid, pid_t tid)
 	return !kproc_status(pid, tid, &st) || st.state == 'Z' || st.state == 'X';
 }
 
+/* Alive, and traced by us: a thread that executes a program takes over the leader's id, and what
+ * has that id then may be one that we have let go of, or have never held. */
+static bool thread_is_ours(pid_t pid, pid_t tid)
+{
+	struct kproc_status st;
+
+	return kproc_status(pid, tid, &st) && st.state != 'Z' && st.state != 'X' &&
+	       st.tracer == getpid();
+}
+
+/*
+ * execve() in a thread ends all others, waits until each of them has been reaped, by its tracer if
+ * it has one, and keeps everybody who attaches waiting meanwhile.  A tracer that has some of the
+ * threads and attaches to the next would wait for itself: so a timer reaps the dead under it.
+ */
+static struct held *seizing;
+
+static void reap_dead(int sig)
+{
+	int saved_errno = errno;
+
+	for (size_t i = 1; seizing && i < seizing->nr; i++)
+		if (!seizing->threads[i].gone)
+			seizing->threads[i].gone = pt_reap_dead(seizing->threads[i].tid);
+	errno = saved_errno;
+}
+
+static int seize_reaping(struct held *h, pid_t tid)
+{
+	struct itimerval every = { { 0, REAP_EVERY_US }, { 0, REAP_EVERY_US } }, never = { 0 };
+	struct sigaction sa = { .sa_handler = reap_dead, .sa_flags = SA_RESTART }, before;
+
+	seizing = h;
+	sigaction(SIGALRM, &sa, &before);
+	setitimer(ITIMER_REAL, &every, NULL);
+	int err = pt_seize(tid);
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	seizing = NULL;
+	return err;
+}
+
 /* *taken_ret false: it exited under our hands. */
 static struct err *seize_thread(struct held *h, pid_t tid, bool *taken_ret)
 {
@@ -50,7 +102,7 @@ static struct err *seize_thread(struct held *h, pid_t tid, bool *taken_ret)
 		h->threads = more;
 		h->cap = cap;
 	}
-	int err = pt_seize(tid);
+	int err = seize_reaping(h, tid);
 	if (err == -ESRCH || (err == -EPERM && thread_is_dead(h->pid, tid)))
 		return NULL;
 	if (err)
@@ -104,8 +156,16 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 {
 	for (;;) {
 		int status, sig = 0;
-		int err = pt_wait(t->tid, deadline_ns, &status);
+		uint64_t next = pt_now_ns() + REAP_EVERY_US * 1000ull;
+		int err = pt_wait(t->tid, next < deadline_ns ? next : deadline_ns, &status);
 
+		if (err == -ETIMEDOUT && next < deadline_ns) {
+			/* If it is in an execve(), it waits for that. */
+			for (size_t i = 1; i < h->nr; i++)
+				if (&h->threads[i] != t && !h->threads[i].gone)
+					h->threads[i].gone = pt_reap_dead(h->threads[i].tid);
+			continue;
+		}
 		if (err == -ECHILD) {
 			t->gone = true;
 			return NULL;
@@ -187,7 +247,7 @@ static void drop_dead_threads(struct held *h)
 	h->nr = to;
 }
 
-struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **ret)
+static struct err *seize_once(pid_t pid, pid_t us, bool despite_frozen, struct held **ret)
 {
 	struct kproc_stat stat, again;
 	struct kproc_status st;
@@ -235,14 +295,51 @@ struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **r
 	return NULL;
 }
 
+/*
+ * Can it be that an execve() was in the way, which is over soon?  Meanwhile the kernel says EPERM,
+ * the leader is a zombie, or has gone, and then is there again.
+ */
+static bool was_in_exec(pid_t pid, const struct err *e, unsigned nr_tried)
+{
+	struct kproc_status st;
+	pid_t *tids = NULL;
+	size_t nr = 0;
+
+	if (e->code != ERR_TARGET || !kproc_status(pid, 0, &st) ||
+	    (st.tracer && st.tracer != getpid()))
+		return false;
+	if (nr_tried < EXEC_RETRIES)
+		return true;
+	if (st.state == 'Z')
+		kproc_tids(pid, &tids, &nr);
+	free(tids);
+	return nr > 1;
+}
+
+struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **ret)
+{
+	uint64_t deadline = pt_now_ns() + EXEC_TIMEOUT_NS;
+
+	for (unsigned nr_tried = 1;; nr_tried++) {
+		struct timespec pause = { 0, EXEC_RETRY_NS };
+		struct err *e = seize_once(pid, us, despite_frozen, ret);
+
+		if (!e || !was_in_exec(pid, e, nr_tried) || pt_now_ns() > deadline)
+			return e;
+		err_free(e);
+		nanosleep(&pause, NULL);
+	}
+}
+
 static struct err *detach_one(struct held *h, struct held_thread *t)
 {
 	int status, sig = 0;
 
 	if (t->gone)
 		return NULL;
+	t->gone = true;
 	int err = pt_detach(t->tid, 0);
-	if (err == -ESRCH && !thread_is_dead(h->pid, t->tid)) {
+	if (err == -ESRCH && thread_is_ours(h->pid, t->tid)) {
 		/* It runs.  If it does not stop now, the main loop lets it go when it does. */
 		pt_interrupt(t->tid);
 		err = pt_wait(t->tid, pt_now_ns() + CALL_TIMEOUT_NS / 10, &status);
@@ -250,8 +347,9 @@ static struct err *detach_one(struct held *h, struct held_thread *t)
 			return NULL;
 		err = pt_detach(t->tid, sig == SIGTRAP ? 0 : sig);
 	}
-	t->gone = true;
-	if (err && !thread_is_dead(h->pid, t->tid))
+	if (err)
+		pt_reap_dead(t->tid); /* an execve() may wait for that */
+	if (err && thread_is_ours(h->pid, t->tid))
 		return err_pid(err_hint(err_new(ERR_HARM, "cannot let go of thread %d of %d",
 						t->tid, h->pid),
 					"it is let go when stepdump ends"),
@@ -271,6 +369,10 @@ struct err *held_detach(struct held *h)
 
 	for (size_t i = h->nr; i-- > 0;)
 		e = err_first(e, detach_one(h, &h->threads[i]));
+	/* A thread of ours may have become the leader by an execve(). */
+	struct held_thread heir = { .tid = h->pid };
+	if (h->nr && thread_is_ours(h->pid, h->pid))
+		e = err_first(e, detach_one(h, &heir));
 	return e;
 }
 

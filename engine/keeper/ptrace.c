@@ -193,6 +193,18 @@ int pt_poll(pid_t tid, int *status_ret)
 	return waitpid(tid, status_ret, __WALL | WNOHANG) == tid;
 }
 
+bool pt_reap_dead(pid_t tid)
+{
+	siginfo_t si = { 0 };
+
+	/* Stops of a traced task are reported whether they are asked for or not: look first. */
+	if (waitid(P_PID, (id_t)tid, &si, WEXITED | __WALL | WNOHANG | WNOWAIT) ||
+	    si.si_pid != tid ||
+	    (si.si_code != CLD_EXITED && si.si_code != CLD_KILLED && si.si_code != CLD_DUMPED))
+		return false;
+	return waitpid(tid, NULL, __WALL | WNOHANG) == tid;
+}
+
 bool pt_has_news(pid_t tid)
 {
 	siginfo_t si = { 0 };

@@ -18,6 +18,7 @@
 
 uint64_t pt_now_ns(void); /* CLOCK_MONOTONIC */
 
+/* May wait until `tid` has ended an execve(): see seize_thread(). */
 int pt_seize(pid_t tid);
 /* Switches the target's seccomp filters off while we trace it: needs CAP_SYS_ADMIN. */
 int pt_suspend_seccomp(pid_t tid);
@@ -48,6 +49,8 @@ int pt_wait(pid_t tid, uint64_t deadline_ns, int *status_ret);
 pid_t pt_poll_any(int *status_ret);
 /* Same for one task: 1, or 0 for nothing new. */
 int pt_poll(pid_t tid, int *status_ret);
+/* Takes the death of `tid` if it is dead; leaves stops alone.  Async-signal-safe. */
+bool pt_reap_dead(pid_t tid);
 /* Is there a change of `tid`?  Takes nothing; async-signal-safe. */
 bool pt_has_news(pid_t tid);
 

@@ -6,9 +6,12 @@
  *   name        a command name and a mapped memfd that would drive a terminal
  *   hugetlb     a shared memfd of huge pages, which cannot be spliced from
  *   sharer      a process of its own in the same memory, which overwrites parasites
+ *   exec        64 idle threads, and one that executes the program anew whenever it was frozen
+ *   exec-storm  the same, at random moments within 10 ms
  */
 #include <errno.h>
 #include <linux/aio_abi.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -179,6 +182,56 @@ static void sharer(void)
 		pause();
 }
 
+#define EXEC_THREADS 64
+#define FROZEN_NS 20000000
+
+static long long now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static void *idle(void *arg)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* A gap in time is a freeze (or a busy machine, which does no harm). */
+static void *exec_after_freeze(void *arg)
+{
+	for (long long last = now_ns(), now; (now = now_ns()) - last < FROZEN_NS; last = now)
+		usleep(100);
+	execl("/proc/self/exe", "hostile", "exec", "again", NULL);
+	_exit(1);
+}
+
+static void *exec_at_random(void *arg)
+{
+	usleep(now_ns() / 100 % 10000);
+	execl("/proc/self/exe", "hostile", "exec-storm", "again", NULL);
+	_exit(1);
+}
+
+static void exec_anew(void *(*who)(void *), int again)
+{
+	pthread_t t;
+
+	for (int i = 0; i < EXEC_THREADS; i++)
+		if (pthread_create(&t, NULL, idle, NULL))
+			exit(77);
+	/* The last thread: it is let go of first. */
+	if (pthread_create(&t, NULL, who, NULL))
+		exit(77);
+	if (!again)
+		ready();
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "call"))
@@ -191,6 +244,10 @@ int main(int argc, char **argv)
 		hugetlb();
 	else if (argc == 2 && !strcmp(argv[1], "sharer"))
 		sharer();
+	else if (argc >= 2 && !strcmp(argv[1], "exec"))
+		exec_anew(exec_after_freeze, argc == 3);
+	else if (argc >= 2 && !strcmp(argv[1], "exec-storm"))
+		exec_anew(exec_at_random, argc == 3);
 	else
 		return 2;
 	return 0;
