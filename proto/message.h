@@ -20,4 +20,21 @@
 /* Appends a zeroed element to a repeated field: pass the addresses of x->things, x->n_things. */
 void *msg_push(void *array, size_t *nr, size_t elem_size);
 
+/* The same for a message of the snapshot, initialized: MSG_PUSH(snap, events, event). */
+#define MSG_PUSH(m, field, name)                                                                   \
+	({                                                                                         \
+		__typeof__(*(m)->field) new_ =                                                     \
+			msg_push(&(m)->field, &(m)->n_##field, sizeof(*new_));                     \
+		stepdump__##name##__init(new_);                                                    \
+		new_;                                                                              \
+	})
+
+/* One by itself: MSG_NEW(Stepdump__Cursor, cursor). */
+#define MSG_NEW(type, name)                                                                        \
+	({                                                                                         \
+		type *new_ = xzalloc(sizeof(*new_));                                               \
+		stepdump__##name##__init(new_);                                                    \
+		new_;                                                                              \
+	})
+
 #endif

@@ -207,7 +207,7 @@ struct err *history_open(const struct parent_set *ps, const struct task_info *ti
 				"pid cannot be told from the same process",
 				ps->path),
 			"make the parent with stepdump, criu pre-dump or criu dump --track-mem");
-	if (history_pid_reused(ti->start_time_ticks, ps->info.dump_uptime_us,
+	if (history_pid_reused(ti->stat.start_time_ticks, ps->info.dump_uptime_us,
 			       history_begins_at_parent(ps, t))) {
 		*why_ret = "the pid was reused: this process is younger than the parent";
 		return NULL;

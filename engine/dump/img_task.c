@@ -89,17 +89,17 @@ struct err *img_mm_write(int dirfd, const struct task_info *ti, const struct vma
 	mm.vmas = vma_ptr;
 	mm.aios = aio_ptr;
 
-	mm.mm_start_code = ti->start_code;
-	mm.mm_end_code = ti->end_code;
-	mm.mm_start_data = ti->start_data;
-	mm.mm_end_data = ti->end_data;
-	mm.mm_start_stack = ti->start_stack;
-	mm.mm_start_brk = ti->start_brk;
+	mm.mm_start_code = ti->stat.start_code;
+	mm.mm_end_code = ti->stat.end_code;
+	mm.mm_start_data = ti->stat.start_data;
+	mm.mm_end_data = ti->stat.end_data;
+	mm.mm_start_stack = ti->stat.start_stack;
+	mm.mm_start_brk = ti->stat.start_brk;
 	mm.mm_brk = ti->brk;
-	mm.mm_arg_start = ti->arg_start;
-	mm.mm_arg_end = ti->arg_end;
-	mm.mm_env_start = ti->env_start;
-	mm.mm_env_end = ti->env_end;
+	mm.mm_arg_start = ti->stat.arg_start;
+	mm.mm_arg_end = ti->stat.arg_end;
+	mm.mm_env_start = ti->stat.env_start;
+	mm.mm_env_end = ti->stat.env_end;
 	mm.exe_file_id = exe_id;
 	mm.n_mm_saved_auxv = ti->nr_auxv;
 	mm.mm_saved_auxv = ti->auxv;
@@ -128,53 +128,33 @@ struct err *img_core_write(int dirfd, const struct task_info *ti)
 #endif
 	tc.task_state = ti->was_stopped ? TASK_STOPPED : TASK_ALIVE;
 	tc.personality = ti->personality;
-	tc.flags = ti->flags;
-	tc.comm = (char *)ti->comm;
+	tc.flags = ti->stat.flags;
+	tc.comm = (char *)ti->stat.comm;
 	core.tc = &tc;
 	return image_write_one(dirfd, IMG_CORE, (uint64_t)ti->ns_pid, &core.base);
 }
 
-/* Ids of the dumper itself: task objects 1, namespaces 1 to 8 in the order of the fields. */
-static void img_fill_root_ids(Criu__TaskKobjIdsEntry *m)
+/* Ids of the dumper itself are 1 for task objects, and 1 to 8 for namespaces in the order of NS_*.  Task
+ * number `seq` has its own, but for the namespaces that it shares with the dumper; 0: the dumper. */
+static void img_fill_ids(Criu__TaskKobjIdsEntry *m, const uint64_t ns[NS_NR], uint32_t seq)
 {
-	m->vm_id = m->files_id = m->fs_id = m->sighand_id = 1;
+	uint32_t *id[NS_NR] = { &m->pid_ns_id, &m->net_ns_id,  &m->ipc_ns_id,    &m->uts_ns_id,
+				&m->mnt_ns_id, &m->user_ns_id, &m->cgroup_ns_id, &m->time_ns_id };
+	uint64_t self[NS_NR];
+
+	task_namespaces(0, self);
+	m->vm_id = m->files_id = m->fs_id = m->sighand_id = seq + 1;
 	m->has_pid_ns_id = m->has_net_ns_id = m->has_ipc_ns_id = m->has_uts_ns_id = true;
 	m->has_mnt_ns_id = m->has_user_ns_id = m->has_cgroup_ns_id = m->has_time_ns_id = true;
-	m->pid_ns_id = NS_PID + 1;
-	m->net_ns_id = NS_NET + 1;
-	m->ipc_ns_id = NS_IPC + 1;
-	m->uts_ns_id = NS_UTS + 1;
-	m->mnt_ns_id = NS_MNT + 1;
-	m->user_ns_id = NS_USER + 1;
-	m->cgroup_ns_id = NS_CGROUP + 1;
-	m->time_ns_id = NS_TIME + 1;
-}
-
-/* The dumper's number if the task lives in the same namespace, else one of its own. */
-static uint32_t img_ns_id(const struct task_info *ti, const uint64_t self[NS_NR], int kind,
-			  uint32_t seq)
-{
-	uint32_t own = (uint32_t)kind + 1;
-
-	return ti->ns[kind] == self[kind] ? own : NS_NR * seq + own;
+	for (uint32_t i = 0; i < NS_NR; i++)
+		*id[i] = (seq && ns[i] != self[i] ? NS_NR * seq : 0) + i + 1;
 }
 
 struct err *img_ids_write(int dirfd, const struct task_info *ti, uint32_t seq)
 {
 	Criu__TaskKobjIdsEntry m = CRIU__TASK_KOBJ_IDS_ENTRY__INIT;
-	uint64_t self[NS_NR];
 
-	task_namespaces(0, self);
-	img_fill_root_ids(&m);
-	m.vm_id = m.files_id = m.fs_id = m.sighand_id = seq + 1;
-	m.pid_ns_id = img_ns_id(ti, self, NS_PID, seq);
-	m.net_ns_id = img_ns_id(ti, self, NS_NET, seq);
-	m.ipc_ns_id = img_ns_id(ti, self, NS_IPC, seq);
-	m.uts_ns_id = img_ns_id(ti, self, NS_UTS, seq);
-	m.mnt_ns_id = img_ns_id(ti, self, NS_MNT, seq);
-	m.user_ns_id = img_ns_id(ti, self, NS_USER, seq);
-	m.cgroup_ns_id = img_ns_id(ti, self, NS_CGROUP, seq);
-	m.time_ns_id = img_ns_id(ti, self, NS_TIME, seq);
+	img_fill_ids(&m, ti->ns, seq);
 	return image_write_one(dirfd, IMG_IDS, (uint64_t)ti->ns_pid, &m.base);
 }
 
@@ -214,7 +194,7 @@ struct err *img_inventory_write(int dirfd, uint64_t dump_uptime_us)
 	Criu__InventoryEntry m = CRIU__INVENTORY_ENTRY__INIT;
 	Criu__TaskKobjIdsEntry root = CRIU__TASK_KOBJ_IDS_ENTRY__INIT;
 
-	img_fill_root_ids(&root);
+	img_fill_ids(&root, NULL, 0);
 	m.img_version = IMG_VERSION;
 	m.has_fdinfo_per_id = m.fdinfo_per_id = true;
 	m.has_ns_per_id = m.ns_per_id = true;

@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 
-/* What CRIU asks for: 8 pages of kernel pipe slots (40 bytes each). */
-#define PIPE_PAGES_DEFAULT 819
+#include "engine/dump/page_pipe.h"
 
 static const char *const pmc_names[] = { "auto", "scan", "pread", NULL };
 static const char *const xfer_names[] = { "local", "null", NULL };
@@ -13,120 +12,44 @@ static const char *const pre_dump_names[] = { "splice", "read", NULL };
 static const char *const track_names[] = { "auto", "soft-dirty", "uffd", "none", NULL };
 static const char *const hole_missing_names[] = { "fail", "dump", NULL };
 
+/* Most of them cannot change under a pipeline. */
+#define OPTION(opt_name, field, opt_type, ...)                                                     \
+	{                                                                                          \
+		.name = opt_name, .offset = offsetof(struct opts, field), .type = opt_type,        \
+		.before_prepare = true, __VA_ARGS__                                                \
+	}
+
+/* clang-format off */
 const struct opt_desc opt_descs[] = {
-	{
-		.name = "pmc",
-		.values = "auto|scan|pread",
-		.summary = "how pagemap is read: PAGEMAP_SCAN or pread",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, pmc),
-		.type = OPT_ENUM,
-		.names = pmc_names,
-	},
-	{
-		.name = "pmc-cache",
-		.values = "on|off",
-		.summary = "one fill of the pagemap cache serves several small VMAs",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, pmc_cache),
-		.type = OPT_BOOL,
-	},
-	{
-		.name = "xfer",
-		.values = "local|null",
-		.summary = "where pages go: staged files, or nowhere (rehearsal)",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, xfer),
-		.type = OPT_ENUM,
-		.names = xfer_names,
-	},
-	{
-		.name = "dir",
-		.values = "DIR",
-		.summary = "where commit puts the images; empty: say it at commit",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, dir),
-		.type = OPT_STRING,
-	},
-	{
-		.name = "pipe-pages",
-		.values = "N",
-		.summary = "how many pages a pipe is asked to hold",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, pipe_pages),
-		.type = OPT_UINT,
-		.min = 1,
-		.max = 1u << 18,
-	},
-	{
-		.name = "lazy",
-		.values = "on|off",
-		.summary = "mark pages that may be restored lazily",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, lazy),
-		.type = OPT_BOOL,
-	},
-	{
-		.name = "mode",
-		.values = "dump|pre-dump",
-		.summary = "the last dump, or one that others build on",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, mode),
-		.type = OPT_ENUM,
-		.names = mode_names,
-	},
-	{
-		.name = "pre-dump",
-		.values = "splice|read",
-		.summary = "pre-dump by pipes while frozen, or by reading after",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, pre_dump),
-		.type = OPT_ENUM,
-		.names = pre_dump_names,
-	},
-	{
-		.name = "parent",
-		.values = "DIR",
-		.summary = "images that unchanged pages are left in; empty: none",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, parent),
-		.type = OPT_STRING,
-	},
-	{
-		.name = "track",
-		.values = "auto|soft-dirty|uffd|none",
-		.summary = "how writes are known from the next commit on",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, track),
-		.type = OPT_ENUM,
-		.names = track_names,
-	},
-	{
-		.name = "hole-missing",
-		.values = "fail|dump",
-		.summary = "a clean page that the parent lacks: stop, or dump it",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, hole_missing),
-		.type = OPT_ENUM,
-		.names = hole_missing_names,
-	},
-	{
-		.name = "track-shmem",
-		.values = "on|off",
-		.summary = "pstate maps for shared memory (CRIU_TRACK_SHMEM)",
-		.before_prepare = true,
-		.offset = offsetof(struct opts, track_shmem),
-		.type = OPT_BOOL,
-	},
-	{
-		.name = "leave-stopped",
-		.values = "on|off",
-		.summary = "detach leaves the target stopped (SIGSTOP)",
-		.offset = offsetof(struct opts, leave_stopped),
-		.type = OPT_BOOL,
-	},
+	OPTION("pmc", pmc, OPT_ENUM, .values = "auto|scan|pread", .names = pmc_names,
+	       .summary = "how pagemap is read: PAGEMAP_SCAN or pread"),
+	OPTION("pmc-cache", pmc_cache, OPT_BOOL, .values = "on|off",
+	       .summary = "one fill of the pagemap cache serves several small VMAs"),
+	OPTION("xfer", xfer, OPT_ENUM, .values = "local|null", .names = xfer_names,
+	       .summary = "where pages go: staged files, or nowhere (rehearsal)"),
+	OPTION("dir", dir, OPT_STRING, .values = "DIR",
+	       .summary = "where commit puts the images; empty: say it at commit"),
+	OPTION("pipe-pages", pipe_pages, OPT_UINT, .values = "N", .min = 1, .max = 1u << 18,
+	       .summary = "how many pages a pipe is asked to hold"),
+	OPTION("lazy", lazy, OPT_BOOL, .values = "on|off",
+	       .summary = "mark pages that may be restored lazily"),
+	OPTION("mode", mode, OPT_ENUM, .values = "dump|pre-dump", .names = mode_names,
+	       .summary = "the last dump, or one that others build on"),
+	OPTION("pre-dump", pre_dump, OPT_ENUM, .values = "splice|read", .names = pre_dump_names,
+	       .summary = "pre-dump by pipes while frozen, or by reading after"),
+	OPTION("parent", parent, OPT_STRING, .values = "DIR",
+	       .summary = "images that unchanged pages are left in; empty: none"),
+	OPTION("track", track, OPT_ENUM, .values = "auto|soft-dirty|uffd|none", .names = track_names,
+	       .summary = "how writes are known from the next commit on"),
+	OPTION("hole-missing", hole_missing, OPT_ENUM, .values = "fail|dump", .names = hole_missing_names,
+	       .summary = "a clean page that the parent lacks: stop, or dump it"),
+	OPTION("track-shmem", track_shmem, OPT_BOOL, .values = "on|off",
+	       .summary = "pstate maps for shared memory (CRIU_TRACK_SHMEM)"),
+	{ .name = "leave-stopped", .offset = offsetof(struct opts, leave_stopped), .type = OPT_BOOL,
+	  .values = "on|off", .summary = "detach leaves the target stopped (SIGSTOP)" },
 	{ .name = NULL },
 };
+/* clang-format on */
 
 void opts_init(struct opts *o)
 {
@@ -134,7 +57,7 @@ void opts_init(struct opts *o)
 		.pmc = PMC_AUTO,
 		.pmc_cache = true,
 		.xfer = XFER_LOCAL,
-		.pipe_pages = PIPE_PAGES_DEFAULT,
+		.pipe_pages = PIPE_ASK_PAGES,
 		.lazy = true,
 		.track = OPT_TRACK_NONE,
 	};
@@ -150,14 +73,4 @@ void opts_deinit(struct opts *o)
 const struct opt_desc *opt_find(const char *name)
 {
 	return opt_find_in(opt_descs, name);
-}
-
-struct err *opts_set(struct opts *o, const struct opt_desc *d, const char *value)
-{
-	return opt_parse(o, d, value);
-}
-
-char *opts_get(const struct opts *o, const struct opt_desc *d)
-{
-	return opt_print(o, d);
 }

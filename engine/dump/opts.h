@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Options of a dump, as `set NAME VALUE` and `show settings` know them.  One table
- * describes all: parsing, printing, completion and help come from it.
+ * Options of a dump, as `set NAME VALUE` and `show settings` know them.  One table describes
+ * all: opt_parse(), opt_print(), completion and help work from it.
  */
 #ifndef STEPDUMP_OPTS_H
 #define STEPDUMP_OPTS_H
@@ -42,9 +42,5 @@ extern const struct opt_desc opt_descs[];
 void opts_init(struct opts *o);
 void opts_deinit(struct opts *o);
 const struct opt_desc *opt_find(const char *name); /* in opt_descs */
-/* ERR_USAGE names the values allowed; `o` untouched on failure. */
-struct err *opts_set(struct opts *o, const struct opt_desc *d, const char *value);
-/* Caller frees. */
-char *opts_get(const struct opts *o, const struct opt_desc *d);
 
 #endif

@@ -9,44 +9,10 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "engine/proc/proc.h"
 
 static pid_t task_info_innermost(const struct proc_status *s, pid_t outer)
 {
 	return s->nr_ns_pid ? s->ns_pid[s->nr_ns_pid - 1] : outer;
-}
-
-/* Last number of the line "KEY:\tN\tN...", one per PID namespace; `fallback` if there is none. */
-static pid_t task_info_last_of_line(const char *text, const char *key, pid_t fallback)
-{
-	const char *line = strstr(text, key);
-	pid_t last = fallback;
-
-	if (!line)
-		return fallback;
-	line += strlen(key);
-	for (char *end; *line && *line != '\n'; line = end) {
-		long v = strtol(line, &end, 10);
-
-		if (end == line)
-			break;
-		last = (pid_t)v;
-	}
-	return last;
-}
-
-static struct err *task_info_collect_ids(struct task_info *ti, const struct proc_stat *stat)
-{
-	struct proc_status status;
-	AUTO_FREE char *text = NULL;
-	size_t len;
-
-	TRY(proc_read_status(ti->pid, &status));
-	ti->ns_pid = task_info_innermost(&status, ti->pid);
-	TRY(proc_read_file(ti->pid, "status", &text, &len));
-	ti->ns_pgid = task_info_last_of_line(text, "\nNSpgid:", stat->pgrp);
-	ti->ns_sid = task_info_last_of_line(text, "\nNSsid:", stat->sid);
-	return NULL;
 }
 
 static struct err *task_info_collect_tids(struct task_info *ti)
@@ -67,25 +33,15 @@ static struct err *task_info_collect_tids(struct task_info *ti)
 	return e;
 }
 
-static struct err *task_info_collect_mm(struct task_info *ti, const struct proc_stat *stat)
+static struct err *task_info_collect_mm(struct task_info *ti)
 {
 	struct proc_auxv auxv;
 
 	/* The kernel hides addresses as 0 or 1 from who may not trace the task. */
-	if (stat->start_code <= 1 || !stat->start_stack)
+	if (ti->stat.start_code <= 1 || !ti->stat.start_stack)
 		return err_hint(err_new(ERR_TARGET, "read the memory layout of %d: hidden from us",
 					ti->pid),
 				"it takes the right to trace the task");
-	ti->start_code = stat->start_code;
-	ti->end_code = stat->end_code;
-	ti->start_data = stat->start_data;
-	ti->end_data = stat->end_data;
-	ti->start_stack = stat->start_stack;
-	ti->start_brk = stat->start_brk;
-	ti->arg_start = stat->arg_start;
-	ti->arg_end = stat->arg_end;
-	ti->env_start = stat->env_start;
-	ti->env_end = stat->env_end;
 	TRY(proc_read_auxv(ti->pid, &auxv));
 	ti->auxv = auxv.words;
 	ti->nr_auxv = auxv.nr;
@@ -122,16 +78,16 @@ void task_namespaces(pid_t pid, uint64_t ns[NS_NR])
 
 static struct err *task_info_read(struct task_info *ti)
 {
-	struct proc_stat stat;
+	struct proc_status status;
 
-	TRY(proc_read_stat(ti->pid, &stat));
-	memcpy(ti->comm, stat.comm, sizeof(ti->comm));
-	ti->start_time_ticks = stat.start_time_ticks;
-	ti->flags = stat.flags;
-	TRY(task_info_collect_ids(ti, &stat));
+	TRY(proc_read_stat(ti->pid, &ti->stat));
+	TRY(proc_read_status(ti->pid, &status));
+	ti->ns_pid = task_info_innermost(&status, ti->pid);
+	ti->ns_pgid = status.nr_ns_pid ? status.ns_pgid_last : ti->stat.pgrp;
+	ti->ns_sid = status.nr_ns_pid ? status.ns_sid_last : ti->stat.sid;
 	TRY(task_info_collect_tids(ti));
 	TRY(task_info_collect_personality(ti));
-	TRY(task_info_collect_mm(ti, &stat));
+	TRY(task_info_collect_mm(ti));
 	task_namespaces(ti->pid, ti->ns);
 	return NULL;
 }

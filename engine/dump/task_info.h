@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "engine/proc/proc.h"
 
 /* The kinds of namespace in ids-PID.img, in the order of its fields. */
 enum { NS_PID, NS_NET, NS_IPC, NS_UTS, NS_MNT, NS_USER, NS_CGROUP, NS_TIME, NS_NR };
@@ -22,17 +23,12 @@ struct task_info {
 	pid_t ns_pid, ns_pgid, ns_sid;
 	pid_t *ns_tids; /* leader included; owned */
 	size_t nr_tids;
-	char comm[64];
-	uint64_t start_time_ticks; /* since boot */
-	uint32_t flags;            /* PF_*, as in /proc/PID/stat */
+	struct proc_stat stat; /* name, flags, start time, where code, data, stack lie */
 	uint32_t personality;
-
-	uint64_t start_code, end_code, start_data, end_data, start_stack, start_brk;
-	uint64_t arg_start, arg_end, env_start, env_end;
 	uint64_t *auxv; /* type, value, ...; owned */
 	size_t nr_auxv;
 	char *exe;          /* owned */
-	uint64_t ns[NS_NR]; /* inode of /proc/PID/ns/X; 0: not to be had */
+	uint64_t ns[NS_NR]; /* inode of /proc/PID/ns/X; 0: it cannot be read */
 
 	/* For the caller to fill in: only code inside the target, and who froze it, can tell. */
 	bool was_stopped; /* in group stop before it was frozen */

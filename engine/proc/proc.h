@@ -97,7 +97,7 @@ struct proc_status {
 	uint32_t seccomp; /* 0 none, 1 strict, 2 filter */
 	pid_t ns_pid[32]; /* outermost namespace first */
 	size_t nr_ns_pid;
-	pid_t ns_sid_last; /* session id in the innermost namespace, 0: outside */
+	pid_t ns_pgid_last, ns_sid_last; /* in the innermost namespace, 0: outside */
 };
 
 struct err *parse_status(const char *text, size_t len, struct proc_status *ret);

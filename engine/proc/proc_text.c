@@ -180,6 +180,8 @@ static bool take_status_line(const char *key, const char *value, struct proc_sta
 		s->seccomp = strtoul(value, NULL, 10);
 	else if (!strcmp(key, "NSpid"))
 		take_ns_pids(value, s);
+	else if (!strcmp(key, "NSpgid"))
+		s->ns_pgid_last = last_number(value);
 	else if (!strcmp(key, "NSsid"))
 		s->ns_sid_last = last_number(value);
 	else if (!strcmp(key, "State"))

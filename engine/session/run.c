@@ -59,9 +59,8 @@ static void run_report_totals(struct session *s, struct run_report *r)
 
 static Stepdump__Stop *run_report_finish(struct session *s, struct run_report *r)
 {
-	Stepdump__Stop *stop = xzalloc(sizeof(*stop));
+	Stepdump__Stop *stop = MSG_NEW(Stepdump__Stop, stop);
 
-	stepdump__stop__init(stop);
 	stop->reason = xstrdup(r->reason);
 	stop->has_breakpoint = r->breakpoint != 0;
 	stop->breakpoint = r->breakpoint;
@@ -297,34 +296,6 @@ static struct err *run_begin(struct session *s)
 	return NULL;
 }
 
-static struct err *run_commit(struct session *s, const struct run_request *req,
-			      Stepdump__Stop **stop_ret);
-
-struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
-{
-	struct run r = { .s = s,
-			 .req = req,
-			 .left = req->count ? req->count : 1,
-			 .chunk = s->d.at.chunk ? s->d.at.chunk : 1,
-			 .rep.reason = "gate" };
-
-	*stop_ret = NULL;
-	if (req->kind == RUN_COMMIT)
-		return run_commit(s, req, stop_ret);
-	if (req->kind == RUN_UNTIL)
-		TRY(brk_add(&s->breaks, req->where, true, &r.until));
-
-	struct err *e = run_begin(s);
-
-	if (!e) {
-		e = run_loop(&r);
-		*stop_ret = run_report_finish(s, &r.rep);
-	}
-	if (r.until)
-		err_free(brk_delete(&s->breaks, r.until));
-	return e;
-}
-
 /* ---- commit, restart, abort ----------------------------------------------------------------------------- */
 
 /* From the gate to the end: reset, and in a pre-dump the transfer in its middle. */
@@ -406,6 +377,31 @@ static struct err *run_commit(struct session *s, const struct run_request *req,
 	d->commit_to = NULL;
 	*stop_ret = run_report_finish(s, &r.rep);
 	return err_wrap(e, "commit %s", dir);
+}
+
+struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
+{
+	struct run r = { .s = s,
+			 .req = req,
+			 .left = req->count ? req->count : 1,
+			 .chunk = s->d.at.chunk ? s->d.at.chunk : 1,
+			 .rep.reason = "gate" };
+
+	*stop_ret = NULL;
+	if (req->kind == RUN_COMMIT)
+		return run_commit(s, req, stop_ret);
+	if (req->kind == RUN_UNTIL)
+		TRY(brk_add(&s->breaks, req->where, true, &r.until));
+
+	struct err *e = run_begin(s);
+
+	if (!e) {
+		e = run_loop(&r);
+		*stop_ret = run_report_finish(s, &r.rep);
+	}
+	if (r.until)
+		err_free(brk_delete(&s->breaks, r.until));
+	return e;
 }
 
 struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **stop_ret)

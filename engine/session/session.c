@@ -428,7 +428,7 @@ struct err *session_set(struct session *s, const struct opt_desc *d, const char 
 		TRY(parent_set_open(&parent, value));
 		parent_set_close(&parent);
 	}
-	return opts_set(&s->opts, d, value);
+	return opt_parse(&s->opts, d, value);
 }
 
 void session_position(const struct session *s, char *buf, size_t len)

@@ -24,9 +24,8 @@ static void snap_events(struct session *s, uint32_t max, Stepdump__Snapshot *sna
 		n = max;
 	for (uint64_t i = s->nr_events - n; i < s->nr_events; i++) {
 		const struct event *ev = &s->events[i % NR_EVENTS];
-		Stepdump__Event *o = msg_push(&snap->events, &snap->n_events, sizeof(*o));
+		Stepdump__Event *o = MSG_PUSH(snap, events, event);
 
-		stepdump__event__init(o);
 		o->seq = ev->seq;
 		o->t_us = ev->t_us;
 		o->phase = ev->phase;
@@ -40,9 +39,8 @@ static void snap_caps(struct session *s, Stepdump__Snapshot *snap)
 	size_t n = caps_describe(&s->caps, line, CAP_LINES_MAX);
 
 	for (size_t i = 0; i < n; i++) {
-		Stepdump__Cap *c = msg_push(&snap->caps, &snap->n_caps, sizeof(*c));
+		Stepdump__Cap *c = MSG_PUSH(snap, caps, cap);
 
-		stepdump__cap__init(c);
 		c->name = xstrdup(line[i].name);
 		c->available = line[i].available;
 		if (*line[i].value)
@@ -57,16 +55,13 @@ static void snap_settings(struct session *s, Stepdump__Snapshot *snap)
 
 	opts_init(&defaults);
 	for (const struct opt_desc *d = opt_descs; d->name; d++) {
-		Stepdump__Setting *o = msg_push(&snap->settings, &snap->n_settings, sizeof(*o));
+		Stepdump__Setting *o = MSG_PUSH(snap, settings, setting);
 
-		stepdump__setting__init(o);
 		o->name = xstrdup(d->name);
-		o->value = opts_get(&s->opts, d);
-		o->default_value = opts_get(&defaults, d);
+		o->value = opt_print(&s->opts, d);
+		o->default_value = opt_print(&defaults, d);
 		o->values = xstrdup(d->values);
 		o->summary = xstrdup(d->summary);
-		if (!o->value || !o->default_value)
-			abort();
 	}
 	opts_deinit(&defaults);
 }
@@ -75,10 +70,8 @@ static void snap_breakpoints(struct session *s, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; i < s->breaks.nr; i++) {
 		const struct brk *b = &s->breaks.b[i];
-		Stepdump__Breakpoint *o =
-			msg_push(&snap->breakpoints, &snap->n_breakpoints, sizeof(*o));
+		Stepdump__Breakpoint *o = MSG_PUSH(snap, breakpoints, breakpoint);
 
-		stepdump__breakpoint__init(o);
 		o->number = b->number;
 		o->where = xstrdup(b->where);
 		SET(o, temporary, b->temporary);
@@ -94,9 +87,8 @@ static void snap_error(struct session *s, Stepdump__Snapshot *snap)
 	if (!e)
 		return;
 
-	Stepdump__Error *o = xzalloc(sizeof(*o));
+	Stepdump__Error *o = MSG_NEW(Stepdump__Error, error);
 
-	stepdump__error__init(o);
 	snap->error = o;
 	o->code = xstrdup(err_code_name(e->code));
 	o->message = xstrdup(e->msg);
@@ -116,12 +108,11 @@ static void snap_error(struct session *s, Stepdump__Snapshot *snap)
 
 static void snap_tracker(struct session *s, Stepdump__Snapshot *snap)
 {
-	Stepdump__Tracker *o = xzalloc(sizeof(*o));
+	Stepdump__Tracker *o = MSG_NEW(Stepdump__Tracker, tracker);
 	const struct target *in = attached(s) ? &s->t[session_task(s)] : NULL;
 	const struct tracker *t = in ? tracker_table_find(&s->trackers, in) : NULL;
 	uint64_t dirty, total, now;
 
-	stepdump__tracker__init(o);
 	snap->tracker = o;
 	o->kind = xstrdup(t ? tracker_kind_name(tracker_kind(t)) : "none");
 	o->reason = xstrdup(t ? tracker_reason(t) :
@@ -161,10 +152,9 @@ static void snap_origin(Stepdump__Snapshot *snap)
 
 struct err *snap_take(struct session *s, const struct snap_request *req, Stepdump__Snapshot **ret)
 {
-	Stepdump__Snapshot *snap = xzalloc(sizeof(*snap));
+	Stepdump__Snapshot *snap = MSG_NEW(Stepdump__Snapshot, snapshot);
 	struct err *e = NULL;
 
-	stepdump__snapshot__init(snap);
 	snap_origin(snap);
 	if (req->parts & SNAP_TARGET)
 		snap_target(s, snap);

@@ -8,9 +8,8 @@
 static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool next)
 {
 	const struct phase_ops *ops = phase_ops(u->phase);
-	Stepdump__Unit *o = xzalloc(sizeof(*o));
+	Stepdump__Unit *o = MSG_NEW(Stepdump__Unit, unit);
 
-	stepdump__unit__init(o);
 	o->phase = u->phase;
 	SET(o, chunk, u->chunk);
 	if (u->vma >= 0)
@@ -101,10 +100,9 @@ static const char *phase_state(const struct session *s, phase_t p)
 Stepdump__Cursor *snap_cursor(struct session *s)
 {
 	const struct dump *d = &s->d;
-	Stepdump__Cursor *c = xzalloc(sizeof(*c));
+	Stepdump__Cursor *c = MSG_NEW(Stepdump__Cursor, cursor);
 	struct unit next;
 
-	stepdump__cursor__init(c);
 	c->phase = attached(s) ? d->phase : PH(READY);
 	if (!attached(s))
 		return c;
@@ -118,9 +116,8 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 	SET(c, scan_vaddr, d->scan.vaddr);
 	for (size_t i = 0; i < NR_PHASES; i++) {
 		const struct phase_ops *ops = phase_table[i];
-		Stepdump__PhaseInfo *p = msg_push(&c->phases, &c->n_phases, sizeof(*p));
+		Stepdump__PhaseInfo *p = MSG_PUSH(c, phases, phase_info);
 
-		stepdump__phase_info__init(p);
 		p->phase = ops->phase;
 		p->name = xstrdup(ops->name);
 		p->unit = xstrdup(ops->unit);
@@ -151,9 +148,8 @@ void snap_counts(const struct verdict_counts *c, Stepdump__VerdictCount ***out, 
 Stepdump__Counters *snap_counters(struct session *s)
 {
 	const struct dump *d = &s->d;
-	Stepdump__Counters *c = xzalloc(sizeof(*c));
+	Stepdump__Counters *c = MSG_NEW(Stepdump__Counters, counters);
 
-	stepdump__counters__init(c);
 	if (!attached(s))
 		return c;
 	SET(c, freezing_us, s->t[0].task.freezing_us);

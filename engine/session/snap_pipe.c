@@ -36,9 +36,8 @@ static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
 
 		if (!cats)
 			continue;
-		Stepdump__PmcRegion *r = msg_push(&o->regions, &o->n_regions, sizeof(*r));
+		Stepdump__PmcRegion *r = MSG_PUSH(o, regions, pmc_region);
 
-		stepdump__pmc_region__init(r);
 		r->start = at;
 		r->end = end;
 		r->categories = cats;
@@ -53,9 +52,8 @@ static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
 static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
 {
 	struct pmc *p = &s->d.task[session_task(s)].pmc;
-	Stepdump__Pmc *o = xzalloc(sizeof(*o));
+	Stepdump__Pmc *o = MSG_NEW(Stepdump__Pmc, pmc);
 
-	stepdump__pmc__init(o);
 	snap->pmc = o;
 	if (p->pagemap_fd < 0)
 		return;
@@ -86,9 +84,8 @@ static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t
 	uint64_t off = ppb_pages(b, 0, first < b->nr_segs ? first : b->nr_segs);
 
 	for (uint32_t i = first; i < end; i++) {
-		Stepdump__Iov *v = msg_push(&o->iovs, &o->n_iovs, sizeof(*v));
+		Stepdump__Iov *v = MSG_PUSH(o, iovs, iov);
 
-		stepdump__iov__init(v);
 		v->start = (uint64_t)b->iov[i].iov_base;
 		v->nr_pages = (uint32_t)(b->iov[i].iov_len / PAGE_BYTES);
 		SET(v, pipe_off_pages, off);
@@ -113,7 +110,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 		     Stepdump__PagePipe *pp)
 {
 	const struct page_pipe_buf *b = &s->d.pp.ppb[i];
-	Stepdump__Ppb *o = msg_push(&pp->ppbs, &pp->n_ppbs, sizeof(*o));
+	Stepdump__Ppb *o = MSG_PUSH(pp, ppbs, ppb);
 	bool shared = b->shares || (i + 1 < s->d.pp.nr_ppbs && s->d.pp.ppb[i + 1].shares);
 	uint64_t in_pipe = s->d.pp.no_pipes ? 0 : page_pipe_in_pipe(b);
 
@@ -122,7 +119,6 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 		in_pipe = b->state == PPB_DRAINED ?
 				  ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_BYTES :
 				  0;
-	stepdump__ppb__init(o);
 	o->index = i;
 	o->pages_in = b->pages_in;
 	o->pipe_size = b->pipe_size;
@@ -152,10 +148,9 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 			   Stepdump__Snapshot *snap)
 {
 	const struct page_pipe *pp = &s->d.pp;
-	Stepdump__PagePipe *o = xzalloc(sizeof(*o));
+	Stepdump__PagePipe *o = MSG_NEW(Stepdump__PagePipe, page_pipe);
 	uint32_t iovs = 0, iovs_cap = 0;
 
-	stepdump__page_pipe__init(o);
 	snap->page_pipe = o;
 	SET(o, nr_pipes, pp->nr_pipes);
 	SET(o, max_pipes, pp->max_pipes);
@@ -172,9 +167,8 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 	SET(o, nr_iovs_max, iovs_cap);
 
 	for (uint32_t i = 0; req->parts & SNAP_HOLES && i < pp->nr_holes; i++) {
-		Stepdump__Hole *h = msg_push(&o->holes, &o->n_holes, sizeof(*h));
+		Stepdump__Hole *h = MSG_PUSH(o, holes, hole);
 
-		stepdump__hole__init(h);
 		h->start = pp->hole[i].start;
 		h->nr_pages = pp->hole[i].nr_pages;
 		h->flags = xstrdup("PARENT");
@@ -196,9 +190,8 @@ static void snap_data_runs(const struct shmem_info *i, Stepdump__Shmem *o)
 			err_free(e);
 			break;
 		}
-		Stepdump__PstateRun *r = msg_push(&o->data, &o->n_data, sizeof(*r));
+		Stepdump__PstateRun *r = MSG_PUSH(o, data, pstate_run);
 
-		stepdump__pstate_run__init(r);
 		r->page = start / PAGE_BYTES;
 		r->nr_pages = (end - start) / PAGE_BYTES;
 		r->state = 1;
@@ -261,9 +254,8 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; i < s->d.shmem.nr; i++) {
 		const struct shmem_info *in = &s->d.shmem.o[i];
-		Stepdump__Shmem *o = msg_push(&snap->shmem, &snap->n_shmem, sizeof(*o));
+		Stepdump__Shmem *o = MSG_PUSH(snap, shmem, shmem);
 
-		stepdump__shmem__init(o);
 		o->shmid = in->shmid;
 		SET(o, size_bytes, in->size);
 		o->kind = xstrdup(in->kind);
@@ -276,11 +268,9 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 			o->how_read = xstrdup(in->how);
 		for (size_t k = 0; k < in->nr_maps; k++) {
 			const struct vma *v = &s->t[in->map[k].task].vmas.v[in->map[k].vma];
-			Stepdump__PstateContribution *c =
-				msg_push(&o->maps, &o->n_maps, sizeof(*c));
+			Stepdump__PstateContribution *c = MSG_PUSH(o, maps, pstate_contribution);
 			char prot[5];
 
-			stepdump__pstate_contribution__init(c);
 			SET(c, pid, (uint32_t)in->map[k].pid);
 			SET(c, vma_index, (uint32_t)in->map[k].vma);
 			SET(c, off_pages, in->map[k].off_pages);
@@ -315,9 +305,8 @@ static void snap_files(int dirfd, Stepdump__Xfer *o)
 	for (struct dirent *de; (de = readdir(dir));) {
 		if (fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 			continue;
-		Stepdump__ImageFile *f = msg_push(&o->files, &o->n_files, sizeof(*f));
+		Stepdump__ImageFile *f = MSG_PUSH(o, files, image_file);
 
-		stepdump__image_file__init(f);
 		f->name = xstrdup(de->d_name);
 		SET(f, bytes, (uint64_t)st.st_size);
 	}
@@ -344,9 +333,8 @@ static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
 
 	for (uint64_t i = x->entries_here - n; i < x->entries_here; i++) {
 		const struct xfer_entry *in = &x->recent[i % XFER_RECENT];
-		Stepdump__PagemapEntry *e = msg_push(&o->recent, &o->n_recent, sizeof(*e));
+		Stepdump__PagemapEntry *e = MSG_PUSH(o, recent, pagemap_entry);
 
-		stepdump__pagemap_entry__init(e);
 		e->vaddr = in->vaddr;
 		e->nr_pages = in->nr_pages;
 		flag_names(in->flags, &e->flags, &e->n_flags);
@@ -358,10 +346,9 @@ static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
 static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct page_xfer *x = &s->d.xfer;
-	Stepdump__Xfer *o = xzalloc(sizeof(*o));
+	Stepdump__Xfer *o = MSG_NEW(Stepdump__Xfer, xfer);
 	struct statvfs vfs;
 
-	stepdump__xfer__init(o);
 	snap->xfer = o;
 	o->kind = xstrdup(x->ops ? x->ops->name : s->opts.xfer == XFER_NULL ? "null" : "local");
 	if (s->d.committed || s->opts.dir)
@@ -392,10 +379,9 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 			    Stepdump__Snapshot *snap)
 {
 	const struct pagemap_image *pi = page_read_image(pr, g);
-	Stepdump__ParentGeneration *o = msg_push(&snap->parents, &snap->n_parents, sizeof(*o));
+	Stepdump__ParentGeneration *o = MSG_PUSH(snap, parents, parent_generation);
 	uint64_t holes = 0;
 
-	stepdump__parent_generation__init(o);
 	o->dir = xstrdup(page_read_dir(pr, g));
 	SET(o, entries, pi->nr);
 	SET(o, pages_stored, pi->nr_present);
@@ -408,9 +394,8 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 			holes += e->nr_pages;
 		if (!inside || o->n_runs == MAX_PARENT_RUNS)
 			continue;
-		Stepdump__PagemapEntry *r = msg_push(&o->runs, &o->n_runs, sizeof(*r));
+		Stepdump__PagemapEntry *r = MSG_PUSH(o, runs, pagemap_entry);
 
-		stepdump__pagemap_entry__init(r);
 		r->vaddr = e->vaddr;
 		r->nr_pages = e->nr_pages;
 		flag_names(e->flags, &r->flags, &r->n_flags);
@@ -433,9 +418,8 @@ static void snap_parents(struct session *s, const struct snap_request *req,
 
 static void check(Stepdump__Snapshot *snap, const char *name, bool ok, char *detail)
 {
-	Stepdump__Check *c = msg_push(&snap->checks, &snap->n_checks, sizeof(*c));
+	Stepdump__Check *c = MSG_PUSH(snap, checks, check);
 
-	stepdump__check__init(c);
 	c->name = xstrdup(name);
 	c->ok = ok;
 	c->detail = detail;

@@ -16,9 +16,8 @@ static void name_list(char ***out, size_t *nr, const char *const *names, size_t 
 
 void snap_target(struct session *s, Stepdump__Snapshot *snap)
 {
-	Stepdump__Target *t = xzalloc(sizeof(*t));
+	Stepdump__Target *t = MSG_NEW(Stepdump__Target, target);
 
-	stepdump__target__init(t);
 	snap->target = t;
 	if (!attached(s)) {
 		t->state = STEPDUMP__TARGET_STATE__NO_TARGET;
@@ -71,10 +70,9 @@ void snap_tasks(struct session *s, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; i < s->nr_tasks; i++) {
 		const struct target *in = &s->t[i];
-		Stepdump__Task *o = msg_push(&snap->tasks, &snap->n_tasks, sizeof(*o));
+		Stepdump__Task *o = MSG_PUSH(snap, tasks, task);
 		uint64_t dumped = 0;
 
-		stepdump__task__init(o);
 		o->index = (uint32_t)i;
 		o->pid = (uint32_t)in->pid;
 		SET(o, ppid, in->parent >= 0 ? (uint32_t)s->t[in->parent].pid : 0);
@@ -98,9 +96,8 @@ void snap_threads(struct session *s, Stepdump__Snapshot *snap)
 
 	for (size_t i = 0; i < in->task.nr_threads; i++) {
 		const struct keeper_thread *kt = &in->task.threads[i];
-		Stepdump__Thread *t = msg_push(&snap->threads, &snap->n_threads, sizeof(*t));
+		Stepdump__Thread *t = MSG_PUSH(snap, threads, thread);
 
-		stepdump__thread__init(t);
 		t->tid = (uint32_t)kt->tid;
 		t->comm = xasprintf("%.16s", kt->comm);
 		t->state_before = xstrdup(kt->was_stopped ? "stopped" : "running");
@@ -125,11 +122,10 @@ static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapsho
 {
 	const struct task_dump *td = &s->d.task[session_task(s)];
 	const struct vma *v = &td->t->vmas.v[i];
-	Stepdump__Vma *o = msg_push(&snap->vmas, &snap->n_vmas, sizeof(*o));
+	Stepdump__Vma *o = MSG_PUSH(snap, vmas, vma);
 	const char *names[64];
 	char prot[5];
 
-	stepdump__vma__init(o);
 	o->index = (uint32_t)i;
 	o->start = v->start;
 	o->end = v->end;

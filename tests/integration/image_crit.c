@@ -124,7 +124,7 @@ static void wait_for_next_tick(void)
 	do {
 		sched_yield();
 		ok(uptime_us(&now));
-	} while (now / us_per_tick <= ti.start_time_ticks);
+	} while (now / us_per_tick <= ti.stat.start_time_ticks);
 }
 
 static void write_set(void)
@@ -326,7 +326,7 @@ TEST(mm_equals_maps)
 	assert_int_equal(num(guard, "start"), facts.guard);
 
 	assert_int_equal(num(mm, "mm_brk"), facts.brk);
-	assert_int_equal(num(mm, "mm_start_stack"), ti.start_stack);
+	assert_int_equal(num(mm, "mm_start_stack"), ti.stat.start_stack);
 	assert_true(json_object_array_length(field(mm, "mm_saved_auxv")) >= 20);
 	assert_int_equal(json_object_array_length(field(mm, "mm_saved_auxv")) % 2, 0);
 	if (facts.aio) {
@@ -406,7 +406,7 @@ TEST(the_rest_says_what_is_true)
 	uint64_t up = num(o, "dump_uptime"), now_us = (uint64_t)now.tv_sec * 1000000;
 	assert_true(up <= now_us + 1000000 && up + 600000000 > now_us);
 	/* The test of CRIU for a reused pid must not fire: we started before the dump. */
-	assert_true(ti.start_time_ticks < up / (1000000 / (uint64_t)sysconf(_SC_CLK_TCK)));
+	assert_true(ti.stat.start_time_ticks < up / (1000000 / (uint64_t)sysconf(_SC_CLK_TCK)));
 	json_object_put(root);
 
 	o = json_object_array_get_idx(decode(image_name(IMG_IDS, (uint64_t)child, name), &root), 0);
@@ -429,7 +429,7 @@ TEST(crit_x)
 	char *ps = run("crit x %s ps", scratch);
 	snprintf(want, sizeof(want), "%7d%7d%7d   ", child, getpgid(child), getsid(child));
 	assert_non_null(strstr(ps, want));
-	assert_non_null(strstr(strstr(ps, want), ti.comm));
+	assert_non_null(strstr(strstr(ps, want), ti.stat.comm));
 	free(ps);
 
 	char *mems = run("crit x %s mems", scratch);

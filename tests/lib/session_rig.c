@@ -47,7 +47,7 @@ void set(const char *name, const char *value)
 	const struct opt_desc *o = opt_find(name);
 
 	assert_non_null(o);
-	ok(opts_set(session_opts(s), o, value));
+	ok(opt_parse(session_opts(s), o, value));
 }
 
 void session_over(struct memory m)

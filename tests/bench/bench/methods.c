@@ -60,7 +60,7 @@ static struct err *use_session(struct session *s, pid_t pid, const char *dir, st
 	Stepdump__Stop *stop = NULL;
 
 	snprintf(img, sizeof(img), "%s/img", dir);
-	TRY(opts_set(session_opts(s), opt_find("dir"), img)); /* staging on the same file system */
+	TRY(opt_parse(session_opts(s), opt_find("dir"), img)); /* staging on the same file system */
 	TRY(session_attach(s, pid));
 	smp->attach = now_us() - t0;
 

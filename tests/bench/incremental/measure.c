@@ -111,7 +111,7 @@ struct err *tracker_try(const struct writer *w, enum opt_track kind, char **why_
 
 static struct err *set(struct session *s, const char *name, const char *value)
 {
-	return opts_set(session_opts(s), opt_find(name), value);
+	return opt_parse(session_opts(s), opt_find(name), value);
 }
 
 static struct err *run_to_gate(struct session *s, pid_t pid, struct dump_times_us *t)
