@@ -11,16 +11,24 @@ CC ?= gcc
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
 	-Wno-unused-parameter $(WERROR)
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(B) -isystem engine/parasite/shim -isystem /usr/include/compel
+# libcompel: the distribution's, or one that is installed below COMPEL=PREFIX.
+COMPEL ?=
+COMPEL_BIN := $(if $(COMPEL),$(COMPEL)/bin/compel,compel)
+COMPEL_INC := -isystem engine/parasite/shim -isystem $(or $(COMPEL),/usr)/include/compel \
+	$(if $(COMPEL),-isystem $(COMPEL)/include)
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(B) $(COMPEL_INC)
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(SAN)
 # compel: the static library, as --wrap puts our own function into it (engine/keeper/keeper_infect.c).
-LDLIBS := -l:libcompel.a -Wl,--wrap=compel_execute_syscall -lprotobuf-c -ljson-c -lreadline -lncursesw -ltinfo
+LDLIBS := $(if $(COMPEL),$(firstword $(wildcard $(COMPEL)/lib*/libcompel.a $(COMPEL)/lib/*/libcompel.a)),-l:libcompel.a) -Wl,--wrap=compel_execute_syscall -lprotobuf-c -ljson-c -lreadline -lncursesw -ltinfo
 LDFLAGS += $(SAN)
 
 PROTOS := $(wildcard proto/*.proto)
+# protoc-c is deprecated where protoc itself is installed.
+PROTOC := $(if $(shell command -v protoc),protoc,protoc-c)
 PROTO_C := $(PROTOS:%.proto=$(B)/%.pb-c.c)
 PROTO_H := $(PROTO_C:.c=.h)
 BLOB := $(B)/engine/parasite/blob.h
+COMPEL_CONFIG := $(B)/engine/keeper/compel_config.h
 
 ENGINE := $(wildcard engine/*.c engine/*/*.c)
 ENGINE := $(filter-out engine/parasite/%,$(ENGINE))
@@ -49,7 +57,11 @@ $(LIB): $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(B)/%.o: %.c | $(PROTO_H) $(BLOB)
+$(COMPEL_CONFIG): engine/keeper/probe-compel
+	$(call say,PROBE,libcompel)
+	$(Q)mkdir -p $(@D) && CC='$(CC)' $< $(COMPEL_INC) > $@
+
+$(B)/%.o: %.c | $(PROTO_H) $(BLOB) $(COMPEL_CONFIG)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -59,20 +71,22 @@ $(B)/%.pb-c.o: $(B)/%.pb-c.c
 
 $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h: proto/%.proto
 	$(call say,PROTOC,$<)
-	$(Q)mkdir -p $(@D) && protoc-c --c_out=$(B) $<
+	$(Q)mkdir -p $(@D) && $(PROTOC) --c_out=$(B) $<
 
 # The parasite: position-independent code that compel packs into a header.
 # The base flags are compel's own; a stack protector or CET notes would not survive in the target.
-PARASITE_CFLAGS := $(shell compel cflags 2>/dev/null) -O2 -fno-stack-protector -fcf-protection=none \
-	-fno-builtin -ffreestanding -fno-tree-loop-distribute-patterns -Wall -Wextra -Wno-unused-parameter
+cc-option = $(shell $(CC) -Werror $(1) -c -x c -o /dev/null /dev/null 2>/dev/null && echo '$(1)')
+PARASITE_CFLAGS := $(shell $(COMPEL_BIN) cflags 2>/dev/null) -O2 -fno-stack-protector -U_FORTIFY_SOURCE \
+	$(call cc-option,-fcf-protection=none) $(call cc-option,-fno-tree-loop-distribute-patterns) \
+	-fno-builtin -ffreestanding -Wall -Wextra -Wno-unused-parameter
 $(BLOB): engine/parasite/parasite.c $(wildcard engine/parasite/*.h)
 	$(call say,PARASITE,$<)
 	$(Q)mkdir -p $(@D) && \
-	$(CC) -D_GNU_SOURCE -I. -isystem engine/parasite/shim -isystem /usr/include/compel $(PARASITE_CFLAGS) \
+	$(CC) -D_GNU_SOURCE -I. $(COMPEL_INC) $(PARASITE_CFLAGS) \
 		-c -o $(B)/engine/parasite/parasite.o $< && \
-	ld $$(compel ldflags) -o $(B)/engine/parasite/parasite.po $(B)/engine/parasite/parasite.o \
-		$$(compel plugins) && \
-	compel -f $(B)/engine/parasite/parasite.po -o $@ -p parasite hgen
+	ld $$($(COMPEL_BIN) ldflags) -o $(B)/engine/parasite/parasite.po $(B)/engine/parasite/parasite.o \
+		$$($(COMPEL_BIN) plugins) && \
+	$(COMPEL_BIN) -f $(B)/engine/parasite/parasite.po -o $@ -p parasite hgen
 
 $(TESTLIB): $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 	$(call say,AR,$@)

@@ -19,7 +19,8 @@ struct err *err_nomem(void)
 	return &out_of_memory;
 }
 
-static struct err *err_vnew(enum err_code code, int sys_errno, const char *fmt, va_list ap)
+static struct err *__attribute__((format(printf, 3, 0)))
+err_vnew(enum err_code code, int sys_errno, const char *fmt, va_list ap)
 {
 	struct err *e = calloc(1, sizeof(*e));
 

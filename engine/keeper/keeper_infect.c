@@ -10,10 +10,6 @@
  * Mirrors: criu/parasite-syscall.c parasite_infect_seized(), compel/src/lib/infect.c
  * compel_infect().
  */
-#include <compel/infect-rpc.h>
-#include <compel/infect-util.h>
-#include <compel/infect.h>
-#include <compel/log.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,6 +26,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "engine/keeper/compel_api.h"
 #include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
 #include "engine/parasite/blob.h"
@@ -37,13 +34,6 @@
 #define INFECT_TIMEOUT_SEC 10
 #define MAP_SLACK (64u << 10) /* compel's stack and signal frame */
 #define CHANNEL_SNDBUF (128 << 10)
-
-/* Exported by libcompel.a, declared in none of its installed headers. */
-int sigreturn_prep_regs_plain(struct rt_sigframe *frame, user_regs_struct_t *regs,
-			      user_fpregs_struct_t *fpregs);
-int sigreturn_prep_fpu_frame_plain(struct rt_sigframe *frame, struct rt_sigframe *rframe);
-int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *regs,
-				  const char *code);
 
 struct saved_regs {
 	user_regs_struct_t regs;
@@ -62,7 +52,8 @@ static struct {
 	char log[512]; /* the last lines that compel logged */
 } infecting;
 
-static void log_line(unsigned int level, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+log_line(unsigned int level, const char *fmt, va_list ap)
 {
 	size_t have = strlen(infecting.log);
 
@@ -136,7 +127,7 @@ static void on_alarm(int sig)
 	siglongjmp(infecting.out, 1);
 }
 
-static int save_regs(void *to, user_regs_struct_t *regs, user_fpregs_struct_t *fpregs)
+static int save_regs(SAVE_REGS_PARAMS)
 {
 	struct saved_regs *s = to;
 
@@ -161,7 +152,7 @@ static int make_sigframe(void *from, struct rt_sigframe *frame, struct rt_sigfra
 	return RT_SIGFRAME_HAS_FPU(frame) ? sigreturn_prep_fpu_frame_plain(frame, rframe) : 0;
 }
 
-static int open_proc(int pid, int mode, const char *fmt, ...)
+static int __attribute__((format(printf, 3, 4))) open_proc(int pid, int mode, const char *fmt, ...)
 {
 	char path[128];
 	va_list ap;
@@ -237,7 +228,7 @@ static struct err *prepare_ctl(struct held *h)
 {
 	static uint64_t run;
 
-	h->ctl = compel_prepare_noctx(h->pid);
+	h->ctl = compel_new_ctl(h->pid);
 	h->compel_regs = aligned_alloc(64, round_up(sizeof(struct saved_regs), 64ul));
 	if (!h->ctl || !h->compel_regs)
 		return err_pid(err_new(ERR_SYS, "cannot prepare the infection of %d: %s", h->pid,
@@ -254,7 +245,7 @@ static struct err *prepare_ctl(struct held *h)
 	c->syscall_ip = h->own.text_ip;
 	c->child_handler = on_child;
 	c->open_proc = open_proc;
-	compel_run_id = (uint64_t)getpid() << 32 | ++run; /* goes into the socket's name */
+	compel_set_run_id((uint64_t)getpid() << 32 | ++run);
 	parasite_setup_c_header(h->ctl);
 	h->log = memfd_create(LOG_MEMFD, MFD_CLOEXEC);
 	if (h->log < 0)
