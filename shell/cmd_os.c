@@ -88,7 +88,7 @@ const struct cmd_entry cmd_shell = {
 	.examples = (const struct cmd_example[]){ { "!ls -l | head -3", "", "" },
 						  { "shell true", "", "" },
 						  { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_RAW | CMD_STREAMS,
+	.flags = CMD_NO_REPEAT | CMD_RAW | CMD_STREAMS | CMD_TERMINAL,
 	.exec = shell_cmd_exec,
 };
 

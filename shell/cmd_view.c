@@ -7,7 +7,9 @@
 
 #include "shell/cmd.h"
 #include "shell/cmds.h"
+#include "shell/history.h"
 #include "shell/view.h"
+#include "shell/view_line.h"
 #include "views/term.h"
 
 #define DEFAULT_ROWS 24
@@ -60,7 +62,7 @@ static struct err *print_once(struct view_session *v, struct out *o)
 	v->ui.relative = v->sh->relative;
 	TRY(view_look(v));
 	if (v->fresh && ui_follow(&v->ui, v->now))
-		v->ui.find_addr = false;
+		v->ui.find.what = FIND_TEXT;
 	v->fresh = false;
 	struct err *e = view_look(v);
 	if (!e) {
@@ -79,6 +81,7 @@ static struct err *run_keys(struct view_session *v, const char *path)
 {
 	AUTO_FREE char *keys = NULL;
 
+	TRY(view_line_prepare(v->sh));
 	TRY(read_keys(path, &keys));
 	v->keys = keys;
 	view_skip_comments(v);
@@ -94,6 +97,8 @@ static struct err *run_on_terminal(struct view_session *v)
 	struct terminal_opts opts = view_terminal_opts(v->sh);
 	char why[200];
 
+	TRY(view_line_prepare(v->sh));
+	history_load();
 	if (!terminal_open(&opts, why, sizeof(why)))
 		return err_hint(err_new(ERR_STATE, "view: %s", why),
 				"`view NAME | cat` prints it once as text");

@@ -74,7 +74,11 @@ void history_load(void)
 {
 	AUTO_FREE char *line = NULL;
 	size_t cap = 0, nr = 0;
+	static bool loaded;
 
+	if (loaded)
+		return;
+	loaded = true;
 	using_history();
 	stifle_history(HISTORY_LINES);
 	path = xdg_path("XDG_STATE_HOME", ".local/state", "history");

@@ -126,9 +126,6 @@ static bool prompt_wait(void)
 void shell_loop(struct shell *sh)
 {
 	at_prompt = sh;
-	rl_readline_name = "stepdump";
-	rl_catch_signals = 0;
-	rl_catch_sigwinch = 0;
 	rl_outstream = stderr; /* prompts are not data */
 	rlcomplete_install(sh);
 	history_load();

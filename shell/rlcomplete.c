@@ -8,6 +8,7 @@
 /* readline wants stdio first */
 #include <readline/readline.h>
 
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "shell/complete.h"
 #include "shell/out.h"
@@ -33,23 +34,46 @@ static char *rlcomplete_common(const struct complist *l, const char *typed)
 	return xstrndup(l->v[0].text, n);
 }
 
+static rl_compdisp_func_t *display; /* NULL: the prompt's own */
+
+char *rlcomplete_text(char **matches, size_t nr, int longest)
+{
+	char *text;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		abort();
+	if (offered.nr)
+		for (size_t i = 0; i < offered.nr; i++)
+			fprintf(f, "%-*s  %s\n", longest, offered.v[i].text,
+				offered.v[i].desc ?: "");
+	else /* files */
+		for (size_t i = 1; i <= nr; i++)
+			fprintf(f, "%s\n", matches[i]);
+	if (fclose(f))
+		abort();
+	return text;
+}
+
 /* One candidate a row, with what it is; cut at the height of the screen. */
 static void rlcomplete_show(char **matches, int nr, int longest)
 {
+	AUTO_FREE char *text = rlcomplete_text(matches, (size_t)nr, longest);
 	unsigned rows, cols;
-	size_t shown = 0;
+	size_t left = offered.nr;
 
-	(void)matches;
-	(void)nr;
 	term_size(&rows, &cols);
 	size_t most = rows > 6 ? rows - 4 : 2;
 	fputc('\n', rl_outstream);
-	for (; shown < offered.nr && shown < most; shown++)
-		fprintf(rl_outstream, "%-*s  %.*s\n", longest, offered.v[shown].text,
-			(int)cols - longest - 3 > 0 ? (int)cols - longest - 3 : 0,
-			offered.v[shown].desc ? offered.v[shown].desc : "");
-	if (shown < offered.nr)
-		fprintf(rl_outstream, "... and %zu more\n", offered.nr - shown);
+	for (const char *line = text; *line && most; most--, left--) {
+		size_t len = strcspn(line, "\n");
+
+		fprintf(rl_outstream, "%.*s\n", (int)(len < cols ? len : cols - 1), line);
+		line += len + 1;
+	}
+	if (left)
+		fprintf(rl_outstream, "... and %zu more\n", left);
 	rl_forced_update_display();
 }
 
@@ -90,7 +114,7 @@ static char **rlcomplete_attempt(const char *text, int start, int end)
 	complete_line(shell, rl_line_buffer, (size_t)end, &offered);
 	rl_ignore_some_completions_function = offered.dirs ? rlcomplete_keep_directories : NULL;
 	rl_attempted_completion_over = !offered.files && !offered.dirs;
-	rl_completion_display_matches_hook = NULL;
+	rl_completion_display_matches_hook = display;
 	rl_sort_completion_matches = 0; /* own processes first, pipeline order, ... */
 	if (!offered.nr)
 		return NULL;
@@ -103,14 +127,22 @@ static char **rlcomplete_attempt(const char *text, int start, int end)
 			m[i + 1] = xstrdup(offered.v[i].text);
 		described = described || offered.v[i].desc;
 	}
-	if (described)
+	if (described && !display)
 		rl_completion_display_matches_hook = rlcomplete_show;
 	return m;
+}
+
+void rlcomplete_display(rl_compdisp_func_t *show)
+{
+	display = show;
 }
 
 void rlcomplete_install(struct shell *sh)
 {
 	shell = sh;
+	rl_readline_name = "stepdump";
+	rl_catch_signals = 0;
+	rl_catch_sigwinch = 0;
 	rl_attempted_completion_function = rlcomplete_attempt;
 	rl_basic_word_break_characters = " \t|>";
 	rl_completer_word_break_characters = " \t|>";

@@ -3,8 +3,15 @@
 #ifndef STEPDUMP_RLCOMPLETE_H
 #define STEPDUMP_RLCOMPLETE_H
 
+#include <stddef.h>
+
 struct shell;
 
+/* Readline as this program wants it: completion, and no signal handlers of its own. */
 void rlcomplete_install(struct shell *sh);
+/* What shows the candidates, as rl_completion_display_matches_hook; NULL: the prompt's way. */
+void rlcomplete_display(void (*show)(char **matches, int nr, int longest));
+/* The candidates that were found last, a line each with what they are; the caller frees. */
+char *rlcomplete_text(char **matches, size_t nr, int longest);
 
 #endif

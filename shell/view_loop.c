@@ -4,26 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "shell/cmd.h"
+#include "shell/dispatch.h"
 #include "shell/report.h"
 #include "shell/signals.h"
 #include "shell/view.h"
+#include "shell/view_line.h"
 #include "views/term.h"
 
 #define IDLE_MS 500     /* a target that dies is noticed after that */
 #define FRAME_US 100000 /* while a dump runs: ten frames a second at most, */
 #define FRAME_SHARE 50  /* and at most one part in 50 of the time */
-
-static uint64_t clock_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 struct err *view_parse_size(const char *text, unsigned *rows_ret, unsigned *cols_ret)
 {
@@ -164,17 +158,25 @@ static char *view_caught_output(struct caught *c)
 	return text;
 }
 
-/* "!cmd" and the like want the terminal for themselves. */
-static bool view_wants_terminal(const char *line)
+static bool view_wants_terminal(struct view_session *v, const char *line)
 {
-	line += strspn(line, " ");
-	return *line == '!' || !strncmp(line, "shell", 5);
+	struct resolved r;
+	struct err *e = line_resolve(v->sh->commands, &v->sh->aliases, line, &r);
+	bool wants;
+
+	if (e) { /* running it says what is wrong with it */
+		err_free(e);
+		return false;
+	}
+	wants = r.cmd && r.cmd->flags & CMD_TERMINAL;
+	resolved_deinit(&r);
+	return wants;
 }
 
 static void view_run_on_terminal(struct view_session *v)
 {
 	terminal_leave();
-	struct err *e = shell_exec(v->sh, v->ui.command);
+	struct err *e = shell_exec(v->sh, v->ui.command.line);
 	report_error(v->sh, e);
 	fprintf(stderr, "\nEnter goes back to the view ");
 	int c;
@@ -190,13 +192,13 @@ static void view_tell_error(struct view_session *v, struct err *e)
 {
 	AUTO_FREE char *text = error_text(v->sh, e);
 	size_t first = strcspn(text, "\n");
-	char message[sizeof(v->ui.message)];
+	char message[sizeof(v->ui.message.text)];
 
 	ui_message(&v->ui, e->code == ERR_INTERRUPTED ? TONE_WARN : TONE_BAD, "%.*s", (int)first,
 		   text);
-	memcpy(message, v->ui.message, sizeof(message));
+	memcpy(message, v->ui.message.text, sizeof(message));
 	if (text[first + 1] && (first >= sizeof(message) ||
-				grid_text_width(message) + 4 > v->ui.cols || !v->ui.command_steps))
+				grid_text_width(message) + 4 > v->ui.cols || !v->ui.command.steps))
 		ui_page(&v->ui, "error", text);
 	err_free(e);
 }
@@ -206,15 +208,15 @@ static void view_run_command(struct view_session *v)
 	struct shell *sh = v->sh;
 	struct caught c;
 	unsigned width = sh->width;
-	char command[sizeof(v->ui.command)];
+	char command[sizeof(v->ui.command.line)];
 
-	memcpy(command, v->ui.command, sizeof(command));
-	if (!v->headless && view_wants_terminal(command)) {
+	memcpy(command, v->ui.command.line, sizeof(command));
+	if (!v->headless && view_wants_terminal(v, command)) {
 		view_run_on_terminal(v);
 		view_look_again(v);
 		return;
 	}
-	if (v->ui.command_steps && !v->opened) {
+	if (v->ui.command.steps && !v->opened) {
 		if (v->before)
 			stepdump__snapshot__free_unpacked(v->before, NULL);
 		v->before = v->now;
@@ -231,8 +233,8 @@ static void view_run_command(struct view_session *v)
 
 		char *text = view_caught_output(&c);
 
-		*v->ui.message = '\0';
-		if (text && v->ui.command_steps) {
+		*v->ui.message.text = '\0';
+		if (text && v->ui.command.steps) {
 			/* Where it stopped is on screen; the last line says why. */
 			char *last = text + strlen(text);
 
@@ -253,7 +255,7 @@ static void view_run_command(struct view_session *v)
 		stepdump__snapshot__free_unpacked(v->before, NULL);
 		v->before = NULL;
 	}
-	if (v->ui.command_steps && v->now) {
+	if (v->ui.command.steps && v->now) {
 		view_follow(v);
 		view_look_again(v);
 	}
@@ -301,8 +303,10 @@ static int view_next_key(struct view_session *v)
 			view_skip_comments(v);
 			continue;
 		}
-		close = c == '<' && v->ui.mode != UI_LINE ? strchr(v->keys, '>') : NULL;
-		if (close && key_parse(v->keys, (size_t)(close - v->keys))) {
+		close = c == '<' ? strchr(v->keys, '>') : NULL;
+		/* "<" begins a name, but a "<" that is typed stays one. */
+		if (close && (v->ui.mode != UI_LINE || close - v->keys > 1) &&
+		    key_parse(v->keys, (size_t)(close - v->keys))) {
 			int key = key_parse(v->keys, (size_t)(close - v->keys));
 
 			v->keys = close + 1;
@@ -336,11 +340,11 @@ static void view_suspend(struct view_session *v)
 /* A command that means the screen, not the session. */
 static bool view_own_command(struct view_session *v)
 {
-	char *line = v->ui.command + strspn(v->ui.command, " ");
+	char *line = v->ui.command.line + strspn(v->ui.command.line, " ");
 	struct err *e = NULL;
 
 	if (!strncmp(line, "save-screen ", 12)) {
-		*v->ui.message = '\0';
+		*v->ui.message.text = '\0';
 		e = view_save_screen(v, line + 12 + strspn(line + 12, " "));
 	} else if (!strncmp(line, "view ", 5) && view_find(line + 5) != NR_VIEWS) {
 		v->ui.view = view_find(line + 5);
@@ -351,6 +355,21 @@ static bool view_own_command(struct view_session *v)
 	if (e)
 		view_tell_error(v, e);
 	return true;
+}
+
+/* An address in hex, or $sp and the like. */
+static void view_go_to(struct view_session *v)
+{
+	uint64_t addr;
+	struct err *e = arg_addr(v->sh, v->ui.typed.text, &addr);
+
+	if (e) {
+		view_tell_error(v, e);
+		return;
+	}
+	v->ui.place.addr = addr;
+	v->ui.find.what = FIND_ADDR;
+	view_find_in_all(v);
 }
 
 /* True: go on. */
@@ -365,6 +384,9 @@ static bool view_do_effect(struct view_session *v, enum ui_effect effect)
 		return true;
 	case UI_LEAVE:
 		return false;
+	case UI_GOTO:
+		view_go_to(v);
+		break;
 	case UI_RUN:
 		if (!view_own_command(v))
 			view_run_command(v);
@@ -390,6 +412,14 @@ static bool view_do_effect(struct view_session *v, enum ui_effect effect)
 	return true;
 }
 
+/* A key from the terminal or the file.  meta: see view_line_key(). */
+static enum ui_effect view_on_key(struct view_session *v, int key, int meta)
+{
+	if (v->ui.mode == UI_LINE && key != K_SUSPEND)
+		return view_line_key(v, key, meta);
+	return ui_key(&v->ui, key, v->now);
+}
+
 static enum ui_effect view_on_mouse(struct view_session *v)
 {
 	unsigned row, col;
@@ -404,21 +434,26 @@ static enum ui_effect view_on_mouse(struct view_session *v)
 static enum ui_effect view_wait_and_act(struct view_session *v)
 {
 	unsigned rows = v->ui.rows, cols = v->ui.cols;
-	int key;
+	int key, meta = 0;
 
 	if (v->headless) {
 		key = view_next_key(v);
-		return key == K_NONE ? UI_LEAVE : ui_key(&v->ui, key, v->now);
+		return key == K_NONE ? UI_LEAVE : view_on_key(v, key, 0);
 	}
 	key = terminal_key(IDLE_MS);
 	terminal_dimensions(&v->ui.rows, &v->ui.cols);
-	if (v->ui.rows != rows || v->ui.cols != cols)
-		return UI_LOOK;
+	if (v->ui.rows != rows || v->ui.cols != cols) {
+		if (key == K_NONE || key == K_RESIZE)
+			return UI_LOOK;
+		view_look_again(v); /* what was typed meanwhile counts */
+	}
 	if (signals_take_int()) {
+		if (v->ui.mode == UI_LINE)
+			return view_line_interrupt(v);
 		ui_message(&v->ui, TONE_NORMAL, "nothing runs; q leaves the view");
 		return UI_DRAW;
 	}
-	if (key == 'L' - '@')
+	if (key == 'L' - '@' && v->ui.mode != UI_LINE)
 		terminal_redraw();
 	if (key == K_NONE && session_has_target(v->sh->session) && !v->sh->gone_told &&
 	    session_target_gone(v->sh->session)) {
@@ -429,7 +464,12 @@ static enum ui_effect view_wait_and_act(struct view_session *v)
 	}
 	if (key == K_NONE || key == K_RESIZE)
 		return UI_NOTHING;
-	return key == K_MOUSE ? view_on_mouse(v) : ui_key(&v->ui, key, v->now);
+	if (key == K_MOUSE)
+		return view_on_mouse(v);
+	/* Alt with a key sends both at once; ESC alone is somebody's finger. */
+	if (key == K_ESC && v->ui.mode == UI_LINE)
+		meta = terminal_key(0);
+	return view_on_key(v, key, meta < K_UP ? meta : 0);
 }
 
 /* ---- while a dump runs --------------------------------------------------------------------- */
@@ -437,7 +477,7 @@ static enum ui_effect view_wait_and_act(struct view_session *v)
 static void view_progress(struct session *s, void *arg)
 {
 	struct view_session *v = arg;
-	uint64_t start = clock_us(), took;
+	uint64_t start = now_us(), took;
 	Stepdump__Snapshot *before = v->before;
 	char where[48], text[128];
 
@@ -454,9 +494,9 @@ static void view_progress(struct session *s, void *arg)
 	view_show(v);
 	v->before = before;
 	/* The next frame when this one has been paid for. */
-	took = clock_us() - start;
+	took = now_us() - start;
 	v->next_frame_us =
-		clock_us() + (took * FRAME_SHARE > FRAME_US ? took * FRAME_SHARE : FRAME_US);
+		now_us() + (took * FRAME_SHARE > FRAME_US ? took * FRAME_SHARE : FRAME_US);
 }
 
 /* ---- until the operator leaves ---------------------------------------------------------------------- */

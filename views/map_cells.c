@@ -108,7 +108,7 @@ void continuous_window(const struct ui *ui, uint32_t rows, uint32_t *first, uint
 
 	if (room > MAX_VMAS)
 		room = MAX_VMAS;
-	*first = ui->vma / room * room;
+	*first = ui->place.vma / room * room;
 	*nr = room;
 }
 
@@ -145,11 +145,12 @@ unsigned continuous_scale(const struct ui *ui, const Stepdump__Snapshot *s, uint
 static uint64_t cells_before(const Stepdump__Snapshot *s, const struct ui *ui, uint32_t first,
 			     uint32_t nr, unsigned scale)
 {
-	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
-	uint64_t before = ui->vma > first ? cells_needed(s, first, ui->vma - first, scale) : 0;
+	const Stepdump__Vma *v = vma_by_index(s, ui->place.vma);
+	uint64_t before =
+		ui->place.vma > first ? cells_needed(s, first, ui->place.vma - first, scale) : 0;
 
-	if (nr && v && ui->addr >= v->start)
-		before += (ui->addr - v->start) / PAGE_BYTES >> scale;
+	if (nr && v && ui->place.addr >= v->start)
+		before += (ui->place.addr - v->start) / PAGE_BYTES >> scale;
 	return before;
 }
 

@@ -26,12 +26,12 @@ unsigned zoom_width(const struct ui *ui)
 bool zoom_range(const struct ui *ui, const Stepdump__Snapshot *s, unsigned width, uint64_t *start,
 		uint64_t *end)
 {
-	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
-	uint64_t span = (uint64_t)width * PAGE_BYTES << ui->zoom, at;
+	const Stepdump__Vma *v = vma_by_index(s, ui->place.vma);
+	uint64_t span = (uint64_t)width * PAGE_BYTES << ui->place.zoom, at;
 
 	if (!v || v->start >= v->end)
 		return false;
-	at = ui->addr >= v->start && ui->addr < v->end ? ui->addr - v->start : 0;
+	at = ui->place.addr >= v->start && ui->place.addr < v->end ? ui->place.addr - v->start : 0;
 	*start = v->start + at / span * span;
 	*end = v->end - *start < span ? v->end : *start + span;
 	return true;
@@ -40,7 +40,7 @@ bool zoom_range(const struct ui *ui, const Stepdump__Snapshot *s, unsigned width
 uint64_t want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	uint64_t start, end;
-	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
+	const Stepdump__Vma *v = vma_by_index(s, ui->place.vma);
 
 	/* All of its VMA if it is small: the row above shows the same one. */
 	if (v && span_pages(v->start, v->end) <= map_pages_max(s) / 4) {
@@ -126,12 +126,12 @@ static const char *zoom_verdict_words(Stepdump__Verdict v)
 static void zoom_cursor_line(struct paint *p, const struct ui *ui, const struct run_index *x,
 			     const Stepdump__Vma *v)
 {
-	const Stepdump__VerdictRun *r = runs_at(x, ui->addr);
-	unsigned col =
-		grid_printf(p->g, p->row, 1, TONE_KEY, "%lX", (ui->addr - v->start) / PAGE_BYTES) +
-		1;
+	const Stepdump__VerdictRun *r = runs_at(x, ui->place.addr);
+	unsigned col = grid_printf(p->g, p->row, 1, TONE_KEY, "%lX",
+				   (ui->place.addr - v->start) / PAGE_BYTES) +
+		       1;
 
-	col = grid_printf(p->g, p->row, col, TONE_ADDR, "%s: ", txt_addr(p, ui->addr).s);
+	col = grid_printf(p->g, p->row, col, TONE_ADDR, "%s: ", txt_addr(p, ui->place.addr).s);
 	if (!r) {
 		grid_puts(p->g, p->row++, col, TONE_DIM,
 			  ui->saved ? "the snapshot does not say" :
@@ -145,9 +145,9 @@ static void zoom_cursor_line(struct paint *p, const struct ui *ui, const struct 
 		col = grid_puts(p->g, p->row, col, TONE_NORMAL, r->dirty ? "dirty, " : "clean, ");
 	col = grid_puts(p->g, p->row, col, verdict_tone(r->verdict, r->lazy),
 			zoom_verdict_words(r->verdict));
-	if (breakpoint_at(p->s, txt_addr(p, ui->addr).s))
+	if (breakpoint_at(p->s, txt_addr(p, ui->place.addr).s))
 		col = grid_printf(p->g, p->row, col, TONE_WARN, "   breakpoint %u",
-				  breakpoint_at(p->s, txt_addr(p, ui->addr).s));
+				  breakpoint_at(p->s, txt_addr(p, ui->place.addr).s));
 	if (col + 22 < p->g->cols)
 		grid_puts(p->g, p->row, p->g->cols - 17, TONE_DIM, "w: the full why");
 	p->row++;
@@ -176,7 +176,7 @@ static void zoom_label_strip(struct paint *p, const char *label, const struct st
 
 void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x, bool inputs)
 {
-	const Stepdump__Vma *v = vma_by_index(p->s, ui->vma);
+	const Stepdump__Vma *v = vma_by_index(p->s, ui->place.vma);
 	struct strip frame, st;
 	struct run_look look = { 0 };
 	uint64_t start, end;
@@ -187,13 +187,13 @@ void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x
 		p->row = bottom;
 		return;
 	}
-	strip_init(&frame, start / PAGE_BYTES, span_pages(start, end), 1ul << ui->zoom,
+	strip_init(&frame, start / PAGE_BYTES, span_pages(start, end), 1ul << ui->place.zoom,
 		   zoom_width(ui));
 	if (inputs) {
 		col = grid_printf(p->g, p->row, 1, TONE_TITLE, "ZOOM  VMA %u %s", v->index,
 				  v->kind);
 		col = grid_printf(p->g, p->row, col + 3, TONE_NORMAL, "1 cell = %s",
-				  ui->zoom ? txt_pages(1ul << ui->zoom).s : "1 page");
+				  ui->place.zoom ? txt_pages(1ul << ui->place.zoom).s : "1 page");
 		if (v->name && col + 8 < p->g->cols) {
 			AUTO_FREE char *name = text_shown(p, v->name);
 
@@ -202,7 +202,7 @@ void render_zoom(struct paint *p, const struct ui *ui, const struct run_index *x
 		p->row++;
 	}
 	grid_puts(p->g, p->row, 1, TONE_DIM, "page");
-	zoom_axis(p, &frame, ZOOM_COL, v->start / PAGE_BYTES, ui->addr);
+	zoom_axis(p, &frame, ZOOM_COL, v->start / PAGE_BYTES, ui->place.addr);
 	if (inputs) {
 		zoom_draw_pmc(p, &frame);
 		st = frame;

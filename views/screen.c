@@ -59,6 +59,47 @@ static void screen_title_row(const struct ui *ui, const Stepdump__Snapshot *s, s
 		grid_puts(g, 0, col + 3, TONE_NORMAL, extra);
 }
 
+/* Columns of the line before the text cursor. */
+static unsigned screen_line_width(const struct ui *ui, unsigned skip)
+{
+	AUTO_FREE char *before = xstrndup(ui->typed.text + skip, ui->typed.cursor - skip);
+
+	return grid_text_width(ui->typed.prompt) + grid_text_width(before);
+}
+
+/* How many bytes of a long line are left out on the left, so that the text cursor is seen. */
+static unsigned screen_line_skip(const struct ui *ui)
+{
+	unsigned skip = 0;
+
+	while (skip < ui->typed.cursor && screen_line_width(ui, skip) + 2 > ui->cols)
+		do
+			skip++;
+		while ((ui->typed.text[skip] & 0xc0) == 0x80);
+	return skip;
+}
+
+/* What completion offers, in the last rows above the message; the first rows of it, if there are many. */
+static void screen_offered(const struct ui *ui, struct grid *g)
+{
+	const char *line = ui->typed.offered;
+	unsigned nr = 0, rows = body_rows(ui), row;
+
+	for (const char *c = line; *c; c++)
+		nr += *c == '\n';
+	row = FRAME_TOP + (nr < rows ? rows - nr : 0);
+	for (; row < FRAME_TOP + rows && *line; row++) {
+		size_t len = strcspn(line, "\n");
+		AUTO_FREE char *text = xasprintf(" %-*.*s", (int)g->cols - 1, (int)len, line);
+
+		text[grid_text_fit(text, g->cols)] = '\0';
+		grid_puts(g, row, 0, TONE_KEY, text);
+		line += len + (line[len] == '\n');
+	}
+	if (*line)
+		grid_puts(g, row - 1, g->cols - 9, TONE_DIM, "and more ");
+}
+
 static void screen_bar_row(const struct ui *ui, struct grid *g, unsigned row)
 {
 	struct bar_item items[BAR_ITEMS_MAX];
@@ -66,12 +107,10 @@ static void screen_bar_row(const struct ui *ui, struct grid *g, unsigned row)
 	unsigned nr = bar_items(where, g->cols, items);
 
 	if (ui->mode == UI_LINE) {
-		const char *text = ui->line;
+		unsigned skip = screen_line_skip(ui), col = 0;
 
-		while (grid_text_width(text) + 3 > g->cols) /* the end of a long line counts */
-			text++;
-		grid_putc(g, row, 0, TONE_KEY, (char32_t)ui->line_kind);
-		grid_puts(g, row, 1, TONE_NORMAL, text);
+		col = grid_puts(g, row, 0, TONE_KEY, ui->typed.prompt);
+		grid_puts(g, row, col, TONE_NORMAL, ui->typed.text + skip);
 		return;
 	}
 	for (unsigned i = 0; i < nr; i++) {
@@ -87,22 +126,20 @@ int screen_cursor(const struct ui *ui)
 {
 	if (ui->mode != UI_LINE)
 		return -1;
-
-	unsigned width = grid_text_width(ui->line);
-
-	return (int)(width + 3 > ui->cols ? ui->cols - 2 : width + 1);
+	return (int)screen_line_width(ui, screen_line_skip(ui));
 }
 
 static void screen_message(const struct ui *ui, struct grid *g, unsigned row)
 {
 	screen_rule(ui, g, row);
-	if (!*ui->message)
+	if (!*ui->message.text)
 		return;
 
-	AUTO_FREE char *text = xstrndup(ui->message, grid_text_fit(ui->message, g->cols - 4));
+	AUTO_FREE char *text =
+		xstrndup(ui->message.text, grid_text_fit(ui->message.text, g->cols - 4));
 	unsigned end;
 	grid_putc(g, row, 1, TONE_NORMAL, U' ');
-	end = grid_puts(g, row, 2, ui->message_tone, text);
+	end = grid_puts(g, row, 2, ui->message.tone, text);
 	if (end < g->cols)
 		grid_putc(g, row, end, TONE_NORMAL, U' ');
 }
@@ -218,6 +255,8 @@ void screen_render(const struct ui *ui, const Stepdump__Snapshot *s,
 		screen_title_row(ui, s, g);
 		screen_rule(ui, g, 1);
 	}
+	if (ui->typed.offered)
+		screen_offered(ui, g);
 	screen_message(ui, g, ui->rows - 2);
 	screen_bar_row(ui, g, ui->rows - 1);
 }

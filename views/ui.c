@@ -14,8 +14,9 @@ void ui_init(struct ui *ui, unsigned rows, unsigned cols, bool ascii)
 void ui_deinit(struct ui *ui)
 {
 	pager_close(ui);
-	free(ui->filtered);
-	ui->filtered = NULL;
+	ui_line_offer(ui, NULL);
+	free(ui->filter.vma);
+	ui->filter.vma = NULL;
 }
 
 /* ---- what is wanted ------------------------------------------------------------------------ */
@@ -39,16 +40,16 @@ void ui_settle(struct ui *ui, const Stepdump__Snapshot *s)
 	const Stepdump__Vma *v = vma_by_index(s, 0);
 
 	if (v)
-		ui->origin = v->start;
+		ui->place.origin = v->start;
 	if (view_ops(ui->view)->settle)
 		view_ops(ui->view)->settle(ui, s);
-	for (size_t i = 0; ui->at_hole && i < s->n_runs; i++)
+	for (size_t i = 0; ui->find.to_hole && i < s->n_runs; i++)
 		if (s->runs[i]->verdict == STEPDUMP__VERDICT__HOLE &&
-		    s->runs[i]->start >= ui->addr) {
-			ui->addr = s->runs[i]->start & ~(PAGE_BYTES - 1);
-			ui->at_hole = false;
+		    s->runs[i]->start >= ui->place.addr) {
+			ui->place.addr = s->runs[i]->start & ~(PAGE_BYTES - 1);
+			ui->find.to_hole = false;
 		}
-	ui->at_hole = false;
+	ui->find.to_hole = false;
 }
 
 bool ui_follow(struct ui *ui, const Stepdump__Snapshot *s)
@@ -63,12 +64,12 @@ bool ui_follow(struct ui *ui, const Stepdump__Snapshot *s)
 	}
 	if (u->has_shmid || !u->has_start || !u->start)
 		return false;
-	ui->addr = u->start & ~(PAGE_BYTES - 1);
+	ui->place.addr = u->start & ~(PAGE_BYTES - 1);
 	if (u->has_vma_index) {
-		ui->vma = u->vma_index;
+		ui->place.vma = u->vma_index;
 		return false;
 	}
-	ui->find_addr = true;
+	ui->find.what = FIND_ADDR;
 	return true;
 }
 
@@ -83,10 +84,8 @@ static enum ui_effect ui_switch_to(struct ui *ui, enum view_id v)
 static enum ui_effect ui_begin_line(struct ui *ui, char kind)
 {
 	ui->mode = UI_LINE;
-	ui->line_kind = kind;
-	*ui->line = '\0';
-	if (kind == '\\')
-		snprintf(ui->line, sizeof(ui->line), "%s", ui->filter[ui->view]);
+	ui->typed.kind = kind;
+	ui_line_show(ui, (char[]){ kind, '\0' }, kind == '\\' ? ui->filter.text[ui->view] : "", 0);
 	return UI_DRAW;
 }
 
@@ -116,9 +115,9 @@ static void ui_show_help(struct ui *ui)
 
 enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
-	if (!*ui->search)
+	if (!*ui->find.text)
 		return ui_begin_line(ui, '/');
-	ui->find_back = a == ACT_SEARCH_PREV;
+	ui->find.back = a == ACT_SEARCH_PREV;
 	if (ui->view != VIEW_THREADS && ui->view != VIEW_EVENTS)
 		return UI_FIND;
 	return view_ops(ui->view)->act(ui, a, s);
@@ -126,7 +125,7 @@ enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump__Snapsh
 
 enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
-	*ui->message = '\0';
+	*ui->message.text = '\0';
 	if (ui->mode == UI_PAGER && a != ACT_SEARCH && a != ACT_SUSPEND && a != ACT_LEAVE &&
 	    a != ACT_REDRAW && a != ACT_COMMAND)
 		return pager_action(ui, a);
@@ -159,8 +158,8 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 	case ACT_SEARCH_PREV:
 		return search_again(ui, a, s);
 	case ACT_BYTES:
-		ui->bytes = (ui->bytes + 1) % NR_BYTE_SOURCES;
-		ui_message(ui, TONE_NORMAL, "bytes from: %s", byte_source_name(ui->bytes));
+		ui->place.bytes = (ui->place.bytes + 1) % NR_BYTE_SOURCES;
+		ui_message(ui, TONE_NORMAL, "bytes from: %s", byte_source_name(ui->place.bytes));
 		return UI_LOOK;
 	case ACT_HELP:
 		ui_show_help(ui);
@@ -174,7 +173,7 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 	case ACT_LEAVE:
 		return UI_LEAVE;
 	case ACT_NEXT_HOLE:
-		ui->find_hole = true;
+		ui->find.what = FIND_HOLE;
 		return UI_FIND;
 	case ACT_ENGINE:
 		return s && ui_follow(ui, s) ? UI_FIND : UI_LOOK;
@@ -187,8 +186,6 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 
 enum ui_effect ui_key(struct ui *ui, int key, const Stepdump__Snapshot *s)
 {
-	if (ui->mode == UI_LINE && key != K_SUSPEND)
-		return line_key(ui, key, s);
 	if (ui->rows < SCREEN_MIN_ROWS || ui->cols < SCREEN_MIN_COLS) {
 		/* Nothing but the way out can be seen. */
 		return key == 'q' || key == 'Q' || key == 'i' ? UI_LEAVE :

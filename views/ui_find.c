@@ -17,27 +17,27 @@ static bool find_vma_matches(const Stepdump__Vma *v, const char *text)
 
 static void find_apply_filter(struct ui *ui, const Stepdump__Snapshot *all)
 {
-	const char *text = ui->filter[VIEW_MAP];
+	const char *text = ui->filter.text[VIEW_MAP];
 	uint32_t nr = 0;
 
-	free(ui->filtered);
-	ui->filtered = NULL;
-	ui->nr_filtered = 0;
+	free(ui->filter.vma);
+	ui->filter.vma = NULL;
+	ui->filter.nr = 0;
 	if (!*text)
 		return;
-	ui->filtered = xcalloc((all->n_vmas ? all->n_vmas : 1), sizeof(*ui->filtered));
+	ui->filter.vma = xcalloc((all->n_vmas ? all->n_vmas : 1), sizeof(*ui->filter.vma));
 	for (size_t i = 0; i < all->n_vmas; i++)
 		if (find_vma_matches(all->vmas[i], text))
-			ui->filtered[nr++] = all->vmas[i]->index;
-	ui->nr_filtered = nr;
+			ui->filter.vma[nr++] = all->vmas[i]->index;
+	ui->filter.nr = nr;
 	if (nr) {
 		ui_message(ui, TONE_NORMAL, "%u of %zu VMAs have \"%s\"", nr, all->n_vmas, text);
 		return;
 	}
-	free(ui->filtered);
-	ui->filtered = NULL;
+	free(ui->filter.vma);
+	ui->filter.vma = NULL;
 	ui_message(ui, TONE_WARN, "no VMA has \"%s\": all are shown", text);
-	ui->filter[VIEW_MAP][0] = '\0';
+	ui->filter.text[VIEW_MAP][0] = '\0';
 }
 
 static bool find_go_to_addr(struct ui *ui, const Stepdump__Snapshot *all, uint64_t addr)
@@ -46,8 +46,8 @@ static bool find_go_to_addr(struct ui *ui, const Stepdump__Snapshot *all, uint64
 		const Stepdump__Vma *v = all->vmas[i];
 
 		if (addr >= v->start && addr < v->end) {
-			ui->vma = v->index;
-			ui->addr = addr & ~(PAGE_BYTES - 1);
+			ui->place.vma = v->index;
+			ui->place.addr = addr & ~(PAGE_BYTES - 1);
 			return true;
 		}
 	}
@@ -58,22 +58,22 @@ static void find_next(struct ui *ui, const Stepdump__Snapshot *all)
 {
 	size_t n = all->n_vmas, at = 0;
 	char *end;
-	uint64_t addr = strtoull(ui->search, &end, 16);
+	uint64_t addr = strtoull(ui->find.text, &end, 16);
 
-	if (end - ui->search >= 6 && !*end && find_go_to_addr(ui, all, addr))
+	if (end - ui->find.text >= 6 && !*end && find_go_to_addr(ui, all, addr))
 		return;
-	while (at < n && all->vmas[at]->index != ui->vma)
+	while (at < n && all->vmas[at]->index != ui->place.vma)
 		at++;
 	for (size_t k = 1; n && k <= n; k++) {
-		const Stepdump__Vma *v = all->vmas[(at + (ui->find_back ? n - k % n : k)) % n];
+		const Stepdump__Vma *v = all->vmas[(at + (ui->find.back ? n - k % n : k)) % n];
 
-		if (find_vma_matches(v, ui->search)) {
-			ui->vma = v->index;
-			ui->addr = v->start;
+		if (find_vma_matches(v, ui->find.text)) {
+			ui->place.vma = v->index;
+			ui->place.addr = v->start;
 			return;
 		}
 	}
-	ui_message(ui, TONE_WARN, "no VMA has \"%s\"", ui->search);
+	ui_message(ui, TONE_WARN, "no VMA has \"%s\"", ui->find.text);
 }
 
 static bool find_iov_matches(const Stepdump__Snapshot *all, const Stepdump__Iov *iov,
@@ -100,11 +100,11 @@ static void find_next_iov(struct ui *ui, const Stepdump__Snapshot *all)
 		nr += pp->ppbs[i]->n_iovs;
 	}
 	for (size_t k = 1; k <= nr; k++) {
-		size_t n = (ui->find_back ? at + nr - k : at + k) % nr, ppb = 0;
+		size_t n = (ui->find.back ? at + nr - k : at + k) % nr, ppb = 0;
 
 		while (n >= pp->ppbs[ppb]->n_iovs)
 			n -= pp->ppbs[ppb++]->n_iovs;
-		if (!find_iov_matches(all, pp->ppbs[ppb]->iovs[n], ui->search))
+		if (!find_iov_matches(all, pp->ppbs[ppb]->iovs[n], ui->find.text))
 			continue;
 		ui->pipes.ppb = (uint32_t)ppb;
 		ui->pipes.iov = (uint32_t)n;
@@ -112,7 +112,7 @@ static void find_next_iov(struct ui *ui, const Stepdump__Snapshot *all)
 		return;
 	}
 	ui_message(ui, TONE_WARN, "no iov is in a VMA with \"%s\", or holds that address",
-		   ui->search);
+		   ui->find.text);
 }
 
 static void find_hole(struct ui *ui, const Stepdump__Snapshot *all)
@@ -120,13 +120,13 @@ static void find_hole(struct ui *ui, const Stepdump__Snapshot *all)
 	size_t n = all->n_vmas;
 
 	for (size_t k = 1; k <= n; k++) {
-		const Stepdump__Vma *v = all->vmas[(ui->vma + k) % n];
+		const Stepdump__Vma *v = all->vmas[(ui->place.vma + k) % n];
 
 		if (!count_of(v->counts, v->n_counts, STEPDUMP__VERDICT__HOLE))
 			continue;
-		ui->vma = v->index;
-		ui->addr = v->start;
-		ui->at_hole = true;
+		ui->place.vma = v->index;
+		ui->place.addr = v->start;
+		ui->find.to_hole = true;
 		return;
 	}
 	ui_message(ui, TONE_WARN, "no VMA has holes so far: nothing is left to a parent");
@@ -134,23 +134,30 @@ static void find_hole(struct ui *ui, const Stepdump__Snapshot *all)
 
 uint32_t ui_find_needs(const struct ui *ui)
 {
-	bool iovs = ui->view == VIEW_PIPES && !ui->find_addr && !ui->find_filter && !ui->find_hole;
+	bool iovs = ui->view == VIEW_PIPES && ui->find.what == FIND_TEXT;
 
 	return SNAP_VMAS | (iovs ? SNAP_PAGE_PIPE | SNAP_IOVS : 0) |
-	       (ui->find_hole ? SNAP_VMA_COUNTS : 0);
+	       (ui->find.what == FIND_HOLE ? SNAP_VMA_COUNTS : 0);
 }
 
 void ui_find(struct ui *ui, const Stepdump__Snapshot *all)
 {
-	if (ui_find_needs(ui) & SNAP_IOVS)
-		find_next_iov(ui, all);
-	else if (ui->find_filter)
+	switch (ui->find.what) {
+	case FIND_TEXT:
+		if (ui->view == VIEW_PIPES)
+			find_next_iov(ui, all);
+		else
+			find_next(ui, all);
+		break;
+	case FIND_FILTER:
 		find_apply_filter(ui, all);
-	else if (ui->find_hole)
+		break;
+	case FIND_HOLE:
 		find_hole(ui, all);
-	else if (!ui->find_addr)
-		find_next(ui, all);
-	else if (!find_go_to_addr(ui, all, ui->addr))
-		ui_message(ui, TONE_WARN, "%lx is in no VMA", ui->addr);
-	ui->find_filter = ui->find_addr = ui->find_hole = false;
+		break;
+	case FIND_ADDR:
+		if (!find_go_to_addr(ui, all, ui->place.addr))
+			ui_message(ui, TONE_WARN, "%lx is in no VMA", ui->place.addr);
+	}
+	ui->find.what = FIND_TEXT;
 }

@@ -6,102 +6,51 @@
 
 #include "views/view_impl.h"
 
-static enum ui_effect line_done(struct ui *ui, const Stepdump__Snapshot *s)
+static enum ui_effect line_command(struct ui *ui, const char *text)
 {
-	char *end;
+	if (!text[strspn(text, " ")])
+		return UI_DRAW;
+	snprintf(ui->command.line, sizeof(ui->command.line), "%s", text);
+	ui->command.steps = false;
+	return UI_RUN;
+}
 
+static enum ui_effect line_filter(struct ui *ui, const char *text)
+{
+	snprintf(ui->filter.text[ui->view], sizeof(ui->filter.text[0]), "%.63s", text);
+	if (ui->view != VIEW_MAP)
+		return UI_LOOK;
+	ui->find.what = FIND_FILTER;
+	return UI_FIND;
+}
+
+static enum ui_effect line_search(struct ui *ui, const char *text, const Stepdump__Snapshot *s)
+{
+	if (*text)
+		snprintf(ui->find.text, sizeof(ui->find.text), "%.127s", text);
+	if (!*ui->find.text)
+		return UI_DRAW;
+	ui->find.back = false;
+	if (ui->mode == UI_PAGER)
+		return pager_action(ui, ACT_SEARCH_NEXT);
+	return search_again(ui, ACT_SEARCH_NEXT, s);
+}
+
+enum ui_effect ui_line_done(struct ui *ui, const char *text, const Stepdump__Snapshot *s)
+{
 	ui->mode = ui->pager.nr ? UI_PAGER : UI_VIEW;
-	switch (ui->line_kind) {
+	ui_line_offer(ui, NULL);
+	if (!text)
+		return UI_DRAW;
+	switch (ui->typed.kind) {
 	case ':':
-		if (!ui->line[strspn(ui->line, " ")])
-			return UI_DRAW;
-		snprintf(ui->last_line, sizeof(ui->last_line), "%s", ui->line);
-		snprintf(ui->command, sizeof(ui->command), "%s", ui->line);
-		ui->command_steps = false;
-		return UI_RUN;
+		return line_command(ui, text);
 	case '\\':
-		snprintf(ui->filter[ui->view], sizeof(ui->filter[0]), "%.63s", ui->line);
-		ui->find_filter = ui->view == VIEW_MAP;
-		return ui->find_filter ? UI_FIND : UI_LOOK;
+		return line_filter(ui, text);
 	case '@':
-		ui->addr = strtoull(ui->line, &end, 16);
-		if (*end || end == ui->line) {
-			ui_message(ui, TONE_WARN, "\"%s\" is no address", ui->line);
-			return UI_DRAW;
-		}
-		ui->find_addr = true;
-		return UI_FIND;
+		snprintf(ui->typed.text, sizeof(ui->typed.text), "%s", text);
+		return UI_GOTO;
 	default:
-		if (*ui->line)
-			snprintf(ui->search, sizeof(ui->search), "%.127s", ui->line);
-		if (!*ui->search)
-			return UI_DRAW;
-		ui->find_back = false;
-		if (ui->mode == UI_PAGER)
-			return pager_action(ui, ACT_SEARCH_NEXT);
-		return search_again(ui, ACT_SEARCH_NEXT, s);
-	}
-}
-
-/* Takes the last character off, which may be several bytes. */
-static void line_chop(char *line)
-{
-	size_t len = strlen(line);
-
-	while (len && ((unsigned char)line[--len] & 0xc0) == 0x80)
-		;
-	line[len] = '\0';
-}
-
-static void line_add(char *line, int key)
-{
-	size_t len = strlen(line);
-	unsigned c = (unsigned)key;
-
-	if (len + 5 > UI_TEXT_MAX)
-		return;
-	if (c < 0x80) {
-		line[len++] = (char)c;
-	} else {
-		unsigned more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-
-		line[len++] = (char)((0xf0 << (3 - more) & 0xf0) | c >> 6 * more);
-		while (more--)
-			line[len++] = (char)(0x80 | (c >> 6 * more & 0x3f));
-	}
-	line[len] = '\0';
-}
-
-enum ui_effect line_key(struct ui *ui, int key, const Stepdump__Snapshot *s)
-{
-	switch (key) {
-	case K_ENTER:
-		return line_done(ui, s);
-	case K_ESC:
-		ui->mode = ui->pager.nr ? UI_PAGER : UI_VIEW;
-		return UI_DRAW;
-	case K_BACKSPACE:
-	case 8:
-		if (!*ui->line)
-			ui->mode = ui->pager.nr ? UI_PAGER : UI_VIEW;
-		line_chop(ui->line);
-		return UI_DRAW;
-	case 'U' - '@':
-		*ui->line = '\0';
-		return UI_DRAW;
-	case 'W' - '@':
-		while (*ui->line && ui->line[strlen(ui->line) - 1] == ' ')
-			line_chop(ui->line);
-		while (*ui->line && ui->line[strlen(ui->line) - 1] != ' ')
-			line_chop(ui->line);
-		return UI_DRAW;
-	case K_UP:
-		if (ui->line_kind == ':')
-			memcpy(ui->line, ui->last_line, sizeof(ui->line));
-		return UI_DRAW;
-	default:
-		if (key >= ' ' && key < K_UP)
-			line_add(ui->line, key);
-		return UI_DRAW;
+		return line_search(ui, text, s);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The message line, text that scrolls over a view, and moving by rows. */
+/* What stands over a view: the message, the line being typed, text that scrolls; and moving by rows. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +23,23 @@ void ui_message(struct ui *ui, enum tone tone, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vsnprintf(ui->message, sizeof(ui->message), fmt, ap) < 0)
-		*ui->message = '\0';
+	if (vsnprintf(ui->message.text, sizeof(ui->message.text), fmt, ap) < 0)
+		*ui->message.text = '\0';
 	va_end(ap);
-	ui->message_tone = tone;
+	ui->message.tone = tone;
+}
+
+void ui_line_show(struct ui *ui, const char *prompt, const char *text, size_t cursor)
+{
+	snprintf(ui->typed.prompt, sizeof(ui->typed.prompt), "%s", prompt);
+	snprintf(ui->typed.text, sizeof(ui->typed.text), "%s", text);
+	ui->typed.cursor = cursor < sizeof(ui->typed.text) ? cursor : sizeof(ui->typed.text) - 1;
+}
+
+void ui_line_offer(struct ui *ui, const char *lines)
+{
+	free(ui->typed.offered);
+	ui->typed.offered = lines ? xstrdup(lines) : NULL;
 }
 
 void ui_page(struct ui *ui, const char *title, const char *text)
@@ -118,15 +131,15 @@ enum ui_effect pager_action(struct ui *ui, enum action a)
 		return UI_DRAW;
 	case ACT_SEARCH_NEXT:
 	case ACT_SEARCH_PREV:
-		for (uint32_t k = 1; *ui->search && nr && k <= nr; k++) {
+		for (uint32_t k = 1; *ui->find.text && nr && k <= nr; k++) {
 			uint32_t i = (top + (a == ACT_SEARCH_NEXT ? k : nr - k)) % nr;
 
-			if (strcasestr(p->line[i], ui->search)) {
+			if (strcasestr(p->line[i], ui->find.text)) {
 				p->top = i < last ? i : last;
 				return UI_DRAW;
 			}
 		}
-		ui_message(ui, TONE_WARN, "not found: \"%s\"", ui->search);
+		ui_message(ui, TONE_WARN, "not found: \"%s\"", ui->find.text);
 		return UI_DRAW;
 	case ACT_DOWN:
 		p->top = top < last ? top + 1 : last;

@@ -63,6 +63,7 @@ enum ui_effect {
 	UI_LOOK, /* a new snapshot is needed */
 	UI_RUN,  /* ui->command is to be run, by the shell's own dispatcher */
 	UI_FIND, /* something is to be looked for in all there is: ui_find() */
+	UI_GOTO, /* ui->typed.text names an address: the shell knows what $sp is */
 	UI_SUSPEND,
 	UI_LEAVE,
 };
@@ -73,19 +74,29 @@ struct pager {
 	size_t nr, top;
 };
 
+/* What UI_FIND looks for. */
+enum ui_find_what {
+	FIND_TEXT,   /* find.text: the next VMA or iov that has it */
+	FIND_FILTER, /* the VMAs that pass the filter */
+	FIND_ADDR,   /* the VMA of place.addr */
+	FIND_HOLE,   /* the next VMA with holes */
+};
+
 struct ui {
 	enum view_id view;
+	enum ui_mode mode;
 	unsigned rows, cols;
 	bool ascii, relative;
 	bool saved; /* a snapshot from a file: nothing can be run */
 
-	/* The place that map and parents share: survives a change of view. */
-	uint64_t addr;   /* page under the cursor */
-	uint32_t vma;    /* its VMA */
-	uint64_t origin; /* start of the first VMA, for relative addresses */
-	unsigned zoom;   /* log2 of pages per cell */
-	enum byte_source bytes;
-
+	/* What map and parents share: it survives a change of view. */
+	struct {
+		uint64_t addr;   /* page under the cursor */
+		uint32_t vma;    /* its VMA */
+		uint64_t origin; /* start of the first VMA, for relative addresses */
+		unsigned zoom;   /* log2 of pages per cell */
+		enum byte_source bytes;
+	} place;
 	struct {
 		uint32_t top; /* first row shown, counted among the rows that pass the filter */
 		enum map_channel channel;
@@ -107,28 +118,37 @@ struct ui {
 		bool moved; /* by hand: else the newest row is shown */
 	} list[NR_VIEWS];
 
-	/* Rows that pass the filter: indices of VMAs, ascending; NULL: all do. */
-	char filter[NR_VIEWS][64];
-	uint32_t *filtered;
-	uint32_t nr_filtered;
+	struct {
+		char text[NR_VIEWS][64];
+		uint32_t *vma; /* indices of the VMAs that pass, ascending; NULL: all do */
+		uint32_t nr;
+	} filter;
+	struct {
+		char text[128];
+		enum ui_find_what what;
+		bool back;    /* N */
+		bool to_hole; /* the cursor goes to the first hole that the next snapshot shows */
+	} find;
 
-	char search[128];
-	bool find_back;   /* N */
-	bool find_filter; /* the VMAs that pass the filter, not the next match */
-	bool find_addr;   /* the VMA of ui->addr */
-	bool find_hole;   /* the next VMA with holes */
-	bool at_hole;     /* the cursor goes to the first hole that the next snapshot shows */
-
-	enum ui_mode mode;
 	struct pager pager;
-	char line_kind; /* ':', '/', '\\' or '@' */
-	char line[UI_TEXT_MAX];
-	char last_line[UI_TEXT_MAX]; /* what Up brings back after ':' */
-
-	char message[256];
-	enum tone message_tone;
-	char command[UI_TEXT_MAX + 64];
-	bool command_steps; /* it runs the pipeline: what changes is highlighted */
+	/* The line being typed: the shell edits it, see ui_line_show(). */
+	struct {
+		char kind; /* ':', '/', '\\' or '@' */
+		char prompt
+			[64]; /* what stands before the text: the kind, or what is searched for */
+		char text[UI_TEXT_MAX];
+		size_t cursor; /* bytes of text before it */
+		char *offered; /* lines to choose from; NULL: none */
+	} typed;
+	struct {
+		char text[256];
+		enum tone tone;
+	} message;
+	/* What UI_RUN runs. */
+	struct {
+		char line[UI_TEXT_MAX + 64];
+		bool steps; /* the pipeline: what changes is highlighted */
+	} command;
 };
 
 void ui_init(struct ui *ui, unsigned rows, unsigned cols, bool ascii);
@@ -140,6 +160,14 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 enum ui_effect ui_click(struct ui *ui, unsigned row, unsigned col, const Stepdump__Snapshot *s);
 void ui_message(struct ui *ui, enum tone tone, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/*
+ * While ui->mode is UI_LINE, keys belong to the line and the shell edits it: it shows each change, and
+ * ends with what was entered, or NULL if it was given up.  ui->typed.text is what the line begins with.
+ */
+void ui_line_show(struct ui *ui, const char *prompt, const char *text, size_t cursor);
+/* Lines to choose from, drawn above the line; NULL: none any more. */
+void ui_line_offer(struct ui *ui, const char *lines);
+enum ui_effect ui_line_done(struct ui *ui, const char *text, const Stepdump__Snapshot *s);
 /* Shows `text` (lines) in the pager pane.  Text without a line break becomes the message. */
 void ui_page(struct ui *ui, const char *title, const char *text);
 

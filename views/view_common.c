@@ -38,8 +38,8 @@ enum ui_effect ui_run(struct ui *ui, const char *command)
 			   "this is a saved snapshot: there is nothing to run, only to look at");
 		return UI_DRAW;
 	}
-	snprintf(ui->command, sizeof(ui->command), "%s", command);
-	ui->command_steps = true;
+	snprintf(ui->command.line, sizeof(ui->command.line), "%s", command);
+	ui->command.steps = true;
 	return UI_RUN;
 }
 
@@ -63,7 +63,7 @@ enum ui_effect toggle_break(struct ui *ui, const Stepdump__Snapshot *s, const ch
 
 	enum ui_effect e = ui_run(ui, text);
 
-	ui->command_steps = false;
+	ui->command.steps = false;
 	return e;
 }
 
@@ -83,7 +83,7 @@ struct paint view_paint(const struct ui *ui, const struct pane_opts *o, const St
 			struct grid *g)
 {
 	g->ascii = ui->ascii;
-	return (struct paint){ .s = s, .o = o, .g = g, .base = ui->origin };
+	return (struct paint){ .s = s, .o = o, .g = g, .base = ui->place.origin };
 }
 
 void mark_row(struct grid *g, unsigned row, unsigned col, unsigned width)

@@ -47,7 +47,6 @@ const char *generation_name(const Stepdump__ParentGeneration *g);
 void pager_close(struct ui *ui);
 enum ui_effect pager_action(struct ui *ui, enum action a);
 enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump__Snapshot *s);
-enum ui_effect line_key(struct ui *ui, int key, const Stepdump__Snapshot *s);
 
 /* All VMAs that there are, also those that the snapshot's window leaves out. */
 uint32_t total_vmas(const Stepdump__Snapshot *s);
@@ -55,7 +54,7 @@ uint32_t total_vmas(const Stepdump__Snapshot *s);
 void paint_hex(struct paint *p, uint64_t addr, unsigned rows);
 /* Breakpoint number with this text, 0 if there is none. */
 uint32_t breakpoint_at(const Stepdump__Snapshot *s, const char *where);
-/* Puts a command that steps the dump into ui->command; not for a saved snapshot. */
+/* Puts a command that steps the dump into ui->command.line; not for a saved snapshot. */
 enum ui_effect ui_run(struct ui *ui, const char *command);
 /* Puts "break WHERE" or "delete N" into ui->command. */
 enum ui_effect toggle_break(struct ui *ui, const Stepdump__Snapshot *s, const char *where);

@@ -17,7 +17,7 @@ static const struct pane *pane_of(const struct ui *ui)
 static struct grid list_draw_all(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	struct pane_opts o = view_opts(ui);
-	const char *filter = ui->filter[ui->view];
+	const char *filter = ui->filter.text[ui->view];
 	struct grid all, g;
 
 	grid_init(&all, ui->cols, 0);
@@ -84,7 +84,7 @@ static enum ui_effect list_search(struct ui *ui, const Stepdump__Snapshot *s, bo
 
 	for (uint32_t r = 0; (eol = strchr(line, '\n')); r++, line = eol + 1) {
 		*eol = '\0';
-		if (r < 3 || !strcasestr(line, ui->search))
+		if (r < 3 || !strcasestr(line, ui->find.text))
 			continue;
 
 		uint32_t distance = (back ? at + nr - (r - 3) : r - 3 + nr - at) % nr;
@@ -98,7 +98,7 @@ static enum ui_effect list_search(struct ui *ui, const Stepdump__Snapshot *s, bo
 	free(text);
 	grid_deinit(&g);
 	if (best == UINT32_MAX)
-		ui_message(ui, TONE_WARN, "not found: \"%s\"", ui->search);
+		ui_message(ui, TONE_WARN, "not found: \"%s\"", ui->find.text);
 	else
 		ui->list[ui->view].at = best;
 	ui->list[ui->view].moved = true;
@@ -137,8 +137,8 @@ static void list_render(const struct ui *ui, const Stepdump__Snapshot *s, struct
 
 static void list_title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
-	if (*ui->filter[ui->view])
-		snprintf(buf, len, "only rows with \"%s\"", ui->filter[ui->view]);
+	if (*ui->filter.text[ui->view])
+		snprintf(buf, len, "only rows with \"%s\"", ui->filter.text[ui->view]);
 	else if (ui->view == VIEW_EVENTS)
 		snprintf(buf, len, "the last %zu, newest below", s->n_events);
 	else

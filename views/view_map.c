@@ -17,7 +17,7 @@ struct plan {
 
 static uint32_t map_nr_rows(const struct ui *ui, const Stepdump__Snapshot *s)
 {
-	return ui->filtered ? ui->nr_filtered : s ? total_vmas(s) : UINT32_MAX;
+	return ui->filter.vma ? ui->filter.nr : s ? total_vmas(s) : UINT32_MAX;
 }
 
 static struct plan map_share(const struct ui *ui, const Stepdump__Snapshot *s)
@@ -44,9 +44,9 @@ static struct plan map_share(const struct ui *ui, const Stepdump__Snapshot *s)
 
 static uint32_t map_vma_of_row(const struct ui *ui, uint32_t row)
 {
-	return !ui->filtered         ? row :
-	       row < ui->nr_filtered ? ui->filtered[row] :
-				       ui->filtered[ui->nr_filtered - 1];
+	return !ui->filter.vma     ? row :
+	       row < ui->filter.nr ? ui->filter.vma[row] :
+				     ui->filter.vma[ui->filter.nr - 1];
 }
 
 /* The first row at or behind that VMA. */
@@ -54,17 +54,18 @@ static uint32_t map_row_of_vma(const struct ui *ui, uint32_t vma)
 {
 	uint32_t row;
 
-	if (!ui->filtered)
+	if (!ui->filter.vma)
 		return vma;
-	row = (uint32_t)vec_first(ui->nr_filtered, i, ui->filtered[i] >= vma);
-	return row < ui->nr_filtered ? row : ui->nr_filtered - 1;
+	row = (uint32_t)vec_first(ui->filter.nr, i, ui->filter.vma[i] >= vma);
+	return row < ui->filter.nr ? row : ui->filter.nr - 1;
 }
 
 static uint32_t map_top_row(const struct ui *ui, const Stepdump__Snapshot *s)
 {
 	uint32_t top = ui->map.top;
 
-	keep_visible(map_row_of_vma(ui, ui->vma), map_share(ui, s).upper, map_nr_rows(ui, s), &top);
+	keep_visible(map_row_of_vma(ui, ui->place.vma), map_share(ui, s).upper, map_nr_rows(ui, s),
+		     &top);
 	return top;
 }
 
@@ -96,9 +97,9 @@ static void map_want(const struct ui *ui, const Stepdump__Snapshot *s, struct vi
 			want_vmas(w, map_vma_of_row(ui, r), 1);
 		return;
 	}
-	w->peek = ui->addr;
+	w->peek = ui->place.addr;
 	w->peek_len = 32 * map_share(ui, s).hex;
-	w->peek_source = byte_source_name(ui->bytes);
+	w->peek_source = byte_source_name(ui->place.bytes);
 
 	uint64_t left = map_pages_max(s) - want_zoom(ui, s, w);
 
@@ -106,7 +107,7 @@ static void map_want(const struct ui *ui, const Stepdump__Snapshot *s, struct vi
 		const Stepdump__Vma *v = s->vmas[i];
 		uint64_t pages = span_pages(v->start, v->end);
 
-		if (v->index == ui->vma || pages > left ||
+		if (v->index == ui->place.vma || pages > left ||
 		    (!ui->map.continuous && pages > map_pages_max(s) / 4))
 			continue;
 		want_runs(w, v->start, v->end);
@@ -119,46 +120,47 @@ static void map_settle(struct ui *ui, const Stepdump__Snapshot *s)
 	uint32_t nr = total_vmas(s);
 	const Stepdump__Vma *v;
 
-	if (nr && ui->vma >= nr)
-		ui->vma = nr - 1;
-	if (ui->filtered)
-		ui->vma = map_vma_of_row(ui, map_row_of_vma(ui, ui->vma));
+	if (nr && ui->place.vma >= nr)
+		ui->place.vma = nr - 1;
+	if (ui->filter.vma)
+		ui->place.vma = map_vma_of_row(ui, map_row_of_vma(ui, ui->place.vma));
 	ui->map.top = map_top_row(ui, s);
-	v = vma_by_index(s, ui->vma);
-	if (v && (ui->addr < v->start || ui->addr >= v->end))
-		ui->addr = v->start;
+	v = vma_by_index(s, ui->place.vma);
+	if (v && (ui->place.addr < v->start || ui->place.addr >= v->end))
+		ui->place.addr = v->start;
 }
 
 static enum ui_effect map_go_to_vma(struct ui *ui, uint32_t vma)
 {
-	if (vma != ui->vma)
-		ui->addr = 0; /* map_settle() puts it to the start of the VMA */
-	ui->vma = vma;
+	if (vma != ui->place.vma)
+		ui->place.addr = 0; /* map_settle() puts it to the start of the VMA */
+	ui->place.vma = vma;
 	return UI_LOOK;
 }
 
 enum ui_effect move_in_vma(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
-	const Stepdump__Vma *v = s ? vma_by_index(s, ui->vma) : NULL;
+	const Stepdump__Vma *v = s ? vma_by_index(s, ui->place.vma) : NULL;
 	uint64_t cell = PAGE_BYTES << (ui->map.continuous && ui->view == VIEW_MAP ?
 					       continuous_scale(ui, s, map_share(ui, s).upper) :
-					       ui->zoom);
+					       ui->place.zoom);
 
 	if (!v)
 		return UI_NOTHING;
 	switch (a) {
 	case ACT_LEFT:
-		ui->addr = ui->addr - v->start < cell ? v->start : ui->addr - cell;
+		ui->place.addr =
+			ui->place.addr - v->start < cell ? v->start : ui->place.addr - cell;
 		break;
 	case ACT_RIGHT:
-		if (v->end - ui->addr > cell)
-			ui->addr += cell;
+		if (v->end - ui->place.addr > cell)
+			ui->place.addr += cell;
 		break;
 	case ACT_LINE_START:
-		ui->addr = v->start;
+		ui->place.addr = v->start;
 		break;
 	case ACT_LINE_END:
-		ui->addr = v->end - PAGE_BYTES;
+		ui->place.addr = v->end - PAGE_BYTES;
 		break;
 	default:
 		return UI_NOTHING;
@@ -168,7 +170,7 @@ enum ui_effect move_in_vma(struct ui *ui, enum action a, const Stepdump__Snapsho
 
 enum ui_effect zoom_by(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
-	const Stepdump__Vma *v = s ? vma_by_index(s, ui->vma) : NULL;
+	const Stepdump__Vma *v = s ? vma_by_index(s, ui->place.vma) : NULL;
 	bool out = a == ACT_ZOOM_OUT;
 
 	if (ui->map.continuous && ui->view == VIEW_MAP) {
@@ -178,23 +180,23 @@ enum ui_effect zoom_by(struct ui *ui, enum action a, const Stepdump__Snapshot *s
 			ui->map.scale = scale + (out ? 2 : 0); /* one more than log2, 0 is "fit" */
 		return UI_LOOK;
 	}
-	if (!out && ui->zoom)
-		ui->zoom--;
-	else if (out && v && span_pages(v->start, v->end) >> ui->zoom > zoom_width(ui))
-		ui->zoom++;
+	if (!out && ui->place.zoom)
+		ui->place.zoom--;
+	else if (out && v && span_pages(v->start, v->end) >> ui->place.zoom > zoom_width(ui))
+		ui->place.zoom++;
 	return UI_LOOK;
 }
 
 enum ui_effect why_here(struct ui *ui)
 {
-	snprintf(ui->command, sizeof(ui->command), "why %lx", ui->addr);
-	ui->command_steps = false;
+	snprintf(ui->command.line, sizeof(ui->command.line), "why %lx", ui->place.addr);
+	ui->command.steps = false;
 	return UI_RUN;
 }
 
 static enum ui_effect map_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
-	uint32_t row = map_row_of_vma(ui, ui->vma);
+	uint32_t row = map_row_of_vma(ui, ui->place.vma);
 	char where[32];
 
 	switch (a) {
@@ -210,7 +212,7 @@ static enum ui_effect map_act(struct ui *ui, enum action a, const Stepdump__Snap
 	case ACT_WHY:
 		return why_here(ui);
 	case ACT_BREAK:
-		snprintf(where, sizeof(where), "%lx", ui->addr);
+		snprintf(where, sizeof(where), "%lx", ui->place.addr);
 		return s ? toggle_break(ui, s, where) : UI_NOTHING;
 	default:
 		break;
@@ -265,7 +267,7 @@ static void map_render_rows(struct paint *p, const struct ui *ui, struct map_loo
 
 		if (!v)
 			continue;
-		if (v->index == ui->vma)
+		if (v->index == ui->place.vma)
 			mark = nr;
 		shown[nr++] = (Stepdump__Vma *)v;
 		table_row(t, v, at_vma(p->s, v));
@@ -308,17 +310,17 @@ static void map_render(const struct ui *ui, const Stepdump__Snapshot *s, struct 
 		paint_first_rows(&p, plan.legend, map_legend_rows, &m);
 	render_zoom(&p, ui, &m.index, plan.inputs);
 	if (plan.hex)
-		paint_hex(&p, ui->addr, plan.hex);
+		paint_hex(&p, ui->place.addr, plan.hex);
 	runs_deinit(&m.index);
 }
 
 static void map_title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
-	if (ui->filtered)
-		snprintf(buf, len, "%u of %u VMAs, with \"%s\"", ui->nr_filtered, total_vmas(s),
-			 ui->filter[VIEW_MAP]);
+	if (ui->filter.vma)
+		snprintf(buf, len, "%u of %u VMAs, with \"%s\"", ui->filter.nr, total_vmas(s),
+			 ui->filter.text[VIEW_MAP]);
 	else
-		snprintf(buf, len, "VMA %u of %u", ui->vma, total_vmas(s));
+		snprintf(buf, len, "VMA %u of %u", ui->place.vma, total_vmas(s));
 }
 
 const struct view_ops view_map = {

@@ -26,21 +26,21 @@ static void parents_want(const struct ui *ui, const Stepdump__Snapshot *s, struc
 	if (!s) {
 		w->needs |= SNAP_SHMEM | SNAP_XFER | SNAP_TRACKER | SNAP_PMC;
 		if (ui->relative)
-			want_vmas(w, 0, ui->vma ? 1 : 0);
-		want_vmas(w, ui->vma, 1);
+			want_vmas(w, 0, ui->place.vma ? 1 : 0);
+		want_vmas(w, ui->place.vma, 1);
 		if (body_rows(ui) >= 24) {
-			w->peek = ui->addr;
+			w->peek = ui->place.addr;
 			w->peek_len = 64;
-			w->peek_source = byte_source_name(ui->bytes);
+			w->peek_source = byte_source_name(ui->place.bytes);
 		}
 		return;
 	}
 	/* The entries of the generations come with the range. */
 	w->needs |= SNAP_PARENTS;
-	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
+	const Stepdump__Vma *v = vma_by_index(s, ui->place.vma);
 
 	/* To find its first hole, all of the VMA has to be seen once. */
-	if (v && ui->at_hole && span_pages(v->start, v->end) <= map_pages_max(s)) {
+	if (v && ui->find.to_hole && span_pages(v->start, v->end) <= map_pages_max(s)) {
 		want_runs(w, v->start, v->end);
 		return;
 	}
@@ -54,11 +54,11 @@ static void parents_settle(struct ui *ui, const Stepdump__Snapshot *s)
 	uint32_t nr = total_vmas(s);
 	const Stepdump__Vma *v;
 
-	if (nr && ui->vma >= nr)
-		ui->vma = nr - 1;
-	v = vma_by_index(s, ui->vma);
-	if (v && (ui->addr < v->start || ui->addr >= v->end))
-		ui->addr = v->start;
+	if (nr && ui->place.vma >= nr)
+		ui->place.vma = nr - 1;
+	v = vma_by_index(s, ui->place.vma);
+	if (v && (ui->place.addr < v->start || ui->place.addr >= v->end))
+		ui->place.addr = v->start;
 	if (ui->parents.shmem >= s->n_shmem)
 		ui->parents.shmem = 0;
 	if (ui->parents.generation >= s->n_parents)
@@ -67,7 +67,7 @@ static void parents_settle(struct ui *ui, const Stepdump__Snapshot *s)
 
 static enum ui_effect parents_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
-	uint32_t vma = ui->vma;
+	uint32_t vma = ui->place.vma;
 	char where[32];
 
 	switch (a) {
@@ -86,14 +86,14 @@ static enum ui_effect parents_act(struct ui *ui, enum action a, const Stepdump__
 		ui->parents.shmem++;
 		return UI_LOOK;
 	case ACT_BREAK:
-		snprintf(where, sizeof(where), "%lx", ui->addr);
+		snprintf(where, sizeof(where), "%lx", ui->place.addr);
 		return s ? toggle_break(ui, s, where) : UI_NOTHING;
 	default:
 		break;
 	}
 	if (s && move_rows(a, 10, total_vmas(s), &vma)) {
-		ui->addr = vma != ui->vma ? 0 : ui->addr;
-		ui->vma = vma;
+		ui->place.addr = vma != ui->place.vma ? 0 : ui->place.addr;
+		ui->place.vma = vma;
 		return UI_LOOK;
 	}
 	return move_in_vma(ui, a, s);
@@ -276,9 +276,9 @@ static const Stepdump__PagemapEntry *entry_at(const Stepdump__ParentGeneration *
 static void paint_chain(struct rows *r, const struct ui *ui)
 {
 	struct paint *p = r->p;
-	const Stepdump__VerdictRun *v = runs_at(&r->index, ui->addr);
-	unsigned col =
-		grid_printf(p->g, p->row, 1, TONE_KEY, "%02lX", ui->addr / PAGE_BYTES - r->origin);
+	const Stepdump__VerdictRun *v = runs_at(&r->index, ui->place.addr);
+	unsigned col = grid_printf(p->g, p->row, 1, TONE_KEY, "%02lX",
+				   ui->place.addr / PAGE_BYTES - r->origin);
 
 	if (!v || v->verdict != STEPDUMP__VERDICT__HOLE) {
 		grid_printf(p->g, p->row++, col, TONE_NORMAL, " -> %s",
@@ -292,7 +292,7 @@ static void paint_chain(struct rows *r, const struct ui *ui)
 	col = grid_puts(p->g, p->row, col, TONE_HOLE, " -> this: PARENT");
 	for (size_t i = 0; i < p->s->n_parents; i++) {
 		const Stepdump__ParentGeneration *g = p->s->parents[i];
-		const Stepdump__PagemapEntry *e = entry_at(g, ui->addr);
+		const Stepdump__PagemapEntry *e = entry_at(g, ui->place.addr);
 		const char *name = generation_name(g);
 
 		if (!e) {
@@ -306,7 +306,7 @@ static void paint_chain(struct rows *r, const struct ui *ui)
 			continue;
 		if (e->has_pages_off)
 			grid_printf(p->g, p->row, col, TONE_OK, " -> pages file, byte 0x%lx",
-				    e->pages_off + (ui->addr - e->vaddr));
+				    e->pages_off + (ui->place.addr - e->vaddr));
 		break;
 	}
 	p->row++;
@@ -316,7 +316,7 @@ static void paint_strips(struct paint *p, const struct ui *ui, unsigned rows)
 {
 	struct strip frame;
 	struct rows r = { .p = p, .frame = &frame, .index = runs_index(p->s) };
-	const Stepdump__Vma *v = vma_by_index(p->s, ui->vma);
+	const Stepdump__Vma *v = vma_by_index(p->s, ui->place.vma);
 	unsigned generations = rows > 14 ? rows - 14 + 2 : 2;
 
 	if (!zoom_range(ui, p->s, parents_strip_width(ui), &r.start, &r.end)) {
@@ -324,10 +324,10 @@ static void paint_strips(struct paint *p, const struct ui *ui, unsigned rows)
 		return;
 	}
 	r.origin = v->start / PAGE_BYTES;
-	strip_init(&frame, r.start / PAGE_BYTES, span_pages(r.start, r.end), 1ul << ui->zoom,
+	strip_init(&frame, r.start / PAGE_BYTES, span_pages(r.start, r.end), 1ul << ui->place.zoom,
 		   parents_strip_width(ui));
 	grid_puts(p->g, p->row, 2, TONE_DIM, "page");
-	zoom_axis(p, &frame, STRIP_COL, r.origin, ui->addr);
+	zoom_axis(p, &frame, STRIP_COL, r.origin, ui->place.addr);
 	draw_task(&r);
 	if (rows >= 10)
 		draw_pipes(&r);
@@ -374,7 +374,7 @@ static void parents_render(const struct ui *ui, const Stepdump__Snapshot *s, str
 	}
 	paint_strips(&p, ui, g->max_rows);
 	if (s->n_peeks && g->max_rows >= 24)
-		paint_hex(&p, ui->addr, 4);
+		paint_hex(&p, ui->place.addr, 4);
 	if (p.row + 6 <= g->max_rows && ui->parents.shmem < s->n_shmem) {
 		p.row += p.row + 11 <= g->max_rows;
 		paint_object(&p, ui);
@@ -383,7 +383,7 @@ static void parents_render(const struct ui *ui, const Stepdump__Snapshot *s, str
 
 static void parents_title(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len)
 {
-	const Stepdump__Vma *v = vma_by_index(s, ui->vma);
+	const Stepdump__Vma *v = vma_by_index(s, ui->place.vma);
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_parents && i < 2 && n < len; i++)

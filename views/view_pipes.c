@@ -86,10 +86,10 @@ static void pipes_want(const struct ui *ui, const Stepdump__Snapshot *s, struct 
 	if (at < b->n_iovs && pipes_share(ui, s).hex) {
 		w->peek = b->iovs[at]->start;
 		w->peek_len = 32 * pipes_share(ui, s).hex;
-		w->peek_source =
-			ui->bytes == BYTES_TARGET && b->state == STEPDUMP__PPB_STATE__DRAINED ?
-				"pipe" :
-				byte_source_name(ui->bytes);
+		w->peek_source = ui->place.bytes == BYTES_TARGET &&
+						 b->state == STEPDUMP__PPB_STATE__DRAINED ?
+					 "pipe" :
+					 byte_source_name(ui->place.bytes);
 	}
 }
 
@@ -133,15 +133,15 @@ static enum ui_effect pipes_act(struct ui *ui, enum action a, const Stepdump__Sn
 	case ACT_WHY:
 		if (!ui->pipes.iov_addr)
 			return UI_NOTHING;
-		snprintf(ui->command, sizeof(ui->command), "why %lx", ui->pipes.iov_addr);
-		ui->command_steps = false;
+		snprintf(ui->command.line, sizeof(ui->command.line), "why %lx", ui->pipes.iov_addr);
+		ui->command.steps = false;
 		return UI_RUN;
 	case ACT_MAP_HERE:
 		if (!ui->pipes.iov_addr)
 			return UI_NOTHING;
-		ui->addr = ui->pipes.iov_addr;
+		ui->place.addr = ui->pipes.iov_addr;
 		ui->view = VIEW_MAP;
-		ui->find_addr = true;
+		ui->find.what = FIND_ADDR;
 		return UI_FIND;
 	default:
 		break;

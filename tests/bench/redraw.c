@@ -216,8 +216,8 @@ static bool maps(struct view_session *v, const char *how)
 	bool ok;
 
 	snprintf(what, sizeof(what), "map, dense and combed, by %s", how);
-	v->ui.vma = v->now && v->now->target ? v->now->target->nr_vmas : 0;
-	v->ui.zoom = 0;
+	v->ui.place.vma = v->now && v->now->target ? v->now->target->nr_vmas : 0;
+	v->ui.place.zoom = 0;
 	ok = measure(v, what, VIEW_MAP, "kjlk");
 	snprintf(what, sizeof(what), "map, continuous, by %s", how);
 	v->ui.map.continuous = true;
@@ -270,7 +270,7 @@ int main(void)
 	ok &= maps(&v, "pread");
 	dump_with(sh.session, "auto");
 	ok &= measure(&v, "map, rows", VIEW_MAP, "\6\6\6j");
-	v.ui.vma = 30000;
+	v.ui.place.vma = 30000;
 	ok &= measure(&v, "map, rows, from the middle", VIEW_MAP, "jl\6k");
 	ok &= search(&v, "map, search by address", VIEW_MAP, "G/stack\n");
 	ok &= measure(&v, "map, at the 100 GiB", VIEW_MAP, "-l-l-l+");

@@ -68,7 +68,7 @@ TEST(anything_can_be_looked_at)
 			if (e == UI_FIND)
 				ui_find(&ui, s);
 			if (e == UI_RUN && ui.saved)
-				assert_false(ui.command_steps);
+				assert_false(ui.command.steps);
 			if (rnd(16) == 0)
 				ui_follow(&ui, s);
 			check_want(&ui, NULL);
@@ -97,7 +97,7 @@ TEST(windows_stay_bounded)
 		uint64_t vmas = 0;
 
 		ui.view = v;
-		ui.vma = 59999;
+		ui.place.vma = 59999;
 		ui.pipes.iov_top = 200000;
 		for (unsigned layout = 0; layout < 2; layout++) {
 			ui.map.continuous = layout;
