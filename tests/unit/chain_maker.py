@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Image chains made by hand, from a model that knows every page; no code of ours, none of CRIU's.
 
-chain_maker.py make DIR SEED [mm]     DIR/g0 (oldest) to DIR/gN; DIR/expect says what is in them:
+chain_maker.py make DIR SEED NR       NR chains: DIR/chainI/g0 (oldest) to gN, every second one with
+    mm images.  DIR/chainI/expect says what is in them:
     page G ADDR FOUND OFF ID LAZY     page of gG: in which generation (counted from G down), where
     diff A B START END MAPPED ADDED GONE CHANGED SAME     per VMA (one row without mm)
-    [mm]: each has an mm image
-chain_maker.py flat DIR G FLAT        FLAT, read by pycriu, holds exactly what gG stands for
+chain_maker.py flat DIR               DIR/chainI/flatG, read by pycriu, holds exactly what gG stands for
 
 Entries are cut anywhere and written in all encodings that CRIU has ever used.
 """
@@ -156,6 +156,7 @@ def diff(old, new, with_mm):
 def make(directory, seed, with_mm):
     rnd = random.Random(seed)
     models, before = [], None
+    os.mkdir(directory)
     for number in range(rnd.randint(1, 6)):
         before = make_generation(rnd, os.path.join(directory, f'g{number}'), number, before, with_mm)
         models.append(before)
@@ -178,24 +179,36 @@ def check_flat(directory, generation, flat):
             if word[0] == 'page' and word[1] == generation:
                 want[int(word[2])] = int(word[5]), int(word[6])
     if os.path.lexists(os.path.join(flat, 'parent')):
-        sys.exit('there is a parent')
+        sys.exit(f'{flat}: there is a parent')
     image_ = mem.Pages(flat, PID)
     if set(image_.offsets) != set(want):
-        sys.exit(f'pages differ: {sorted(set(image_.offsets) ^ set(want))[:5]}')
+        sys.exit(f'{flat}: pages differ: {sorted(set(image_.offsets) ^ set(want))[:5]}')
     flags = {v + i * PAGE: f for v, n, f in image_.entries for i in range(n)}
     for address, (page_id, lazy) in want.items():
         if image_.page(address) != content(page_id):
-            sys.exit(f'{address:x}: wrong bytes')
+            sys.exit(f'{flat}: {address:x}: wrong bytes')
         if flags[address] != (6 if lazy else 4):
-            sys.exit(f'{address:x}: flags {flags[address]}, lazy was {lazy}')
+            sys.exit(f'{flat}: {address:x}: flags {flags[address]}, lazy was {lazy}')
     names = sorted(os.listdir(flat))
     if len([n for n in names if n.startswith('pages-')]) != 1 or 'inventory.img' not in names:
-        sys.exit(f'files: {names}')
+        sys.exit(f'{flat}: files: {names}')
+
+
+def flat_sets(directory):
+    for chain in sorted(os.listdir(directory)):
+        for name in os.listdir(os.path.join(directory, chain)):
+            if name.startswith('flat'):
+                yield os.path.join(directory, chain), name[4:], os.path.join(directory, chain, name)
 
 
 if sys.argv[1] == 'make':
-    make(sys.argv[2], int(sys.argv[3]), 'mm' in sys.argv[4:])
+    for i in range(int(sys.argv[4])):
+        make(os.path.join(sys.argv[2], f'chain{i}'), int(sys.argv[3]) + i, i % 2)
 elif sys.argv[1] == 'flat':
-    check_flat(*sys.argv[2:5])
+    sets = list(flat_sets(sys.argv[2]))
+    for one in sets:
+        check_flat(*one)
+    if not sets:
+        sys.exit('no flat sets')
 else:
     sys.exit(__doc__)
