@@ -86,10 +86,8 @@ TEST(soft_dirty_as_configured)
 		configured |= !strncmp(line, "CONFIG_MEM_SOFT_DIRTY=y", 23);
 	}
 	pclose(f);
-	if (!any) {
-		print_message("skipped: this kernel does not show its configuration\n");
-		skip();
-	}
+	if (!any)
+		skip_because("this kernel does not show its configuration");
 	assert_int_equal(caps.soft_dirty, configured);
 }
 
@@ -193,10 +191,8 @@ TEST(unprivileged)
 {
 	int status;
 
-	if (getuid()) {
-		print_message("skipped: needs root to become somebody else\n");
-		skip();
-	}
+	if (getuid())
+		skip_because("needs root to become somebody else");
 	pid_t pid = fork();
 	if (!pid) {
 		struct caps c;

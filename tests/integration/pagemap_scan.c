@@ -40,10 +40,8 @@ static int set_up(void **state)
 
 static void need_scan(void)
 {
-	if (!probe.scan) {
-		print_message("skipped: this kernel has no PAGEMAP_SCAN\n");
-		skip();
-	}
+	if (!probe.scan)
+		skip_because("this kernel has no PAGEMAP_SCAN");
 }
 
 static uint64_t page_addr(unsigned i)
@@ -136,10 +134,8 @@ TEST(guard_regions)
 
 	assert_ptr_not_equal(g, MAP_FAILED);
 	need_scan();
-	if (!probe.scan_guard || madvise(g, PAGE_BYTES, MADV_GUARD_INSTALL_NR)) {
-		print_message("skipped: no guard regions here\n");
-		skip();
-	}
+	if (!probe.scan_guard || madvise(g, PAGE_BYTES, MADV_GUARD_INSTALL_NR))
+		skip_because("no guard regions here");
 	/* 1024 single pages, then a region of 2000 pages, which several page tables hold */
 	for (size_t i = 0; i < 1024; i++)
 		assert_int_equal(madvise(g + (2 * i + (i > 0)) * PAGE_BYTES, PAGE_BYTES,
@@ -176,10 +172,8 @@ TEST(zero_pages)
 	volatile char *p =
 		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (!probe.pfn_visible) {
-		print_message("skipped: page frame numbers are hidden\n");
-		skip();
-	}
+	if (!probe.pfn_visible)
+		skip_because("page frame numbers are hidden");
 	(void)p[0];
 	ok(pagemap_read(fd, (uintptr_t)p, 1, &entry));
 	assert_int_equal(entry & PM_PFN_MASK, probe.zero_pfn);
@@ -196,10 +190,8 @@ TEST(huge_zero_page)
 		mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t at = ((uintptr_t)map + huge - 1) & ~(huge - 1), entry[512];
 
-	if (!probe.huge_zero_pfn) {
-		print_message("skipped: no huge zero page seen\n");
-		skip();
-	}
+	if (!probe.huge_zero_pfn)
+		skip_because("no huge zero page seen");
 	assert_int_equal(madvise((void *)at, huge, MADV_HUGEPAGE), 0);
 	(void)*(volatile char *)at;
 	ok(pagemap_read(fd, at, 512, entry));

@@ -137,8 +137,7 @@ static void need_scan(void)
 {
 	if (caps.pagemap_scan)
 		return;
-	print_message("skipped: this kernel has no PAGEMAP_SCAN\n");
-	skip();
+	skip_because("this kernel has no PAGEMAP_SCAN");
 }
 
 /* ---- random layouts --------------------------------------------------------------- */
@@ -404,10 +403,8 @@ TEST(a_vma_longer_than_a_buffer_is_read_in_pieces, NULL, end)
 	const size_t len = 3 * (size_t)PMC_MAX_ENTRIES * PAGE;
 
 	arena = reserve(len);
-	if (!arena) {
-		print_message("skipped: cannot reserve 6 GiB of addresses\n");
-		skip();
-	}
+	if (!arena)
+		skip_because("cannot reserve 6 GiB of addresses");
 	for (size_t i = 0; i < 5; i++) {
 		MUST(!mprotect(arena + page[i] * PAGE, PAGE, RW));
 		arena[page[i] * PAGE] = 1;
@@ -445,10 +442,8 @@ TEST(a_terabyte_of_nothing_costs_nothing, NULL, end)
 	const size_t len = 1024 * GIB;
 
 	arena = reserve(len);
-	if (!arena) {
-		print_message("skipped: cannot reserve 1 TiB of addresses\n");
-		skip();
-	}
+	if (!arena)
+		skip_because("cannot reserve 1 TiB of addresses");
 	add(arena, len)->rss_bytes = 0;
 	for (int mode = PMC_SCAN; mode <= PMC_PREAD; mode++) {
 		struct timespec t0, t1;

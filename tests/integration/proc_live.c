@@ -251,10 +251,8 @@ static int end_child(void **state)
 static struct vma_list read_vmas(pid_t pid)
 {
 	struct vma_list l;
-	struct err *e = proc_read_vmas(pid, &l);
 
-	if (e)
-		fail_msg("%s", e->msg);
+	ok(proc_read_vmas(pid, &l));
 	return l;
 }
 
@@ -318,10 +316,8 @@ TEST(guards)
 	int fd;
 
 	ok(pagemap_probe(&probe));
-	if (!at || !probe.scan_guard) {
-		print_message("skipped: no guard regions, or PAGEMAP_SCAN cannot tell them\n");
-		skip();
-	}
+	if (!at || !probe.scan_guard)
+		skip_because("no guard regions, or PAGEMAP_SCAN cannot tell them");
 	ok(pagemap_open(child, &fd));
 	ok(pagemap_scan_guards(fd, at, at + LEN, on_guard, found));
 	close(fd);
@@ -523,10 +519,8 @@ TEST(somebody_elses)
 {
 	int status;
 
-	if (getuid()) {
-		print_message("skipped: needs root to become somebody else\n");
-		skip();
-	}
+	if (getuid())
+		skip_because("needs root to become somebody else");
 	pid_t other = fork();
 	if (!other) {
 		struct vma_list l;
@@ -546,10 +540,8 @@ TEST(unprivileged_sees_the_same)
 {
 	int status;
 
-	if (getuid()) {
-		print_message("skipped: needs root to compare with\n");
-		skip();
-	}
+	if (getuid())
+		skip_because("needs root to compare with");
 	pid_t user = fork();
 	if (!user) {
 		struct vma_list l;

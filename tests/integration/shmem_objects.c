@@ -310,10 +310,8 @@ TEST(without_privileges_by_a_descriptor_of_the_target, NULL, end)
 	int fd = new_memfd(3), status;
 	char *mem = shared(3, fd, 0), *anon = shared(2, -1, 0);
 
-	if (geteuid()) {
-		print_message("skipped: only root can become somebody else\n");
-		skip();
-	}
+	if (geteuid())
+		skip_because("only root can become somebody else");
 	mem[0] = anon[0] = 1;
 	pid_t pid = fork();
 

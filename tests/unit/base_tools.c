@@ -152,8 +152,7 @@ static int child_without_memory(bool with_reserve)
 TEST(memory_runs_out)
 {
 #ifdef __SANITIZE_ADDRESS__
-	print_message("skipped: the sanitizer needs the address space\n");
-	skip();
+	skip_because("the sanitizer needs the address space");
 #endif
 	int status = child_without_memory(false);
 

@@ -249,10 +249,8 @@ static void in_namespace(void (*fn)(void))
 	}
 	int status;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIP_STATUS) {
-		print_message("skipped: no right to mount in a namespace of our own\n");
-		skip();
-	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIP_STATUS)
+		skip_because("no right to mount in a namespace of our own");
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
@@ -366,9 +364,7 @@ static void no_rights(void)
 
 TEST(another_users_directory, setup, teardown)
 {
-	if (geteuid()) {
-		print_message("skipped: not root, so there is nobody to become\n");
-		skip();
-	}
+	if (geteuid())
+		skip_because("not root, so there is nobody to become");
 	in_namespace(no_rights);
 }

@@ -43,8 +43,17 @@ static void pagemap_at(int d, const char *name, uint32_t pages_id, const struct 
 	put_pages(d, pages_id, present);
 }
 
-#define PAGEMAP(...)                                                                               \
-	pagemap_at(scratch_fd, "pagemap-42.img", 1, (struct pagemap_entry[]){ __VA_ARGS__, END })
+#define PAGEMAP_AT(d, name, id, ...)                                                               \
+	pagemap_at(d, name, id, (struct pagemap_entry[]){ __VA_ARGS__ __VA_OPT__(, ) END })
+#define PAGEMAP(...) PAGEMAP_AT(scratch_fd, "pagemap-42.img", 1, __VA_ARGS__)
+#define PRESENT(addr, nr)                                                                          \
+	{                                                                                          \
+		.vaddr = addr, .nr_pages = nr, .flags = PE_PRESENT                                 \
+	}
+#define PARENT(addr, nr)                                                                           \
+	{                                                                                          \
+		.vaddr = addr, .nr_pages = nr, .flags = PE_PARENT                                  \
+	}
 
 static Criu__VmaEntry vma_entry(uint64_t start, uint64_t end, uint32_t status, uint64_t shmid)
 {
@@ -148,12 +157,10 @@ static void good_set(void)
 	memfd(1, 8192);
 	mm(NULL);
 	/* The second entry spans two VMAs that touch. */
-	PAGEMAP({ .vaddr = 0x11000, .nr_pages = 1, .flags = PE_PRESENT },
+	PAGEMAP(PRESENT(0x11000, 1),
 		{ .vaddr = 0x27000, .nr_pages = 3, .flags = PE_PRESENT | PE_LAZY });
-	pagemap_at(scratch_fd, "pagemap-shmem-77.img", 2,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x3000, .nr_pages = 1, .flags = PE_PRESENT }, END });
-	pagemap_at(scratch_fd, "pagemap-shmem-88.img", 3, (struct pagemap_entry[]){ END });
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-77.img", 2, PRESENT(0x3000, 1));
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-88.img", 3);
 	st.dump = &ds;
 	ok(image_write_one(scratch_fd, IMG_STATS_DUMP, 0, &st.base));
 }
@@ -216,17 +223,17 @@ TEST(entries_in_themselves, setup, scratch_drop)
 		struct pagemap_entry second;
 		const char *text;
 	} bad[] = {
-		{ { .vaddr = 0x21000, .nr_pages = 1, .flags = PE_PRESENT }, "overlaps" },
-		{ { .vaddr = 0x11000, .nr_pages = 1, .flags = PE_PRESENT }, "ascending" },
-		{ { .vaddr = 0x22800, .nr_pages = 1, .flags = PE_PRESENT }, "aligned" },
-		{ { .vaddr = 0x22000, .nr_pages = 0, .flags = PE_PRESENT }, "no pages" },
+		{ PRESENT(0x21000, 1), "overlaps" },
+		{ PRESENT(0x11000, 1), "ascending" },
+		{ PRESENT(0x22800, 1), "aligned" },
+		{ PRESENT(0x22000, 0), "no pages" },
 		{ { .vaddr = 0x22000, .nr_pages = 1, .flags = 0 }, "no flags" },
 		{ { .vaddr = 0x22000, .nr_pages = 1, .flags = 0x14 }, "unknown flags" },
 		{ { .vaddr = 0x22000, .nr_pages = 1, .flags = PE_PRESENT | PE_PARENT }, "both" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		PAGEMAP({ .vaddr = 0x20000, .nr_pages = 2, .flags = PE_PRESENT }, bad[i].second);
+		PAGEMAP(PRESENT(0x20000, 2), bad[i].second);
 		FATAL("pagemap-42.img", 1, bad[i].second.vaddr, bad[i].text);
 	}
 }
@@ -246,23 +253,20 @@ TEST(pages_file, setup, scratch_drop)
 
 TEST(pages_ids_are_unique, setup, scratch_drop)
 {
-	pagemap_at(scratch_fd, "pagemap-shmem-77.img", 1,
-		   (struct pagemap_entry[]){ { .vaddr = 0, .nr_pages = 4, .flags = PE_PRESENT },
-					     END });
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-77.img", 1, PRESENT(0, 4));
 	unlinkat(scratch_fd, "pages-2.img", 0);
 	FATAL("pagemap-shmem-77.img", WHOLE, "pages-1.img belongs to pagemap-42.img already");
 }
 
 TEST(pages_are_in_private_vmas, setup, scratch_drop)
 {
-	pagemap_at(scratch_fd, "pagemap-42.img", 1, (struct pagemap_entry[]){ END });
+	PAGEMAP_AT(scratch_fd, "pagemap-42.img", 1);
 	FATAL("pagemap-42.img", WHOLE, "no entry");
-	PAGEMAP({ .vaddr = 0x29000, .nr_pages = 2, .flags = PE_PRESENT });
+	PAGEMAP(PRESENT(0x29000, 2));
 	FATAL("pagemap-42.img", 0, 0x2a000, "in no private VMA");
-	PAGEMAP({ .vaddr = 0x20000, .nr_pages = 1, .flags = PE_PRESENT },
-		{ .vaddr = 0x30000, .nr_pages = 1, .flags = PE_PRESENT });
+	PAGEMAP(PRESENT(0x20000, 1), PRESENT(0x30000, 1));
 	FATAL("pagemap-42.img", 1, 0x30000, "in no private VMA");
-	PAGEMAP({ .vaddr = 0xffffffffff600000, .nr_pages = 1, .flags = PE_PRESENT });
+	PAGEMAP(PRESENT(0xffffffffff600000, 1));
 	FATAL("pagemap-42.img", 0, 0xffffffffff600000, "in no private VMA");
 }
 
@@ -284,55 +288,36 @@ TEST(parents, setup, scratch_drop)
 {
 	struct verify_report r;
 
-	PAGEMAP({ .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT },
-		{ .vaddr = 0x24000, .nr_pages = 1, .flags = PE_PRESENT });
+	PAGEMAP(PARENT(0x20000, 4), PRESENT(0x24000, 1));
 	FATAL("pagemap-42.img", WHOLE, "parent cannot be opened");
 
 	int p1 = parent_dir("p1", scratch_fd);
 	FATAL("parent/pagemap-42.img", WHOLE, "open pagemap-42.img");
 
 	/* Covered by two entries of which one has a hole itself. */
-	pagemap_at(
-		p1, "pagemap-42.img", 1,
-		(struct pagemap_entry[]){ { .vaddr = 0x1f000, .nr_pages = 2, .flags = PE_PRESENT },
-					  { .vaddr = 0x21000, .nr_pages = 8, .flags = PE_PARENT },
-					  END });
+	PAGEMAP_AT(p1, "pagemap-42.img", 1, PRESENT(0x1f000, 2), PARENT(0x21000, 8));
 	FATAL("parent/pagemap-42.img", WHOLE, "parent cannot be opened");
 	int p2 = parent_dir("p2", p1);
-	pagemap_at(p2, "pagemap-42.img", 1,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x20000, .nr_pages = 16, .flags = PE_PRESENT }, END });
+	PAGEMAP_AT(p2, "pagemap-42.img", 1, PRESENT(0x20000, 16));
 	ok(verify_dir(scratch, &r));
 	assert_int_equal(r.nr, 0);
 	assert_int_equal(r.pages_in_parent, 4);
 	verify_report_deinit(&r);
 
 	/* One page less in each generation. */
-	pagemap_at(p2, "pagemap-42.img", 1,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x20000, .nr_pages = 8, .flags = PE_PRESENT }, END });
+	PAGEMAP_AT(p2, "pagemap-42.img", 1, PRESENT(0x20000, 8));
 	FATAL("parent/pagemap-42.img", 1, 0x28000, "parent does not have the page");
-	pagemap_at(
-		p1, "pagemap-42.img", 1,
-		(struct pagemap_entry[]){ { .vaddr = 0x20000, .nr_pages = 2, .flags = PE_PRESENT },
-					  { .vaddr = 0x23000, .nr_pages = 1, .flags = PE_PRESENT },
-					  END });
+	PAGEMAP_AT(p1, "pagemap-42.img", 1, PRESENT(0x20000, 2), PRESENT(0x23000, 1));
 	FATAL("pagemap-42.img", 0, 0x22000, "parent does not have the page");
 
 	/* The parent's own data is cut: a restore would spin. */
-	pagemap_at(p1, "pagemap-42.img", 1,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PRESENT }, END });
+	PAGEMAP_AT(p1, "pagemap-42.img", 1, PRESENT(0x20000, 4));
 	put_pages(p1, 1, 3);
 	FATAL("parent/pagemap-42.img", WHOLE, "12288 bytes");
 
 	/* A chain that bites its tail ends. */
-	pagemap_at(p2, "pagemap-42.img", 1,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT }, END });
-	pagemap_at(p1, "pagemap-42.img", 1,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x20000, .nr_pages = 4, .flags = PE_PARENT }, END });
+	PAGEMAP_AT(p2, "pagemap-42.img", 1, PARENT(0x20000, 4));
+	PAGEMAP_AT(p1, "pagemap-42.img", 1, PARENT(0x20000, 4));
 	assert_int_equal(symlinkat("../p1", p2, "parent"), 0);
 	FATAL("parent (1000 generations back)/pagemap-42.img", WHOLE, "chain does not end");
 	close(p1);
@@ -397,7 +382,7 @@ static void larger_object(Criu__VmaEntry *v, Criu__MmEntry *m)
 TEST(vmas, setup, scratch_drop)
 {
 	/* So that a broken VMA is no second finding. */
-	PAGEMAP({ .vaddr = 0x20000, .nr_pages = 1, .flags = PE_PRESENT });
+	PAGEMAP(PRESENT(0x20000, 1));
 	mm(overlap);
 	FATAL("mm-42.img", V_ANON2, 0x27000, "overlaps the VMA before");
 	mm(guard_first);
@@ -432,28 +417,18 @@ TEST(objects, setup, scratch_drop)
 	unlinkat(scratch_fd, "pagemap-shmem-88.img", 0);
 	unlinkat(scratch_fd, "pages-3.img", 0);
 	FATAL("pagemap-shmem-88.img", WHOLE, "missing: contents of memfd 88");
-	pagemap_at(scratch_fd, "pagemap-shmem-88.img", 3,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x2000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-88.img", 3, PRESENT(0x2000, 1));
 	FATAL("pagemap-shmem-88.img", 0, 0x2000, "beyond the end of the object (8192 bytes)");
-	pagemap_at(scratch_fd, "pagemap-shmem-88.img", 3,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x1000, .nr_pages = 1, .flags = PE_PRESENT }, END });
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-88.img", 3, PRESENT(0x1000, 1));
 
 	/* Shared memory is as large as its mappings: pages behind them are only useless. */
-	pagemap_at(scratch_fd, "pagemap-shmem-77.img", 2,
-		   (struct pagemap_entry[]){
-			   { .vaddr = 0x3000, .nr_pages = 2, .flags = PE_PRESENT }, END });
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-77.img", 2, PRESENT(0x3000, 2));
 	FATAL("pagemap-shmem-77.img", 0, 0x3000, "beyond the end of the object (16384 bytes)");
-	pagemap_at(
-		scratch_fd, "pagemap-shmem-77.img", 2,
-		(struct pagemap_entry[]){ { .vaddr = 0x3000, .nr_pages = 1, .flags = PE_PRESENT },
-					  { .vaddr = 0x4000, .nr_pages = 1, .flags = PE_PRESENT },
-					  END });
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-77.img", 2, PRESENT(0x3000, 1), PRESENT(0x4000, 1));
 	expect(false, "pagemap-shmem-77.img", 1, 0x4000, "beyond the end");
 
-	pagemap_at(scratch_fd, "pagemap-shmem-77.img", 2, (struct pagemap_entry[]){ END });
-	pagemap_at(scratch_fd, "pagemap-shmem-78.img", 4, (struct pagemap_entry[]){ END });
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-77.img", 2);
+	PAGEMAP_AT(scratch_fd, "pagemap-shmem-78.img", 4);
 	expect(false, "pagemap-shmem-78.img", WHOLE, "nothing in this set maps shared object 78");
 	mm(larger_object);
 	expect(false, "pagemap-shmem-77.img", WHOLE, "nothing in this set maps shared object 77");
