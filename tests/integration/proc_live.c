@@ -41,7 +41,7 @@ enum kind {
 	NR_KINDS
 };
 
-/* status, flags, madv, prot, fdflags (-1: absent): criu-formats 2.3. */
+/* status, flags, madv, prot, fdflags (-1: absent), as CRIU writes them. */
 static const struct {
 	const char *name;
 	uint32_t status, flags;

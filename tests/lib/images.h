@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A reader of pagemap-*.img and pages-N.img that owes nothing to the engine: bytes as in the format
- * sheet.  Plus: a directory of one's own, and a file system of one's own that gets full. */
+/* A reader of pagemap-*.img and pages-N.img that owes nothing to the engine: bytes as in CRIU's
+ * files.  Plus: a directory of the test's own, and a file system of its own that gets full. */
 #ifndef STEPDUMP_TESTS_IMAGES_H
 #define STEPDUMP_TESTS_IMAGES_H
 

@@ -234,7 +234,7 @@ static void move_brk(struct actor *a)
 /*
  * A mapping without pages comes to lie directly behind one with pages, and both become one VMA.  Some
  * kernels forget then that it was registered with a userfaultfd, and leave marks in it that call
- * pages clean; see tracking.md.
+ * pages clean.
  */
 static void trap(struct actor *a)
 {

@@ -174,7 +174,7 @@ TEST(names_are_found)
 	assert_null(pane_find("ppbs"));
 }
 
-/* The glyphs of screens.md; each verdict has another one. */
+/* Each verdict has another glyph. */
 TEST(glyphs_differ)
 {
 	char seen[16] = "";

@@ -27,7 +27,7 @@ struct row {
 	const char *kind;
 };
 
-/* status, flags, shmid, madv: criu-formats 2.3, numbers on purpose. */
+/* status, flags, shmid, madv as CRIU writes them; numbers on purpose. */
 static const struct row rows[] = {
 	{ "rw-p 00000000 00:00 0 ", "rd wr mr mw me ac", 4, 0x201, 0x22, 0, 0, "anon" },
 	{ "rw-p 00000000 00:00 0      [anon:a b]", "rd wr mr mw me", 4, 0x201, 0x22, 0, 0, "anon" },

@@ -56,7 +56,7 @@ TEST(private_pages)
 	}
 }
 
-/* The reference is CRIU's condition as the format sheet has it: take or skip. */
+/* The reference is the condition in CRIU's mem.c: take or skip. */
 TEST(data_is_what_criu_takes)
 {
 	for (uint64_t c = 0; c < 512; c++) {

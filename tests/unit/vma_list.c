@@ -4,7 +4,7 @@
 
 #include "tests/lib/test.h"
 
-/* criu-formats, section 6: what becomes of which mapping. */
+/* What becomes of which mapping. */
 TEST(predicates)
 {
 	static const struct {
