@@ -100,6 +100,25 @@ static void argv_apply(struct argv_options *o, const char *name, const char *val
 		argv_add_script(o, false, value);
 }
 
+/* `stepdump check --json 4242`: what is said of the output may stand anywhere, the rest is the command's. */
+static void argv_take_command(struct argv_options *o, int nr, char **words)
+{
+	size_t n = 0;
+
+	o->command = xcalloc((size_t)nr + 1, sizeof(*o->command));
+	for (int i = 0; i < nr; i++) {
+		if (!strcmp(words[i], "--json"))
+			o->json = true;
+		else if (!strcmp(words[i], "--ascii"))
+			o->ascii = true;
+		else if (!strcmp(words[i], "--relative"))
+			o->relative = true;
+		else
+			o->command[n++] = words[i];
+	}
+	o->batch = o->quiet = true;
+}
+
 static struct err *argv_parse_all(int argc, char **argv, struct argv_options *o)
 {
 	for (int i = 1; i < argc; i++) {
@@ -111,9 +130,10 @@ static struct err *argv_parse_all(int argc, char **argv, struct argv_options *o)
 			o->program = argv + i + 1;
 			break;
 		}
-		if (*name != '-' || !name[1])
-			return err_hint(err_new(ERR_USAGE, "unexpected argument \"%s\"", name),
-					"stepdump -p PID, or stepdump -- PROGRAM ARGS");
+		if (*name != '-' || !name[1]) {
+			argv_take_command(o, argc - i, argv + i);
+			break;
+		}
 		name += 1 + (name[1] == '-');
 		size_t len = strcspn(name, "=");
 		const struct argv_desc *d = argv_find(name, len);
@@ -131,9 +151,12 @@ static struct err *argv_parse_all(int argc, char **argv, struct argv_options *o)
 		}
 		argv_apply(o, d->name, value);
 	}
-	if (!!o->pid + !!o->snapshot + !!o->program > 1)
+	if (!!o->pid + !!o->snapshot + !!o->program + !!o->command > 1)
+		return argv_usage(err_new(ERR_USAGE, "%s: only one of them",
+					  "-p, -S, -- PROGRAM and COMMAND"));
+	if (o->command && o->nr_script)
 		return argv_usage(
-			err_new(ERR_USAGE, "%s: only one of them", "-p, -S and -- PROGRAM"));
+			err_new(ERR_USAGE, "%s: only one of them", "-ex, -x and COMMAND"));
 	return NULL;
 }
 
@@ -153,5 +176,7 @@ struct err *argv_parse(int argc, char **argv, struct argv_options *ret)
 void argv_deinit(struct argv_options *o)
 {
 	free(o->script);
+	free(o->command);
 	o->script = NULL;
+	o->command = NULL;
 }

@@ -31,6 +31,7 @@ struct argv_options {
 	const char *color;
 	const char *keys, *size;
 	char **program;             /* after "--"; NULL: none */
+	char **command;             /* a command and its words, ends with NULL; owned; NULL: none */
 	struct script_item *script; /* in the order given; owned */
 	size_t nr_script;
 	bool batch, quiet, json, ascii, readonly, relative;

@@ -23,6 +23,7 @@ enum cmd_group { /* in the order of `help` */
 		 GROUP_COMMIT,
 		 GROUP_LOOK,
 		 GROUP_CHAIN,
+		 GROUP_DIAGNOSE,
 		 GROUP_SHELL,
 		 NR_GROUPS
 };
@@ -37,6 +38,7 @@ enum cmd_group { /* in the order of `help` */
 #define CMD_TERMINAL 0x100u      /* what it starts owns the terminal: a view steps aside */
 #define CMD_MOD 0x80u            /* takes a modifier: x/4w */
 #define CMD_CONDITIONS 0x100u    /* takes comparisons: > before a number is not a redirection */
+#define CMD_ALONE 0x200u         /* also as `stepdump COMMAND ARGS`, without a shell */
 
 #define ARGS_MANY UINT_MAX
 

@@ -51,7 +51,18 @@ static struct err *open_exec(struct shell *sh, const struct args *a, struct out 
 	Stepdump__Snapshot *s;
 	const char *path = a->argv[0];
 
-	TRY(snapfile_load(path, &s));
+	struct err *e = snapfile_load(path, &s);
+	if (e && e->code == ERR_FORMAT) {
+		/* CRIU's log is the other file that people want explained. */
+		struct err *other = show_log(sh, path, NULL, false, o);
+
+		if (!other) {
+			err_free(e);
+			return NULL;
+		}
+		err_free(other);
+	}
+	TRY(e);
 	close_opened(sh);
 	sh->opened = s;
 	sh->opened_path = xstrdup(path);
@@ -71,9 +82,10 @@ const struct cmd_entry cmd_open = {
 	.group = GROUP_LOOK,
 	.args = { 1, 1, comp_file },
 	.usage = "FILE",
-	.summary = "look at a saved snapshot, read-only",
+	.summary = "look at a saved snapshot, or at a log of CRIU's",
 	.help = "`show` and `why` then tell about the file; what runs or changes something is "
-		"refused until `close`.  An attached target stays as it is meanwhile.",
+		"refused until `close`.  An attached target stays as it is meanwhile.  A log of "
+		"CRIU's is explained as by `log FILE`.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" }, { 0 } },

@@ -88,10 +88,35 @@ static bool main_script(struct shell *sh, const struct argv_options *o, int *sta
 	return true;
 }
 
+/* `stepdump check PID`: one command that needs no session. */
+static int main_command(struct shell *sh, char **words)
+{
+	const struct cmd_entry *c = NULL;
+	int status = 0;
+
+	for (const struct cmd_entry *const *t = sh->commands; *t && !c; t++)
+		if (!strcmp((*t)->name, words[0]))
+			c = *t;
+	if (!c || !(c->flags & CMD_ALONE)) {
+		struct err *e =
+			c ? err_hint(err_new(ERR_USAGE, "%s needs a session", words[0]),
+				     "stepdump -p PID -ex '%s ...'", words[0]) :
+			    err_hint(err_new(ERR_USAGE, "unexpected argument \"%s\"", words[0]),
+				     "stepdump -p PID, or stepdump -- PROGRAM ARGS");
+
+		status = err_exit_status(e);
+		report_error(sh, e);
+		return status;
+	}
+	if (main_words(sh, words[0], words + 1, &status) && sh->findings)
+		status = 1;
+	return status;
+}
+
 static int main_session(struct shell *sh, const struct argv_options *o)
 {
-	int status = 0;
-	bool go_on = main_script(sh, o, &status);
+	int status = o->command ? main_command(sh, o->command) : 0;
+	bool go_on = !o->command && main_script(sh, o, &status);
 
 	if (go_on && sh->interactive) {
 		if (!sh->quiet)

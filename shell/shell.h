@@ -44,11 +44,12 @@ struct shell {
 	bool readonly; /* refuse CMD_MUTATES */
 	bool relative; /* addresses relative to the first VMA, no pids, no times: for tests */
 	bool quit;
-	FILE *dest;                /* where `source` sends the output of its lines; NULL: stdout */
-	bool gone_told;            /* the death of this target has been reported */
-	unsigned width;            /* of output that ends on no terminal; 0: COLUMNS, or 100 */
-	struct view_session *view; /* the full-screen view that is open, or NULL */
-	const char *keys;          /* --keys: a file that types in the views */
+	bool findings;  /* `stepdump check PID` ends with status 1 although all went well */
+	FILE *dest;     /* where `source` sends the output of its lines; NULL: stdout */
+	bool gone_told; /* the death of this target has been reported */
+	unsigned width; /* of output that ends on no terminal; 0: COLUMNS, or 100 */
+	struct view_session *view;         /* the full-screen view that is open, or NULL */
+	const char *keys;                  /* --keys: a file that types in the views */
 	unsigned screen_rows, screen_cols; /* --size; 0: as the terminal says */
 	unsigned depth;                    /* nested `source` and aliases */
 	char *repeat_line;                 /* what Enter runs; NULL: nothing */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What `verify`, `diff` and `flatten` found, drawn as panes are: pure, any width. */
+/* What commands with a report of their own found, drawn as panes are: pure, any width. */
 #ifndef STEPDUMP_REPORTS_H
 #define STEPDUMP_REPORTS_H
 
+#include "proto/diagnose.pb-c.h"
 #include "proto/report.pb-c.h"
 #include "views/panes.h"
 
@@ -10,5 +11,10 @@
 void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, struct grid *g);
 void report_diff(const Stepdump__DiffReport *r, const struct pane_opts *o, struct grid *g);
 void report_flatten(const Stepdump__FlattenReport *r, const struct pane_opts *o, struct grid *g);
+
+/* One cause in full, several as a table. */
+void report_causes(const Stepdump__CauseList *l, const struct pane_opts *o, struct grid *g);
+/* verbose: all errors and all noise. */
+void report_log(const Stepdump__LogReport *r, const struct pane_opts *o, struct grid *g);
 
 #endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A log of CRIU's read for the person who wonders why the dump failed: dump.log and restore.log of
+ * 3.x and 4.x, at any verbosity, and the excerpts that runc, crun, podman and containerd print.
+ * Touches nothing.
+ */
+#ifndef STEPDUMP_LOG_H
+#define STEPDUMP_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "proto/diagnose.pb-c.h"
+
+/* Does the text look like such a log? */
+bool log_recognise(const char *text, size_t len);
+
+/*
+ * log_explain - what `text` tells.  `file`: its name, for the report.
+ * Fails: ERR_FORMAT no line of it is CRIU's.  Caller: stepdump__log_report__free_unpacked(.., NULL).
+ */
+struct err *log_explain(const char *file, const char *text, size_t len, Stepdump__LogReport **ret);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "engine/diagnose/log.h"
+#include "engine/diagnose/message.h"
+#include "engine/session/diagnose.h"
+#include "engine/session/session_priv.h"
+#include "proto/message.h"
+
+#define LOG_BYTES_MAX (64l << 20)
+
+struct err *session_causes(const char *name, Stepdump__CauseList **ret)
+{
+	Stepdump__CauseList *l;
+	int id;
+
+	if (!name) {
+		*ret = cause_list();
+		return NULL;
+	}
+	id = cause_find(name);
+	if (id < 0)
+		return err_hint(err_new(ERR_USAGE, "no cause is called \"%s\"", name),
+				"`explain` lists them");
+	l = xzalloc(sizeof(*l));
+	stepdump__cause_list__init(l);
+	l->causes = xcalloc(1, sizeof(*l->causes));
+	l->causes[l->n_causes++] = cause_message((enum cause_id)id);
+	*ret = l;
+	return NULL;
+}
+
+/* ---- log ------------------------------------------------------------------------------------- */
+
+static struct err *read_log(const char *path, char **ret, size_t *len_ret)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(errno, "open %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_new(ERR_USAGE, "%s is not a regular file", path);
+
+	/* The end tells; of a log that is too long the beginning is left out. */
+	off_t from = st.st_size > LOG_BYTES_MAX ? st.st_size - LOG_BYTES_MAX : 0;
+	AUTO_FREE char *text = xzalloc((size_t)(st.st_size - from) + 1);
+	ssize_t n = pread_full(fd, text, (size_t)(st.st_size - from), from);
+
+	if (n < 0)
+		return err_sys(errno, "read %s", path);
+	*ret = TAKE_PTR(text);
+	*len_ret = (size_t)n;
+	return NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What a failed dump has left in its directory. */
+static struct err *look_at_images(const char *dir, Stepdump__LogReport *r)
+{
+	AUTO_CLOSEDIR DIR *d = opendir(dir);
+	size_t nr = 0, empty = 0;
+	uint64_t bytes = 0;
+	bool inventory = false;
+
+	if (!d)
+		return err_sys(errno, "open %s", dir);
+	r->images = xstrdup(dir);
+	for (struct dirent *e; (e = readdir(d));) {
+		size_t len = strlen(e->d_name);
+		struct stat st;
+
+		if (len < 5 || strcmp(e->d_name + len - 4, ".img") ||
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		nr++;
+		empty += !st.st_size;
+		bytes += (uint64_t)st.st_size;
+		inventory |= !strcmp(e->d_name, "inventory.img");
+		if (!strncmp(e->d_name, "pages-", 6) || !strncmp(e->d_name, "pagemap-", 8)) {
+			r->written =
+				xreallocarray(r->written, r->n_written + 1, sizeof(*r->written));
+			r->written[r->n_written++] =
+				xasprintf("%s %lu bytes", e->d_name, (unsigned long)st.st_size);
+		}
+	}
+	qsort(r->written, r->n_written, sizeof(*r->written), by_name);
+	r->written = xreallocarray(r->written, r->n_written + 1, sizeof(*r->written));
+	r->written[r->n_written++] =
+		xasprintf("%zu images, %lu bytes in all, %zu of them empty%s", nr, bytes, empty,
+			  inventory ? "" : "; no inventory.img, so it cannot be restored");
+	return NULL;
+}
+
+struct err *session_log(struct session *s, const char *path, const char *images,
+			Stepdump__LogReport **ret)
+{
+	AUTO_FREE char *text = NULL;
+	Stepdump__LogReport *r;
+	struct err *e;
+	size_t len = 0;
+
+	(void)s;
+	TRY(read_log(path, &text, &len));
+	TRY(log_explain(path, text, len, &r));
+	e = images ? look_at_images(images, r) : NULL;
+	if (e) {
+		stepdump__log_report__free_unpacked(r, NULL);
+		return e;
+	}
+	*ret = r;
+	return NULL;
+}
