@@ -151,12 +151,12 @@ static struct err *argv_parse_all(int argc, char **argv, struct argv_options *o)
 		}
 		argv_apply(o, d->name, value);
 	}
-	if (!!o->pid + !!o->snapshot + !!o->program + !!o->command > 1)
-		return argv_usage(err_new(ERR_USAGE, "%s: only one of them",
-					  "-p, -S, -- PROGRAM and COMMAND"));
-	if (o->command && o->nr_script)
+	if (!!o->pid + !!o->snapshot + !!o->program > 1)
 		return argv_usage(
-			err_new(ERR_USAGE, "%s: only one of them", "-ex, -x and COMMAND"));
+			err_new(ERR_USAGE, "%s: only one of them", "-p, -S and -- PROGRAM"));
+	if (o->command && (o->pid || o->snapshot || o->nr_script))
+		return argv_usage(err_new(ERR_USAGE, "\"%s\" goes without -p, -S, -x and -ex",
+					  o->command[0]));
 	return NULL;
 }
 

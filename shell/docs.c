@@ -14,7 +14,7 @@ static const char *const synopsis[] = {
 	"[OPTION]... -p PID",
 	"[OPTION]... -S FILE",
 	"[OPTION]... -- PROGRAM [ARG]...",
-	"[OPTION]... explain|log|check [ARG]...",
+	"[OPTION]... explain|log [ARG]...",
 	NULL,
 };
 
