@@ -178,7 +178,7 @@ uint64_t dump_count(const struct dump *d, verdict_t v);
 
 /* page_verdict() with the mode, the parent and the tracker of the task taken into account. */
 verdict_t dump_verdict(const struct task_dump *td, const struct vma *v, uint64_t categories);
-/* What pages with these categories in a shared VMA say of their object.  Only soft-dirty can tell a
+/* What pages with these categories in a shared VMA contribute to their object's pstate map.  Only soft-dirty can tell a
  * clean page; a page that no page table has may still exist. */
 enum pst dump_pstate(const struct task_dump *td, uint64_t categories);
 /* Is the verdict on VMA v the same for all its pages, whatever pagemap says? */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What an incremental dump stands on: the parent image set, and the tracker of each task that
+ * What an incremental dump builds on: the parent image set, and the tracker of each task that
  * says what has changed since.  Both are opened in prepare, before the target is infected, and
  * have to fit together: a tracker's history that began at another set would lose pages.
  *

@@ -168,7 +168,7 @@ static struct err *drain_settle(struct dump *d, struct err *e)
 
 /* At most `len` bytes of an object into a pipe, as splice().  `whole` is where the last page begins
  * that the object fills only in part: that one is copied, since images hold whole pages.  So are the
- * pages of an object that cannot be spliced from, as those of hugetlbfs. */
+ * pages of an object that cannot be spliced from, such as one on hugetlbfs. */
 static ssize_t drain_splice_object(int fd, loff_t *off, int pipe_fd, size_t len, uint64_t whole)
 {
 	char page[PAGE_BYTES] = "";

@@ -33,7 +33,7 @@ static void generate_fit_to_parent(struct dump *d, verdict_t otherwise)
 		d->scan.end = after->vaddr;
 }
 
-/* Of a shared object: by its pstate map, and by SEEK_DATA where that says nothing.
+/* The next run of a shared object: from its pstate map, and by SEEK_DATA where the map says nothing.
  * Mirrors criu/shmem.c do_dump_one_shmem(). */
 static struct err *generate_look_ahead_shmem(struct dump *d, const struct shmem_info *o)
 {
@@ -69,7 +69,7 @@ static struct err *generate_look_ahead_shmem(struct dump *d, const struct shmem_
 	return NULL;
 }
 
-/* Finds the run that begins at d->scan.vaddr, if it is not known yet.  Pure but for the memo. */
+/* Finds the run that begins at d->scan.vaddr, unless it is known already.  Changes d->scan alone. */
 static struct err *generate_look_ahead(struct dump *d)
 {
 	if (d->scan.end > d->scan.vaddr)
@@ -134,7 +134,7 @@ static void generate_count(struct dump *d, uint64_t pages)
 	d->count.pages_scanned += td->pmc.scan ? 1 : pages;
 }
 
-/* All of the item is looked at: what is planned must go out, however little it is. */
+/* The item is scanned: what is planned goes out, however little it is. */
 static struct err *generate_item_scanned(struct dump *d)
 {
 	if (!d->pp.nr_ppbs && !d->pp.nr_holes)
@@ -167,7 +167,7 @@ static struct err *generate_advance(struct dump *d)
 	return NULL;
 }
 
-/* A run of a shared VMA says something of its object's pages.  Mirrors update_shmem_pmaps(). */
+/* A run of a shared VMA goes into the pstate map of its object.  Mirrors update_shmem_pmaps(). */
 static struct err *generate_contribute(struct dump *d, uint64_t pages)
 {
 	const struct vma *v = &dump_task(d)->t->vmas.v[d->scan.vma];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * prepare: everything that must stand before the first page is looked at.
+ * prepare: everything that has to be in place before the first page is looked at.
  * Mirrors: criu/mem.c prep_dump_pages_args(), parasite_dump_pages_seized() up to the loop;
  * criu/parasite-syscall.c; criu/page-xfer.c open_page_xfer().
  */
@@ -72,7 +72,7 @@ static bool prepare_all_mappers_tracked(const struct dump *d, const struct shmem
 	return true;
 }
 
-/* The pages of tracked objects may be in the parent too: CRIU's rule, for those who ask for it. */
+/* Pages of tracked objects may be left in the parent too, as CRIU does with CRIU_TRACK_SHMEM. */
 static struct err *prepare_shmem_parents(struct dump *d)
 {
 	for (size_t i = 0; i < d->shmem.nr && d->parent.dirfd >= 0; i++) {
@@ -88,7 +88,8 @@ static struct err *prepare_shmem_parents(struct dump *d)
 	return NULL;
 }
 
-/* What this dump stands on, for all tasks; before infection, as a uffd takes a clean task. */
+/* The parent, and the trackers of all tasks.  Before infection: a userfaultfd can only be obtained from a
+ * task that is not infected. */
 static struct err *prepare_history(struct dump *d)
 {
 	enum opt_track want = d->opts->track == OPT_TRACK_NONE ? OPT_TRACK_AUTO : d->opts->track;
@@ -194,7 +195,7 @@ static struct err *prepare_page_pipe(struct dump *d)
 	return NULL;
 }
 
-/* What is resident or swapped out now: clean pages of files are in it, and stay out of a dump. */
+/* What is resident or swapped out now.  Clean pages of files are counted, but are not dumped. */
 static uint64_t prepare_bytes_at_most(const struct dump *d)
 {
 	uint64_t sum = 0;

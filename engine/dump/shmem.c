@@ -123,7 +123,7 @@ struct err *shmem_open(struct shmem_info *o)
 					       o->name, o->shmid, path),
 				       ERR_REFUSED),
 				"run as root or with CAP_CHECKPOINT_RESTORE: the content of "
-				"shared memory can only be had through map_files");
+				"shared memory is only reachable through map_files");
 		}
 	}
 	/* A memfd is restored as a file of its own size; the others only as far as they are mapped. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the images say of a task besides its pages and VMAs, from /proc.
+ * What the images hold about a task besides its pages and VMAs, from /proc.
  * The target is only read.  It should be frozen: otherwise the parts may not fit together.
  */
 #ifndef STEPDUMP_TASK_INFO_H

@@ -17,7 +17,7 @@ struct session;
 /*
  * session_verify - all that is wrong with the directory and the chain behind it.
  * pid not 0: also compared with that process, which must be attached, and frozen (ERR_STATE).
- * Findings are no error: see nr_fatal.
+ * Findings are in the report, not an error: see nr_fatal.
  */
 struct err *session_verify(struct session *s, const char *dir, pid_t pid,
 			   Stepdump__VerifyReport **ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The engine as the shell sees it: a session holds at most one target and one
- * run of the pipeline over it.  This header and engine/snap.h are all that
+ * run of the pipeline over it.  This header and chain.h are all that
  * shell/ needs; nothing here prints, and nothing here knows a terminal.
  *
  * Threads: all calls come from one thread, except session_interrupt(), which is
