@@ -159,6 +159,10 @@ compile_commands.json: Makefile $(wildcard */*.c) ## for clangd and clang-tidy
 			'$(CC) $(CPPFLAGS) $(CFLAGS) -c '"$$f"; sep=','; \
 	done; echo ' ]'; } > $@
 
+.PHONY: docs
+docs: $(BIN) ## write docs/commands.md from the tables of the program
+	$(Q)$(BIN) --markdown > docs/commands.md
+
 # ---- installing ----------------------------------------------------------------------------
 
 .PHONY: install uninstall

@@ -5,7 +5,7 @@
  * Names are those of the .proto file; enums by lower-case name; 64-bit numbers as JSON
  * integers; bytes as hex text; absent optional fields are left out; repeated fields are always
  * there, possibly empty.  Bytes of a string that are not UTF-8 become U+FFFD; an enum value
- * without a name is printed as its number, a double that is no number as "nan", "inf", "-inf".
+ * without a name is printed as its number, a double that is not a number as "nan", "inf", "-inf".
  */
 #ifndef STEPDUMP_JSON_H
 #define STEPDUMP_JSON_H

@@ -25,7 +25,7 @@
 struct err *snapfile_save(const char *path, const Stepdump__Snapshot *s);
 
 /* Caller frees with stepdump__snapshot__free_unpacked(.., NULL).
- * Fails: ERR_SYS; ERR_FORMAT the file is no snapshot, cut short, or damaged. */
+ * Fails: ERR_SYS; ERR_FORMAT the file is not a snapshot, cut short, or damaged. */
 struct err *snapfile_load(const char *path, Stepdump__Snapshot **ret);
 
 /* The same for a file already in memory. */

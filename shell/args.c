@@ -7,13 +7,6 @@
 
 #include "shell/cmd.h"
 
-struct err *cmd_usage(const struct cmd_entry *c)
-{
-	return err_hint(
-		err_new(ERR_USAGE, "usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage),
-		"`help %s` tells more", c->name);
-}
-
 char *args_join(const struct args *a)
 {
 	char *text = xstrdup("");

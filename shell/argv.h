@@ -18,7 +18,7 @@ enum argv_mode {
 	MODE_HELP,
 	MODE_VERSION,
 	MODE_MAN,
-	MODE_MARKDOWN, /* the command table of the README */
+	MODE_MARKDOWN, /* docs/commands.md */
 	MODE_EXAMPLES, /* the examples that run as tests */
 	MODE_COMPLETE, /* candidates for a line */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A command is one `const struct cmd_entry`.  Dispatch, help, completion, repeat, the man page,
- * the command table of the README and a part of the tests all come from these entries.
+ * docs/commands.md and a part of the tests all come from these entries.
  */
 #ifndef STEPDUMP_CMD_H
 #define STEPDUMP_CMD_H
@@ -50,7 +50,8 @@ struct args {
 
 /*
  * `line` is a command line that works as it stands when `setup` has run before (commands
- * separated by ";"; "" for none).  setup NULL: shown in help, not run by the tests.
+ * separated by ";"; "" for none), with a pid for %P and a directory for %D.  setup NULL: shown in
+ * help, not run by the tests.
  */
 struct cmd_example {
 	const char *line;
@@ -78,6 +79,8 @@ struct cmd_entry {
 
 const char *cmd_group_name(enum cmd_group g);
 
+/* The line as a reader sees it: ordinary values for "%P" and "%D", which the tests fill in; heap. */
+char *cmd_example_text(const struct cmd_example *e);
 /* "usage: break WHERE", as an error. */
 struct err *cmd_usage(const struct cmd_entry *c) __attribute__((warn_unused_result));
 /* The words with a blank between them; heap. */

@@ -34,9 +34,9 @@ const struct cmd_entry cmd_break = {
 	.group = GROUP_BREAK,
 	.args = { 1, ARGS_MANY, comp_where },
 	.usage = "WHERE",
-	.summary = "stop before the unit that matches",
+	.summary = "stop before a unit that matches WHERE",
 	.help = "`help breakpoints` lists what WHERE can be.  Breakpoints can be set before "
-		"attach and stay over restart, abort and detach.",
+		"attach, and survive restart, abort and detach.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "break drain", "before each pipe buffer", "" },
@@ -62,8 +62,8 @@ const struct cmd_entry cmd_tbreak = {
 	.group = GROUP_BREAK,
 	.args = { 1, ARGS_MANY, comp_where },
 	.usage = "WHERE",
-	.summary = "same, once",
-	.help = "The breakpoint is gone when it has been hit.",
+	.summary = "set a breakpoint that stops once",
+	.help = "The same as `break`, but the breakpoint is deleted when it is hit.",
 	.examples = (const struct cmd_example[]){ { "tbreak xfer", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_CONDITIONS,
 	.exec = tbreak_exec,
@@ -88,7 +88,7 @@ const struct cmd_entry cmd_delete = {
 	.group = GROUP_BREAK,
 	.args = { 0, ARGS_MANY, comp_break_number },
 	.usage = "[N]...",
-	.summary = "remove breakpoints, or all of them",
+	.summary = "delete breakpoints by number, or all of them",
 	.help = "`show breakpoints` lists the numbers.",
 	.examples = (const struct cmd_example[]){ { "delete 1", "", "break drain" },
 						  { "delete", "all", "" },

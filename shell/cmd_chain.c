@@ -52,7 +52,7 @@ static struct err *first_fatal(const Stepdump__VerifyReport *r)
 	for (size_t i = 0; i < r->n_findings; i++)
 		if (r->findings[i]->fatal)
 			return err_new(ERR_CHECK,
-				       "%s is no good image set: %lu fatal finding%s, "
+				       "%s is not a good image set: %lu fatal finding%s, "
 				       "the first in %s: %s",
 				       r->dir, r->nr_fatal, r->nr_fatal == 1 ? "" : "s",
 				       r->findings[i]->file, r->findings[i]->text);
@@ -94,15 +94,16 @@ const struct cmd_entry cmd_verify = {
 	.group = GROUP_CHAIN,
 	.args = { 1, 3, comp_verify },
 	.usage = "[-v] DIR [PID]",
-	.summary = "is a directory, with all its parents, a good image set?",
-	.help = "Looks for everything that makes CRIU fail, crash, spin or restore wrong memory: "
-		"entries out of order, without flags or outside of private mappings, a pages file "
-		"that is too short, an empty pagemap, file ids that lead nowhere, holes that no "
-		"parent covers, through any depth of chain.  Parents are looked at too; what only "
-		"matters if they are restored themselves is a note.  With PID, which must be "
-		"attached, also compares pages and mappings with the live process; -v lists the "
-		"mappings that are the same as well.  Fatal findings are an error (exit status 1 in "
-		"scripts); differences to a live process are not.",
+	.summary = "check an image directory and all its parents",
+	.help = "Looks for everything that makes CRIU fail, crash, loop or restore wrong "
+		"memory: pagemap entries out of order, without flags or outside of private "
+		"mappings, a pages file that is too short, an empty pagemap, file ids that "
+		"are not defined, holes that no parent covers, however long the chain.  What "
+		"would matter only if a parent were restored itself is reported as a note.  "
+		"With PID, which must be attached, pages and mappings are also compared with "
+		"the live process.  -v also lists the mappings that are the same.  A fatal "
+		"finding is an error (exit status 1 in scripts); a difference from the live "
+		"process is not.",
 	.examples = (const struct cmd_example[]){ { "verify %D/v", "", "attach %P; commit %D/v" },
 						  { "verify %D/w %P", "and the live process",
 						    "attach %P; commit %D/w" },
@@ -145,11 +146,12 @@ const struct cmd_entry cmd_diff = {
 	.group = GROUP_CHAIN,
 	.args = { 2, 4, comp_diff },
 	.usage = "[-v] OLD NEW [PID]",
-	.summary = "pages added, gone and changed between two directories",
-	.help = "Per mapping, by contents.  Holes are followed through the parents of either "
-		"side, so a full dump and an incremental one can be compared.  PID, the number in "
-		"the file names, leaves out all others.  -v lists mappings without a difference "
-		"too.",
+	.summary = "compare the pages of two image directories",
+	.help = "Lists, for each mapping, the pages that were added, removed or changed, by "
+		"content.  Holes are followed through the parents on either side, so a full "
+		"dump can be compared with an incremental one.  With PID, the number in the "
+		"file names, only that task is compared.  -v also lists mappings without a "
+		"difference.",
 	.examples =
 		(const struct cmd_example[]){ { "diff %D/a %D/b", "two dumps of one process",
 						"attach %P; commit %D/a; restart; commit %D/b" },
@@ -185,10 +187,11 @@ const struct cmd_entry cmd_flatten = {
 	.group = GROUP_CHAIN,
 	.args = { 2, 2, comp_flatten },
 	.usage = "CHAIN DIR",
-	.summary = "write one directory without a parent",
-	.help = "CHAIN is the newest directory of a chain.  All its holes become the pages that they "
-		"stand for, everything else is copied; DIR appears complete and checked, or not "
-		"at all.  A chain of pre-dumps becomes one pre-dump.  The chain is only read.",
+	.summary = "merge a chain into one directory without a parent",
+	.help = "CHAIN is the newest directory of a chain.  Every hole is replaced by the "
+		"pages it stands for, everything else is copied.  DIR appears complete and "
+		"checked, or not at all.  A chain of pre-dumps becomes one pre-dump.  The "
+		"chain itself is only read.",
 	.examples =
 		(const struct cmd_example[]){ { "flatten %D/f %D/g", "", "attach %P; commit %D/f" },
 					      { 0 } },

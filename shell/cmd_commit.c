@@ -62,13 +62,14 @@ const struct cmd_entry cmd_commit = {
 	.args = { 0, 3, comp_commit },
 	.usage = "[DIR] [--parent OLD]",
 	.summary = "finish the dump and publish the images",
-	.help = "Runs what is left of the pipeline from wherever it stands, checks the "
-		"images, makes them durable, renames the staging directory to DIR and only "
-		"then resets dirty tracking. DIR must not exist, or be empty; without it, "
-		"`set dir` counts.  Should it fail, there is nothing at DIR and the dump can "
-		"be looked at, retried, restarted or aborted.  --parent OLD is `set parent OLD` "
-		"first: pages unchanged since that dump are left there (`help chains`).  After a "
-		"pre-dump the target runs on; `restart` freezes it for the next one.",
+	.help = "Runs the rest of the pipeline, checks the images, syncs them to disk, "
+		"renames the staging directory to DIR, and only then resets dirty tracking.  "
+		"DIR must not exist, or must be an empty directory; without DIR, the one from "
+		"`set dir` is used.  If the commit fails, there is nothing at DIR, and the "
+		"dump can be looked at, retried, restarted or aborted.  --parent OLD does "
+		"`set parent OLD` first: pages unchanged since that dump are left there "
+		"(`help chains`).  After a pre-dump the target runs on; `restart` freezes it "
+		"for the next one.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "commit %D/dump", "the whole dump in one go", "attach %P" },
@@ -105,10 +106,11 @@ const struct cmd_entry cmd_restart = {
 	.group = GROUP_COMMIT,
 	.args = { 0, 0, NULL },
 	.usage = "",
-	.summary = "go back to before prepare",
-	.help = "Pipes and staged files are dropped and protections restored; the target "
-		"stays attached and frozen, breakpoints and settings stay.  After a commit it "
-		"begins the next dump; a target that a pre-dump let run is frozen again.",
+	.summary = "go back to the state before prepare",
+	.help = "Drops pipes and staged files and restores protections.  The target stays "
+		"attached and frozen; breakpoints and settings are kept.  After a commit, "
+		"`restart` begins the next dump; a target that a pre-dump let run is frozen "
+		"again.",
 	.examples = (const struct cmd_example[]){ { "restart", "", "attach %P; step 2" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
 	.exec = restart_exec,
@@ -127,9 +129,9 @@ const struct cmd_entry cmd_abort = {
 	.group = GROUP_COMMIT,
 	.args = { 0, 0, NULL },
 	.usage = "",
-	.summary = "give the dump up and remove the parasite",
-	.help = "As `restart`, and the target is cured.  It stays attached: `detach` lets it "
-		"run.",
+	.summary = "give up the dump and remove the parasite",
+	.help = "Does what `restart` does, and removes the parasite from the target, which "
+		"stays attached: `detach` lets it run.",
 	.examples = (const struct cmd_example[]){ { "abort", "", "attach %P; step 2" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
 	.exec = abort_exec,

@@ -29,42 +29,22 @@ static void help_all(const struct shell *sh, struct out *o)
 		     "Any output can be piped or written to a file: show iovs | grep hole.");
 }
 
-/* "%P" and its like stand for what the tests fill in; a reader sees an ordinary value. */
-static void example_line(const char *line, char *buf, size_t len)
-{
-	size_t n = 0;
-
-	for (; *line && n + 8 < len; line++) {
-		const char *value = *line != '%'   ? NULL :
-				    line[1] == 'P' ? "4242" :
-				    line[1] == 'D' ? "/tmp" :
-						     NULL;
-
-		if (!value) {
-			buf[n++] = *line;
-			continue;
-		}
-		n += (size_t)sprintf(buf + n, "%s", value);
-		line++;
-	}
-	buf[n] = '\0';
-}
-
 static void help_examples(const struct cmd_example *examples, struct out *o)
 {
-	char line[100];
-	size_t width = 0;
+	int width = 0;
 
 	out_printf(o, "\nExamples\n");
 	for (const struct cmd_example *e = examples; e->line; e++) {
-		example_line(e->line, line, sizeof(line));
-		if (*e->what && strlen(line) > width)
-			width = strlen(line);
+		AUTO_FREE char *line = cmd_example_text(e);
+
+		if (*e->what && (int)strlen(line) > width)
+			width = (int)strlen(line);
 	}
 	for (const struct cmd_example *e = examples; e->line; e++) {
-		example_line(e->line, line, sizeof(line));
+		AUTO_FREE char *line = cmd_example_text(e);
+
 		if (*e->what)
-			out_printf(o, "  %-*s  # %s\n", (int)width, line, e->what);
+			out_printf(o, "  %-*s  # %s\n", width, line, e->what);
 		else
 			out_printf(o, "  %s\n", line);
 	}
@@ -132,7 +112,7 @@ const struct cmd_entry cmd_help = {
 	.group = GROUP_SHELL,
 	.args = { 0, 1, comp_command_or_topic },
 	.usage = "[COMMAND|TOPIC]",
-	.summary = "this list, or all about one command or topic",
+	.summary = "list the commands, or explain one command or topic",
 	.help = "`apropos WORD` searches names, summaries and texts.",
 	.examples = (const struct cmd_example[]){ { "help", "", "" },
 						  { "help break", "", "" },
@@ -186,7 +166,7 @@ const struct cmd_entry cmd_apropos = {
 	.args = { 1, ARGS_MANY, NULL },
 	.usage = "WORD",
 	.summary = "search commands, topics, panes and settings",
-	.help = "Case does not matter.",
+	.help = "Upper and lower case are the same.",
 	.examples = (const struct cmd_example[]){ { "apropos hole", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = apropos_exec,
@@ -204,8 +184,8 @@ const struct cmd_entry cmd_version = {
 	.group = GROUP_SHELL,
 	.args = { 0, 0, NULL },
 	.usage = "",
-	.summary = "which stepdump this is",
-	.help = "`show caps` tells what it can do on this machine.",
+	.summary = "print the version",
+	.help = "`show caps` lists what stepdump can do on this machine.",
 	.examples = (const struct cmd_example[]){ { "version", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = version_exec,

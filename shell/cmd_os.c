@@ -83,8 +83,8 @@ const struct cmd_entry cmd_shell = {
 	.group = GROUP_SHELL,
 	.args = { 0, 1, comp_file },
 	.usage = "[COMMAND]",
-	.summary = "run a command of the system; alone: a shell",
-	.help = "The rest of the line goes to sh as it stands.  `!COMMAND` is the same.",
+	.summary = "run a shell command, or start a shell",
+	.help = "The rest of the line is passed to sh unchanged.  `!COMMAND` is the same.",
 	.examples = (const struct cmd_example[]){ { "!ls -l | head -3", "", "" },
 						  { "shell true", "", "" },
 						  { 0 } },
@@ -108,8 +108,8 @@ const struct cmd_entry cmd_pwd = {
 	.group = GROUP_SHELL,
 	.args = { 0, 0, NULL },
 	.usage = "",
-	.summary = "the working directory",
-	.help = "File names of all commands are relative to it.",
+	.summary = "print the working directory",
+	.help = "File names in all commands are relative to it.",
 	.examples = (const struct cmd_example[]){ { "pwd", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = pwd_exec,
@@ -120,7 +120,7 @@ static struct err *cd_exec(struct shell *sh, const struct args *a, struct out *o
 	const char *dir = a->argc ? a->argv[0] : getenv("HOME");
 
 	if (!dir)
-		return err_new(ERR_USAGE, "cd: there is no home to go to");
+		return err_new(ERR_USAGE, "cd: HOME is not set");
 	return chdir(dir) < 0 ? err_sys(errno, "cannot change to \"%s\"", dir) : NULL;
 }
 
@@ -130,7 +130,7 @@ const struct cmd_entry cmd_cd = {
 	.args = { 0, 1, comp_dir },
 	.usage = "[DIR]",
 	.summary = "change the working directory",
-	.help = "Without DIR: to your home.  What has been staged stays where it is.",
+	.help = "Without DIR, to your home directory.  Staged files stay where they are.",
 	.examples = (const struct cmd_example[]){ { "cd /tmp", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = cd_exec,

@@ -48,8 +48,8 @@ const struct cmd_entry cmd_step = {
 	.args = { 0, 1, NULL },
 	.usage = "[N]",
 	.summary = "run to the next change of phase, N times",
-	.help = "The first step begins the dump: prepare puts the parasite into the target. "
-		"`help phases` tells what the phases are.",
+	.help = "The first step begins the dump: prepare puts the parasite into the target.  "
+		"`help phases` explains the phases.",
 	.examples = (const struct cmd_example[]){ { "step", "to the next phase", "attach %P" },
 						  { "step 3", "three phases on", "attach %P" },
 						  { 0 } },
@@ -68,10 +68,10 @@ const struct cmd_entry cmd_next = {
 	.group = GROUP_RUN,
 	.args = { 0, 1, NULL },
 	.usage = "[N]",
-	.summary = "run one unit of the phase, or N",
-	.help = "A unit is what can be looked at: one VMA looked up, one run of pages judged, "
-		"one pipe buffer drained, one pagemap entry written.  After a failure it "
-		"tries the same unit again.",
+	.summary = "run one unit of the current phase, or N of them",
+	.help = "A unit is the smallest step that can be looked at: one VMA looked up, one "
+		"run of pages judged, one pipe buffer drained, one pagemap entry written.  "
+		"After a failure, `next` tries the same unit again.",
 	.examples = (const struct cmd_example[]){ { "next", "one unit", "attach %P" },
 						  { "next 20", "twenty", "attach %P" },
 						  { 0 } },
@@ -93,8 +93,8 @@ const struct cmd_entry cmd_finish = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "run to the end of the chunk",
-	.help = "A chunk is what fits into the 8 pipes at once: scanned, drained and "
-		"transferred.",
+	.help = "A chunk is what fits into the 8 pipes at once: it is scanned, drained and "
+		"transferred before the next one begins.",
 	.examples = (const struct cmd_example[]){ { "finish", "", "attach %P; step" }, { 0 } },
 	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = finish_exec,
@@ -118,7 +118,7 @@ const struct cmd_entry cmd_until = {
 	.group = GROUP_RUN,
 	.args = { 1, ARGS_MANY, comp_where },
 	.usage = "WHERE",
-	.summary = "run to a place, or to the gate if it never comes",
+	.summary = "run to WHERE, or to the gate if it never comes",
 	.help = "WHERE is what `break` takes; `help breakpoints` lists it.",
 	.examples =
 		(const struct cmd_example[]){
@@ -146,8 +146,8 @@ const struct cmd_entry cmd_continue = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "run to a breakpoint, or to the commit gate",
-	.help = "At the gate all is staged and nothing published; `commit DIR` passes it. ^C "
-		"stops before the next unit.",
+	.help = "At the gate everything is staged and nothing is published; `commit DIR` "
+		"passes it.  ^C stops before the next unit.",
 	.examples = (const struct cmd_example[]){ { "continue", "", "attach %P" }, { 0 } },
 	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = continue_exec,

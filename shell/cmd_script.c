@@ -25,10 +25,10 @@ const struct cmd_entry cmd_source = {
 	.group = GROUP_SHELL,
 	.args = { 1, 1, comp_file },
 	.usage = "FILE",
-	.summary = "run the commands of a file",
-	.help = "One command a line; # begins a comment; the first error ends it.  Empty "
-		"lines repeat nothing.  $XDG_CONFIG_HOME/stepdump/rc is run at the start of "
-		"each session at a prompt.",
+	.summary = "run the commands in a file",
+	.help = "One command per line; # begins a comment; the first error ends the run.  "
+		"Empty lines do not repeat a command.  $XDG_CONFIG_HOME/stepdump/rc is run at "
+		"the start of each interactive session.",
 	.examples = (const struct cmd_example[]){ { "source walk.stepdump", "", NULL }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_STREAMS,
 	.exec = source_exec,
@@ -59,10 +59,10 @@ const struct cmd_entry cmd_history = {
 	.group = GROUP_SHELL,
 	.args = { 0, 1, NULL },
 	.usage = "[N]",
-	.summary = "what was typed, or the last N lines of it",
-	.help = "Kept in $XDG_STATE_HOME/stepdump/history, readable by you alone, duplicates "
-		"dropped. A line that begins with a blank is not kept.  ^R searches it at the "
-		"prompt.",
+	.summary = "list what was typed, or the last N lines of it",
+	.help = "The history is kept in $XDG_STATE_HOME/stepdump/history, readable only by "
+		"you, without duplicates.  A line that begins with a blank is not kept.  ^R "
+		"searches it at the prompt.",
 	.examples = (const struct cmd_example[]){ { "history 10", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = history_exec,
@@ -126,10 +126,10 @@ const struct cmd_entry cmd_alias = {
 	.group = GROUP_SHELL,
 	.args = { 0, ARGS_MANY, NULL },
 	.usage = "[NAME=COMMAND]",
-	.summary = "name a command line; alone: list",
-	.help = "What follows the name when it is used is put behind the command.  Quote what "
-		"holds | or quotes.  NAME= removes.  Built-in names and their short forms "
-		"cannot be replaced.",
+	.summary = "name a command line, or list the aliases",
+	.help = "Words that follow the alias are appended to the command line.  Put the "
+		"command line into quotes if it contains | or quotes.  `alias NAME=` removes "
+		"an alias.  The names of commands and their short forms cannot be replaced.",
 	.examples = (const struct cmd_example[]){ { "alias nn=next 10", "", "" },
 						  { "alias holes='show iovs | grep hole'", "", "" },
 						  { 0 } },
@@ -152,7 +152,7 @@ const struct cmd_entry cmd_echo = {
 	.args = { 0, ARGS_MANY, NULL },
 	.usage = "[TEXT]...",
 	.summary = "print text, for scripts",
-	.help = "With a line end.",
+	.help = "The words are separated by single blanks and followed by a newline.",
 	.examples = (const struct cmd_example[]){ { "echo half way", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = echo_exec,
@@ -170,9 +170,9 @@ const struct cmd_entry cmd_quit = {
 	.group = GROUP_SHELL,
 	.args = { 0, 0, NULL },
 	.usage = "",
-	.summary = "leave; the target is put back and let go",
-	.help = "As ^D.  Never asks; a dump that was not committed is dropped, and a line "
-		"says so.",
+	.summary = "put the target back, let it go, and leave",
+	.help = "The same as ^D.  Never asks; if a dump was not committed, it is dropped, and "
+		"a message says so.",
 	.examples = (const struct cmd_example[]){ { "quit", "", "attach %P; step" }, { 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = quit_exec,

@@ -97,9 +97,9 @@ const struct cmd_entry cmd_set = {
 	.group = GROUP_SHELL,
 	.args = { 0, 3, comp_set },
 	.usage = "[NAME [VALUE]]",
-	.summary = "change a setting; alone: list all with their values",
-	.help = "Settings of the dump hold from the next prepare on; those of the shell at "
-		"once.",
+	.summary = "change a setting, or list all with their values",
+	.help = "A setting of the dump takes effect at the next prepare, a setting of the "
+		"shell at once.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "set", "all of them", "" },

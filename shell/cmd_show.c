@@ -240,11 +240,11 @@ const struct cmd_entry cmd_show = {
 	.group = GROUP_LOOK,
 	.args = { 0, 3, comp_pane },
 	.usage = "[-v] [NAME [N|ADDR]]",
-	.summary = "look at a structure; alone: list what there is",
-	.help = "Names can be shortened.  VMAs are named by number or by an address in them, "
-		"pipe buffers by number.  -v shows everything of what is otherwise summed up.  "
-		"Enter goes on with the next number.  Works on a snapshot opened with `open` "
-		"as on the live target.",
+	.summary = "show one of the structures, or list them",
+	.help = "Names can be shortened.  A VMA is given by its number or by an address in "
+		"it, a pipe buffer by its number.  -v shows in full what is otherwise "
+		"summarized.  Enter shows the next number.  Works on a snapshot opened with "
+		"`open` as on the live target.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "show", "what can be shown", "" },
@@ -297,10 +297,10 @@ const struct cmd_entry cmd_why = {
 	.group = GROUP_LOOK,
 	.args = { 1, ARGS_MANY, comp_addr },
 	.usage = "ADDR...",
-	.summary = "what becomes of a page, by which rule, and who holds it",
-	.help = "ADDR is hex, with or without 0x, or $ip or $sp of the first thread, with +N "
-		"or -N (hex). Works at any time after attach: what has not been scanned is "
-		"judged on the spot.",
+	.summary = "explain what becomes of a page, and by which rule",
+	.help = "ADDR is hexadecimal, with or without 0x, or $ip or $sp of the first thread; "
+		"+N or -N (hexadecimal) can follow.  Works at any time after attach: a page "
+		"that has not been scanned yet is judged on the spot.",
 	.examples = (const struct cmd_example[]){ { "why $sp", "the page under the stack pointer",
 						    "attach %P" },
 						  { "why $sp $ip", "several", "attach %P" },

@@ -27,9 +27,10 @@ const struct cmd_entry cmd_snap = {
 	.group = GROUP_LOOK,
 	.args = { 2, 2, comp_snap },
 	.usage = "save FILE",
-	.summary = "save what is known of the session",
-	.help = "The file holds every structure and the verdicts of all pages, not the memory "
-		"itself. `open FILE` or `stepdump -S FILE` looks at it, on any machine.",
+	.summary = "save a snapshot of the session to a file",
+	.help = "The file holds every structure and the verdicts of all pages, but not the "
+		"memory itself.  `open FILE` or `stepdump -S FILE` looks at it, on any "
+		"machine.",
 	.examples =
 		(const struct cmd_example[]){ { "snap save %D/a.snap", "", "attach %P; step 2" },
 					      { 0 } },
@@ -82,10 +83,10 @@ const struct cmd_entry cmd_open = {
 	.group = GROUP_LOOK,
 	.args = { 1, 1, comp_file },
 	.usage = "FILE",
-	.summary = "look at a saved snapshot, or at a log of CRIU's",
-	.help = "`show` and `why` then tell about the file; what runs or changes something is "
-		"refused until `close`.  An attached target stays as it is meanwhile.  A log of "
-		"CRIU's is explained as by `log FILE`.",
+	.summary = "look at a saved snapshot, or at a log of CRIU",
+	.help = "`show` and `why` then answer from the file; commands that run or change "
+		"something are refused until `close`.  An attached target stays as it is.  A log of "
+		"CRIU is explained as by `log FILE`.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" }, { 0 } },

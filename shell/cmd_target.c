@@ -73,12 +73,12 @@ const struct cmd_entry cmd_attach = {
 	.args = { 1, 2, comp_attach },
 	.usage = "[--tree] PID",
 	.summary = "freeze a process and collect its mappings",
-	.help = "All threads of the process stop; nothing in it is changed: the parasite goes "
-		"in with the first `step`.  `detach`, `quit`, the end of the input and "
-		"signals let it go on as if nothing had been.  Tab completes pids, own "
-		"processes first, and turns the beginning of a name into its pid.  With --tree its children, their children "
-		"and so on are frozen as well and dumped together, task by task; `task N` "
-		"chooses the one that `show` speaks of.",
+	.help = "All threads of the process stop.  Nothing in it is changed: the parasite is "
+		"put in by the first `step`.  `detach`, `quit`, the end of the input and "
+		"signals let it go on undisturbed.  Tab completes pids, your own processes "
+		"first, and turns the beginning of a process name into its pid.  With --tree "
+		"all its descendants are frozen as well and dumped together, task by task; "
+		"`task N` selects the one that `show` refers to.",
 	.examples =
 		(const struct cmd_example[]){ { "attach %P", "the process with that pid", "" },
 					      { "attach --tree %P", "and all its descendants", "" },
@@ -119,10 +119,10 @@ const struct cmd_entry cmd_task = {
 	.group = GROUP_TARGET,
 	.args = { 0, 1, comp_task },
 	.usage = "[N|auto]",
-	.summary = "the task of a tree that show, why and x speak of",
-	.help = "N counts the tasks in the order of `show tasks`; auto is the one that the "
-		"pipeline is at, and follows it.  Without an argument, says which it is.  The "
-		"pipeline itself goes its way through all tasks.",
+	.summary = "select the task that show, why and x refer to",
+	.help = "N counts the tasks in the order of `show tasks`; auto follows the task that "
+		"the pipeline is at.  Without an argument, prints which one is selected.  The "
+		"selection does not affect the pipeline.",
 	.examples = (const struct cmd_example[]){ { "task 0", "the root", "attach --tree %P" },
 						  { "task auto", "", "attach --tree %P; step" },
 						  { 0 } },
@@ -145,8 +145,8 @@ const struct cmd_entry cmd_run = {
 	.args = { 1, ARGS_MANY, comp_file },
 	.usage = "PROGRAM [ARG]...",
 	.summary = "start a program and attach to it",
-	.help = "The program gets a session of its own and /dev/null as standard input, is "
-		"looked up in PATH, and is attached as soon as it runs.  It stays alive when "
+	.help = "The program is looked up in PATH, gets a session of its own and /dev/null as "
+		"standard input, and is attached as soon as it runs.  It stays alive when "
 		"stepdump ends.",
 	.examples =
 		(const struct cmd_example[]){ { "run sleep 1000", "a target to play with", NULL },
@@ -176,11 +176,12 @@ const struct cmd_entry cmd_detach = {
 	.args = { 0, 1, comp_detach },
 	.usage = "[--keep-tracking]",
 	.summary = "put the target back as it was and let it go",
-	.help = "A dump that is under way is aborted, the parasite removed, registers, "
-		"protections and signals are as before; a target that ran runs on, a stopped "
-		"one stays stopped (`set leave-stopped on` stops it in any case).  With "
-		"--keep-tracking the tracker of its writes stays, as long as stepdump runs: the "
-		"next `attach` can make an incremental dump (`help tracking`).",
+	.help = "A dump under way is aborted, the parasite is removed, and registers, "
+		"protections and signals are restored.  A target that was running runs on, a "
+		"stopped one stays stopped (`set leave-stopped on` stops it in any case).  "
+		"With --keep-tracking its writes go on being tracked as long as stepdump "
+		"runs, so that the next `attach` can make an incremental dump (`help "
+		"tracking`).",
 	.examples = (const struct cmd_example[]){ { "detach", "", "attach %P; step" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET,
 	.exec = detach_exec,
@@ -203,7 +204,7 @@ const struct cmd_entry cmd_kill = {
 	.args = { 0, 0, NULL },
 	.usage = "",
 	.summary = "end the target with SIGKILL",
-	.help = "The only command that ends a target; leaving stepdump never does.",
+	.help = "This is the only command that ends a target; leaving stepdump never does.",
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = kill_exec,
 };
@@ -229,7 +230,7 @@ const struct cmd_entry cmd_rescue = {
 	.usage = "PID",
 	.summary = "remove what a killed dumper left in a process",
 	.help = "Looks for the mapping of a parasite and for a journal of borrowed registers, "
-		"puts both right and says what it found.  The process must not be attached.",
+		"undoes both, and reports what was found.  The process must not be attached.",
 	.examples = (const struct cmd_example[]){ { "rescue %P", "", "" }, { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_MUTATES,
 	.exec = rescue_exec,

@@ -145,12 +145,12 @@ const struct cmd_entry cmd_view = {
 	.group = GROUP_LOOK,
 	.args = { 0, 1, comp_view },
 	.usage = "[NAME]",
-	.summary = "full-screen views; keys step the dump, ? helps",
-	.help = "NAME is pipeline, pipes, map, parents, threads or events; without it, the one "
-		"that was open last.  Keys run the same commands as the prompt, and what changed "
-		"is highlighted.  q comes back to the prompt with everything as it was.  Where the "
-		"output is no terminal, or one that cannot move its cursor, the view is printed "
-		"once as text.",
+	.summary = "open the full-screen views",
+	.help = "NAME is pipeline, pipes, map, parents, threads or events; without it, the "
+		"view that was open last.  Keys run the same commands as the prompt, ? lists "
+		"them, and what changed is highlighted.  q goes back to the prompt.  If the "
+		"output is not a terminal, or one that cannot move its cursor, the view is "
+		"printed once as text.",
 	.examples =
 		(const struct cmd_example[]){ { "view", "the whole dump at a glance", "attach %P" },
 					      { "view map", "", "attach %P; step 2" },

@@ -33,7 +33,7 @@ static struct err *parse_mod(const char *mod, struct x_state *x)
 		if (u)
 			x->unit = 1u << (u - units);
 		else if (*p != 'x')
-			return err_hint(err_new(ERR_USAGE, "x/%s: \"%c\" is no unit", mod, *p),
+			return err_hint(err_new(ERR_USAGE, "x/%s: \"%c\" is not a unit", mod, *p),
 					"b, h, w and g are 1, 2, 4 and 8 bytes");
 	}
 	return NULL;
@@ -50,7 +50,7 @@ static struct err *parse_source(const char *text, char *buf, size_t len)
 			return NULL;
 		}
 	}
-	return err_hint(err_new(ERR_USAGE, "\"%s\" holds no pages", text),
+	return err_hint(err_new(ERR_USAGE, "unknown source of bytes \"%s\"", text),
 			"target, pipe, image or parent");
 }
 
@@ -144,12 +144,12 @@ const struct cmd_entry cmd_x = {
 	.group = GROUP_LOOK,
 	.args = { 0, 2, comp_x },
 	.usage = "[/N[b|h|w|g]] ADDR [target|pipe|image|parent]",
-	.summary = "bytes of the target, of a pipe or of an image",
-	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g), 64 bytes if not said.  Enter, or "
-		"x alone, goes on where it stopped.  With `pipe` and `image` the same address "
-		"is looked up in what was drained or staged, with `parent` in the images that "
-		"holes point to, so all can be compared.  "
-		"ADDR as for `why`.",
+	.summary = "print bytes of the target, a pipe or an image",
+	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g); without N, 64 bytes.  Enter, or "
+		"x alone, continues where it stopped.  With `pipe` and `image` the same "
+		"address is looked up in what was drained or staged, with `parent` in the "
+		"images that holes refer to, so that all of them can be compared.  ADDR is as "
+		"for `why`.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "x $sp", "64 bytes at the stack pointer", "attach %P" },

@@ -180,6 +180,7 @@ void comp_break_number(struct shell *sh, const struct cword *w, struct complist 
 void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 {
 	static const char *const fields[] = { "ppb", "vma", "chunk", "shmem", NULL };
+	static const char *const operators[] = { "==", "!=", "<", "<=", ">", ">=", NULL };
 	const char *last = w->argn ? w->argv[w->argn - 1] : "";
 
 	if (w->argn == 0) {
@@ -198,15 +199,14 @@ void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 			complist_add(l, w, verdict_name((Stepdump__Verdict)v), NULL);
 	} else if (!strcmp(last, "vma") && w->argn == 1) {
 		add_vmas(sh, w, l);
-	} else if (!strcmp(last, "if")) {
+	} else if (!strcmp(last, "if") || !strcmp(last, "&&")) {
 		add_words(l, w, fields);
 	} else if (w->argn == 1 && phase_from_name(last) >= 0) {
 		complist_add(l, w, "if", NULL);
 	} else {
-		for (int i = 0; fields[i]; i++) {
+		for (int i = 0; fields[i]; i++)
 			if (!strcmp(last, fields[i]) && w->argn > 1)
-				complist_add(l, w, "==", NULL);
-		}
+				add_words(l, w, operators);
 	}
 }
 

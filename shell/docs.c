@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "shell/docs.h"
 
+#include <string.h>
+
 #include "shell/argv.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
@@ -195,25 +197,93 @@ void docs_man(FILE *f)
 	fprintf(f, ".fi\n.SH \"SEE ALSO\"\n.BR criu (8),\n.BR crit (1),\n.BR gdb (1)\n");
 }
 
-static void markdown_cell(FILE *f, const char *text)
+/* ---- docs/commands.md -------------------------------------------------------------------------------- */
+
+/* A cell of a table; a bar would end it. */
+static void md_cell(FILE *f, const char *text)
 {
+	fputc(' ', f);
 	for (; *text; text++)
 		fprintf(f, "%s%c", *text == '|' ? "\\" : "", *text);
+	fputs(" |", f);
+}
+
+static void md_row(FILE *f, const char *code, const char *a, const char *b)
+{
+	fputs("| `", f);
+	for (; *code; code++)
+		fprintf(f, "%s%c", *code == '|' ? "\\" : "", *code);
+	fputs("` |", f);
+	if (a)
+		md_cell(f, a);
+	md_cell(f, b);
+	fputc('\n', f);
+}
+
+/* What Markdown would take for markup, outside of code. */
+static void md_prose(FILE *f, const char *text)
+{
+	bool code = false;
+
+	for (; *text; text++) {
+		code ^= *text == '`';
+		fprintf(f, "%s%c", !code && strchr("<>*_[]|", *text) ? "\\" : "", *text);
+	}
+	fputs("\n\n", f);
+}
+
+static void md_command(FILE *f, const struct cmd_entry *c)
+{
+	fprintf(f, "### %s\n\n", c->name);
+	fprintf(f, "    %s%s%s\n\n", c->name, *c->usage ? " " : "", c->usage);
+	if (c->aliases)
+		fprintf(f, "Short: `%s`.\n\n", c->aliases);
+	fprintf(f, "%c", *c->summary - (*c->summary >= 'a' && *c->summary <= 'z' ? 32 : 0));
+	fprintf(f, "%s.\n\n", c->summary + 1);
+	md_prose(f, c->help);
+	for (const struct cmd_example *e = c->examples; e && e->line; e++) {
+		AUTO_FREE char *line = cmd_example_text(e);
+
+		fprintf(f, "    %s%s%s\n", line, *e->what ? "    # " : "", e->what);
+	}
+	fputs(c->examples ? "\n" : "", f);
+}
+
+static void md_settings(FILE *f, const char *title, const struct opt_desc *d)
+{
+	fprintf(f, "### %s\n\n| setting | values | |\n|---|---|---|\n", title);
+	for (; d->name; d++)
+		md_row(f, d->name, d->values, d->summary);
+	fputc('\n', f);
 }
 
 void docs_markdown(FILE *f)
 {
-	fprintf(f, "| command | short | what it does |\n|---|---|---|\n");
+	fprintf(f,
+		"<!-- Made from the tables of the program: `make docs` writes it. -->\n"
+		"# Commands\n\n"
+		"A command can be shortened as long as it is unique.  Inside of stepdump, `help`,\n"
+		"`help COMMAND` and `apropos WORD` tell the same.\n\n"
+		"| command | |\n|---|---|\n");
+	for (enum cmd_group g = 0; g < NR_GROUPS; g++)
+		for (const struct cmd_entry *const *c = cmd_table; *c; c++)
+			if ((*c)->group == g)
+				md_row(f, (*c)->name, NULL, (*c)->summary);
 	for (enum cmd_group g = 0; g < NR_GROUPS; g++) {
-		for (const struct cmd_entry *const *c = cmd_table; *c; c++) {
-			if ((*c)->group != g)
-				continue;
-			fprintf(f, "| `%s%s", (*c)->name, *(*c)->usage ? " " : "");
-			markdown_cell(f, (*c)->usage);
-			fprintf(f, "` | %s | %s |\n", (*c)->aliases ? (*c)->aliases : "",
-				(*c)->summary);
-		}
+		fprintf(f, "\n## %s\n\n", cmd_group_name(g));
+		for (const struct cmd_entry *const *c = cmd_table; *c; c++)
+			if ((*c)->group == g)
+				md_command(f, *c);
 	}
+	fprintf(f, "## What `show` shows\n\n| pane | argument | |\n|---|---|---|\n");
+	for (const struct pane *p = panes; p->name; p++)
+		md_row(f, p->name, p->arg ? p->arg : "", p->summary);
+	fprintf(f, "\n## What `set` sets\n\n");
+	md_settings(f, "Of the dump", opt_descs);
+	md_settings(f, "Of the shell", setting_descs);
+	fprintf(f, "## Topics\n\n`help TOPIC` prints each of these.\n");
+	for (const struct help_topic *t = help_topics; t->name; t++)
+		fprintf(f, "\n### %s: %s\n\n```\n%s```\n", t->name, t->summary, t->text);
 }
 
 void docs_examples(FILE *f)

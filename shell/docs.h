@@ -7,7 +7,7 @@
 
 void docs_usage(FILE *f);    /* --help */
 void docs_man(FILE *f);      /* stepdump.1 */
-void docs_markdown(FILE *f); /* the command table of the README */
+void docs_markdown(FILE *f); /* docs/commands.md */
 /* For the tests: "command TAB setup TAB line" for each example that runs. */
 void docs_examples(FILE *f);
 

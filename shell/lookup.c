@@ -10,22 +10,6 @@
 
 #define FAR 9u
 
-const char *cmd_group_name(enum cmd_group g)
-{
-	static const char *const names[NR_GROUPS] = {
-		[GROUP_TARGET] = "Target",
-		[GROUP_RUN] = "Running the pipeline",
-		[GROUP_BREAK] = "Breakpoints",
-		[GROUP_COMMIT] = "Commit or not",
-		[GROUP_LOOK] = "Looking",
-		[GROUP_CHAIN] = "Image directories and chains",
-		[GROUP_DIAGNOSE] = "Why a dump fails",
-		[GROUP_SHELL] = "The shell",
-	};
-
-	return names[g];
-}
-
 bool word_in_list(const char *list, const char *word, size_t len)
 {
 	while (list && *list) {

@@ -26,7 +26,7 @@ struct err *view_parse_size(const char *text, unsigned *rows_ret, unsigned *cols
 
 	if (sscanf(text, "%ux%u%c", &cols, &rows, &end) != 2 || !cols || !rows || cols > 1000 ||
 	    rows > 1000)
-		return err_new(ERR_USAGE, "\"%s\" is no size: COLUMNSxROWS, as in 80x24", text);
+		return err_new(ERR_USAGE, "\"%s\" is not a size: COLUMNSxROWS, as in 80x24", text);
 	*rows_ret = rows;
 	*cols_ret = cols;
 	return NULL;

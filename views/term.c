@@ -230,7 +230,7 @@ bool terminal_open(const struct terminal_opts *o, char *why, size_t len)
 		return term_fail(why, len, "there is no terminal");
 	tty.fd = fileno(tty.out);
 	if (tcgetattr(tty.fd, &tty.before) < 0)
-		return term_fail(why, len, "that is no terminal");
+		return term_fail(why, len, "that is not a terminal");
 	use_env(FALSE); /* LINES and COLUMNS of the environment do not follow a resize */
 	tty.screen = newterm(name, tty.out, tty.in);
 	if (!tty.screen) {

@@ -271,7 +271,7 @@ static struct err *fill(struct flatten *f)
 	struct err *e = verify_dirfd(f->to, &report);
 
 	verify_report_deinit(&report);
-	TRY(err_hint(err_wrap(e, "what was made is no good image set"),
+	TRY(err_hint(err_wrap(e, "the result is not a good image set"),
 		     "`verify` tells what is wrong with the chain"));
 	TRY(parent_info_read(f->to, &info));
 	SET(f->r, pre_dump, info.img_version == 0);

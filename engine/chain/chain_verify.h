@@ -16,7 +16,7 @@
  * chain_verify - all findings in `dir`, and in its parents what concerns them alone.
  * What a hole of `dir` needs is checked through all generations, and fatal; what would only keep a
  * parent from being restored by itself is a note.
- * Findings are no error: see nr_fatal.  Caller frees *ret.
+ * Findings are not errors: see nr_fatal.  Caller frees *ret.
  * Fails: ERR_SYS if `dir` cannot be looked at.
  */
 struct err *chain_verify(const char *dir, Stepdump__VerifyReport **ret);

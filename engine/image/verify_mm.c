@@ -42,7 +42,7 @@ static void check_file_id(struct verify *v, const char *mm, int64_t i, const Cri
 			    e->shmid);
 	else if ((e->status & VMA_AREA_MEMFD) && !f->is_memfd)
 		verify_find(v, true, mm, i, &e->start,
-			    "memfd VMA, but file %" PRIu64 " is no memfd", e->shmid);
+			    "memfd VMA, but file %" PRIu64 " is not a memfd", e->shmid);
 	else if (f->is_memfd && !memfd_inode_known(v, f->inode_id))
 		verify_find(v, true, mm, i, &e->start,
 			    "memfd inode %u of file %" PRIu64 " is not in memfd.img", f->inode_id,

@@ -35,12 +35,12 @@ Chains from the shell: parents, the tools on directories, what is refused.
     hint: choose another name, or move away what is there
   [1]
   $ rm flat/files.img; : > flat/pages-1.img; stepdump -batch -ex 'verify flat' | grep -o FATAL; echo
-  error: flat is no good image set: 2 fatal findings, the first in files.img: missing: file ids of VMAs cannot be resolved
+  error: flat is not a good image set: 2 fatal findings, the first in files.img: missing: file ids of VMAs cannot be resolved
   FATAL
   FATAL
   
   $ stepdump -batch -ex 'verify flat' 2>&1 > /dev/null
-  error: flat is no good image set: 2 fatal findings, the first in files.img: missing: file ids of VMAs cannot be resolved
+  error: flat is not a good image set: 2 fatal findings, the first in files.img: missing: file ids of VMAs cannot be resolved
   [1]
   $ stepdump -batch --json -ex 'verify flat' | python3 -c 'import json, sys; r = json.load(sys.stdin); print(r["ok"], r["error"]["code"], r["nr_fatal"] == len([f for f in r["findings"] if f["fatal"]]))'
   False check True
@@ -88,10 +88,10 @@ Chains from the shell: parents, the tools on directories, what is refused.
   $ stepdump -batch --readonly -ex 'flatten full again' 2>&1 | head -1
   error: flatten: stepdump was started with --readonly
   $ stepdump -batch -ex 'help chains | head -2' -ex 'help tracking | head -2'
-  A dump can leave what has not changed in an earlier one.  The new directory has a `parent`
+  A dump can leave unchanged pages in an earlier one.  The new directory has a `parent`
   link to the old one, and its pagemap has holes: entries that say "look in the parent".
   A tracker knows which pages were written since its last reset, which a commit does once the
-  images are durable.  It is chosen with `set track`, and `show tracker` tells which it is
+  images are durable.  It is chosen with `set track`, and `show tracker` shows which it is
   $ stepdump --complete 'commit --'; stepdump --complete 'detach -'; stepdump --complete 'attach -'; stepdump --complete 'verify -'; stepdump --complete 'x 0 p'
   --parent
   --keep-tracking

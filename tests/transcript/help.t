@@ -1,15 +1,15 @@
 Help, man page and completion come from the same tables.
 
   $ stepdump -batch -ex 'help tbreak'
-  tbreak WHERE  -  same, once
+  tbreak WHERE  -  set a breakpoint that stops once
   short: tb
   
-  The breakpoint is gone when it has been hit.
+  The same as `break`, but the breakpoint is deleted when it is hit.
   
   Examples
     tbreak xfer
   $ stepdump -batch -ex 'apropos 2017' -ex 'apropos zyzzy'
-  help history         where older texts on CRIU's dump are wrong
+  help history         where older texts about CRIU's dump are wrong
   error: nothing mentions "zyzzy"
   [1]
   $ for c in $(stepdump --examples | cut -f1 | sort -u); do stepdump -batch -ex "help $c" > /dev/null || echo $c; done

@@ -6,8 +6,8 @@ Where output goes: pipes, files, quotes; what a reader or a full disk does to it
   three
   $ stepdump -batch -ex "echo 'a | b > c' \"d \\\" e\" f\\ g"
   a | b > c d " e f g
-  $ stepdump -batch -ex 'echo x | grep y' -ex 'echo grep that finds nothing is no error'
-  grep that finds nothing is no error
+  $ stepdump -batch -ex 'echo x | grep y' -ex 'echo grep that finds nothing is not an error'
+  grep that finds nothing is not an error
   $ stepdump -batch -ex 'help | head -1' -ex 'echo still fine'
   Target
   still fine

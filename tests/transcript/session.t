@@ -48,7 +48,7 @@ A whole session on a sleeping process, and what is refused on the way.
   error: the count of x is from 1 to 1048576
   [2]
   $ stepdump -batch -p $T -ex 'x/2q 0' 2>&1 | tail -n +2 | head -2
-  error: x/2q: "q" is no unit
+  error: x/2q: "q" is not a unit
     hint: b, h, w and g are 1, 2, 4 and 8 bytes
   $ stepdump -batch -p $T -ex 'why nonsense' 2>&1 | tail -n +2
   error: "nonsense" is not an address

@@ -394,7 +394,7 @@ TEST(vmas, setup, scratch_drop)
 	mm(no_such_file);
 	FATAL("mm-42.img", V_EXE, 0x10000, "file id 5 is not in files.img");
 	mm(no_memfd);
-	FATAL("mm-42.img", V_MEMFD, 0x40000, "file 1 is no memfd");
+	FATAL("mm-42.img", V_MEMFD, 0x40000, "file 1 is not a memfd");
 	mm(no_exe);
 	FATAL("mm-42.img", WHOLE, "executable (file id 2)");
 	mm(lonely_ring);
