@@ -32,7 +32,7 @@ struct err *arg_uint(const char *text, const char *what, uint64_t min, uint64_t 
 }
 
 /* Hex digits, the whole of [text, end). */
-static bool parse_hex(const char *text, const char *end, uint64_t *ret)
+static bool arg_hex(const char *text, const char *end, uint64_t *ret)
 {
 	char digits[17], *stop;
 
@@ -47,7 +47,7 @@ static bool parse_hex(const char *text, const char *end, uint64_t *ret)
 	return true;
 }
 
-static struct err *parse_register(struct shell *sh, const char *name, size_t len, uint64_t *ret)
+static struct err *arg_register(struct shell *sh, const char *name, size_t len, uint64_t *ret)
 {
 	struct snap_request req = { .parts = SNAP_THREADS };
 	Stepdump__Snapshot *s;
@@ -72,11 +72,11 @@ struct err *arg_addr(struct shell *sh, const char *text, uint64_t *ret)
 	size_t len = strcspn(text, "+-");
 	uint64_t base = 0, off = 0;
 
-	if (text[len] && !parse_hex(text + len + 1, text + strlen(text), &off))
+	if (text[len] && !arg_hex(text + len + 1, text + strlen(text), &off))
 		return err_new(ERR_USAGE, "\"%s\" is not an address", text);
 	if (*text == '$')
-		TRY(parse_register(sh, text, len, &base));
-	else if (!parse_hex(text, text + len, &base))
+		TRY(arg_register(sh, text, len, &base));
+	else if (!arg_hex(text, text + len, &base))
 		return err_hint(err_new(ERR_USAGE, "\"%s\" is not an address", text),
 				"hex digits, $ip or $sp, each with +N or -N");
 	if (text[len] == '-' ? __builtin_sub_overflow(base, off, ret) :

@@ -18,8 +18,9 @@ static struct pane_opts report_opts(const struct shell *sh, bool verbose)
 }
 
 /* Takes "-v" and words apart; at most `max` words. */
-static struct err *take_words(const struct cmd_entry *c, const struct args *a, unsigned min,
-			      unsigned max, const char **words, unsigned *nr_ret, bool *verbose_ret)
+static struct err *chain_words(const struct cmd_entry *c, const struct args *a, unsigned min,
+			       unsigned max, const char **words, unsigned *nr_ret,
+			       bool *verbose_ret)
 {
 	unsigned nr = 0;
 
@@ -36,7 +37,7 @@ static struct err *take_words(const struct cmd_entry *c, const struct args *a, u
 	return nr < min ? cmd_usage(c) : NULL;
 }
 
-static struct err *take_pid(const char *text, pid_t *ret)
+static struct err *chain_pid(const char *text, pid_t *ret)
 {
 	uint64_t pid;
 
@@ -47,7 +48,7 @@ static struct err *take_pid(const char *text, pid_t *ret)
 
 /* ---- verify -------------------------------------------------------------------------------- */
 
-static struct err *first_fatal(const Stepdump__VerifyReport *r)
+static struct err *verify_fatal(const Stepdump__VerifyReport *r)
 {
 	for (size_t i = 0; i < r->n_findings; i++)
 		if (r->findings[i]->fatal)
@@ -68,9 +69,9 @@ static struct err *verify_exec(struct shell *sh, const struct args *a, struct ou
 	bool verbose;
 	struct grid g;
 
-	TRY(take_words(&cmd_verify, a, 1, 2, words, &nr, &verbose));
+	TRY(chain_words(&cmd_verify, a, 1, 2, words, &nr, &verbose));
 	if (nr == 2)
-		TRY(take_pid(words[1], &pid));
+		TRY(chain_pid(words[1], &pid));
 	struct err *e = session_verify(sh->session, words[0], pid, &r);
 	if (e)
 		return e;
@@ -84,7 +85,7 @@ static struct err *verify_exec(struct shell *sh, const struct args *a, struct ou
 		out_grid(o, &g);
 		grid_deinit(&g);
 	}
-	e = first_fatal(r);
+	e = verify_fatal(r);
 	stepdump__verify_report__free_unpacked(r, NULL);
 	return e;
 }
@@ -122,9 +123,9 @@ static struct err *diff_exec(struct shell *sh, const struct args *a, struct out 
 	bool verbose;
 	struct grid g;
 
-	TRY(take_words(&cmd_diff, a, 2, 3, words, &nr, &verbose));
+	TRY(chain_words(&cmd_diff, a, 2, 3, words, &nr, &verbose));
 	if (nr == 3)
-		TRY(take_pid(words[2], &pid));
+		TRY(chain_pid(words[2], &pid));
 	struct err *e = session_diff(sh->session, words[0], words[1], pid, &r);
 	if (e)
 		return e;

@@ -8,7 +8,7 @@
 #include "shell/stop.h"
 
 /* As `set parent`, which only counts before prepare. */
-static struct err *set_parent(struct shell *sh, const char *dir)
+static struct err *commit_set_parent(struct shell *sh, const char *dir)
 {
 	const struct opts *opts = session_opts(sh->session);
 
@@ -37,7 +37,7 @@ static struct err *commit_args(struct shell *sh, const struct args *a, const cha
 		else
 			*dir_ret = a->argv[i];
 	}
-	return parent ? set_parent(sh, parent) : NULL;
+	return parent ? commit_set_parent(sh, parent) : NULL;
 }
 
 static struct err *commit_exec(struct shell *sh, const struct args *a, struct out *o)

@@ -122,7 +122,7 @@ const struct cmd_entry cmd_help = {
 	.exec = help_exec,
 };
 
-static bool mentions(const char *text, const char *word)
+static bool help_mentions(const char *text, const char *word)
 {
 	return text && strcasestr(text, word);
 }
@@ -133,26 +133,26 @@ static struct err *apropos_exec(struct shell *sh, const struct args *a, struct o
 	unsigned nr = 0;
 
 	for (const struct cmd_entry *const *c = sh->commands; *c; c++) {
-		if (!mentions((*c)->name, word) && !mentions((*c)->summary, word) &&
-		    !mentions((*c)->help, word))
+		if (!help_mentions((*c)->name, word) && !help_mentions((*c)->summary, word) &&
+		    !help_mentions((*c)->help, word))
 			continue;
 		out_printf(o, "%-20s %s\n", (*c)->name, (*c)->summary);
 		nr++;
 	}
 	for (const struct help_topic *t = help_topics; t->name; t++) {
-		if (!mentions(t->name, word) && !mentions(t->text, word))
+		if (!help_mentions(t->name, word) && !help_mentions(t->text, word))
 			continue;
 		out_printf(o, "help %-15s %s\n", t->name, t->summary);
 		nr++;
 	}
 	for (const struct pane *p = panes; p->name; p++) {
-		if (!mentions(p->name, word) && !mentions(p->summary, word))
+		if (!help_mentions(p->name, word) && !help_mentions(p->summary, word))
 			continue;
 		out_printf(o, "show %-15s %s\n", p->name, p->summary);
 		nr++;
 	}
 	for (const struct opt_desc *d = opt_descs; d->name; d++) {
-		if (!mentions(d->name, word) && !mentions(d->summary, word))
+		if (!help_mentions(d->name, word) && !help_mentions(d->summary, word))
 			continue;
 		out_printf(o, "set %-16s %s\n", d->name, d->summary);
 		nr++;

@@ -14,7 +14,7 @@
 #include "shell/signals.h"
 
 /* With JSON what it prints becomes part of our object; otherwise it has our terminal. */
-static struct err *read_all(int fd, struct out *o)
+static struct err *shell_cmd_read(int fd, struct out *o)
 {
 	char buf[4096];
 	ssize_t n;
@@ -28,7 +28,7 @@ static struct err *read_all(int fd, struct out *o)
 	return NULL;
 }
 
-static struct err *wait_for(pid_t pid, const char *command)
+static struct err *shell_cmd_wait(pid_t pid, const char *command)
 {
 	int status;
 
@@ -71,10 +71,10 @@ static struct err *shell_cmd_exec(struct shell *sh, const struct args *a, struct
 	if (o->json) {
 		close(fds[1]);
 		if (!e)
-			e = read_all(fds[0], o);
+			e = shell_cmd_read(fds[0], o);
 		close(fds[0]);
 	}
-	return e || pid < 0 ? e : wait_for(pid, command ? command : interpreter);
+	return e || pid < 0 ? e : shell_cmd_wait(pid, command ? command : interpreter);
 }
 
 const struct cmd_entry cmd_shell = {

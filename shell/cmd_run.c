@@ -10,7 +10,7 @@
 #include "shell/progress.h"
 #include "shell/stop.h"
 
-static struct err *run_it(struct shell *sh, struct run_request *req, struct out *o)
+static struct err *run_pipeline(struct shell *sh, struct run_request *req, struct out *o)
 {
 	Stepdump__Stop *stop = NULL;
 	struct progress p;
@@ -33,7 +33,7 @@ static struct err *run_counted(struct shell *sh, const struct args *a, struct ou
 	if (a->argc)
 		TRY(arg_uint(a->argv[0], "count", 1, UINT32_MAX, &n));
 	req.count = (unsigned)n;
-	return run_it(sh, &req, o);
+	return run_pipeline(sh, &req, o);
 }
 
 static struct err *step_exec(struct shell *sh, const struct args *a, struct out *o)
@@ -83,7 +83,7 @@ static struct err *finish_exec(struct shell *sh, const struct args *a, struct ou
 {
 	struct run_request req = { .kind = RUN_FINISH };
 
-	return run_it(sh, &req, o);
+	return run_pipeline(sh, &req, o);
 }
 
 const struct cmd_entry cmd_finish = {
@@ -107,7 +107,7 @@ static struct err *until_exec(struct shell *sh, const struct args *a, struct out
 
 	TRY(where_from_args(sh, a, &where));
 	req.where = where;
-	struct err *e = run_it(sh, &req, o);
+	struct err *e = run_pipeline(sh, &req, o);
 	free(where);
 	return e;
 }
@@ -136,7 +136,7 @@ static struct err *continue_exec(struct shell *sh, const struct args *a, struct 
 {
 	struct run_request req = { .kind = RUN_CONTINUE };
 
-	return run_it(sh, &req, o);
+	return run_pipeline(sh, &req, o);
 }
 
 const struct cmd_entry cmd_continue = {

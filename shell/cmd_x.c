@@ -14,7 +14,7 @@
 #define ROW 16
 
 /* "4w", "16", "gx": a count and a unit, in gdb's letters; the x of "4gx" is what we do anyway. */
-static struct err *parse_mod(const char *mod, struct x_state *x)
+static struct err *x_parse_mod(const char *mod, struct x_state *x)
 {
 	static const char units[] = "bhwg";
 	const char *p = mod, *u;
@@ -39,7 +39,7 @@ static struct err *parse_mod(const char *mod, struct x_state *x)
 	return NULL;
 }
 
-static struct err *parse_source(const char *text, char *buf, size_t len)
+static struct err *x_parse_source(const char *text, char *buf, size_t len)
 {
 	static const char *const names[] = { "target", "pipe", "image", "parent" };
 
@@ -54,7 +54,7 @@ static struct err *parse_source(const char *text, char *buf, size_t len)
 			"target, pipe, image or parent");
 }
 
-static uint64_t load(const uint8_t *p, uint32_t unit)
+static uint64_t x_load(const uint8_t *p, uint32_t unit)
 {
 	uint64_t v = 0;
 
@@ -63,12 +63,12 @@ static uint64_t load(const uint8_t *p, uint32_t unit)
 }
 
 /* "7f3a41c0c000  6c 69 62 63  libc" */
-static void print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n, uint32_t unit)
+static void x_print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n, uint32_t unit)
 {
 	out_printf(o, "%012lx ", addr);
 	for (size_t i = 0; i < ROW; i += unit) {
 		if (i + unit <= n)
-			out_printf(o, " %0*lx", (int)unit * 2, load(p + i, unit));
+			out_printf(o, " %0*lx", (int)unit * 2, x_load(p + i, unit));
 		else
 			out_printf(o, " %*s", (int)unit * 2, "");
 		if (unit == 1 && i == ROW / 2 - 1)
@@ -80,8 +80,8 @@ static void print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n, 
 	out_printf(o, "\n");
 }
 
-static struct err *dump(struct shell *sh, const struct x_state *x, struct out *o,
-			uint64_t *next_ret)
+static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out *o,
+			  uint64_t *next_ret)
 {
 	struct snap_request req = { .parts = SNAP_PEEK };
 	Stepdump__Snapshot *s;
@@ -99,8 +99,8 @@ static struct err *dump(struct shell *sh, const struct x_state *x, struct out *o
 	} else {
 		out_message(o, &p->base);
 		for (size_t i = 0; i < p->data.len; i += ROW)
-			print_row(o, x->next + i, p->data.data + i,
-				  p->data.len - i < ROW ? p->data.len - i : ROW, x->unit);
+			x_print_row(o, x->next + i, p->data.data + i,
+				    p->data.len - i < ROW ? p->data.len - i : ROW, x->unit);
 		if (p->error)
 			out_printf(o, "(short: %s)\n", p->error);
 		*next_ret = x->next + p->data.len;
@@ -119,7 +119,7 @@ static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
 		strcpy(x.source, "target");
 	}
 	if (a->mod)
-		TRY(parse_mod(a->mod, &x));
+		TRY(x_parse_mod(a->mod, &x));
 	if ((uint64_t)x.count * x.unit > MAX_BYTES)
 		return err_new(ERR_USAGE, "x shows at most %u bytes at once", MAX_BYTES);
 	if (a->argc)
@@ -127,8 +127,8 @@ static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
 	else if (!x.valid)
 		return cmd_usage(&cmd_x);
 	if (a->argc > 1)
-		TRY(parse_source(a->argv[1], x.source, sizeof(x.source)));
-	TRY(dump(sh, &x, o, &x.next));
+		TRY(x_parse_source(a->argv[1], x.source, sizeof(x.source)));
+	TRY(x_dump(sh, &x, o, &x.next));
 	x.valid = true;
 	sh->x = x;
 	return NULL;

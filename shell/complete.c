@@ -16,7 +16,7 @@
 
 #define MAX_VMAS_OFFERED 512
 
-static void add_always(struct complist *l, const char *text, const char *desc)
+static void complist_add_always(struct complist *l, const char *text, const char *desc)
 {
 	for (size_t i = 0; i < l->nr; i++) {
 		if (!strcmp(l->v[i].text, text))
@@ -29,7 +29,7 @@ static void add_always(struct complist *l, const char *text, const char *desc)
 void complist_add(struct complist *l, const struct cword *w, const char *text, const char *desc)
 {
 	if (!strncmp(text, w->text, strlen(w->text)))
-		add_always(l, text, desc);
+		complist_add_always(l, text, desc);
 }
 
 void complist_deinit(struct complist *l)
@@ -42,14 +42,14 @@ void complist_deinit(struct complist *l)
 	memset(l, 0, sizeof(*l));
 }
 
-static void add_words(struct complist *l, const struct cword *w, const char *const *words)
+static void comp_add_words(struct complist *l, const struct cword *w, const char *const *words)
 {
 	for (; *words; words++)
 		complist_add(l, w, *words, NULL);
 }
 
 /* The parts of "on|off". */
-static void add_alternatives(struct complist *l, const struct cword *w, const char *values)
+static void comp_add_alternatives(struct complist *l, const struct cword *w, const char *values)
 {
 	AUTO_FREE char *copy = xstrdup(values);
 	char *save;
@@ -77,7 +77,7 @@ void comp_command_or_topic(struct shell *sh, const struct cword *w, struct compl
 
 /* ---- what the session knows ------------------------------------------------ */
 
-static Stepdump__Snapshot *look(struct shell *sh, uint32_t needs)
+static Stepdump__Snapshot *comp_look(struct shell *sh, uint32_t needs)
 {
 	struct snap_request req = { .parts = needs };
 	Stepdump__Snapshot *s = NULL;
@@ -88,7 +88,7 @@ static Stepdump__Snapshot *look(struct shell *sh, uint32_t needs)
 	return s;
 }
 
-static void add_number(struct complist *l, const struct cword *w, uint64_t n, const char *desc)
+static void comp_add_number(struct complist *l, const struct cword *w, uint64_t n, const char *desc)
 {
 	char text[24];
 
@@ -96,9 +96,9 @@ static void add_number(struct complist *l, const struct cword *w, uint64_t n, co
 	complist_add(l, w, text, desc);
 }
 
-static void add_vmas(struct shell *sh, const struct cword *w, struct complist *l)
+static void comp_add_vmas(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	Stepdump__Snapshot *s = look(sh, SNAP_VMAS);
+	Stepdump__Snapshot *s = comp_look(sh, SNAP_VMAS);
 
 	for (size_t i = 0; s && i < s->n_vmas && i < MAX_VMAS_OFFERED; i++) {
 		const Stepdump__Vma *v = s->vmas[i];
@@ -115,7 +115,7 @@ void comp_addr(struct shell *sh, const struct cword *w, struct complist *l)
 {
 	complist_add(l, w, "$ip", "where the first thread stopped");
 	complist_add(l, w, "$sp", "its stack pointer");
-	add_vmas(sh, w, l);
+	comp_add_vmas(sh, w, l);
 }
 
 void comp_x(struct shell *sh, const struct cword *w, struct complist *l)
@@ -125,28 +125,28 @@ void comp_x(struct shell *sh, const struct cword *w, struct complist *l)
 	if (w->argn == 0)
 		comp_addr(sh, w, l);
 	else if (w->argn == 1)
-		add_words(l, w, sources);
+		comp_add_words(l, w, sources);
 }
 
-static void add_ppbs(struct shell *sh, const struct cword *w, struct complist *l)
+static void comp_add_ppbs(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	Stepdump__Snapshot *s = look(sh, SNAP_PAGE_PIPE);
+	Stepdump__Snapshot *s = comp_look(sh, SNAP_PAGE_PIPE);
 
 	for (size_t i = 0; s && s->page_pipe && i < s->page_pipe->n_ppbs; i++) {
 		char desc[64];
 
 		snprintf(desc, sizeof(desc), "%u pages", s->page_pipe->ppbs[i]->pages_in);
-		add_number(l, w, s->page_pipe->ppbs[i]->index, desc);
+		comp_add_number(l, w, s->page_pipe->ppbs[i]->index, desc);
 	}
 	shell_snap_free(sh, s);
 }
 
-static void add_shmids(struct shell *sh, const struct cword *w, struct complist *l)
+static void comp_add_shmids(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	Stepdump__Snapshot *s = look(sh, SNAP_SHMEM);
+	Stepdump__Snapshot *s = comp_look(sh, SNAP_SHMEM);
 
 	for (size_t i = 0; s && i < s->n_shmem; i++)
-		add_number(l, w, s->shmem[i]->shmid, s->shmem[i]->name);
+		comp_add_number(l, w, s->shmem[i]->shmid, s->shmem[i]->name);
 	shell_snap_free(sh, s);
 }
 
@@ -161,19 +161,19 @@ void comp_pane(struct shell *sh, const struct cword *w, struct complist *l)
 	if (!p || !p->arg || w->argn > 1)
 		return;
 	if (strstr(p->name, "vma"))
-		add_vmas(sh, w, l);
+		comp_add_vmas(sh, w, l);
 	else if (p->needs & SNAP_SHMEM)
-		add_shmids(sh, w, l);
+		comp_add_shmids(sh, w, l);
 	else if (p->needs & SNAP_PAGE_PIPE)
-		add_ppbs(sh, w, l);
+		comp_add_ppbs(sh, w, l);
 }
 
 void comp_break_number(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	Stepdump__Snapshot *s = look(sh, SNAP_BREAKPOINTS);
+	Stepdump__Snapshot *s = comp_look(sh, SNAP_BREAKPOINTS);
 
 	for (size_t i = 0; s && i < s->n_breakpoints; i++)
-		add_number(l, w, s->breakpoints[i]->number, s->breakpoints[i]->where);
+		comp_add_number(l, w, s->breakpoints[i]->number, s->breakpoints[i]->where);
 	shell_snap_free(sh, s);
 }
 
@@ -193,24 +193,24 @@ void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 		complist_add(l, w, "verdict", "a run with that verdict");
 		complist_add(l, w, "vma", "pmc-fill of that VMA begins");
 		if (*w->text) /* an address: when one is being typed */
-			add_vmas(sh, w, l);
+			comp_add_vmas(sh, w, l);
 	} else if (!strcmp(last, "verdict")) {
 		for (int v = STEPDUMP__VERDICT__DUMP; v <= STEPDUMP__VERDICT__SHARED; v++)
 			complist_add(l, w, verdict_name((Stepdump__Verdict)v), NULL);
 	} else if (!strcmp(last, "vma") && w->argn == 1) {
-		add_vmas(sh, w, l);
+		comp_add_vmas(sh, w, l);
 	} else if (!strcmp(last, "if") || !strcmp(last, "&&")) {
-		add_words(l, w, fields);
+		comp_add_words(l, w, fields);
 	} else if (w->argn == 1 && phase_from_name(last) >= 0) {
 		complist_add(l, w, "if", NULL);
 	} else {
 		for (int i = 0; fields[i]; i++)
 			if (!strcmp(last, fields[i]) && w->argn > 1)
-				add_words(l, w, operators);
+				comp_add_words(l, w, operators);
 	}
 }
 
-static void add_set_names(const struct opt_desc *d, const struct cword *w, struct complist *l)
+static void comp_add_settings(const struct opt_desc *d, const struct cword *w, struct complist *l)
 {
 	for (; d->name; d++)
 		complist_add(l, w, d->name, d->summary);
@@ -221,8 +221,8 @@ void comp_set(struct shell *sh, const struct cword *w, struct complist *l)
 	const struct opt_desc *d;
 
 	if (w->argn == 0) {
-		add_set_names(opt_descs, w, l);
-		add_set_names(setting_descs, w, l);
+		comp_add_settings(opt_descs, w, l);
+		comp_add_settings(setting_descs, w, l);
 		return;
 	}
 	d = opt_find(w->argv[0]);
@@ -233,7 +233,7 @@ void comp_set(struct shell *sh, const struct cword *w, struct complist *l)
 	if (d->type == OPT_STRING)
 		l->dirs = true;
 	else if (d->type != OPT_UINT)
-		add_alternatives(l, w, d->values);
+		comp_add_alternatives(l, w, d->values);
 }
 
 void comp_dir(struct shell *sh, const struct cword *w, struct complist *l)
@@ -250,8 +250,8 @@ void comp_commit(struct shell *sh, const struct cword *w, struct complist *l)
 }
 
 /* Directories, and then a pid. */
-static void dirs_and_pid(struct shell *sh, const struct cword *w, struct complist *l,
-			 unsigned nr_dirs)
+static void comp_dirs_and_pid(struct shell *sh, const struct cword *w, struct complist *l,
+			      unsigned nr_dirs)
 {
 	struct cword word = *w;
 
@@ -262,22 +262,22 @@ static void dirs_and_pid(struct shell *sh, const struct cword *w, struct complis
 	} else if (word.argn < nr_dirs) {
 		l->dirs = true;
 	} else if (word.argn == nr_dirs) {
-		Stepdump__Snapshot *s = look(sh, SNAP_TASKS);
+		Stepdump__Snapshot *s = comp_look(sh, SNAP_TASKS);
 
 		for (size_t i = 0; s && i < s->n_tasks; i++)
-			add_number(l, w, s->tasks[i]->pid, s->tasks[i]->comm);
+			comp_add_number(l, w, s->tasks[i]->pid, s->tasks[i]->comm);
 		shell_snap_free(sh, s);
 	}
 }
 
 void comp_verify(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	dirs_and_pid(sh, w, l, 1);
+	comp_dirs_and_pid(sh, w, l, 1);
 }
 
 void comp_diff(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	dirs_and_pid(sh, w, l, 2);
+	comp_dirs_and_pid(sh, w, l, 2);
 }
 
 void comp_flatten(struct shell *sh, const struct cword *w, struct complist *l)
@@ -289,14 +289,14 @@ void comp_task(struct shell *sh, const struct cword *w, struct complist *l)
 {
 	if (w->argn)
 		return;
-	Stepdump__Snapshot *s = look(sh, SNAP_TASKS);
+	Stepdump__Snapshot *s = comp_look(sh, SNAP_TASKS);
 
 	for (size_t i = 0; s && i < s->n_tasks; i++) {
 		char desc[80];
 
 		snprintf(desc, sizeof(desc), "%u %s", s->tasks[i]->pid,
 			 s->tasks[i]->comm ? s->tasks[i]->comm : "");
-		add_number(l, w, s->tasks[i]->index, desc);
+		comp_add_number(l, w, s->tasks[i]->index, desc);
 	}
 	shell_snap_free(sh, s);
 	complist_add(l, w, "auto", "the one that the pipeline is at");
@@ -328,7 +328,7 @@ struct process {
 	char comm[32];
 };
 
-static bool read_process(const char *name, struct process *ret)
+static bool comp_read_process(const char *name, struct process *ret)
 {
 	char path[300];
 	struct stat st;
@@ -354,7 +354,7 @@ static bool read_process(const char *name, struct process *ret)
 }
 
 /* Own processes first, the youngest pid on top. */
-static int by_owner(const void *a, const void *b)
+static int comp_by_owner(const void *a, const void *b)
 {
 	const struct process *p = a, *q = b;
 
@@ -372,18 +372,18 @@ void comp_pid(struct shell *sh, const struct cword *w, struct complist *l)
 	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
 		struct process p;
 
-		if (read_process(e->d_name, &p))
+		if (comp_read_process(e->d_name, &p))
 			*vec_push(v, nr) = p;
 	}
 	if (nr)
-		qsort(v, nr, sizeof(*v), by_owner);
+		qsort(v, nr, sizeof(*v), comp_by_owner);
 	for (size_t i = 0; i < nr; i++) {
 		char text[24];
 
 		snprintf(text, sizeof(text), "%ld", v[i].pid);
 		/* A name may be typed in place of the number. */
 		if (!strncmp(v[i].comm, w->text, strlen(w->text)))
-			add_always(l, text, v[i].comm);
+			complist_add_always(l, text, v[i].comm);
 		else
 			complist_add(l, w, text, v[i].comm);
 	}

@@ -38,8 +38,8 @@ static struct err *lookup_with_mod(const struct cmd_entry *const *table,
 	return cmd_lookup(table, aliases, r->text, r->word_len, &r->cmd, alias_ret);
 }
 
-static struct err *resolve(const struct cmd_entry *const *table, const struct alias_list *aliases,
-			   struct resolved *r)
+static struct err *line_expand(const struct cmd_entry *const *table,
+			       const struct alias_list *aliases, struct resolved *r)
 {
 	for (int hops = 0;; hops++) {
 		const struct user_alias *alias;
@@ -68,7 +68,7 @@ struct err *line_resolve(const struct cmd_entry *const *table, const struct alia
 			 const char *text, struct resolved *ret)
 {
 	struct resolved r = { .text = xstrdup(line_skip_blanks(text)) };
-	struct err *e = resolve(table, aliases, &r);
+	struct err *e = line_expand(table, aliases, &r);
 
 	if (e) {
 		resolved_deinit(&r);
@@ -79,7 +79,7 @@ struct err *line_resolve(const struct cmd_entry *const *table, const struct alia
 }
 
 /* A raw command has one argument, the rest of the line, or none. */
-static struct err *parse_raw(const struct resolved *r, struct line *ret)
+static struct err *dispatch_parse_raw(const struct resolved *r, struct line *ret)
 {
 	const char *rest = line_skip_blanks(r->text + r->word_len);
 	size_t len = strlen(rest);
@@ -94,7 +94,7 @@ static struct err *parse_raw(const struct resolved *r, struct line *ret)
 }
 
 /* What the flags of the entry promise, so that no command begins with "is there a target?". */
-static struct err *check_flags(struct shell *sh, const struct cmd_entry *c)
+static struct err *dispatch_check(struct shell *sh, const struct cmd_entry *c)
 {
 	unsigned live = CMD_LIVE | CMD_NEEDS_TARGET | CMD_NEEDS_PIPELINE | CMD_MUTATES;
 
@@ -117,7 +117,7 @@ static struct err *check_flags(struct shell *sh, const struct cmd_entry *c)
 }
 
 /* An error of a line that never got as far as having an output. */
-static void json_error_line(struct shell *sh, const char *text, const struct err *e)
+static void dispatch_json_error(struct shell *sh, const char *text, const struct err *e)
 {
 	struct out o = { .f = stdout, .dest = stdout, .json = json_object_new_object() };
 	const char *p = line_skip_blanks(text);
@@ -128,8 +128,8 @@ static void json_error_line(struct shell *sh, const char *text, const struct err
 	fflush(stdout);
 }
 
-static struct err *run(struct shell *sh, const struct resolved *r, const struct line *line,
-		       bool *told, char **repeat_ret)
+static struct err *dispatch_run(struct shell *sh, const struct resolved *r, const struct line *line,
+				bool *told, char **repeat_ret)
 {
 	const struct cmd_entry *c = r->cmd;
 	struct args args = { line->argc - 1, line->argv + 1, r->mod };
@@ -138,7 +138,7 @@ static struct err *run(struct shell *sh, const struct resolved *r, const struct 
 
 	if (args.argc < c->args.min || args.argc > c->args.max)
 		return cmd_usage(c);
-	TRY(check_flags(sh, c));
+	TRY(dispatch_check(sh, c));
 	TRY(out_open(sh, line, c->flags & CMD_STREAMS, &o));
 	struct err *e = c->exec(sh, &args, &o);
 	if (o.json) {
@@ -155,7 +155,7 @@ static struct err *run(struct shell *sh, const struct resolved *r, const struct 
 	return e;
 }
 
-static struct err *exec_line(struct shell *sh, const char *text, bool *told, char **repeat_ret)
+static struct err *dispatch_line(struct shell *sh, const char *text, bool *told, char **repeat_ret)
 {
 	struct resolved r;
 	struct line line;
@@ -166,10 +166,10 @@ static struct err *exec_line(struct shell *sh, const char *text, bool *told, cha
 	struct err *e = NULL;
 	if (r.cmd) {
 		e = r.cmd->flags & CMD_RAW ?
-			    parse_raw(&r, &line) :
+			    dispatch_parse_raw(&r, &line) :
 			    line_parse(r.text, r.cmd->flags & CMD_CONDITIONS, &line);
 		if (!e) {
-			e = run(sh, &r, &line, told, repeat_ret);
+			e = dispatch_run(sh, &r, &line, told, repeat_ret);
 			line_deinit(&line);
 		}
 	}
@@ -177,19 +177,19 @@ static struct err *exec_line(struct shell *sh, const char *text, bool *told, cha
 	return e;
 }
 
-static struct err *exec_and_tell(struct shell *sh, const char *text, char **repeat_ret)
+static struct err *dispatch_and_tell(struct shell *sh, const char *text, char **repeat_ret)
 {
 	bool told = false;
-	struct err *e = exec_line(sh, text, &told, repeat_ret);
+	struct err *e = dispatch_line(sh, text, &told, repeat_ret);
 
 	if (e && sh->settings.json && !told)
-		json_error_line(sh, text, e);
+		dispatch_json_error(sh, text, e);
 	return e;
 }
 
 struct err *shell_exec(struct shell *sh, const char *text)
 {
-	return exec_and_tell(sh, text, NULL);
+	return dispatch_and_tell(sh, text, NULL);
 }
 
 struct err *shell_exec_typed(struct shell *sh, const char *text)
@@ -203,7 +203,7 @@ struct err *shell_exec_typed(struct shell *sh, const char *text)
 		again = xstrdup(sh->repeat_line); /* the command may replace what it was run from */
 		text = again;
 	}
-	struct err *e = exec_and_tell(sh, text, &repeat);
+	struct err *e = dispatch_and_tell(sh, text, &repeat);
 	free(sh->repeat_line);
 	sh->repeat_line = repeat;
 	return e;

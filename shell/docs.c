@@ -56,7 +56,7 @@ void docs_usage(FILE *f)
 }
 
 /* Text for roff: a backslash, a leading dot or quote, and each minus sign are special. */
-static void roff(FILE *f, const char *text)
+static void man_text(FILE *f, const char *text)
 {
 	bool start = true;
 
@@ -80,12 +80,12 @@ static void man_options(FILE *f)
 		if (!d->what)
 			continue;
 		fprintf(f, ".TP\n\\fB");
-		roff(f, argv_dashes(d));
+		man_text(f, argv_dashes(d));
 		fprintf(f, "%s\\fR", d->name);
 		if (d->arg)
 			fprintf(f, " \\fI%s\\fR", d->arg);
 		fprintf(f, "\n");
-		roff(f, d->what);
+		man_text(f, d->what);
 		fprintf(f, "\n");
 	}
 }
@@ -99,13 +99,13 @@ static void man_commands(FILE *f)
 			if ((*c)->group != g)
 				continue;
 			fprintf(f, ".TP\n\\fB%s\\fR ", (*c)->name);
-			roff(f, (*c)->usage);
+			man_text(f, (*c)->usage);
 			if ((*c)->aliases)
 				fprintf(f, "  (short: %s)", (*c)->aliases);
 			fprintf(f, "\n");
-			roff(f, (*c)->summary);
+			man_text(f, (*c)->summary);
 			fprintf(f, ".\n");
-			roff(f, (*c)->help);
+			man_text(f, (*c)->help);
 			fprintf(f, "\n");
 		}
 	}
@@ -114,9 +114,9 @@ static void man_commands(FILE *f)
 static void man_rows(FILE *f, const char *name, const char *detail, const char *summary)
 {
 	fprintf(f, ".TP\n\\fB");
-	roff(f, name);
+	man_text(f, name);
 	fprintf(f, "\\fR %s\n", detail ? detail : "");
-	roff(f, summary);
+	man_text(f, summary);
 	fprintf(f, "\n");
 }
 
@@ -135,7 +135,7 @@ static void man_tables(FILE *f)
 		for (const char *p = t->name; *p; p++)
 			fputc(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p, f);
 		fprintf(f, "\"\n.nf\n");
-		roff(f, t->text);
+		man_text(f, t->text);
 		fprintf(f, ".fi\n");
 	}
 }
@@ -168,7 +168,7 @@ void docs_man(FILE *f)
 	fprintf(f, ".SH SYNOPSIS\n");
 	for (const char *const *s = synopsis; *s; s++) {
 		fprintf(f, "%s\\fBstepdump\\fR ", s == synopsis ? "" : ".br\n");
-		roff(f, *s);
+		man_text(f, *s);
 		fprintf(f, "\n");
 	}
 	fprintf(f,
@@ -191,7 +191,7 @@ void docs_man(FILE *f)
 	man_rows(f, "$XDG_STATE_HOME/stepdump/history", NULL, "what was typed");
 	fprintf(f, ".SH EXAMPLES\n.nf\n");
 	for (size_t i = 0; i < NR_EXAMPLES; i++) {
-		roff(f, examples[i].line);
+		man_text(f, examples[i].line);
 		fprintf(f, "    # %s\n", examples[i].what);
 	}
 	fprintf(f, ".fi\n.SH \"SEE ALSO\"\n.BR criu (8),\n.BR crit (1),\n.BR gdb (1)\n");

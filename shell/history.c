@@ -31,7 +31,7 @@ char *xdg_path(const char *env, const char *fallback, const char *file)
 }
 
 /* Makes all directories above `file`; 0700 because what was typed is private. */
-static void make_parents(char *file)
+static void history_make_dirs(char *file)
 {
 	for (char *p = file + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';
@@ -84,7 +84,7 @@ void history_load(void)
 	path = xdg_path("XDG_STATE_HOME", ".local/state", "history");
 	if (!path)
 		return;
-	make_parents(path);
+	history_make_dirs(path);
 	AUTO_FCLOSE FILE *f = fopen(path, "re");
 	if (!f)
 		return;

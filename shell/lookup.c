@@ -72,7 +72,7 @@ void alias_deinit(struct alias_list *l)
 	l->v = NULL;
 }
 
-static unsigned min3(unsigned a, unsigned b, unsigned c)
+static unsigned least_of(unsigned a, unsigned b, unsigned c)
 {
 	unsigned m = a < b ? a : b;
 
@@ -93,8 +93,8 @@ unsigned edit_distance(const char *a, const char *b)
 				d[i][j] = (unsigned)(i + j);
 				continue;
 			}
-			d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1,
-				       d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			d[i][j] = least_of(d[i - 1][j] + 1, d[i][j - 1] + 1,
+					   d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
 			    d[i - 2][j - 2] + 1 < d[i][j])
 				d[i][j] = d[i - 2][j - 2] + 1;
@@ -123,7 +123,7 @@ static const char *near_miss(const struct names *all, const char *word)
 	return name;
 }
 
-static int by_name(const void *a, const void *b)
+static int lookup_by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -139,7 +139,7 @@ struct err *lookup_failed(const char *kind, const char *word, struct names *fits
 
 		return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "%s", hint);
 	}
-	qsort(fits->v, fits->nr, sizeof(fits->v[0]), by_name);
+	qsort(fits->v, fits->nr, sizeof(fits->v[0]), lookup_by_name);
 	for (size_t i = 0; i < fits->nr; i++) {
 		AUTO_FREE char *before = list;
 

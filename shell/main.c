@@ -137,7 +137,7 @@ static int main_session(struct shell *sh, const struct argv_options *o)
 	return status;
 }
 
-static struct err *apply_options(struct shell *sh, const struct argv_options *o)
+static struct err *main_options(struct shell *sh, const struct argv_options *o)
 {
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 
@@ -158,7 +158,7 @@ static struct err *apply_options(struct shell *sh, const struct argv_options *o)
 	return NULL;
 }
 
-static int print_completions(const char *line)
+static int main_completions(const char *line)
 {
 	struct shell sh;
 	struct complist l;
@@ -200,13 +200,13 @@ static int main_run(const struct argv_options *o)
 		docs_examples(stdout);
 		return 0;
 	case MODE_COMPLETE:
-		return print_completions(o->complete);
+		return main_completions(o->complete);
 	case MODE_RUN:
 		break;
 	}
 	e = shell_init(&sh, cmd_table);
 	if (!e)
-		e = apply_options(&sh, o);
+		e = main_options(&sh, o);
 	if (e) {
 		int status = err_exit_status(e);
 

@@ -37,7 +37,7 @@ void term_size(unsigned *rows_ret, unsigned *cols_ret)
 		*cols_ret = w.ws_col;
 }
 
-static unsigned width_for(bool tty)
+static unsigned out_width(bool tty)
 {
 	const char *columns = getenv("COLUMNS");
 	unsigned rows, cols;
@@ -51,7 +51,7 @@ static unsigned width_for(bool tty)
 }
 
 /* Starts `sh -c command` reading from the returned stream. */
-static struct err *open_pipe(const char *command, FILE **ret, pid_t *child_ret)
+static struct err *out_open_pipe(const char *command, FILE **ret, pid_t *child_ret)
 {
 	int fds[2];
 
@@ -81,7 +81,7 @@ static struct err *open_pipe(const char *command, FILE **ret, pid_t *child_ret)
 	return NULL;
 }
 
-static struct err *close_pipe(FILE *f, pid_t child, const char *command)
+static struct err *out_close_pipe(FILE *f, pid_t child, const char *command)
 {
 	int status;
 
@@ -99,7 +99,7 @@ static struct err *close_pipe(FILE *f, pid_t child, const char *command)
 }
 
 /* Opened before the command runs, which then does not run in vain; emptied and written after it. */
-static struct err *open_file(const struct line *line, struct out *o)
+static struct err *out_open_file(const struct line *line, struct out *o)
 {
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (line->append ? O_APPEND : 0);
 
@@ -116,7 +116,7 @@ static struct err *open_file(const struct line *line, struct out *o)
 	return NULL;
 }
 
-static struct err *write_file(struct out *o, bool failed, bool *kept_ret)
+static struct err *out_write_file(struct out *o, bool failed, bool *kept_ret)
 {
 	AUTO_CLOSE int fd = TAKE_FD(o->fd);
 	struct stat st;
@@ -134,7 +134,7 @@ static struct err *write_file(struct out *o, bool failed, bool *kept_ret)
 	return NULL;
 }
 
-static struct err *open_dest(const struct shell *sh, const struct line *line, struct out *o)
+static struct err *out_open_dest(const struct shell *sh, const struct line *line, struct out *o)
 {
 	const char *what = line->pipe ? line->pipe : line->file;
 
@@ -143,13 +143,13 @@ static struct err *open_dest(const struct shell *sh, const struct line *line, st
 		return NULL;
 	o->owned = true;
 	o->what = xstrdup(what);
-	return line->pipe ? open_pipe(line->pipe, &o->dest, &o->child) : open_file(line, o);
+	return line->pipe ? out_open_pipe(line->pipe, &o->dest, &o->child) : out_open_file(line, o);
 }
 
 struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *o)
 {
 	*o = (struct out){ .fd = -1 };
-	struct err *e = open_dest(sh, line, o);
+	struct err *e = out_open_dest(sh, line, o);
 
 	if (e) {
 		free(o->what);
@@ -157,7 +157,7 @@ struct err *out_open(const struct shell *sh, const struct line *line, bool strea
 	}
 	bool plain = o->dest == stdout;
 	o->tty = plain && isatty(STDOUT_FILENO);
-	o->width = !o->tty && sh->width ? sh->width : width_for(o->tty);
+	o->width = !o->tty && sh->width ? sh->width : out_width(o->tty);
 	if (plain ? settings_color(&sh->settings, STDOUT_FILENO) :
 		    sh->settings.color == COLOR_ALWAYS)
 		o->theme = settings_theme(&sh->settings);
@@ -172,14 +172,14 @@ struct err *out_open(const struct shell *sh, const struct line *line, bool strea
 }
 
 /* `r` is what a stdio function returned. */
-static void note_failure(struct out *o, int r)
+static void out_note_failure(struct out *o, int r)
 {
 	if (r < 0 && !o->failed)
 		o->failed = errno;
 }
 
 /* Rows that `text` takes on a terminal; bytes stand for columns, near enough to decide. */
-static size_t rows_of(const char *text, size_t len, unsigned cols)
+static size_t out_rows(const char *text, size_t len, unsigned cols)
 {
 	size_t rows = 0, col = 0;
 
@@ -192,7 +192,7 @@ static size_t rows_of(const char *text, size_t len, unsigned cols)
 	return rows;
 }
 
-static struct err *show_paged(struct out *o)
+static struct err *out_show_paged(struct out *o)
 {
 	const char *pager = getenv("STEPDUMP_PAGER");
 	unsigned rows, cols;
@@ -204,14 +204,14 @@ static struct err *show_paged(struct out *o)
 	if (!pager || !*pager)
 		pager = PAGER_DEFAULT;
 	term_size(&rows, &cols);
-	if (rows_of(o->buf, o->len, cols) < rows || !strcmp(pager, "cat")) {
+	if (out_rows(o->buf, o->len, cols) < rows || !strcmp(pager, "cat")) {
 		if (fwrite(o->buf, 1, o->len, stdout) < o->len)
-			note_failure(o, -1);
+			out_note_failure(o, -1);
 		return NULL;
 	}
-	TRY(open_pipe(pager, &f, &child));
+	TRY(out_open_pipe(pager, &f, &child));
 	fwrite(o->buf, 1, o->len, f);
-	return close_pipe(f, child, pager);
+	return out_close_pipe(f, child, pager);
 }
 
 struct err *out_close(struct out *o, bool failed, bool *kept_ret)
@@ -223,13 +223,13 @@ struct err *out_close(struct out *o, bool failed, bool *kept_ret)
 	if (o->f != o->dest)
 		fclose(o->f);
 	if (o->page && !o->json)
-		e = show_paged(o);
+		e = out_show_paged(o);
 	if (o->child) {
-		e = err_first(e, close_pipe(o->dest, o->child, o->what));
+		e = err_first(e, out_close_pipe(o->dest, o->child, o->what));
 	} else if (o->fd >= 0) {
-		e = err_first(e, write_file(o, failed, kept_ret));
+		e = err_first(e, out_write_file(o, failed, kept_ret));
 	} else {
-		note_failure(o, fflush(o->dest));
+		out_note_failure(o, fflush(o->dest));
 		if (o->failed && o->failed != EPIPE)
 			e = err_first(e, err_sys(o->failed, "cannot write the output"));
 	}
@@ -242,7 +242,7 @@ struct err *out_close(struct out *o, bool failed, bool *kept_ret)
 }
 
 /* What a command said in words, as an array of lines. */
-static json_object *text_lines(const char *text)
+static json_object *out_text_lines(const char *text)
 {
 	json_object *a = json_object_new_array();
 
@@ -267,10 +267,10 @@ void out_json_done(struct out *o, const char *command, json_object *error)
 	json_object_object_foreach(o->json, name, value)
 		json_object_object_add(line, name, json_object_get(value));
 	if (o->len && !json_object_object_length(o->json))
-		json_object_object_add(line, "text", text_lines(o->buf));
+		json_object_object_add(line, "text", out_text_lines(o->buf));
 	const char *text = json_object_to_json_string_ext(
 		line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	note_failure(o, fprintf(o->dest, "%s\n", text));
+	out_note_failure(o, fprintf(o->dest, "%s\n", text));
 	json_object_put(line);
 }
 
@@ -296,7 +296,7 @@ void out_printf(struct out *o, const char *fmt, ...)
 		abort();
 	va_end(ap);
 	plain_text(text);
-	note_failure(o, fputs(text, o->f));
+	out_note_failure(o, fputs(text, o->f));
 }
 
 void out_prose(struct out *o, const char *text)
@@ -324,7 +324,7 @@ void out_grid(struct out *o, const struct grid *g)
 	AUTO_FREE char *text = o->theme && !o->json ? grid_to_ansi(g, o->theme) : grid_to_text(g);
 
 	if (text)
-		note_failure(o, fputs(text, o->f));
+		out_note_failure(o, fputs(text, o->f));
 }
 
 void out_message(struct out *o, const ProtobufCMessage *m)

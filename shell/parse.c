@@ -37,7 +37,7 @@ void line_deinit(struct line *l)
 	memset(l, 0, sizeof(*l));
 }
 
-static void add_word(struct line *l, char *word)
+static void line_add_word(struct line *l, char *word)
 {
 	l->argv = xreallocarray(l->argv, l->argc + 2, sizeof(*l->argv));
 	l->argv[l->argc++] = word;
@@ -48,7 +48,7 @@ static void add_word(struct line *l, char *word)
  * Reads one word that begins at *p; *p then stands behind it.  `end` bounds the text.
  * A quote that is still open is an error, or with `partial` simply the end of the word.
  */
-static struct err *read_word(const char **p, const char *end, bool partial, char **ret)
+static struct err *line_read_word(const char **p, const char *end, bool partial, char **ret)
 {
 	const char *s = *p;
 	char quote = 0;
@@ -80,7 +80,7 @@ static struct err *read_word(const char **p, const char *end, bool partial, char
 }
 
 /* The rest of the line behind "|": blanks around it removed. */
-static struct err *read_pipe(const char *p, const char *end, struct line *l)
+static struct err *line_read_pipe(const char *p, const char *end, struct line *l)
 {
 	while (p < end && is_blank(*p))
 		p++;
@@ -96,7 +96,7 @@ static struct err *read_pipe(const char *p, const char *end, struct line *l)
 }
 
 /* Does `p`, behind a ">", go on with a number that is a word by itself?  Then it is compared with. */
-static bool is_compared(const char *p, const char *end)
+static bool line_is_compared(const char *p, const char *end)
 {
 	while (p < end && (is_blank(*p) || *p == '>' || *p == '='))
 		p++;
@@ -106,7 +106,7 @@ static bool is_compared(const char *p, const char *end)
 	return digits && (p >= end || is_blank(*p) || strchr("&|#>", *p));
 }
 
-static struct err *read_file(const char *p, const char *end, struct line *l)
+static struct err *line_read_file(const char *p, const char *end, struct line *l)
 {
 	if (p < end && *p == '>') {
 		l->append = true;
@@ -116,7 +116,7 @@ static struct err *read_file(const char *p, const char *end, struct line *l)
 		p++;
 	if (p == end || *p == '|' || *p == '>')
 		return err_new(ERR_USAGE, "no file name after >");
-	TRY(read_word(&p, end, false, &l->file));
+	TRY(line_read_word(&p, end, false, &l->file));
 	while (p < end && is_blank(*p))
 		p++;
 	if (p < end && *p != '#')
@@ -124,7 +124,7 @@ static struct err *read_file(const char *p, const char *end, struct line *l)
 	return l->file[0] ? NULL : err_new(ERR_USAGE, "no file name after >");
 }
 
-static struct err *parse_words(const char *p, const char *end, bool conditions, struct line *l)
+static struct err *line_parse_words(const char *p, const char *end, bool conditions, struct line *l)
 {
 	for (;;) {
 		char *word;
@@ -134,21 +134,21 @@ static struct err *parse_words(const char *p, const char *end, bool conditions, 
 		if (p == end || *p == '#')
 			return NULL;
 		if (*p == '|')
-			return read_pipe(p + 1, end, l);
-		if (*p == '>' && !is_compared(p + 1, end))
-			return read_file(p + 1, end, l);
+			return line_read_pipe(p + 1, end, l);
+		if (*p == '>' && !line_is_compared(p + 1, end))
+			return line_read_file(p + 1, end, l);
 		if (*p == '>' && !conditions)
 			return err_hint(err_new(ERR_USAGE, "a number after >, not a file"),
 					"`> ./2` writes to a file of that name");
-		TRY(read_word(&p, end, false, &word));
-		add_word(l, word);
+		TRY(line_read_word(&p, end, false, &word));
+		line_add_word(l, word);
 	}
 }
 
 struct err *line_parse(const char *text, bool conditions, struct line *ret)
 {
 	struct line l = { 0 };
-	struct err *e = parse_words(text, text + strlen(text), conditions, &l);
+	struct err *e = line_parse_words(text, text + strlen(text), conditions, &l);
 
 	if (e) {
 		line_deinit(&l);
@@ -172,8 +172,8 @@ void line_split_partial(const char *text, size_t len, struct line *ret, bool *in
 		tail = p < end && (*p == '|' || *p == '>' || *p == '#');
 		if (tail)
 			break;
-		err_free(read_word(&p, end, true, &word)); /* partial: none */
-		add_word(&l, word);
+		err_free(line_read_word(&p, end, true, &word)); /* partial: none */
+		line_add_word(&l, word);
 		if (p == end)
 			break;
 	}

@@ -10,12 +10,12 @@
 #include "shell/view.h"
 #include "views/panes.h"
 
-static bool wanted(const struct shell *sh)
+static bool progress_wanted(const struct shell *sh)
 {
 	return sh->interactive && !sh->view && !sh->settings.json && isatty(STDERR_FILENO);
 }
 
-static void show(struct progress *p, const char *text)
+static void progress_show(struct progress *p, const char *text)
 {
 	unsigned rows, cols;
 
@@ -26,7 +26,7 @@ static void show(struct progress *p, const char *text)
 }
 
 /* Pages that are selected and not yet out, once all is scanned: before, nobody knows. */
-static bool pages_left(const Stepdump__Counters *c, uint64_t *ret)
+static bool progress_pages_left(const Stepdump__Counters *c, uint64_t *ret)
 {
 	uint64_t selected = 0, seen = 0;
 
@@ -46,7 +46,7 @@ static bool pages_left(const Stepdump__Counters *c, uint64_t *ret)
 	return true;
 }
 
-static unsigned percent_scanned(const Stepdump__Counters *c)
+static unsigned progress_percent(const Stepdump__Counters *c)
 {
 	uint64_t seen = 0;
 
@@ -75,14 +75,15 @@ void progress_text(const Stepdump__Snapshot *s, uint64_t pages_before, uint64_t 
 	n += snprintf(buf + n, len - (size_t)n, "   %s/s", rate);
 	if ((size_t)n >= len || !s->counters)
 		return;
-	if (!pages_left(s->counters, &left))
-		snprintf(buf + n, len - (size_t)n, "   %u%% scanned", percent_scanned(s->counters));
+	if (!progress_pages_left(s->counters, &left))
+		snprintf(buf + n, len - (size_t)n, "   %u%% scanned",
+			 progress_percent(s->counters));
 	else if (done)
 		snprintf(buf + n, len - (size_t)n, "   about %.1f s left",
 			 (double)left * (double)us / (double)done / 1e6);
 }
 
-static void on_progress(struct session *s, void *arg)
+static void progress_on_terminal(struct session *s, void *arg)
 {
 	struct progress *p = arg;
 	struct snap_request req = { .parts = SNAP_XFER | SNAP_COUNTERS | SNAP_CURSOR };
@@ -93,17 +94,17 @@ static void on_progress(struct session *s, void *arg)
 	struct err *e = snap_take(s, &req, &snap);
 	if (e) {
 		err_free(e); /* no figures: the position will do */
-		show(p, where);
+		progress_show(p, where);
 		return;
 	}
 	progress_text(snap, p->pages_before, now_us() - p->begin_us, text, sizeof(text));
 	snprintf(line, sizeof(line), "%s   %s   (^C stops)", where, text);
 	stepdump__snapshot__free_unpacked(snap, NULL);
-	show(p, line);
+	progress_show(p, line);
 }
 
 /* What was out before this command does not count for its rate. */
-static void remember_start(struct progress *p)
+static void progress_start(struct progress *p)
 {
 	struct snap_request req = { .parts = SNAP_XFER };
 	Stepdump__Snapshot *snap;
@@ -121,16 +122,16 @@ void progress_begin(struct progress *p, struct shell *sh, struct run_request *re
 {
 	*p = (struct progress){ .sh = sh };
 	if (sh->view) {
-		remember_start(p);
+		progress_start(p);
 		sh->view->progress = *p;
 		req->progress = sh->view->on_progress;
 		req->progress_arg = sh->view;
 		return;
 	}
-	if (!wanted(sh))
+	if (!progress_wanted(sh))
 		return;
-	remember_start(p);
-	req->progress = on_progress;
+	progress_start(p);
+	req->progress = progress_on_terminal;
 	req->progress_arg = p;
 }
 

@@ -33,7 +33,7 @@ struct err *shell_deinit(struct shell *sh)
 }
 
 /* "task 1 " of a tree, "" otherwise. */
-static void which_task(struct shell *sh, char *buf, size_t len)
+static void shell_which_task(struct shell *sh, char *buf, size_t len)
 {
 	struct snap_request req = { .parts = SNAP_TASKS };
 	Stepdump__Snapshot *s;
@@ -64,7 +64,7 @@ void shell_position(struct shell *sh, char *buf, size_t len)
 		snprintf(buf, len, "snapshot %s", slash ? slash + 1 : sh->opened_path);
 	} else if (session_has_target(sh->session)) {
 		session_position(sh->session, where, sizeof(where));
-		which_task(sh, task, sizeof(task));
+		shell_which_task(sh, task, sizeof(task));
 		snprintf(buf, len, "%s%d %s", task, (int)session_pid(sh->session), where);
 	}
 }

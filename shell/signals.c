@@ -53,7 +53,7 @@ static void on_winch(int sig)
 	got_winch = 1;
 }
 
-static void handle(int sig, void (*handler)(int))
+static void signals_handle(int sig, void (*handler)(int))
 {
 	struct sigaction sa = { .sa_handler = handler }; /* no SA_RESTART: reads must return */
 
@@ -63,13 +63,13 @@ static void handle(int sig, void (*handler)(int))
 void signals_install(bool interactive)
 {
 	at_terminal = interactive;
-	handle(SIGPIPE, SIG_IGN);
-	handle(SIGTERM, on_quit);
-	handle(SIGHUP, on_quit);
-	handle(SIGINT, on_int);
+	signals_handle(SIGPIPE, SIG_IGN);
+	signals_handle(SIGTERM, on_quit);
+	signals_handle(SIGHUP, on_quit);
+	signals_handle(SIGINT, on_int);
 	if (interactive) {
-		handle(SIGTSTP, on_tstp);
-		handle(SIGWINCH, on_winch);
+		signals_handle(SIGTSTP, on_tstp);
+		signals_handle(SIGWINCH, on_winch);
 	}
 }
 
@@ -87,7 +87,7 @@ int signals_quit(void)
 	return got_quit;
 }
 
-static bool take(volatile sig_atomic_t *flag)
+static bool signals_take(volatile sig_atomic_t *flag)
 {
 	bool was = *flag;
 
@@ -97,17 +97,17 @@ static bool take(volatile sig_atomic_t *flag)
 
 bool signals_take_int(void)
 {
-	return take(&got_int);
+	return signals_take(&got_int);
 }
 
 bool signals_take_tstp(void)
 {
-	return take(&got_tstp);
+	return signals_take(&got_tstp);
 }
 
 bool signals_take_winch(void)
 {
-	return take(&got_winch);
+	return signals_take(&got_winch);
 }
 
 void signals_block(sigset_t *old_ret)

@@ -8,7 +8,7 @@
 #include "shell/format.h"
 
 /* "breakpoint 1: drain: DUMPPAGES for ppb 5 ... (chunk 2)" */
-static void print_breakpoint(const Stepdump__Stop *stop, struct out *o)
+static void stop_print_breakpoint(const Stepdump__Stop *stop, struct out *o)
 {
 	const Stepdump__Cursor *c = stop->cursor;
 
@@ -23,7 +23,7 @@ static void print_breakpoint(const Stepdump__Stop *stop, struct out *o)
 }
 
 /* "committed dump/: 12288 pages 48.0M, 1792 holes, 0.21 s" */
-static void print_committed(const Stepdump__Stop *stop, struct out *o)
+static void stop_print_committed(const Stepdump__Stop *stop, struct out *o)
 {
 	const Stepdump__Counters *c = stop->counters;
 	char size[24];
@@ -48,9 +48,9 @@ void stop_print(const Stepdump__Stop *stop, struct out *o)
 	for (size_t i = 0; i < stop->n_lines; i++)
 		out_printf(o, "%s\n", stop->lines[i]);
 	if (stop->has_breakpoint)
-		print_breakpoint(stop, o);
+		stop_print_breakpoint(stop, o);
 	else if (stop->committed)
-		print_committed(stop, o);
+		stop_print_committed(stop, o);
 	else if (!strcmp(stop->reason, "gate"))
 		out_printf(o,
 			   "at the gate: all staged, nothing published; `commit DIR` passes it\n");
