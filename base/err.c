@@ -97,6 +97,13 @@ struct err *err_hint(struct err *e, const char *fmt, ...)
 	return e;
 }
 
+struct err *err_code(struct err *e, enum err_code code)
+{
+	if (e && e != &out_of_memory)
+		e->code = code;
+	return e;
+}
+
 struct err *err_pid(struct err *e, pid_t pid)
 {
 	if (e && e != &out_of_memory)

@@ -62,6 +62,9 @@ struct err *err_wrap(struct err *e, const char *fmt, ...)
 struct err *err_hint(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
 
+/* Says of what kind it is, after all.  NULL stays NULL. */
+struct err *err_code(struct err *e, enum err_code code) __attribute__((warn_unused_result));
+
 /* Says which task / page / phase it is about.  NULL stays NULL. */
 struct err *err_pid(struct err *e, pid_t pid) __attribute__((warn_unused_result));
 struct err *err_vaddr(struct err *e, uint64_t vaddr) __attribute__((warn_unused_result));

@@ -2,7 +2,10 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 ssize_t read_full(int fd, void *buf, size_t len)
 {
@@ -67,4 +70,14 @@ ssize_t pwrite_full(int fd, const void *buf, size_t len, off_t at)
 		done += (size_t)n;
 	}
 	return (ssize_t)done;
+}
+
+ssize_t read_small(const char *path, char *buf, size_t len)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read_full(fd, buf, len - 1);
+
+	if (n >= 0)
+		buf[n] = 0;
+	return n;
 }

@@ -16,6 +16,9 @@ ssize_t pread_full(int fd, void *buf, size_t len, off_t at);
 ssize_t write_full(int fd, const void *buf, size_t len);
 ssize_t pwrite_full(int fd, const void *buf, size_t len, off_t at);
 
+/* The text of a small file, at most len - 1 bytes of it, with a NUL behind; -1 with errno set. */
+ssize_t read_small(const char *path, char *buf, size_t len);
+
 /* Any call that is to be made again after EINTR: RETRY(poll(&p, 1, -1)). */
 #define RETRY(call)                                                                                \
 	({                                                                                         \

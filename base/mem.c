@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,10 @@ static bool low;
 
 void mem_reserve(size_t bytes)
 {
+	/* In the heap, where it stays when it is freed: under a limit that is below what is in use by now,
+	 * what goes back to the kernel is lost. */
+	mallopt(M_MMAP_THRESHOLD, (int)(bytes * 2));
+	mallopt(M_TRIM_THRESHOLD, -1);
 	free(reserve);
 	reserve = malloc(bytes);
 	if (reserve)

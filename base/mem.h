@@ -27,7 +27,8 @@ char *xstrndup(const char *s, size_t max);
 char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Sets so many bytes aside for the moment when memory runs out; again after it was spent. */
+/* Sets so many bytes (16 MiB at the most) aside for the moment when memory runs out; again after it was
+ * spent.  The heap of the process does not shrink any more. */
 void mem_reserve(size_t bytes);
 /* Has the reserve been spent?  False where none was set aside. */
 bool mem_low(void);

@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+
 #define JOURNAL_MAGIC 0x316c6e72756a6473ull /* "sdjurnl1" */
 
 struct journal_file {
@@ -63,9 +66,8 @@ struct err *journal_write(const struct journal *j)
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(errno, "cannot create journal %s", tmp);
-	ssize_t n = write(fd, &f, sizeof(f));
-	if (n != (ssize_t)sizeof(f))
-		err = n < 0 ? errno : ENOSPC;
+	if (write_full(fd, &f, sizeof(f)) < 0)
+		err = errno;
 	if (close(fd) && !err)
 		err = errno;
 	if (!err && rename(tmp, path))
@@ -93,13 +95,11 @@ struct err *journal_read(pid_t pid, struct journal *ret, bool *found_ret)
 	*found_ret = false;
 	if (!journal_path(pid, path))
 		return NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT ? NULL : err_sys(errno, "cannot open journal %s", path);
-	ssize_t n = read(fd, &f, sizeof(f));
-	close(fd);
-	if (n != (ssize_t)sizeof(f) || f.magic != JOURNAL_MAGIC || f.j.pid != pid ||
-	    f.j.xstate_len > sizeof(f.j.xstate))
+	if (read_full(fd, &f, sizeof(f)) != (ssize_t)sizeof(f) || f.magic != JOURNAL_MAGIC ||
+	    f.j.pid != pid || f.j.xstate_len > sizeof(f.j.xstate))
 		return NULL;
 	*ret = f.j;
 	*found_ret = true;

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
 #include "engine/keeper/keeper_priv.h"
 
 #define EFLAGS_TF 0x100ul
@@ -29,6 +31,7 @@
 
 /* How much of an executable mapping is searched for an instruction. */
 #define SEARCH_MAX (1u << 20)
+#define SEARCH_STEP (16u << 10)
 
 /* struct rseq and struct rseq_cs of the kernel's API. */
 #define RSEQ_CS_OFFSET 8
@@ -48,23 +51,25 @@ static bool is_syscall(const uint8_t insn[2])
 	return insn[0] == 0x0f && insn[1] == 0x05;
 }
 
+/* Mappings are read in steps that overlap by one byte.  Nothing is allocated: the memory of a keeper
+ * that puts targets back may be used up. */
 static uint64_t find_insn(int mem_fd, uint64_t start, uint64_t end)
 {
-	uint64_t len = end - start < SEARCH_MAX ? end - start : SEARCH_MAX;
-	uint8_t *buf = malloc(len);
-	uint64_t found = 0;
+	static uint8_t buf[SEARCH_STEP];
 
-	if (!buf)
-		return 0;
-	ssize_t n = pread(mem_fd, buf, len, (off_t)start);
-	for (ssize_t i = 0; i + 1 < n && !found; i++)
-		if (is_syscall(buf + i))
-			found = start + (uint64_t)i;
-	free(buf);
-	return found;
+	end = end - start < SEARCH_MAX ? end : start + SEARCH_MAX;
+	for (uint64_t at = start; at + 1 < end; at += sizeof(buf) - 1) {
+		size_t len = end - at < sizeof(buf) ? end - at : sizeof(buf);
+		ssize_t n = pread_full(mem_fd, buf, len, (off_t)at);
+
+		for (ssize_t i = 0; i + 1 < n; i++)
+			if (is_syscall(buf + i))
+				return at + (uint64_t)i;
+	}
+	return 0;
 }
 
-static bool search_map(const struct kproc_map *m, void *arg)
+static bool search_map(const struct proc_map *m, void *arg)
 {
 	struct search *s = arg;
 
@@ -92,15 +97,15 @@ void borrow_look(struct held *h)
 	if (h->nr_maps && !pt_read(h->pid, h->own.insn_ip, insn, sizeof(insn)) && is_syscall(insn))
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
-	s.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (s.mem_fd < 0)
+	AUTO_CLOSE int mem_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (mem_fd < 0)
 		return;
-	kproc_maps(h->pid, search_map, &s);
+	s.mem_fd = mem_fd;
+	kproc_each_map(h->pid, search_map, &s);
 	h->nr_maps = s.nr_maps;
 	s.vdso = false;
 	if (!s.insn_ip || !s.text_ip)
-		kproc_maps(h->pid, search_map, &s);
-	close(s.mem_fd);
+		kproc_each_map(h->pid, search_map, &s);
 	h->own.insn_ip = s.insn_ip;
 	h->own.text_ip = s.text_ip;
 }
@@ -140,7 +145,7 @@ static void leave_rseq(struct held *h)
 	}
 }
 
-static struct err *lost(struct held *h, const char *what, int err)
+static struct err *borrow_lost(struct held *h, const char *what, int err)
 {
 	if (err == -ESRCH && (h->gone || pt_has_news(h->pid))) {
 		h->gone = true;
@@ -164,18 +169,18 @@ struct err *borrow_begin(struct held *h)
 	if (!err)
 		err = pt_get_xstate(h->pid, own->xstate, &xstate_len);
 	if (err)
-		return lost(h, "read the registers", err);
+		return borrow_lost(h, "read the registers", err);
 	own->xstate_len = xstate_len;
 	TRY(find_places(h));
 	err = pt_read(h->pid, own->text_ip, own->text, sizeof(own->text));
 	if (err)
-		return lost(h, "read the text", err);
+		return borrow_lost(h, "read the text", err);
 	TRY(journal_write(own));
 	leave_rseq(h);
 	err = pt_set_sigmask(h->pid, ~0ull);
 	if (err) {
 		journal_remove(h->pid);
-		return lost(h, "block the signals", err);
+		return borrow_lost(h, "block the signals", err);
 	}
 	h->borrowed = true;
 	return NULL;
@@ -197,7 +202,7 @@ struct err *borrow_end(struct held *h)
 		h->borrowed = false;
 		journal_remove(h->pid);
 		if (err)
-			return lost(h, "put back the registers", err);
+			return borrow_lost(h, "put back the registers", err);
 		return NULL;
 	}
 	return err_pid(err_hint(err_new(ERR_HARM, "cannot put back the registers of %d: %s", h->pid,
@@ -216,7 +221,7 @@ static struct err *run_to(struct held *h, enum pt_stop want)
 		int err = want == STOP_SYSCALL ? pt_syscall(h->pid, sig) : pt_cont(h->pid, sig);
 
 		if (err)
-			return lost(h, "resume the leader", err);
+			return borrow_lost(h, "resume the leader", err);
 		h->running = true;
 		err = pt_wait(h->pid, deadline, &status);
 		if (err == -ETIMEDOUT) {
@@ -229,7 +234,7 @@ static struct err *run_to(struct held *h, enum pt_stop want)
 				       h->pid);
 		}
 		if (err)
-			return lost(h, "wait for the leader", -ESRCH);
+			return borrow_lost(h, "wait for the leader", -ESRCH);
 		h->running = false;
 		enum pt_stop stop = pt_classify(status, &sig);
 		if (stop == want)
@@ -265,7 +270,7 @@ struct err *borrow_to_signal_stop(struct held *h)
 	if (!err)
 		err = pt_interrupt(h->pid);
 	if (err)
-		return lost(h, "put back the registers", err);
+		return borrow_lost(h, "put back the registers", err);
 	return run_to(h, STOP_EVENT);
 }
 
@@ -286,12 +291,12 @@ struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int6
 	regs.r9 = args[5];
 	err = pt_set_regs(h->pid, &regs);
 	if (err)
-		return lost(h, "set the registers", err);
+		return borrow_lost(h, "set the registers", err);
 	TRY(borrow_to_syscall(h)); /* entry */
 	TRY(borrow_to_syscall(h)); /* exit */
 	err = pt_get_regs(h->pid, &regs);
 	if (err)
-		return lost(h, "read the registers", err);
+		return borrow_lost(h, "read the registers", err);
 	TRY(borrow_to_signal_stop(h));
 	int64_t value = (int64_t)regs.rax;
 	*ret = value <= -ERESTART_FIRST && value >= -ERESTART_LAST ? -EINTR : value;

@@ -141,11 +141,11 @@ static struct err *clean_up_inside(struct held *h)
 		if (ret)
 			e = err_first(e, err_vaddr(err_sys((int)-ret,
 							   "cannot put back the protection "
-							   "of 0x%llx in %d",
-							   (unsigned long long)v->start, h->pid),
+							   "of 0x%lx in %d",
+							   v->start, h->pid),
 						   v->start));
 	}
-	kproc_fds(h->pid, find_stray, &stray);
+	kproc_each_fd(h->pid, find_stray, &stray);
 	for (size_t i = 0; i < stray.nr; i++) {
 		uint64_t args[6] = { (uint64_t)stray.fds[i] };
 
@@ -154,11 +154,9 @@ static struct err *clean_up_inside(struct held *h)
 	return e;
 }
 
-static struct err *harm(struct held *h, struct err *e)
+static struct err *cure_harm(struct held *h, struct err *e)
 {
-	if (e && e != err_nomem() && !h->gone)
-		e->code = ERR_HARM;
-	return err_pid(e, h->pid);
+	return err_pid(h->gone ? e : err_code(e, ERR_HARM), h->pid);
 }
 
 /* From wherever the leader is, without help from the parasite. */
@@ -167,7 +165,7 @@ struct err *held_forced_cure(struct held *h)
 	struct err *e = held_stop_leader(h, CALL_TIMEOUT_NS);
 
 	if (e && !h->gone)
-		return harm(h, e); /* still ours: can be tried again */
+		return cure_harm(h, e); /* still ours: can be tried again */
 	if (!e) {
 		/* First: if we are killed now, it runs on from here. */
 		if (pt_set_regs(h->pid, &h->own.regs))
@@ -182,7 +180,7 @@ struct err *held_forced_cure(struct held *h)
 		journal_remove(h->pid);
 	h->borrowed = false;
 	infect_drop(h);
-	return harm(h, e);
+	return cure_harm(h, e);
 }
 
 struct err *held_cure(struct held *h)
@@ -205,5 +203,5 @@ struct err *held_cure(struct held *h)
 	e = err_first(e, borrow_end(h));
 	h->borrowed = false;
 	infect_drop(h);
-	return harm(h, e);
+	return cure_harm(h, e);
 }

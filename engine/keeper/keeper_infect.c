@@ -26,6 +26,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/vec.h"
 #include "engine/keeper/compel_api.h"
 #include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
@@ -173,55 +175,34 @@ static struct err *make_sock(pid_t pid, int *ret)
 	struct stat ours, theirs;
 	struct err *e = NULL;
 	char path[64];
-	int own_ns = -1, sock = -1;
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	if (stat(path, &theirs) || stat("/proc/self/ns/net", &ours))
 		return err_pid(err_sys(errno, "cannot look at the network namespace of %d", pid),
 			       pid);
 	bool other = ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev;
-	if (other) {
-		int ns = open(path, O_RDONLY | O_CLOEXEC);
-
-		own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-		if (ns < 0 || own_ns < 0 || setns(ns, CLONE_NEWNET))
-			e = err_pid(
-				err_hint(err_sys(errno, "cannot enter the network namespace of %d",
-						 pid),
-					 "this needs CAP_SYS_ADMIN"),
-				pid);
-		if (ns >= 0)
-			close(ns);
-	}
-	if (!e) {
-		sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		if (sock < 0)
-			e = err_sys(errno, "cannot make a socket for the parasite of %d", pid);
-		if (other && setns(own_ns, CLONE_NEWNET)) {
-			e = err_first(e, err_sys(errno,
-						 "cannot come back from the network namespace "
-						 "of %d",
-						 pid));
-			if (sock >= 0)
-				close(sock);
-		}
-	}
-	if (own_ns >= 0)
-		close(own_ns);
+	AUTO_CLOSE int ns = other ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	AUTO_CLOSE int own_ns = other ? open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC) : -1;
+	if (other && (ns < 0 || own_ns < 0 || setns(ns, CLONE_NEWNET)))
+		return err_pid(
+			err_hint(err_sys(errno, "cannot enter the network namespace of %d", pid),
+				 "this needs CAP_SYS_ADMIN"),
+			pid);
+	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		e = err_sys(errno, "cannot make a socket for the parasite of %d", pid);
+	if (other && setns(own_ns, CLONE_NEWNET))
+		e = err_first(e, err_sys(errno, "cannot come back from the network namespace of %d",
+					 pid));
 	if (!e)
-		*ret = sock;
+		*ret = TAKE_FD(sock);
 	return e;
 }
 
 static void remember_fd(int fd, const char *link, void *arg)
 {
 	struct held *h = arg;
-	int *more = reallocarray(h->fds_before, h->nr_fds_before + 1, sizeof(*more));
-
-	if (!more)
-		return;
-	h->fds_before = more;
-	h->fds_before[h->nr_fds_before++] = fd;
+	*vec_push(h->fds_before, h->nr_fds_before) = fd;
 }
 
 static struct err *prepare_ctl(struct held *h)
@@ -256,13 +237,8 @@ static struct err *prepare_ctl(struct held *h)
 
 void infect_drop(struct held *h)
 {
-	int *const fds[] = { &h->rpc, &h->log };
-
-	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
-		if (*fds[i] >= 0)
-			close(*fds[i]);
-		*fds[i] = -1;
-	}
+	close_fd(&h->rpc);
+	close_fd(&h->log);
 	/* It unmaps our side of the shared memory; there is nothing to do if that fails. */
 	int ignored = h->ctl ? compel_cure_local(h->ctl) : 0;
 	(void)ignored;
@@ -351,10 +327,10 @@ static struct err *explain_infect(struct held *h)
 		return err_pid(
 			err_new(ERR_SYS, "cannot inject into %d: %s", h->pid, infect_logged(h)),
 			h->pid);
-	e = err_pid(err_sys(err, "cannot inject into %d: system call %ld refused there", h->pid,
-			    infecting.failed_nr),
+	e = err_pid(err_code(err_sys(err, "cannot inject into %d: system call %ld refused there",
+				     h->pid, infecting.failed_nr),
+			     ERR_TARGET),
 		    h->pid);
-	e->code = ERR_TARGET;
 	if (err == EMFILE)
 		return err_hint(e, "it has no free descriptor: prlimit --pid %d --nofile=", h->pid);
 	if (err == ENOMEM)
@@ -398,14 +374,11 @@ struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 	struct err *e;
 	int sock = -1;
 
-	if (h->gone)
-		return held_gone_err(h);
-	if (h->infected)
-		return err_new(ERR_STATE, "%d is infected already", h->pid);
+	borrow_look(h);
 	TRY(preflight_infect(h, sizeof(parasite_blob) + args + MAP_SLACK));
 	memset(&infecting, 0, sizeof(infecting));
 	infecting.h = h;
-	kproc_fds(h->pid, remember_fd, h);
+	kproc_each_fd(h->pid, remember_fd, h);
 	e = borrow_begin(h);
 	if (!e)
 		e = prepare_ctl(h);
@@ -430,7 +403,7 @@ struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 		e = explain_infect(h);
 	}
 	if (e)
-		return err_first(e, held_forced_cure(h));
+		return e;
 	ret->sock = -1;
 	ret->map_start = h->own.map_start;
 	ret->map_end = h->own.map_end;
@@ -438,29 +411,4 @@ struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 	ret->infect_us = (pt_now_ns() - begin) / 1000;
 	*sock_ret = sock;
 	return NULL;
-}
-
-void infect_pump(struct held *h, int status)
-{
-	int sig = 0;
-
-	switch (pt_classify(status, &sig)) {
-	case STOP_EVENT: /* SIGSTOP or SIGCONT came: the parasite runs on, the task stops later */
-		pt_cont(h->pid, 0);
-		break;
-	case STOP_SIGNAL:
-		if (sig == SIGSTOP) {
-			pt_cont(h->pid, sig);
-			break;
-		}
-		h->crash_sig = sig; /* all others are blocked: the parasite's own fault */
-		h->running = false;
-		break;
-	case STOP_SYSCALL:
-	case STOP_OTHER:
-		pt_cont(h->pid, 0);
-		break;
-	case STOP_DEAD:
-		break;
-	}
 }

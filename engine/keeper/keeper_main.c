@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The keeper process: a loop over requests and deaths.  When stepdump is gone, for whatever
- * reason, it puts everything back and ends.
+ * reason, or when memory runs out, it puts everything back and ends.
  */
 #include "engine/keeper/keeper_main.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,24 +19,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "engine/keeper/keeper_priv.h"
 #include "engine/target/keeper_wire.h"
 
 #define TICK_MS 500
-
-struct litter {
-	char *path;
-	struct litter *next;
-};
+/*
+ * Set aside for putting targets back when memory has run out.  What that takes: errors and their
+ * texts (a few KiB for each target), a directory stream (32 KiB), and the small buffers of reading
+ * /proc.  The list of a target's descriptors or threads that was being made when it happened may
+ * need more, but nothing needs such a list from there on.
+ */
+#define RESERVE_BYTES (512ul << 10)
 
 static struct {
 	int sock, event_sock;
 	pid_t client;
 	struct held *held;
-	struct litter *litter;
 } keeper;
 
-static struct held *find(pid_t pid)
+static struct held *keeper_find(pid_t pid)
 {
 	for (struct held *h = keeper.held; h; h = h->next)
 		if (h->pid == pid)
@@ -47,7 +49,7 @@ static struct held *find(pid_t pid)
 
 static struct err *must_find(pid_t pid, struct held **ret)
 {
-	*ret = find(pid);
+	*ret = keeper_find(pid);
 	return *ret ? NULL : err_pid(err_new(ERR_STATE, "%d is not attached", pid), pid);
 }
 
@@ -110,63 +112,16 @@ static struct err *let_go(struct held *h)
 	return e;
 }
 
-/* ---- litter -------------------------------------------------------------- */
-
-static void remove_dir(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
-
-	while (d && (de = readdir(d)))
-		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
-			unlinkat(fd, de->d_name, 0);
-	if (d)
-		closedir(d);
-	else if (fd >= 0)
-		close(fd);
-	rmdir(path);
-}
-
-static struct err *litter_add(const char *path)
-{
-	if (!path || *path != '/')
-		return err_new(ERR_USAGE, "not an absolute path: %s", path ? path : "");
-	struct litter *l = calloc(1, sizeof(*l));
-	if (!l || !(l->path = strdup(path))) {
-		free(l);
-		return err_nomem();
-	}
-	l->next = keeper.litter;
-	keeper.litter = l;
-	return NULL;
-}
-
-static void litter_del(const char *path)
-{
-	for (struct litter **at = &keeper.litter; path && *at; at = &(*at)->next)
-		if (!strcmp((*at)->path, path)) {
-			struct litter *l = *at;
-
-			*at = l->next;
-			free(l->path);
-			free(l);
-			return;
-		}
-}
-
 /* ---- requests ------------------------------------------------------------ */
 
-static struct err *describe(struct held *h, struct keeper_thread **ret)
+static struct keeper_thread *describe(struct held *h)
 {
-	struct keeper_thread *threads = calloc(h->nr, sizeof(*threads));
+	struct keeper_thread *threads = xcalloc(h->nr, sizeof(*threads));
 
-	if (!threads)
-		return err_nomem();
 	for (size_t i = 0; i < h->nr; i++) {
 		struct keeper_thread *t = &threads[i];
 		struct user_regs_struct regs;
-		struct kproc_status st = { 0 };
+		struct proc_status st = { 0 };
 
 		t->tid = h->threads[i].tid;
 		t->was_stopped = h->threads[i].was_stopped;
@@ -178,13 +133,12 @@ static struct err *describe(struct held *h, struct keeper_thread **ret)
 			t->in_syscall = t->orig_ax >= 0;
 		}
 		if (kproc_status(h->pid, t->tid, &st)) {
-			t->sig_blocked = st.sig_blocked;
-			t->sig_pending = st.sig_pending;
+			t->sig_blocked = st.sig_blk;
+			t->sig_pending = st.sig_pnd;
 			memcpy(t->comm, st.comm, sizeof(t->comm));
 		}
 	}
-	*ret = threads;
-	return NULL;
+	return threads;
 }
 
 static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_ret, int *fd_ret)
@@ -193,28 +147,24 @@ static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_re
 	struct held *h;
 	char path[64];
 
-	if (find(m->pid))
+	if (keeper_find(m->pid))
 		return err_pid(err_new(ERR_STATE, "%d is attached already", m->pid), m->pid);
 	TRY(held_seize(m->pid, keeper.client, false, &h));
 	m->arg[2] = (pt_now_ns() - begin) / 1000;
 	h->next = keeper.held;
 	keeper.held = h;
 	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct err *e = fd < 0 ? err_pid(err_sys(errno, "cannot open %s", path), h->pid) :
-				 describe(h, body_ret);
-	if (e) {
-		if (fd >= 0)
-			close(fd);
-		return err_first(e, let_go(h));
-	}
+	*fd_ret = open(path, O_RDWR | O_CLOEXEC);
+	if (*fd_ret < 0)
+		*fd_ret = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd_ret < 0)
+		return err_first(err_pid(err_sys(errno, "cannot open %s", path), h->pid),
+				 let_go(h));
+	*body_ret = describe(h);
 	m->arg[0] = h->start_time_ticks;
 	m->arg[1] = h->was_stopped;
 	m->arg[3] = h->nr;
 	m->body_len = h->nr * sizeof(**body_ret);
-	*fd_ret = fd;
 	return NULL;
 }
 
@@ -224,7 +174,13 @@ static struct err *do_infect(struct keeper_msg *m, int *fd_ret)
 	struct held *h;
 
 	TRY(must_find(m->pid, &h));
-	TRY(held_infect(h, m->arg[0], fd_ret, &p));
+	if (h->gone)
+		return held_gone_err(h);
+	if (h->infected)
+		return err_pid(err_new(ERR_STATE, "%d is infected already", h->pid), h->pid);
+	struct err *e = held_infect(h, m->arg[0], fd_ret, &p);
+	if (e)
+		return h->borrowed ? err_first(e, held_forced_cure(h)) : e;
 	m->arg[0] = p.map_start;
 	m->arg[1] = p.map_end;
 	m->arg[2] = p.syscall_ip;
@@ -261,17 +217,17 @@ static struct err *do_syscall(struct keeper_msg *m)
 static bool serve_one(void)
 {
 	struct keeper_msg m = { 0 };
-	struct keeper_thread *threads = NULL;
-	char *body = NULL, *report = NULL;
+	AUTO_FREE struct keeper_thread *threads = NULL;
+	AUTO_FREE char *body = NULL;
+	AUTO_FREE char *report = NULL;
 	const void *answer = NULL;
-	int fd = -1, in_fd;
+	AUTO_CLOSE int in_fd = -1;
+	AUTO_CLOSE int fd = -1;
 	struct held *h;
 	struct err *e = NULL;
 
 	if (wire_recv(keeper.sock, -1, &m, &body, &in_fd))
 		return true;
-	if (in_fd >= 0)
-		close(in_fd);
 	m.body_len = 0;
 	switch (m.op) {
 	case KOP_SEIZE:
@@ -301,8 +257,9 @@ static bool serve_one(void)
 		litter_del(body);
 		break;
 	case KOP_RESCUE:
-		e = find(m.pid) ? err_pid(err_new(ERR_STATE, "%d is attached", m.pid), m.pid) :
-				  rescue(m.pid, keeper.client, m.arg[0], &report);
+		e = keeper_find(m.pid) ?
+			    err_pid(err_new(ERR_STATE, "%d is attached", m.pid), m.pid) :
+			    rescue(m.pid, keeper.client, m.arg[0], &report);
 		if (!e) {
 			answer = report;
 			m.body_len = strlen(report);
@@ -316,13 +273,7 @@ static bool serve_one(void)
 		e = err_new(ERR_CHECK, "the keeper does not know request %u", m.op);
 	}
 	reap();
-	int gone = wire_reply(keeper.sock, &m, answer, fd, e);
-	if (fd >= 0)
-		close(fd);
-	free(threads);
-	free(report);
-	free(body);
-	return gone || m.op == KOP_STOP;
+	return wire_reply(keeper.sock, &m, answer, fd, e) || m.op == KOP_STOP;
 }
 
 static void set_up_process(void)
@@ -372,6 +323,7 @@ _Noreturn void keeper_main(int sock, int event_sock, pid_t client)
 	set_up_process();
 	close_others();
 	infect_init();
+	mem_reserve(RESERVE_BYTES);
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	int sigfd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -388,10 +340,10 @@ _Noreturn void keeper_main(int sock, int event_sock, pid_t client)
 		reap();
 		if (p[0].revents)
 			last = serve_one();
+		last |= mem_low();
 	}
 	while (keeper.held)
 		err_free(let_go(keeper.held));
-	for (struct litter *l = keeper.litter; l; l = l->next)
-		remove_dir(l->path);
-	_exit(0);
+	litter_remove_all();
+	_exit(mem_low() ? KEEPER_EXIT_NOMEM : 0);
 }

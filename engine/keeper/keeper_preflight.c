@@ -14,9 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
 #include "engine/keeper/keeper_priv.h"
 
-#define PF_KTHREAD 0x200000ul
 #define CAP_SYS_PTRACE_BIT 19
 #define MIN_FREE_FDS 4 /* memfd, socket, log, channel; a pipe follows when the memfd is closed */
 
@@ -24,18 +25,16 @@
 
 static struct err *target_err(pid_t pid, struct err *e)
 {
-	if (e)
-		e->code = ERR_TARGET;
-	return err_pid(e, pid);
+	return err_pid(err_code(e, ERR_TARGET), pid);
 }
 
 /* Mount point of the cgroup2 tree, or of the v1 tree with `controller`. */
 static bool cgroup_mount(const char *controller, char *dir, size_t len)
 {
-	char *line = NULL;
+	AUTO_FREE char *line = NULL;
 	size_t cap = 0;
 	bool found = false;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
+	AUTO_FCLOSE FILE *f = fopen("/proc/self/mountinfo", "re");
 
 	if (!f)
 		return false;
@@ -53,8 +52,6 @@ static bool cgroup_mount(const char *controller, char *dir, size_t len)
 		if (found)
 			snprintf(dir, len, "%s", mount);
 	}
-	free(line);
-	fclose(f);
 	return found;
 }
 
@@ -63,7 +60,7 @@ static bool cgroup_says(const char *mount, const char *path, const char *file, c
 	char name[3 * PATH_MAX], buf[512];
 
 	snprintf(name, sizeof(name), "%s%s/%s", mount, path, file);
-	return kproc_read(name, buf, sizeof(buf)) > 0 && strstr(buf, word);
+	return read_small(name, buf, sizeof(buf)) > 0 && strstr(buf, word);
 }
 
 /* cgroup.events tells when all are frozen; before that, the wish is in cgroup.freeze of the group
@@ -84,7 +81,7 @@ bool preflight_frozen(pid_t pid)
 	bool frozen = false;
 
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
-	if (kproc_read(path, buf, sizeof(buf)) <= 0)
+	if (read_small(path, buf, sizeof(buf)) <= 0)
 		return false;
 	for (char *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char *controllers = strchr(line, ':'), *where;
@@ -105,42 +102,40 @@ bool preflight_frozen(pid_t pid)
 
 static struct err *check_tracers(pid_t pid)
 {
-	pid_t *tids;
-	size_t nr;
+	struct proc_threads threads;
 	struct err *e = NULL;
 
-	if (!kproc_tids(pid, &tids, &nr))
-		return NULL;
-	for (size_t i = 0; i < nr && !e; i++) {
-		struct kproc_status st;
-		char comm[16];
+	kproc_threads(pid, &threads);
+	for (size_t i = 0; i < threads.nr && !e; i++) {
+		struct proc_status st;
+		struct proc_stat tracer;
 
-		if (!kproc_status(pid, tids[i], &st))
+		if (!kproc_status(pid, threads.tid[i], &st))
 			continue;
-		if (st.tracer) {
-			kproc_comm(st.tracer, comm);
+		if (st.tracer_pid) {
+			const char *comm = kproc_stat(st.tracer_pid, &tracer) ? tracer.comm : "?";
+
 			e = err_hint(err_new(ERR_TARGET,
 					     "cannot attach to %d: thread %d is traced by "
 					     "%s (pid %d) already",
-					     pid, tids[i], comm, st.tracer),
+					     pid, threads.tid[i], comm, st.tracer_pid),
 				     "detach or end %s first", comm);
-		} else if ((st.sig_pending | st.shared_pending) & st.sig_blocked &
-			   SIG_BIT(SIGTRAP)) {
+		} else if ((st.sig_pnd | st.shd_pnd) & st.sig_blk & SIG_BIT(SIGTRAP)) {
 			e = err_hint(err_new(ERR_TARGET,
 					     "cannot attach to %d: thread %d has a blocked "
 					     "SIGTRAP pending",
-					     pid, tids[i]),
+					     pid, threads.tid[i]),
 				     "let it be delivered, then try again");
 		}
 	}
-	free(tids);
+	proc_threads_deinit(&threads);
 	return err_pid(e, pid);
 }
 
 struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen)
 {
-	struct kproc_status st;
-	struct kproc_stat stat;
+	struct proc_status st;
+	struct proc_stat stat;
 
 	if (pid <= 0)
 		return err_new(ERR_USAGE, "%d is not a process id", pid);
@@ -158,18 +153,18 @@ struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen)
 						pid, st.tgid),
 					"attach the process"),
 			       pid);
-	if (stat.flags & PF_KTHREAD)
+	if (stat.flags & PROC_PF_KTHREAD)
 		return err_pid(
 			err_hint(err_new(ERR_TARGET, "cannot attach to %d: %s is a kernel thread",
 					 pid, st.comm),
 				 "it has no memory of its own that could be dumped"),
 			pid);
 	if (st.state == 'Z' || st.state == 'X') {
-		pid_t *tids = NULL;
-		size_t nr = 0;
+		struct proc_threads threads;
 
-		kproc_tids(pid, &tids, &nr);
-		free(tids);
+		kproc_threads(pid, &threads);
+		size_t nr = threads.nr;
+		proc_threads_deinit(&threads);
 		return err_pid(err_new(ERR_TARGET,
 				       nr > 1 ?
 					       "cannot attach to %d: its main thread has "
@@ -190,18 +185,15 @@ struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen)
 
 static bool own_cap(int bit)
 {
-	char buf[8192];
+	struct proc_status st;
 
-	if (kproc_read("/proc/self/status", buf, sizeof(buf)) <= 0)
-		return false;
-	const char *at = strstr(buf, "CapEff:");
-	return at && (strtoull(at + 7, NULL, 16) >> bit & 1);
+	return kproc_status(getpid(), 0, &st) && (st.cap_eff >> bit & 1);
 }
 
 struct err *explain_seize(pid_t pid, int sys_errno)
 {
 	struct err *e = target_err(pid, err_sys(sys_errno, "cannot attach to %d", pid));
-	struct kproc_status st;
+	struct proc_status st;
 	struct stat owner;
 	char path[64], buf[16];
 
@@ -209,18 +201,18 @@ struct err *explain_seize(pid_t pid, int sys_errno)
 		return e;
 	if (own_cap(CAP_SYS_PTRACE_BIT))
 		return err_hint(e, "a security module, or a user namespace above ours, forbids it");
-	if (st.uid != geteuid())
+	if (st.uid[0] != geteuid())
 		return err_hint(
 			e,
 			"it belongs to uid %u and we are uid %u without CAP_SYS_PTRACE: run "
 			"as root or as that user",
-			(unsigned)st.uid, (unsigned)geteuid());
+			(unsigned)st.uid[0], (unsigned)geteuid());
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	if (!stat(path, &owner) && owner.st_uid != st.uid)
+	if (!stat(path, &owner) && owner.st_uid != st.uid[0])
 		return err_hint(e,
 				"it is not dumpable (prctl PR_SET_DUMPABLE, or a set-id program): "
 				"CAP_SYS_PTRACE is needed");
-	if (kproc_read("/proc/sys/kernel/yama/ptrace_scope", buf, sizeof(buf)) > 0 && atoi(buf) > 0)
+	if (read_small("/proc/sys/kernel/yama/ptrace_scope", buf, sizeof(buf)) > 0 && atoi(buf) > 0)
 		return err_hint(e, "kernel.yama.ptrace_scope is %d: run as root, or set it to 0",
 				atoi(buf));
 	return err_hint(e, "it has capabilities that we lack, or a security module forbids it");
@@ -239,8 +231,8 @@ static void count_fd(int fd, const char *link, void *arg)
 
 struct err *preflight_infect(struct held *h, size_t bytes)
 {
-	struct room room = { .nofile = kproc_limit(h->pid, "Max open files") };
-	struct kproc_status st;
+	struct room room = { .nofile = kproc_limit(h->pid, RLIMIT_NOFILE) };
+	struct proc_status st;
 	char buf[32];
 
 	if (h->seccomp && !h->seccomp_suspended)
@@ -252,34 +244,31 @@ struct err *preflight_infect(struct held *h, size_t bytes)
 				 "run stepdump with CAP_SYS_ADMIN and outside of any seccomp "
 				 "filter"),
 			h->pid);
-	if (kproc_fds(h->pid, count_fd, &room) && room.nofile - room.used_fds < MIN_FREE_FDS)
+	if (kproc_each_fd(h->pid, count_fd, &room) && room.nofile - room.used_fds < MIN_FREE_FDS)
 		return err_pid(err_hint(err_new(ERR_TARGET,
-						"cannot inject into %d: %llu of its %llu "
+						"cannot inject into %d: %lu of its %lu "
 						"descriptors are in use, %d free ones are needed",
-						h->pid, (unsigned long long)room.used_fds,
-						(unsigned long long)room.nofile, MIN_FREE_FDS),
-					"prlimit --pid %d --nofile=%llu", h->pid,
-					(unsigned long long)room.nofile + MIN_FREE_FDS),
+						h->pid, room.used_fds, room.nofile, MIN_FREE_FDS),
+					"prlimit --pid %d --nofile=%lu", h->pid,
+					room.nofile + MIN_FREE_FDS),
 			       h->pid);
 	if (!kproc_status(h->pid, 0, &st))
 		return held_gone_err(h);
-	uint64_t as = kproc_limit(h->pid, "Max address space");
-	if (as != UINT64_MAX && st.vm_size + bytes > as)
+	rlim_t as = kproc_limit(h->pid, RLIMIT_AS);
+	if (as != RLIM_INFINITY && st.vm_size + bytes > as)
 		return err_pid(err_hint(err_new(ERR_TARGET,
 						"cannot inject into %d: its address space "
 						"limit leaves no room for %zu KiB",
 						h->pid, bytes >> 10),
-					"prlimit --pid %d --as=%llu", h->pid,
-					(unsigned long long)(st.vm_size + bytes + (1 << 20))),
+					"prlimit --pid %d --as=%lu", h->pid,
+					st.vm_size + bytes + (1 << 20)),
 			       h->pid);
-	borrow_look(h);
-	if (kproc_read("/proc/sys/vm/max_map_count", buf, sizeof(buf)) > 0 && h->nr_maps &&
+	if (read_small("/proc/sys/vm/max_map_count", buf, sizeof(buf)) > 0 && h->nr_maps &&
 	    h->nr_maps + 2 >= strtoull(buf, NULL, 10))
 		return err_pid(err_hint(err_new(ERR_TARGET,
-						"cannot inject into %d: it has %llu "
-						"mappings, the limit is %llu",
-						h->pid, (unsigned long long)h->nr_maps,
-						strtoull(buf, NULL, 10)),
+						"cannot inject into %d: it has %lu "
+						"mappings, the limit is %lu",
+						h->pid, h->nr_maps, strtoul(buf, NULL, 10)),
 					"raise vm.max_map_count"),
 			       h->pid);
 	return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files of the keeper process share.  Nothing of it exists in stepdump proper. */
+/* What the files of the keeper process share; stepdump itself uses none of it. */
 #ifndef STEPDUMP_KEEPER_PRIV_H
 #define STEPDUMP_KEEPER_PRIV_H
 
@@ -36,7 +36,7 @@ struct held {
 	pid_t pid;
 	uint64_t start_time_ticks;
 	struct held_thread *threads; /* leader first */
-	size_t nr, cap;
+	size_t nr;
 	bool was_stopped;
 	bool gone; /* it died */
 	bool gone_told;
@@ -62,6 +62,16 @@ struct held {
 	struct held *next;
 };
 
+/* ---- a held process (keeper_held.c) --------------------------------------- */
+
+void held_free(struct held *h);
+/* Deals with one change of one of its threads. */
+void held_news(struct held *h, struct held_thread *t, int status);
+struct held_thread *held_find(struct held *h, pid_t tid);
+/* Stops the leader wherever it is: afterwards it is inside get_signal(). */
+struct err *held_stop_leader(struct held *h, uint64_t timeout_ns);
+struct err *held_gone_err(const struct held *h);
+
 /* ---- seizing (keeper_seize.c) ------------------------------------------ */
 
 /* `us`: the process that must not be taken (stepdump).  despite_frozen: also a task whose
@@ -71,13 +81,6 @@ struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **r
 struct err *held_detach(struct held *h);
 /* Detaches from all but the leader. */
 void held_detach_others(struct held *h);
-void held_free(struct held *h);
-/* Deals with one change of one of its threads. */
-void held_news(struct held *h, struct held_thread *t, int status);
-struct held_thread *held_find(struct held *h, pid_t tid);
-/* Stops the leader wherever it is: afterwards it is inside get_signal(). */
-struct err *held_stop_leader(struct held *h, uint64_t timeout_ns);
-struct err *held_gone_err(const struct held *h);
 
 /* Why this pid cannot be taken, looked up in /proc before anything is touched. */
 struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen);
@@ -85,7 +88,7 @@ struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen);
 struct err *explain_seize(pid_t pid, int sys_errno);
 /* Does it stand in a frozen cgroup? */
 bool preflight_frozen(pid_t pid);
-/* Room for the parasite: descriptors, address space, mappings. */
+/* Has it room for the parasite: descriptors, address space, mappings?  After borrow_look(). */
 struct err *preflight_infect(struct held *h, size_t bytes);
 
 /* ---- borrowing the leader (keeper_borrow.c) ------------------------------ */
@@ -108,20 +111,25 @@ struct err *borrow_to_signal_stop(struct held *h);
 /* ---- the parasite (keeper_infect.c) -------------------------------------- */
 
 void infect_init(void);
+/* After a failure the caller cures by held_forced_cure(). */
 struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 			struct keeper_parasite *ret);
 /* What compel logged, here and in the target. */
 const char *infect_logged(struct held *h);
 /* Frees what belongs to an infection on our side. */
 void infect_drop(struct held *h);
-/* Looks after the leader while the parasite runs: stops that are none of our business. */
-void infect_pump(struct held *h, int status);
 
 /* ---- cure (keeper_cure.c) -------------------------------------------------- */
 
 struct err *held_cure(struct held *h);
 /* From wherever the leader is, without help from the parasite; also after half an infection. */
 struct err *held_forced_cure(struct held *h);
+
+/* ---- litter (keeper_litter.c) ----------------------------------------------- */
+
+struct err *litter_add(const char *path);
+void litter_del(const char *path);
+void litter_remove_all(void);
 
 /* ---- rescue (keeper_rescue.c) -------------------------------------------- */
 

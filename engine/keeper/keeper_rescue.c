@@ -5,7 +5,7 @@
  * later than that, in the middle of an injected call, it leaves foreign registers in a thread that
  * has not run on since: one in a frozen cgroup, or stopped.  The journal has the right ones.
  */
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ struct residue {
 	size_t nr;
 };
 
-static bool residue_map(const struct kproc_map *m, void *arg)
+static bool residue_map(const struct proc_map *m, void *arg)
 {
 	struct residue *r = arg;
 
@@ -71,7 +71,7 @@ static struct err *seize_outside(pid_t pid, pid_t us, struct residue *r, struct 
 
 		TRY(held_seize(pid, us, true, &h));
 		r->nr = 0;
-		kproc_maps(pid, residue_map, r);
+		kproc_each_map(pid, residue_map, r);
 		for (size_t i = 0; i < h->nr && !busy; i++) {
 			struct user_regs_struct regs;
 
@@ -98,7 +98,7 @@ static void put_back_state(struct held *h, const struct journal *j, FILE *report
 	if (!pt_read(h->pid, j->text_ip, text, sizeof(text)) &&
 	    memcmp(text, j->text, sizeof(text)) &&
 	    !pt_write(h->pid, j->text_ip, j->text, sizeof(text)))
-		fprintf(report, "borrowed text at 0x%" PRIx64 ": put back\n", j->text_ip);
+		fprintf(report, "borrowed text at 0x%lx: put back\n", j->text_ip);
 	if (pt_get_regs(h->pid, &regs) || !still_borrowed(j, &regs))
 		return;
 	if (!pt_set_xstate(h->pid, j->xstate, j->xstate_len) && !pt_set_regs(h->pid, &j->regs) &&
@@ -126,12 +126,12 @@ static struct err *unmap_all(struct held *h, const struct residue *r, FILE *repo
 
 		e = borrow_syscall(h, SYS_munmap, args, &ret);
 		if (!e && ret)
-			e = err_pid(err_sys((int)-ret, "cannot unmap 0x%" PRIx64 " from %d",
+			e = err_pid(err_sys((int)-ret, "cannot unmap 0x%lx from %d",
 					    r->map[i].start, h->pid),
 				    h->pid);
 		if (!e)
-			fprintf(report, "parasite mapping %" PRIx64 "-%" PRIx64 ": removed\n",
-				r->map[i].start, r->map[i].end);
+			fprintf(report, "parasite mapping %lx-%lx: removed\n", r->map[i].start,
+				r->map[i].end);
 	}
 	return err_first(e, borrow_end(h));
 }
@@ -155,8 +155,8 @@ static struct err *put_right(pid_t pid, pid_t us, const struct journal *j, FILE 
 struct err *rescue(pid_t pid, pid_t us, bool remove, char **report_ret)
 {
 	struct residue r = { .nr = 0 };
-	struct kproc_stat stat;
-	struct kproc_status st;
+	struct proc_stat stat;
+	struct proc_status st;
 	struct journal j;
 	bool have_journal = false;
 	char *text = NULL;
@@ -169,27 +169,27 @@ struct err *rescue(pid_t pid, pid_t us, bool remove, char **report_ret)
 	}
 	FILE *report = open_memstream(&text, &len);
 	if (!report)
-		return err_nomem();
-	if (!st.tracer) { /* else it belongs to somebody who is at work */
+		return err_sys(ENOMEM, "cannot write the report about %d", pid);
+	if (!st.tracer_pid) { /* else it belongs to somebody who is at work */
 		e = journal_read(pid, &j, &have_journal);
 		if (have_journal && j.start_time_ticks != stat.start_time_ticks) {
 			fprintf(report, "journal of an earlier process %d: removed\n", pid);
 			journal_remove(pid);
 			have_journal = false;
 		}
-		kproc_maps(pid, residue_map, &r);
+		kproc_each_map(pid, residue_map, &r);
 		if (!e && remove && (r.nr || have_journal)) {
 			e = put_right(pid, us, have_journal ? &j : NULL, report);
 		} else {
 			for (size_t i = 0; i < r.nr; i++)
-				fprintf(report, "parasite mapping %" PRIx64 "-%" PRIx64 "\n",
-					r.map[i].start, r.map[i].end);
+				fprintf(report, "parasite mapping %lx-%lx\n", r.map[i].start,
+					r.map[i].end);
 			if (have_journal)
 				fprintf(report, "journal of an interrupted infection\n");
 		}
 	}
 	if (fclose(report) && !e)
-		e = err_nomem();
+		e = err_sys(ENOMEM, "cannot write the report about %d", pid);
 	if (e)
 		free(text);
 	else

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "base/vec.h"
 #include "engine/keeper/keeper_priv.h"
 
 /* A process that makes threads as fast as we stop them is not waited for any longer. */
@@ -27,22 +29,9 @@
 #define EXEC_RETRY_NS 2000000l
 #define EXEC_RETRIES 20
 
-struct held_thread *held_find(struct held *h, pid_t tid)
-{
-	for (size_t i = 0; i < h->nr; i++)
-		if (h->threads[i].tid == tid)
-			return &h->threads[i];
-	return NULL;
-}
-
-struct err *held_gone_err(const struct held *h)
-{
-	return err_pid(err_new(ERR_TARGET, "target %d died", h->pid), h->pid);
-}
-
 static bool thread_is_dead(pid_t pid, pid_t tid)
 {
-	struct kproc_status st;
+	struct proc_status st;
 
 	return !kproc_status(pid, tid, &st) || st.state == 'Z' || st.state == 'X';
 }
@@ -51,10 +40,10 @@ static bool thread_is_dead(pid_t pid, pid_t tid)
  * has that id then may be one that we have let go of, or have never held. */
 static bool thread_is_ours(pid_t pid, pid_t tid)
 {
-	struct kproc_status st;
+	struct proc_status st;
 
 	return kproc_status(pid, tid, &st) && st.state != 'Z' && st.state != 'X' &&
-	       st.tracer == getpid();
+	       st.tracer_pid == getpid();
 }
 
 /*
@@ -64,20 +53,25 @@ static bool thread_is_ours(pid_t pid, pid_t tid)
  */
 static struct held *seizing;
 
-static void reap_dead(int sig)
+static void reap_dead(struct held *h)
+{
+	for (size_t i = 1; i < h->nr; i++)
+		if (!h->threads[i].gone)
+			h->threads[i].gone = pt_reap_dead(h->threads[i].tid);
+}
+
+static void on_alarm_reap(int sig)
 {
 	int saved_errno = errno;
 
-	for (size_t i = 1; seizing && i < seizing->nr; i++)
-		if (!seizing->threads[i].gone)
-			seizing->threads[i].gone = pt_reap_dead(seizing->threads[i].tid);
+	reap_dead(seizing);
 	errno = saved_errno;
 }
 
 static int seize_reaping(struct held *h, pid_t tid)
 {
 	struct itimerval every = { { 0, REAP_EVERY_US }, { 0, REAP_EVERY_US } }, never = { 0 };
-	struct sigaction sa = { .sa_handler = reap_dead, .sa_flags = SA_RESTART }, before;
+	struct sigaction sa = { .sa_handler = on_alarm_reap, .sa_flags = SA_RESTART }, before;
 
 	seizing = h;
 	sigaction(SIGALRM, &sa, &before);
@@ -93,21 +87,12 @@ static int seize_reaping(struct held *h, pid_t tid)
 static struct err *seize_thread(struct held *h, pid_t tid, bool *taken_ret)
 {
 	*taken_ret = false;
-	if (h->nr == h->cap) {
-		size_t cap = h->cap ? h->cap * 2 : 16;
-		struct held_thread *more = reallocarray(h->threads, cap, sizeof(*more));
-
-		if (!more)
-			return err_nomem();
-		h->threads = more;
-		h->cap = cap;
-	}
 	int err = seize_reaping(h, tid);
 	if (err == -ESRCH || (err == -EPERM && thread_is_dead(h->pid, tid)))
 		return NULL;
 	if (err)
 		return explain_seize(h->pid, -err);
-	h->threads[h->nr++] = (struct held_thread){ .tid = tid };
+	vec_push(h->threads, h->nr)->tid = tid;
 	*taken_ret = true;
 	pt_interrupt(tid); /* fails only if it is dying: the wait tells */
 	return NULL;
@@ -161,9 +146,9 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 
 		if (err == -ETIMEDOUT && next < deadline_ns) {
 			/* If it is in an execve(), it waits for that. */
-			for (size_t i = 1; i < h->nr; i++)
-				if (&h->threads[i] != t && !h->threads[i].gone)
-					h->threads[i].gone = pt_reap_dead(h->threads[i].tid);
+			reap_dead(h);
+			if (t->gone)
+				return NULL;
 			continue;
 		}
 		if (err == -ECHILD) {
@@ -171,7 +156,7 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 			return NULL;
 		}
 		if (err) {
-			struct kproc_status st = { .state = '?' };
+			struct proc_status st = { .state = '?' };
 
 			kproc_status(h->pid, t->tid, &st);
 			return err_pid(
@@ -214,16 +199,16 @@ static struct err *seize_all(struct held *h)
 		return held_gone_err(h);
 	TRY(wait_stopped(h, &h->threads[0], deadline));
 	for (int pass = 0; pass < MAX_PASSES; pass++) {
-		size_t first = h->nr, nr;
-		pid_t *tids;
+		size_t first = h->nr;
+		struct proc_threads threads;
 		struct err *e = NULL;
 
-		if (h->threads[0].gone || !kproc_tids(h->pid, &tids, &nr))
+		if (h->threads[0].gone || !kproc_threads(h->pid, &threads))
 			return held_gone_err(h);
-		for (size_t i = 0; i < nr && !e; i++)
-			if (!held_find(h, tids[i]))
-				e = seize_thread(h, tids[i], &taken);
-		free(tids);
+		for (size_t i = 0; i < threads.nr && !e; i++)
+			if (!held_find(h, threads.tid[i]))
+				e = seize_thread(h, threads.tid[i], &taken);
+		proc_threads_deinit(&threads);
 		if (h->nr == first)
 			return e;
 		for (size_t i = first; i < h->nr && !e; i++)
@@ -249,14 +234,12 @@ static void drop_dead_threads(struct held *h)
 
 static struct err *seize_once(pid_t pid, pid_t us, bool despite_frozen, struct held **ret)
 {
-	struct kproc_stat stat, again;
-	struct kproc_status st;
+	struct proc_stat stat, again;
+	struct proc_status st;
 	struct user_regs_struct regs;
 
 	TRY(preflight_seize(pid, us, despite_frozen));
-	struct held *h = calloc(1, sizeof(*h));
-	if (!h)
-		return err_nomem();
+	struct held *h = xzalloc(sizeof(*h));
 	h->pid = pid;
 	h->rpc = h->log = -1;
 	struct err *e = NULL;
@@ -301,19 +284,19 @@ static struct err *seize_once(pid_t pid, pid_t us, bool despite_frozen, struct h
  */
 static bool was_in_exec(pid_t pid, const struct err *e, unsigned nr_tried)
 {
-	struct kproc_status st;
-	pid_t *tids = NULL;
-	size_t nr = 0;
+	struct proc_status st;
+	struct proc_threads threads = { 0 };
 
 	if (e->code != ERR_TARGET || !kproc_status(pid, 0, &st) ||
-	    (st.tracer && st.tracer != getpid()))
+	    (st.tracer_pid && st.tracer_pid != getpid()))
 		return false;
 	if (nr_tried < EXEC_RETRIES)
 		return true;
 	if (st.state == 'Z')
-		kproc_tids(pid, &tids, &nr);
-	free(tids);
-	return nr > 1;
+		kproc_threads(pid, &threads);
+	bool others = threads.nr > 1;
+	proc_threads_deinit(&threads);
+	return others;
 }
 
 struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **ret)
@@ -374,59 +357,4 @@ struct err *held_detach(struct held *h)
 	if (h->nr && thread_is_ours(h->pid, h->pid))
 		e = err_first(e, detach_one(h, &heir));
 	return e;
-}
-
-void held_free(struct held *h)
-{
-	if (!h)
-		return;
-	free(h->fds_before);
-	free(h->threads);
-	free(h);
-}
-
-void held_news(struct held *h, struct held_thread *t, int status)
-{
-	int sig;
-
-	if (pt_classify(status, &sig) == STOP_DEAD) {
-		t->gone = true;
-		/* Nothing but SIGKILL ends a stopped thread, and it takes them all. */
-		h->gone = true;
-	} else if (t == &h->threads[0] && h->running) {
-		infect_pump(h, status);
-	}
-}
-
-struct err *held_stop_leader(struct held *h, uint64_t timeout_ns)
-{
-	uint64_t deadline = pt_now_ns() + timeout_ns;
-	struct user_regs_struct regs;
-	int news;
-
-	while (h->running && !h->gone && pt_poll(h->pid, &news))
-		held_news(h, &h->threads[0], news);
-	if (h->running && !pt_get_regs(h->pid, &regs))
-		h->running = false; /* it was never resumed */
-	if (!h->running && !h->gone)
-		return NULL;
-	pt_interrupt(h->pid);
-	while (h->running && !h->gone) {
-		int status;
-		int err = pt_wait(h->pid, deadline, &status);
-
-		if (err == -ECHILD)
-			h->gone = true;
-		else if (err)
-			return err_pid(
-				err_new(ERR_HARM, "cannot stop %d inside the parasite", h->pid),
-				h->pid);
-		else if (pt_classify(status, &(int){ 0 }) == STOP_EVENT) {
-			h->running = false;
-		} else {
-			held_news(h, &h->threads[0], status);
-			pt_interrupt(h->pid); /* that stop may have used up the request */
-		}
-	}
-	return h->gone ? held_gone_err(h) : NULL;
 }

@@ -87,6 +87,7 @@ struct err *parse_stat(const char *text, size_t len, struct proc_stat *ret);
 struct err *proc_read_stat(pid_t pid, struct proc_stat *ret);
 
 struct proc_status {
+	char comm[16]; /* cut off if escapes made it longer */
 	char state;
 	pid_t tgid, ppid, tracer_pid;
 	uint32_t uid[4], gid[4];                           /* real, effective, saved, file system */
@@ -150,6 +151,19 @@ struct proc_fds {
 void proc_fds_deinit(struct proc_fds *f);
 /* A descriptor closed meanwhile is left out. */
 struct err *proc_read_fds(pid_t pid, struct proc_fds *ret);
+
+struct proc_map {
+	uint64_t start, end; /* bytes, end exclusive */
+	char perms[5];       /* "r-xp" */
+	const char *name;    /* "" for none; valid during the call */
+};
+
+/* Calls `fn` for each mapping in /proc/PID/maps until it returns false: without what only smaps
+ * tells, but ten times as fast. */
+struct err *proc_each_map(pid_t pid, bool (*fn)(const struct proc_map *m, void *arg), void *arg);
+/* Calls `fn` for each open descriptor; link: what it is, "" if it was closed meanwhile, cut off
+ * at 255 bytes. */
+struct err *proc_each_fd(pid_t pid, void (*fn)(int fd, const char *link, void *arg), void *arg);
 
 struct proc_limits {
 	struct rlimit lim[RLIM_NLIMITS]; /* index RLIMIT_*; RLIM_INFINITY if unlimited */

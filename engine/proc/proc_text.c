@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Parsers of /proc/PID/{stat,status,limits}: text in, struct out. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,7 +171,9 @@ static bool take_status_line(const char *key, const char *value, struct proc_sta
 	for (size_t i = 0; i < sizeof(pids) / sizeof(pids[0]); i++)
 		if (!strcmp(key, pids[i].key))
 			*pids[i].pid = strtol(value, NULL, 10);
-	if (!strcmp(key, "Uid"))
+	if (!strcmp(key, "Name"))
+		snprintf(s->comm, sizeof(s->comm), "%s", value + strspn(value, "\t"));
+	else if (!strcmp(key, "Uid"))
 		take_ids(value, s->uid);
 	else if (!strcmp(key, "Gid"))
 		take_ids(value, s->gid);

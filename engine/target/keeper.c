@@ -11,6 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/vec.h"
 #include "engine/target/keeper_wire.h"
 
 /* Longer than everything that the keeper bounds itself: only a keeper that hangs gets here. */
@@ -19,56 +23,44 @@
 struct keeper {
 	pid_t pid;
 	int sock, event_sock;
-	bool dead;
+	bool dead, out_of_memory;
 	pid_t *gone; /* targets whose death was told */
 	size_t nr_gone;
 };
 
 struct err *keeper_start(keeper_fn *main, struct keeper **ret)
 {
-	struct keeper *k = calloc(1, sizeof(*k));
-	int sv[2], ev[2];
+	int sv[2] = { -1, -1 }, ev[2] = { -1, -1 };
 
-	if (!k)
-		return err_nomem();
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv)) {
-		free(k);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
 		return err_sys(errno, "cannot make a socket for the keeper");
-	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ev)) {
-		struct err *e = err_sys(errno, "cannot make a socket for the keeper");
-
-		close(sv[0]);
-		close(sv[1]);
-		free(k);
-		return e;
-	}
+	AUTO_CLOSE int ours = sv[0];
+	AUTO_CLOSE int theirs = sv[1];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ev))
+		return err_sys(errno, "cannot make a socket for the keeper");
+	AUTO_CLOSE int our_events = ev[0];
+	AUTO_CLOSE int their_events = ev[1];
 	/* Until it has set its own, the child has our dispositions: a ^C would end it. */
 	sigset_t all, before;
 	pid_t us = getpid();
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	k->pid = fork();
-	if (!k->pid) {
-		close(sv[0]);
-		close(ev[0]);
-		main(sv[1], ev[1], us);
+	pid_t pid = fork();
+	if (!pid) {
+		close(ours);
+		close(our_events);
+		main(theirs, their_events, us);
 		_exit(1);
 	}
+	int fork_errno = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	close(sv[1]);
-	close(ev[1]);
-	k->sock = sv[0];
-	k->event_sock = ev[0];
-	if (k->pid < 0) {
-		struct err *e = err_sys(errno, "cannot start the keeper");
-
-		close(k->sock);
-		close(k->event_sock);
-		free(k);
-		return e;
-	}
+	if (pid < 0)
+		return err_sys(fork_errno, "cannot start the keeper");
+	struct keeper *k = xzalloc(sizeof(*k));
+	k->pid = pid;
+	k->sock = TAKE_FD(ours);
+	k->event_sock = TAKE_FD(our_events);
 	*ret = k;
 	return NULL;
 }
@@ -83,9 +75,21 @@ int keeper_event_fd(const struct keeper *k)
 	return k->event_sock;
 }
 
-static struct err *keeper_lost(struct keeper *k, pid_t pid)
+/* It has closed its socket, or does not answer: why?  Reaps it if it has ended. */
+static struct err *keeper_lost(struct keeper *k, pid_t pid, bool ended)
 {
+	int status;
+
 	k->dead = true;
+	if (ended && RETRY(waitpid(k->pid, &status, 0)) == k->pid)
+		k->out_of_memory = WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_EXIT_NOMEM;
+	if (k->out_of_memory)
+		return err_hint(
+			err_new(ERR_NOMEM,
+				"the keeper process %d ran out of memory, put back all that "
+				"it held, and ended",
+				k->pid),
+			"free memory or raise its limits, then start stepdump again");
 	if (!pid)
 		return err_new(ERR_CHECK, "the keeper process %d is gone", k->pid);
 	return err_pid(err_hint(err_new(ERR_HARM,
@@ -96,36 +100,29 @@ static struct err *keeper_lost(struct keeper *k, pid_t pid)
 		       pid);
 }
 
-/* One request and its reply.  body_ret, fd_ret: NULL if no use; else as in wire_recv(). */
-static struct err *call(struct keeper *k, struct keeper_msg *m, const void *body, char **body_ret,
-			int *fd_ret)
+/* One request and its reply.  body_ret, fd_ret: NULL if not wanted; else as in wire_recv(). */
+static struct err *keeper_call(struct keeper *k, struct keeper_msg *m, const void *body,
+			       char **body_ret, int *fd_ret)
 {
 	uint32_t op = m->op;
 	pid_t pid = m->pid;
-	char *in = NULL;
-	int fd = -1, err;
+	AUTO_FREE char *in = NULL;
+	AUTO_CLOSE int fd = -1;
+	int err;
 
 	if (k->dead)
-		return keeper_lost(k, pid);
+		return keeper_lost(k, pid, false);
 	err = wire_send(k->sock, m, body, -1);
 	if (!err)
 		err = wire_recv(k->sock, REPLY_TIMEOUT_MS, m, &in, &fd);
-	if (err || m->op != op) {
-		free(in);
-		if (fd >= 0)
-			close(fd);
-		return keeper_lost(k, pid);
-	}
-	struct err *e = wire_err(m, in);
-	if (!e && fd_ret)
-		*fd_ret = fd;
-	else if (fd >= 0)
-		close(fd);
-	if (!e && body_ret)
-		*body_ret = in;
-	else
-		free(in);
-	return e;
+	if (err || m->op != op)
+		return keeper_lost(k, pid, err == -EPIPE);
+	TRY(wire_err(m, in));
+	if (fd_ret)
+		*fd_ret = TAKE_FD(fd);
+	if (body_ret)
+		*body_ret = TAKE_PTR(in);
+	return NULL;
 }
 
 struct err *keeper_stop(struct keeper *k)
@@ -134,11 +131,10 @@ struct err *keeper_stop(struct keeper *k)
 
 	if (!k)
 		return NULL;
-	struct err *e = call(k, &m, NULL, NULL, NULL);
+	struct err *e = keeper_call(k, &m, NULL, NULL, NULL);
 	close(k->sock);
 	close(k->event_sock);
-	while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	RETRY(waitpid(k->pid, NULL, 0)); /* fails if keeper_lost() was first */
 	free(k->gone);
 	free(k);
 	return e;
@@ -147,8 +143,7 @@ struct err *keeper_stop(struct keeper *k)
 void keeper_task_deinit(struct keeper_task *t)
 {
 	free(t->threads);
-	if (t->mem_fd >= 0)
-		close(t->mem_fd);
+	close_fd(&t->mem_fd);
 	*t = (struct keeper_task){ .mem_fd = -1 };
 }
 
@@ -167,7 +162,7 @@ struct err *keeper_seize(struct keeper *k, pid_t pid, struct keeper_task *ret)
 	int fd = -1;
 
 	forget_death(k, pid);
-	TRY(call(k, &m, NULL, &threads, &fd));
+	TRY(keeper_call(k, &m, NULL, &threads, &fd));
 	if (fd < 0) { /* the kernel drops a descriptor that finds no place */
 		struct err *e = err_sys(EMFILE, "receive /proc/%d/mem", pid);
 
@@ -193,7 +188,7 @@ struct err *keeper_infect(struct keeper *k, pid_t pid, size_t max_mprotect,
 	struct keeper_msg m = { .op = KOP_INFECT, .pid = pid, .arg = { max_mprotect } };
 	int fd = -1;
 
-	TRY(call(k, &m, NULL, NULL, &fd));
+	TRY(keeper_call(k, &m, NULL, NULL, &fd));
 	if (fd < 0) { /* the kernel drops a descriptor that finds no place */
 		struct err *e = err_sys(EMFILE, "receive the channel to the parasite in %d", pid);
 
@@ -214,14 +209,14 @@ struct err *keeper_cure(struct keeper *k, pid_t pid)
 {
 	struct keeper_msg m = { .op = KOP_CURE, .pid = pid };
 
-	return call(k, &m, NULL, NULL, NULL);
+	return keeper_call(k, &m, NULL, NULL, NULL);
 }
 
 struct err *keeper_release(struct keeper *k, pid_t pid)
 {
 	struct keeper_msg m = { .op = KOP_RELEASE, .pid = pid };
 
-	return call(k, &m, NULL, NULL, NULL);
+	return keeper_call(k, &m, NULL, NULL, NULL);
 }
 
 struct err *keeper_syscall(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],
@@ -231,7 +226,7 @@ struct err *keeper_syscall(struct keeper *k, pid_t pid, long nr, const uint64_t 
 
 	memcpy(m.arg, args, 6 * sizeof(*args));
 	m.arg[6] = (uint64_t)nr;
-	TRY(call(k, &m, NULL, NULL, NULL));
+	TRY(keeper_call(k, &m, NULL, NULL, NULL));
 	*ret = (int64_t)m.arg[0];
 	return NULL;
 }
@@ -240,14 +235,8 @@ bool keeper_task_gone(struct keeper *k, pid_t pid)
 {
 	pid_t dead;
 
-	while (recv(k->event_sock, &dead, sizeof(dead), MSG_DONTWAIT) == sizeof(dead)) {
-		pid_t *more = reallocarray(k->gone, k->nr_gone + 1, sizeof(*more));
-
-		if (!more)
-			break;
-		k->gone = more;
-		k->gone[k->nr_gone++] = dead;
-	}
+	while (recv(k->event_sock, &dead, sizeof(dead), MSG_DONTWAIT) == sizeof(dead))
+		*vec_push(k->gone, k->nr_gone) = dead;
 	for (size_t i = 0; i < k->nr_gone; i++)
 		if (k->gone[i] == pid)
 			return true;
@@ -258,7 +247,7 @@ static struct err *litter(struct keeper *k, enum keeper_op op, const char *path)
 {
 	struct keeper_msg m = { .op = op, .body_len = strlen(path) };
 
-	return call(k, &m, path, NULL, NULL);
+	return keeper_call(k, &m, path, NULL, NULL);
 }
 
 struct err *keeper_litter_add(struct keeper *k, const char *path)
@@ -276,9 +265,7 @@ struct err *keeper_rescue(struct keeper *k, pid_t pid, bool remove, char **repor
 	struct keeper_msg m = { .op = KOP_RESCUE, .pid = pid, .arg = { remove } };
 	char *report = NULL;
 
-	TRY(call(k, &m, NULL, &report, NULL));
-	if (!report && !(report = strdup("")))
-		return err_nomem();
-	*report_ret = report;
+	TRY(keeper_call(k, &m, NULL, &report, NULL));
+	*report_ret = report ? report : xstrdup("");
 	return NULL;
 }

@@ -9,6 +9,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/mem.h"
+
 #define CHUNK (32u << 10)
 #define BODY_MAX (256u << 20)
 
@@ -30,10 +34,7 @@ static int send_one(int sock, const void *buf, size_t len, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	while (sendmsg(sock, &hdr, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	return RETRY(sendmsg(sock, &hdr, MSG_NOSIGNAL)) < 0 ? -errno : 0;
 }
 
 int wire_send(int sock, const struct keeper_msg *m, const void *body, int fd)
@@ -57,21 +58,15 @@ static ssize_t recv_one(int sock, int timeout_ms, void *buf, size_t len, int *fd
 	struct iovec iov = { buf, len };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct pollfd p = { .fd = sock, .events = POLLIN };
-	int n;
 
 	if (fd_ret) {
 		hdr.msg_control = control.buf;
 		hdr.msg_controllen = sizeof(control.buf);
 	}
-	do
-		n = poll(&p, 1, timeout_ms);
-	while (n < 0 && errno == EINTR);
+	int n = RETRY(poll(&p, 1, timeout_ms));
 	if (n <= 0)
 		return n ? -errno : -ETIMEDOUT;
-	ssize_t got;
-	do
-		got = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
+	ssize_t got = RETRY(recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC));
 	if (got < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	struct cmsghdr *c = fd_ret ? CMSG_FIRSTHDR(&hdr) : NULL;
@@ -82,32 +77,29 @@ static ssize_t recv_one(int sock, int timeout_ms, void *buf, size_t len, int *fd
 
 int wire_recv(int sock, int timeout_ms, struct keeper_msg *m, char **body_ret, int *fd_ret)
 {
-	char *body = NULL;
-	int fd = -1;
+	AUTO_FREE char *body = NULL;
+	AUTO_CLOSE int fd = -1;
 	ssize_t n = recv_one(sock, timeout_ms, m, sizeof(*m), &fd);
 
 	if (n >= 0 && n != sizeof(*m))
 		n = -EBADMSG;
 	if (n >= 0 && m->body_len) {
+		/* Its length is the other side's to say: no xcalloc(). */
 		if (m->body_len > BODY_MAX || !(body = calloc(1, m->body_len + 1)))
 			n = -ENOMEM;
 		for (uint64_t off = 0; n >= 0 && off < m->body_len; off += (uint64_t)n)
 			n = recv_one(sock, timeout_ms, body + off, m->body_len - off, NULL);
 	}
-	if (n < 0) {
-		free(body);
-		if (fd >= 0)
-			close(fd);
+	if (n < 0)
 		return (int)n;
-	}
-	*body_ret = body;
-	*fd_ret = fd;
+	*body_ret = TAKE_PTR(body);
+	*fd_ret = TAKE_FD(fd);
 	return 0;
 }
 
 int wire_reply(int sock, struct keeper_msg *m, const void *body, int fd, struct err *e)
 {
-	char *text = NULL;
+	AUTO_FREE char *text = NULL;
 
 	m->err_code = -1;
 	if (e) {
@@ -119,20 +111,14 @@ int wire_reply(int sock, struct keeper_msg *m, const void *body, int fd, struct 
 		m->err_has_vaddr = e->has_vaddr;
 		m->err_vaddr = e->vaddr;
 		m->body_len = 0;
-		text = malloc(msg_len + hint_len + 1);
-		if (text) {
-			memcpy(text, e->msg, msg_len);
-			memcpy(text + msg_len, e->hint ? e->hint : "", hint_len + 1);
-			m->msg_len = (uint32_t)msg_len;
-			m->hint_len = (uint32_t)hint_len;
-			m->body_len = msg_len + hint_len;
-		}
+		text = xasprintf("%s%s", e->msg, e->hint ? e->hint : "");
+		m->msg_len = (uint32_t)msg_len;
+		m->hint_len = (uint32_t)hint_len;
+		m->body_len = msg_len + hint_len;
 		body = text;
 		err_free(e);
 	}
-	int err = wire_send(sock, m, body, fd);
-	free(text);
-	return err;
+	return wire_send(sock, m, body, fd);
 }
 
 struct err *wire_err(const struct keeper_msg *m, const char *body)
@@ -142,8 +128,6 @@ struct err *wire_err(const struct keeper_msg *m, const char *body)
 	bool fits = body && (uint64_t)m->msg_len + m->hint_len <= m->body_len;
 	struct err *e = err_new((enum err_code)m->err_code, "%.*s", fits ? (int)m->msg_len : 0,
 				fits ? body : "");
-	if (e == err_nomem())
-		return e;
 	e->sys_errno = m->err_errno;
 	if (m->err_has_vaddr)
 		e = err_vaddr(e, m->err_vaddr);

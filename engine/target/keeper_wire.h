@@ -23,6 +23,9 @@ enum keeper_op {
 	KOP_STOP,
 };
 
+/* Exit status of a keeper that ran out of memory, after it put all of its targets back. */
+#define KEEPER_EXIT_NOMEM 3
+
 struct keeper_msg {
 	uint32_t op;
 	int32_t pid;

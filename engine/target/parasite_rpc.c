@@ -6,19 +6,19 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/io.h"
+
 /* No command computes; the longest copies page references of one pipe.  Only faults that wait
  * for storage (swap) or for somebody's userfaultfd handler take long. */
 #define REPLY_TIMEOUT_MS 60000
 
-static struct err *send_msg(int sock, const struct msghdr *h, const char *what)
+static struct err *rpc_sendmsg(int sock, const struct msghdr *h, const char *what)
 {
-	while (sendmsg(sock, h, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return errno == EPIPE || errno == ECONNRESET ?
-				       err_new(ERR_TARGET, "send %s to the parasite: it is gone",
-					       what) :
-				       err_sys(errno, "send %s to the parasite", what);
-	return NULL;
+	if (RETRY(sendmsg(sock, h, MSG_NOSIGNAL)) >= 0)
+		return NULL;
+	return errno == EPIPE || errno == ECONNRESET ?
+		       err_new(ERR_TARGET, "send %s to the parasite: it is gone", what) :
+		       err_sys(errno, "send %s to the parasite", what);
 }
 
 static struct err *rpc_send(int sock, const struct parasite_msg *m, const void *data, size_t len,
@@ -27,17 +27,14 @@ static struct err *rpc_send(int sock, const struct parasite_msg *m, const void *
 	struct iovec iov[2] = { { (void *)m, sizeof(*m) }, { (void *)data, len } };
 	struct msghdr h = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
 
-	return send_msg(sock, &h, what);
+	return rpc_sendmsg(sock, &h, what);
 }
 
 static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, const char *what)
 {
 	struct pollfd p = { .fd = sock, .events = POLLIN };
-	ssize_t n;
+	ssize_t n = RETRY(poll(&p, 1, REPLY_TIMEOUT_MS));
 
-	do
-		n = poll(&p, 1, REPLY_TIMEOUT_MS);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(errno, "wait for the parasite's answer to %s", what);
 	if (n == 0)
@@ -46,9 +43,7 @@ static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, c
 				REPLY_TIMEOUT_MS / 1000),
 			"a page that waits for storage or for a userfaultfd handler blocks it; "
 			"`abort`, then look with `show vmas`");
-	do
-		n = recv(sock, r, sizeof(*r), MSG_TRUNC); /* the length that was sent */
-	while (n < 0 && errno == EINTR);
+	n = RETRY(recv(sock, r, sizeof(*r), MSG_TRUNC)); /* the length that was sent */
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return err_new(ERR_TARGET, "the parasite ended during %s", what);
 	if (n < 0)
@@ -93,9 +88,8 @@ struct err *pc_mprotect(int sock, const struct parasite_vma *v, size_t nr, uint3
 		TRY(rpc_reply(sock, PC_MPROTECT, &r, "MPROTECT"));
 		if (r.err) {
 			*at_ret = done + (r.at < batch ? r.at : 0);
-			return err_sys(-r.err, "mprotect of %llx-%llx in the target",
-				       (unsigned long long)v[*at_ret].start,
-				       (unsigned long long)(v[*at_ret].start + v[*at_ret].len));
+			return err_sys(-r.err, "mprotect of %lx-%lx in the target",
+				       v[*at_ret].start, v[*at_ret].start + v[*at_ret].len);
 		}
 		done += batch;
 	}
@@ -126,7 +120,7 @@ struct err *pc_dump_send(int sock, const struct iovec *iov, unsigned nr, int pip
 	cm->cmsg_type = SCM_RIGHTS;
 	cm->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cm), &pipe_fd, sizeof(int));
-	return send_msg(sock, &h, "the pipe");
+	return rpc_sendmsg(sock, &h, "the pipe");
 }
 
 struct err *pc_dump_wait(int sock, uint64_t *bytes_ret, unsigned *at_ret, int *errno_ret)

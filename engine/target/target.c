@@ -6,14 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/io.h"
+#include "base/mem.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 
 static void target_reset(struct target *t)
 {
-	if (t->pagemap_fd >= 0)
-		close(t->pagemap_fd);
+	close_fd(&t->pagemap_fd);
 	if (t->infected)
 		close(t->par.sock);
 	keeper_task_deinit(&t->task);
@@ -27,23 +29,17 @@ static struct err *collect(struct target *t)
 {
 	TRY(pagemap_open(t->pid, &t->pagemap_fd));
 	TRY(proc_read_vmas(t->pid, &t->vmas));
-	t->comm = strndup(t->task.threads[0].comm, sizeof(t->task.threads[0].comm));
-	if (!t->comm)
-		return err_nomem();
+	t->comm = xstrndup(t->task.threads[0].comm, sizeof(t->task.threads[0].comm));
 	return proc_read_cmdline(t->pid, &t->cmdline);
 }
 
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret)
 {
-	char *residue = NULL;
+	AUTO_FREE char *residue = NULL;
 
 	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1, .task.mem_fd = -1 };
-	/* What cannot be looked at is no reason to stop here: seizing says better what is wrong. */
+	/* Errors are dropped: seizing fails for the same reason, and explains it better. */
 	err_free(keeper_rescue(k, pid, true, &residue));
-	if (residue && !*residue) {
-		free(residue);
-		residue = NULL;
-	}
 
 	struct err *e = keeper_seize(k, pid, &t->task);
 
@@ -57,10 +53,9 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **
 	}
 	if (e) {
 		target_reset(t);
-		free(residue);
 		return err_pid(e, pid);
 	}
-	*note_ret = residue;
+	*note_ret = residue && *residue ? TAKE_PTR(residue) : NULL;
 	return NULL;
 }
 
@@ -102,8 +97,7 @@ struct err *target_cure(struct target *t)
 	if (!t->infected)
 		return NULL;
 	t->infected = false;
-	close(t->par.sock);
-	t->par.sock = -1;
+	close_fd(&t->par.sock);
 	return keeper_cure(t->keeper, t->pid);
 }
 
@@ -113,14 +107,11 @@ struct err *target_read(const struct target *t, uint64_t vaddr, void *buf, size_
 	size_t got = 0;
 
 	while (got < len) {
-		ssize_t n =
-			pread(t->task.mem_fd, (char *)buf + got, len - got, (off_t)(vaddr + got));
+		ssize_t n = RETRY(
+			pread(t->task.mem_fd, (char *)buf + got, len - got, (off_t)(vaddr + got)));
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0 && got == 0)
-			return err_vaddr(err_sys(errno, "read the target's memory at %llx",
-						 (unsigned long long)vaddr),
+			return err_vaddr(err_sys(errno, "read the target's memory at %lx", vaddr),
 					 vaddr);
 		if (n <= 0)
 			break;
@@ -144,10 +135,9 @@ struct err *target_check_dumpable(const struct target *t)
 	if (!bad)
 		return NULL;
 
-	struct err *e = err_new(ERR_REFUSED, "VMA %llx-%llx %s cannot be dumped: %s%s",
-				(unsigned long long)first->start, (unsigned long long)first->end,
-				*first->name ? first->name : vma_kind(first), first->unsupp,
-				bad > 1 ? ", and it is not the only one" : "");
+	struct err *e = err_new(ERR_REFUSED, "VMA %lx-%lx %s cannot be dumped: %s%s", first->start,
+				first->end, *first->name ? first->name : vma_kind(first),
+				first->unsupp, bad > 1 ? ", and it is not the only one" : "");
 	return err_vaddr(err_hint(e, "the target has to give this mapping up before it can be "
 				     "checkpointed; nothing in it was touched"),
 			 first->start);

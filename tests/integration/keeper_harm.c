@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "engine/target/parasite_rpc.h"
 #include "tests/lib/live_target.h"
 
 #define KILL_ROUNDS 60
@@ -568,6 +569,73 @@ TEST(frozen)
 	freezer(keeper, "/sys/fs/cgroup/stepdump-test", "cgroup.freeze", "1", "0", &tried);
 	if (!tried)
 		skip_because("no freezer that we may use");
+}
+
+/* ---- out of memory ---------------------------------------------------------------- */
+
+#define WITNESS_LEN (1u << 20)
+#define MAX_LITTER 20000
+
+static void run_with_memory(struct shared *sh)
+{
+	uint8_t *p =
+		mmap(NULL, WITNESS_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (size_t i = 0; i < WITNESS_LEN; i++)
+		p[i] = (uint8_t)(i * 7 + i / 4096);
+	sh->address = (uintptr_t)p;
+	run_ticks(sh);
+}
+
+static void read_witness(const struct target *t, uint8_t *to)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, to, WITNESS_LEN, (off_t)t->sh->address), WITNESS_LEN);
+	close(fd);
+}
+
+/* Its memory is limited to less than it has: the next request for more fails.  It holds an infected
+ * target, which has to come out as it went in, and the client is told. */
+TEST(keeper_runs_out_of_memory)
+{
+	struct target t = target_start(run_with_memory);
+	struct rlimit small = { 1 << 20, 1 << 20 };
+	static uint8_t before[WITNESS_LEN], after[WITNESS_LEN];
+	char maps[2][65536], path[64], litter[4000];
+	struct keeper_parasite p;
+	struct keeper_task task;
+	struct keeper *k;
+	struct err *e = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", t.pid);
+	read_witness(&t, before);
+	assert_true(read_text(path, maps[0], sizeof(maps[0])));
+	ok(keeper_start(keeper_main, &k));
+	ok(keeper_seize(k, t.pid, &task));
+	ok(keeper_infect(k, t.pid, 4, &p));
+	ok(pc_call(p.sock, PC_PING, NULL));
+	assert_int_equal(prlimit(keeper_pid(k), RLIMIT_AS, &small, NULL), 0);
+	memset(litter, 'x', sizeof(litter));
+	litter[0] = '/';
+	litter[sizeof(litter) - 1] = 0;
+	for (int i = 0; i < MAX_LITTER && !e; i++)
+		e = keeper_litter_add(k, litter);
+	fails(e, ERR_NOMEM, "put back all that it held");
+	fails(keeper_cure(k, t.pid), ERR_NOMEM, "ran out of memory");
+	fails(keeper_stop(k), ERR_NOMEM, "ran out of memory");
+	still_works(&t);
+	assert_true(untouched(t.pid));
+	read_witness(&t, after);
+	assert_memory_equal(before, after, WITNESS_LEN);
+	assert_true(read_text(path, maps[1], sizeof(maps[1])));
+	assert_string_equal(maps[0], maps[1]);
+	close(p.sock);
+	keeper_task_deinit(&task);
+	target_end(&t);
 }
 
 GROUP(keeper_up, keeper_down);
