@@ -25,9 +25,9 @@
 /* How often, while others may wait for it, the dead are reaped. */
 #define REAP_EVERY_US 20000
 /* An execve() that is in the way of an attach gets this long. */
-#define EXEC_TIMEOUT_NS 500000000ull
+#define EXEC_TIMEOUT_NS 2000000000ull
 #define EXEC_RETRY_NS 2000000l
-#define EXEC_RETRIES 20
+#define EXEC_RETRIES 100
 
 static bool thread_is_dead(pid_t pid, pid_t tid)
 {
