@@ -62,6 +62,13 @@ void fails_at(struct err *e, const char *what, enum err_code code, const char *t
 	err_free(e);
 }
 
+int patience_ms(void)
+{
+	const char *seconds = getenv("SD_PATIENCE");
+
+	return seconds ? atoi(seconds) * 1000 : 20000;
+}
+
 uint64_t now_ms(void)
 {
 	struct timespec t;

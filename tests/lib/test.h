@@ -83,14 +83,16 @@ void fails_at(struct err *e, const char *what, enum err_code code, const char *t
 
 /* ---- waiting ---------------------------------------------------------------------- */
 
-#define DEADLINE_MS 20000 /* for what comes soon or never */
+/* For what comes soon or never: 20 s, SD_PATIENCE=SECONDS on slow machines. */
+#define DEADLINE_MS patience_ms()
+int patience_ms(void);
 
 uint64_t now_ms(void);
 void wait_ms(long ms);
 
 #define wait_until(cond)                                                                           \
 	do {                                                                                       \
-		uint64_t deadline_ = now_ms() + DEADLINE_MS;                                       \
+		uint64_t deadline_ = now_ms() + (uint64_t)DEADLINE_MS;                             \
 		while (!(cond)) {                                                                  \
 			if (now_ms() > deadline_)                                                  \
 				fail_msg("%s:%d: never came: %s", __FILE__, __LINE__, #cond);      \
