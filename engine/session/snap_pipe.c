@@ -311,7 +311,8 @@ static void snap_files(int dirfd, Stepdump__Xfer *o)
 		SET(f, bytes, (uint64_t)st.st_size);
 	}
 	closedir(dir);
-	qsort(o->files, o->n_files, sizeof(*o->files), by_name);
+	if (o->n_files) /* an empty array is NULL, which qsort() does not take */
+		qsort(o->files, o->n_files, sizeof(*o->files), by_name);
 }
 
 static void flag_names(uint32_t flags, char ***out, size_t *nr)
