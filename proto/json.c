@@ -79,7 +79,7 @@ static json_object *enum_to_json(const ProtobufCEnumDescriptor *desc, int value)
 	if (!v) /* from a newer writer */
 		return json_object_new_int(value);
 	for (i = 0; i < sizeof(name) - 1 && v->name[i]; i++)
-		name[i] = (char)tolower((unsigned char)v->name[i]);
+		name[i] = v->name[i] == '_' ? '-' : (char)tolower((unsigned char)v->name[i]);
 	return json_object_new_string_len(name, (int)i);
 }
 

@@ -101,8 +101,11 @@ static struct err *help_exec(struct shell *sh, const struct args *a, struct out 
 		help_command(c, o);
 	if (is_command && is_topic)
 		out_printf(o, "\n");
-	if (is_topic || !is_command)
-		out_printf(o, "%s", t->text);
+	if (is_topic || !is_command) {
+		AUTO_FREE char *text = help_topic_text(t);
+
+		out_printf(o, "%s", text);
+	}
 	return NULL;
 }
 
@@ -140,7 +143,9 @@ static struct err *apropos_exec(struct shell *sh, const struct args *a, struct o
 		nr++;
 	}
 	for (const struct help_topic *t = help_topics; t->name; t++) {
-		if (!help_mentions(t->name, word) && !help_mentions(t->text, word))
+		AUTO_FREE char *text = help_topic_text(t);
+
+		if (!help_mentions(t->name, word) && !help_mentions(text, word))
 			continue;
 		out_printf(o, "help %-15s %s\n", t->name, t->summary);
 		nr++;

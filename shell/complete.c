@@ -196,7 +196,8 @@ void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 			comp_add_vmas(sh, w, l);
 	} else if (!strcmp(last, "verdict")) {
 		for (int v = STEPDUMP__VERDICT__DUMP; v <= STEPDUMP__VERDICT__SHARED; v++)
-			complist_add(l, w, verdict_name((Stepdump__Verdict)v), NULL);
+			complist_add(l, w, verdict_name((verdict_t)v),
+				     verdict_info((verdict_t)v)->meaning);
 	} else if (!strcmp(last, "vma") && w->argn == 1) {
 		comp_add_vmas(sh, w, l);
 	} else if (!strcmp(last, "if") || !strcmp(last, "&&")) {

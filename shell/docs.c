@@ -135,7 +135,9 @@ static void man_tables(FILE *f)
 		for (const char *p = t->name; *p; p++)
 			fputc(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p, f);
 		fprintf(f, "\"\n.nf\n");
-		man_text(f, t->text);
+		AUTO_FREE char *text = help_topic_text(t);
+
+		man_text(f, text);
 		fprintf(f, ".fi\n");
 	}
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "proto/verdict.h"
 #include "shell/format.h"
 #include "shell/out.h"
 #include "shell/view.h"
@@ -36,8 +37,7 @@ static bool progress_pages_left(const Stepdump__Counters *c, uint64_t *ret)
 		if (v == STEPDUMP__VERDICT__NOT_SCANNED)
 			continue;
 		seen += c->verdicts[i]->pages;
-		if (v == STEPDUMP__VERDICT__DUMP || v == STEPDUMP__VERDICT__DUMP_SWAPPED ||
-		    v == STEPDUMP__VERDICT__ALWAYS)
+		if (verdict_is_data(v))
 			selected += c->verdicts[i]->pages;
 	}
 	if (seen < c->pages_total)

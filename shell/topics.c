@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "shell/topics.h"
 
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "proto/verdict.h"
+
 #include <stddef.h>
 
 static const char phases[] =
@@ -29,18 +34,7 @@ static const char phases[] =
 
 static const char verdicts[] =
 	"Each page gets a verdict; `why ADDR` explains it with the rule and the facts behind it.\n"
-	"\n"
-	"  dump          present: goes into a pipe\n"
-	"  dump-swapped  swapped out: goes into a pipe, the splice reads it in\n"
-	"  always        goes into a pipe whatever the pagemap says: vdso, AIO ring\n"
-	"  hole          unchanged since the parent dump, which has it\n"
-	"  zero          the kernel's zero page: comes back by itself as untouched memory\n"
-	"  file-clean    a private file page that nobody wrote to: the file has it\n"
-	"  absent        never touched: there is nothing to dump\n"
-	"  guard         a guard region (MADV_GUARD_INSTALL)\n"
-	"  never         in a mapping that is skipped by rule: vvar, vsyscall, droppable\n"
-	"  shared        in a shared mapping: the object is dumped once, separately\n"
-	"  not-scanned   the pipeline has not reached it yet\n";
+	"\n";
 
 static const char breakpoints[] =
 	"`break WHERE` stops before a unit that matches, `tbreak WHERE` does so once, `until WHERE`\n"
@@ -185,3 +179,17 @@ const struct help_topic help_topics[] = {
 	{ "history", "where older texts about CRIU's dump are wrong", history },
 	{ NULL, NULL, NULL },
 };
+
+char *help_topic_text(const struct help_topic *t)
+{
+	char *text = xstrdup(t->text);
+
+	for (int i = 1; t->text == verdicts && i <= NR_VERDICTS; i++) {
+		const struct verdict_info *v = verdict_info((verdict_t)(i % NR_VERDICTS));
+		char *longer = xasprintf("%s  %-12s  %s\n", text, v->name, v->meaning);
+
+		free(text);
+		text = longer;
+	}
+	return text;
+}

@@ -6,10 +6,13 @@
 struct help_topic {
 	const char *name;
 	const char *summary;
-	const char *text;
+	const char *text; /* what is fixed of it: see help_topic_text() */
 };
 
 /* Ends with name == NULL. */
 extern const struct help_topic help_topics[];
+
+/* The whole text; the caller frees it. */
+char *help_topic_text(const struct help_topic *t);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/verdict.h"
 #include "views/map_impl.h"
 
 #define ADDR_COL 1
@@ -51,30 +52,18 @@ void draw_vma_cells(struct paint *p, struct map_look *m, const Stepdump__Vma *v,
 
 void map_legend(struct paint *p, const struct map_look *m)
 {
-	static const struct {
-		Stepdump__Verdict v;
-		const char *text;
-	} words[] = {
-		{ STEPDUMP__VERDICT__DUMP, "pipe" },
-		{ STEPDUMP__VERDICT__DUMP_SWAPPED, "swap" },
-		{ STEPDUMP__VERDICT__ALWAYS, "always" },
-		{ STEPDUMP__VERDICT__HOLE, "parent" },
-		{ STEPDUMP__VERDICT__ZERO, "zero" },
-		{ STEPDUMP__VERDICT__FILE_CLEAN, "file" },
-		{ STEPDUMP__VERDICT__ABSENT, "absent" },
-		{ STEPDUMP__VERDICT__GUARD, "guard" },
-		{ STEPDUMP__VERDICT__NEVER, "never" },
-		{ STEPDUMP__VERDICT__SHARED, "shared" },
-		{ STEPDUMP__VERDICT__NOT_SCANNED, "to scan" },
-	};
 	struct legend more[20];
 	unsigned nr = 0;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (m->channel == CHANNEL_VERDICT && m->look.verdicts & 1u << words[i].v)
-			more[nr++] = (struct legend){ verdict_tone(words[i].v, false),
-						      (char32_t)verdict_glyph(words[i].v, false),
-						      words[i].text };
+	/* What is not scanned yet comes last. */
+	for (int i = 1; i <= NR_VERDICTS; i++) {
+		verdict_t v = (verdict_t)(i % NR_VERDICTS);
+
+		if (m->channel == CHANNEL_VERDICT && m->look.verdicts & 1u << v)
+			more[nr++] = (struct legend){ verdict_tone(v, false),
+						      (char32_t)verdict_glyph(v, false),
+						      verdict_info(v)->brief };
+	}
 
 	if (m->channel != CHANNEL_VERDICT)
 		more[nr++] =

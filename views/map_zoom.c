@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/verdict.h"
 #include "views/map_impl.h"
 
 unsigned zoom_rows(bool inputs)
@@ -103,25 +104,6 @@ static void zoom_draw_pmc(struct paint *p, const struct strip *frame)
 	p->row++;
 }
 
-static const char *zoom_verdict_words(Stepdump__Verdict v)
-{
-	static const char *const words[] = {
-		[STEPDUMP__VERDICT__NOT_SCANNED] = "not scanned yet",
-		[STEPDUMP__VERDICT__DUMP] = "goes into a pipe",
-		[STEPDUMP__VERDICT__DUMP_SWAPPED] = "swapped out: goes into a pipe",
-		[STEPDUMP__VERDICT__ALWAYS] = "of a kind that is always dumped",
-		[STEPDUMP__VERDICT__HOLE] = "parent has it: hole",
-		[STEPDUMP__VERDICT__ZERO] = "zero page: skipped",
-		[STEPDUMP__VERDICT__FILE_CLEAN] = "clean file page: skipped, the file has it",
-		[STEPDUMP__VERDICT__ABSENT] = "nothing there: skipped",
-		[STEPDUMP__VERDICT__GUARD] = "guard: skipped, the guard is recorded",
-		[STEPDUMP__VERDICT__NEVER] = "of a kind that is never dumped",
-		[STEPDUMP__VERDICT__SHARED] = "shared: dumped once, with its object",
-	};
-
-	return (unsigned)v < sizeof(words) / sizeof(*words) ? words[v] : "?";
-}
-
 /* "0C 7f3a41c0c000: present, clean, parent has it: hole" */
 static void zoom_cursor_line(struct paint *p, const struct ui *ui, const struct run_index *x,
 			     const Stepdump__Vma *v)
@@ -138,13 +120,13 @@ static void zoom_cursor_line(struct paint *p, const struct ui *ui, const struct 
 				      "not looked at from so far away (+ zooms in)");
 		return;
 	}
-	if (r->has_present && r->verdict != STEPDUMP__VERDICT__SHARED)
+	if (r->has_present && r->verdict != VD(SHARED) && r->verdict != VD(ABSENT))
 		col = grid_puts(p->g, p->row, col, TONE_NORMAL,
 				r->present ? "present, " : "not present, ");
 	if (r->has_dirty)
 		col = grid_puts(p->g, p->row, col, TONE_NORMAL, r->dirty ? "dirty, " : "clean, ");
 	col = grid_puts(p->g, p->row, col, verdict_tone(r->verdict, r->lazy),
-			zoom_verdict_words(r->verdict));
+			verdict_info(r->verdict)->legend);
 	if (breakpoint_at(p->s, txt_addr(p, ui->place.addr).s))
 		col = grid_printf(p->g, p->row, col, TONE_WARN, "   breakpoint %u",
 				  breakpoint_at(p->s, txt_addr(p, ui->place.addr).s));

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/verdict.h"
+
 #define FIELD_COL 17
 
 struct paint paint_begin(const Stepdump__Snapshot *s, const struct pane_opts *o, struct grid *g)
@@ -114,28 +116,13 @@ void paint_legend(struct paint *p, const struct legend *items, unsigned nr)
 void paint_verdict_legend(struct paint *p, uint32_t verdicts, const struct legend *more,
 			  unsigned nr)
 {
-	static const struct {
-		Stepdump__Verdict v;
-		const char *text;
-	} words[] = {
-		{ STEPDUMP__VERDICT__DUMP, "to pipe" },
-		{ STEPDUMP__VERDICT__DUMP_SWAPPED, "swapped, to pipe" },
-		{ STEPDUMP__VERDICT__ALWAYS, "always dumped" },
-		{ STEPDUMP__VERDICT__HOLE, "hole: parent has it" },
-		{ STEPDUMP__VERDICT__ZERO, "zero page" },
-		{ STEPDUMP__VERDICT__FILE_CLEAN, "clean file page" },
-		{ STEPDUMP__VERDICT__ABSENT, "not present" },
-		{ STEPDUMP__VERDICT__GUARD, "guard" },
-		{ STEPDUMP__VERDICT__NEVER, "never dumped" },
-		{ STEPDUMP__VERDICT__SHARED, "shared: dumped with its object" },
-		{ STEPDUMP__VERDICT__NOT_SCANNED, "not scanned yet" },
-	};
 	unsigned col = 1;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		Stepdump__Verdict v = words[i].v;
+	/* What is not scanned yet comes last. */
+	for (int i = 1; i <= NR_VERDICTS; i++) {
+		verdict_t v = (verdict_t)(i % NR_VERDICTS);
 		struct legend l = { verdict_tone(v, false), (char32_t)verdict_glyph(v, false),
-				    words[i].text };
+				    verdict_info(v)->legend };
 
 		if (verdicts & 1u << v)
 			legend_item(p, &col, &l);

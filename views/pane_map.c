@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/verdict.h"
 #include "views/pane_impl.h"
 #include "views/runs.h"
 
@@ -215,8 +216,7 @@ static void paint_runs(struct paint *p, const struct run_index *x)
 		table_cell(t, TONE_NORMAL, "%lu", r->nr_pages);
 		table_cell(t, TONE_NORMAL, "%s", txt_pages(r->nr_pages).s);
 		table_cell(t, verdict_tone(r->verdict, r->lazy), "%c %s%s",
-			   verdict_glyph(r->verdict, r->lazy),
-			   txt_enum(&stepdump__verdict__descriptor, r->verdict).s,
+			   verdict_glyph(r->verdict, r->lazy), verdict_name(r->verdict),
 			   r->lazy ? ", lazy" : "");
 		table_cell(t, TONE_NORMAL, "%s", !r->has_present ? "-" : r->present ? "yes" : "no");
 		table_cell(t, TONE_NORMAL, "%s", !r->has_dirty ? "-" : r->dirty ? "yes" : "no");

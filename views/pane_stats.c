@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/verdict.h"
 #include "views/pane_impl.h"
 
 static void time_row(struct paint *p, struct table *t, const char *name, const char *whose,
@@ -95,8 +96,7 @@ static void paint_verdicts(struct paint *p, const Stepdump__Counters *c)
 			continue; /* it comes last */
 		table_row(t, v, false);
 		table_cell(t, verdict_tone(v->verdict, false), "%c %s",
-			   verdict_glyph(v->verdict, false),
-			   txt_enum(&stepdump__verdict__descriptor, v->verdict).s);
+			   verdict_glyph(v->verdict, false), verdict_name(v->verdict));
 		table_cell(t, TONE_NORMAL, "%lu", v->pages);
 		table_cell(t, TONE_NORMAL, "%s", txt_pages(v->pages).s);
 		sum = add_sat(sum, v->pages);

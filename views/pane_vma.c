@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/verdict.h"
 #include "views/pane_impl.h"
 
 bool at_vma(const Stepdump__Snapshot *s, const Stepdump__Vma *v)
@@ -256,8 +257,7 @@ static void paint_vma_counts(struct paint *p, const Stepdump__Vma *v)
 
 		table_row(t, c, false);
 		table_cell(t, verdict_tone(c->verdict, false), "%c %s",
-			   verdict_glyph(c->verdict, false),
-			   txt_enum(&stepdump__verdict__descriptor, c->verdict).s);
+			   verdict_glyph(c->verdict, false), verdict_name(c->verdict));
 		table_cell(t, TONE_NORMAL, "%lu", c->pages);
 		table_cell(t, TONE_NORMAL, "%s", txt_pages(c->pages).s);
 	}

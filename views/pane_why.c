@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/verdict.h"
 #include "views/pane_impl.h"
 
 static void paint_why(struct paint *p, const Stepdump__Why *w)
@@ -14,8 +15,7 @@ static void paint_why(struct paint *p, const Stepdump__Why *w)
 		  (char32_t)verdict_glyph(w->verdict, false));
 	paint_prose(p, 3, TONE_TITLE, sentence);
 	paint_field(p, "page", TONE_ADDR, "%s", txt_addr(p, w->vaddr).s);
-	paint_field(p, "verdict", verdict_tone(w->verdict, false), "%s",
-		    txt_enum(&stepdump__verdict__descriptor, w->verdict).s);
+	paint_field(p, "verdict", verdict_tone(w->verdict, false), "%s", verdict_name(w->verdict));
 	if (w->has_vma_index)
 		paint_field(p, "VMA", TONE_NORMAL, "%s", vma);
 	for (size_t i = 0; i < w->n_facts; i++) {

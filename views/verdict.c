@@ -1,39 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Verdicts: their glyphs, and how their counts add up. */
+/* Verdicts: their colours, and how their counts add up. */
+#include "proto/verdict.h"
 #include "views/pane_impl.h"
 
-static const struct {
-	char glyph;
-	enum tone tone;
-} looks[] = {
-	[STEPDUMP__VERDICT__NOT_SCANNED] = { '_', TONE_UNSCANNED },
-	[STEPDUMP__VERDICT__DUMP] = { '#', TONE_DUMP },
-	[STEPDUMP__VERDICT__DUMP_SWAPPED] = { 's', TONE_SWAP },
-	[STEPDUMP__VERDICT__ALWAYS] = { '!', TONE_ALWAYS },
-	[STEPDUMP__VERDICT__HOLE] = { '=', TONE_HOLE },
-	[STEPDUMP__VERDICT__ZERO] = { 'z', TONE_ZERO },
-	[STEPDUMP__VERDICT__FILE_CLEAN] = { 'f', TONE_FILE },
-	[STEPDUMP__VERDICT__ABSENT] = { '.', TONE_ABSENT },
-	[STEPDUMP__VERDICT__GUARD] = { 'g', TONE_GUARD },
-	[STEPDUMP__VERDICT__NEVER] = { 'x', TONE_NEVER },
-	[STEPDUMP__VERDICT__SHARED] = { 'S', TONE_DIM },
+static const enum tone tones[NR_VERDICTS] = {
+	[VD(NOT_SCANNED)] = TONE_UNSCANNED,
+	[VD(DUMP)] = TONE_DUMP,
+	[VD(DUMP_SWAPPED)] = TONE_SWAP,
+	[VD(ALWAYS)] = TONE_ALWAYS,
+	[VD(HOLE)] = TONE_HOLE,
+	[VD(ZERO)] = TONE_ZERO,
+	[VD(FILE_CLEAN)] = TONE_FILE,
+	[VD(ABSENT)] = TONE_ABSENT,
+	[VD(GUARD)] = TONE_GUARD,
+	[VD(NEVER)] = TONE_NEVER,
+	[VD(SHARED)] = TONE_DIM,
 };
 
-#define NR_LOOKS (sizeof(looks) / sizeof(*looks))
-
-/* A snapshot may come from a newer stepdump: values without a look are shown as '?'. */
 char verdict_glyph(Stepdump__Verdict v, bool lazy)
 {
-	if ((unsigned)v >= NR_LOOKS)
-		return '?';
-	return lazy && v == STEPDUMP__VERDICT__DUMP ? 'L' : looks[v].glyph;
+	return lazy && v == VD(DUMP) ? 'L' : verdict_info(v)->glyph;
 }
 
 enum tone verdict_tone(Stepdump__Verdict v, bool lazy)
 {
-	if ((unsigned)v >= NR_LOOKS)
+	if ((unsigned)v >= NR_VERDICTS)
 		return TONE_WARN;
-	return lazy && v == STEPDUMP__VERDICT__DUMP ? TONE_LAZY : looks[v].tone;
+	return lazy && v == VD(DUMP) ? TONE_LAZY : tones[v];
 }
 
 uint64_t count_of(Stepdump__VerdictCount *const *counts, size_t nr, Stepdump__Verdict v)
@@ -51,7 +44,7 @@ uint32_t verdicts_of(Stepdump__VerdictCount *const *counts, size_t nr)
 	uint32_t bits = 0;
 
 	for (size_t i = 0; i < nr; i++)
-		if (counts[i]->pages && (unsigned)counts[i]->verdict < NR_LOOKS)
+		if (counts[i]->pages && (unsigned)counts[i]->verdict < NR_VERDICTS)
 			bits |= 1u << counts[i]->verdict;
 	return bits;
 }
@@ -65,20 +58,14 @@ struct tally tally_counters(const Stepdump__Counters *c)
 		const Stepdump__VerdictCount *vc = c->verdicts[i];
 		uint64_t *part;
 
-		switch (vc->verdict) {
-		case STEPDUMP__VERDICT__DUMP:
-		case STEPDUMP__VERDICT__DUMP_SWAPPED:
-		case STEPDUMP__VERDICT__ALWAYS:
+		if (verdict_is_data(vc->verdict)) {
 			part = &t.to_pipe;
-			break;
-		case STEPDUMP__VERDICT__HOLE:
+		} else if (vc->verdict == VD(HOLE)) {
 			part = &t.holes;
-			break;
-		case STEPDUMP__VERDICT__NOT_SCANNED:
+		} else if (vc->verdict == VD(NOT_SCANNED)) {
 			part = &t.to_scan;
 			counted_rest = true;
-			break;
-		default:
+		} else {
 			part = &t.skipped;
 		}
 		*part = add_sat(*part, vc->pages);

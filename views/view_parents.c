@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/verdict.h"
 #include "views/map_impl.h"
 
 #define STRIP_COL 18
@@ -121,12 +122,6 @@ static void draw_row(struct rows *r, const char *label, const struct strip *st, 
 	p->row++;
 }
 
-static bool is_data(Stepdump__Verdict v)
-{
-	return v == STEPDUMP__VERDICT__DUMP || v == STEPDUMP__VERDICT__DUMP_SWAPPED ||
-	       v == STEPDUMP__VERDICT__ALWAYS;
-}
-
 static void draw_task(struct rows *r)
 {
 	struct strip st = *r->frame;
@@ -158,7 +153,7 @@ static void list_runs(struct rows *r, bool holes, char *buf, size_t len)
 	for (size_t i = 0; i < r->index.nr; i++) {
 		const Stepdump__VerdictRun *v = r->index.runs[i];
 
-		if (holes ? v->verdict != STEPDUMP__VERDICT__HOLE : !is_data(v->verdict))
+		if (holes ? v->verdict != STEPDUMP__VERDICT__HOLE : !verdict_is_data(v->verdict))
 			continue;
 		pages = add_sat(pages, v->nr_pages);
 		if (++nr <= 4 && at < len)
@@ -175,7 +170,7 @@ static void draw_pipes(struct rows *r)
 	char text[96] = "bufs ";
 
 	for (size_t i = 0; i < r->index.nr; i++)
-		if (is_data(r->index.runs[i]->verdict))
+		if (verdict_is_data(r->index.runs[i]->verdict))
 			strip_fill(&st, r->index.runs[i]->start / PAGE_BYTES,
 				   r->index.runs[i]->nr_pages, TONE_DUMP, U'#');
 	list_runs(r, false, text + 4, sizeof(text) - 4);
@@ -281,12 +276,12 @@ static void paint_chain(struct rows *r, const struct ui *ui)
 				   ui->place.addr / PAGE_BYTES - r->origin);
 
 	if (!v || v->verdict != STEPDUMP__VERDICT__HOLE) {
-		grid_printf(p->g, p->row++, col, TONE_NORMAL, " -> %s",
-			    !v                  ? "not looked at" :
-			    is_data(v->verdict) ? "this dump stores it; no parent is asked" :
-			    v->verdict == STEPDUMP__VERDICT__NOT_SCANNED ?
-						  "not scanned yet" :
-						  "skipped: nobody stores it");
+		grid_printf(
+			p->g, p->row++, col, TONE_NORMAL, " -> %s",
+			!v                          ? "not looked at" :
+			verdict_is_data(v->verdict) ? "this dump stores it; no parent is asked" :
+			v->verdict == STEPDUMP__VERDICT__NOT_SCANNED ? "not scanned yet" :
+								       "skipped: nobody stores it");
 		return;
 	}
 	col = grid_puts(p->g, p->row, col, TONE_HOLE, " -> this: PARENT");

@@ -6,7 +6,6 @@
 #ifndef STEPDUMP_VERDICT_H
 #define STEPDUMP_VERDICT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/proc/vma.h"
@@ -18,10 +17,5 @@ struct verdict_counts {
 
 /* The verdict on pages with these PAGE_IS_* categories in VMA v: pure. */
 verdict_t page_verdict(const struct vma *v, uint64_t categories);
-/* Do the page's bytes go into the images? */
-static inline bool verdict_is_data(verdict_t v)
-{
-	return v == VD(DUMP) || v == VD(DUMP_SWAPPED) || v == VD(ALWAYS);
-}
 
 #endif

@@ -197,36 +197,6 @@ static char *held_by(struct session *s, uint64_t addr, verdict_t v)
 
 /* ---- why ------------------------------------------------------------------------------------------------ */
 
-static const char *const rules[NR_VERDICTS] = {
-	[VD(NOT_SCANNED)] = "",
-	[VD(DUMP)] = "should_dump_page(): present, not the zero page, not a page of a file",
-	[VD(DUMP_SWAPPED)] = "should_dump_page(): swapped out; the splice brings it back in",
-	[VD(ALWAYS)] = "should_dump_page(): vdso and AIO rings are dumped whole",
-	[VD(HOLE)] = "generate_iovs(): parent has it and it is not dirty -> PP_HOLE_PARENT",
-	[VD(ZERO)] = "should_dump_page(): the kernel's zero page reads the same when untouched",
-	[VD(FILE_CLEAN)] =
-		"should_dump_page(): page of the mapped file, never written: the file has it",
-	[VD(ABSENT)] = "should_dump_page(): neither present nor swapped: restored untouched",
-	[VD(GUARD)] = "should_dump_page(): guard page (MADV_GUARD_INSTALL), recorded in mm-PID.img",
-	[VD(NEVER)] =
-		"generate_iovs(): VMAs of this kind are recreated by the kernel, not restored",
-	[VD(SHARED)] = "vma_area_is_private(): shared memory is dumped once, as an object",
-};
-
-static const char *const in_words[NR_VERDICTS] = {
-	[VD(NOT_SCANNED)] = "not scanned",
-	[VD(DUMP)] = "dumped",
-	[VD(DUMP_SWAPPED)] = "dumped (swapped)",
-	[VD(ALWAYS)] = "always dumped",
-	[VD(HOLE)] = "hole",
-	[VD(ZERO)] = "skipped (zero page)",
-	[VD(FILE_CLEAN)] = "skipped (clean file page)",
-	[VD(ABSENT)] = "skipped (absent)",
-	[VD(GUARD)] = "skipped (guard page)",
-	[VD(NEVER)] = "never dumped",
-	[VD(SHARED)] = "dumped with its shared object, if it has data",
-};
-
 static void fact(Stepdump__Why *w, char *text)
 {
 	w->facts = reallocarray(w->facts, w->n_facts + 1, sizeof(*w->facts));
@@ -356,7 +326,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	}
 	w->verdict = dump_verdict(td, v, cats);
 	why_tracked(td, v, cats, w);
-	w->rule = xstrdup(rules[w->verdict]);
+	w->rule = xstrdup(verdict_info(w->verdict)->rule);
 	if (w->verdict == VD(HOLE))
 		w->held_by = held_by_parent(td, addr);
 	else if (w->verdict == VD(SHARED))
@@ -365,7 +335,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		w->held_by = held_by(s, addr, w->verdict);
 	w->sentence = xasprintf("%llx: %s%s%s%s", (unsigned long long)addr,
 				is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
-				in_words[w->verdict], w->held_by ? "; held by " : "",
+				verdict_info(w->verdict)->why, w->held_by ? "; held by " : "",
 				w->held_by ? w->held_by : "");
 	return NULL;
 }

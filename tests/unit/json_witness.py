@@ -43,7 +43,7 @@ def value(field, v):
     if field.type == F.TYPE_MESSAGE:
         return plain(v)
     if field.type == F.TYPE_ENUM:
-        return field.enum_type.values_by_number[v].name.lower()
+        return field.enum_type.values_by_number[v].name.lower().replace('_', '-')
     if field.type == F.TYPE_BYTES:
         return v.hex()
     if field.type in (F.TYPE_DOUBLE, F.TYPE_FLOAT) and not math.isfinite(v):

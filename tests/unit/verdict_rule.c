@@ -115,8 +115,8 @@ TEST(names_go_both_ways)
 	static const char *const phases[] = { "ready",         "prepare", "pmc-fill",
 					      "generate-iovs", "drain",   "xfer",
 					      "gate",          "reset",   "done" };
-	static const char *const verdicts[] = { "not-scanned", "dump",  "swapped", "always",
-						"hole",        "zero",  "file",    "absent",
+	static const char *const verdicts[] = { "not-scanned", "dump",  "dump-swapped", "always",
+						"hole",        "zero",  "file-clean",   "absent",
 						"guard",       "never", "shared" };
 
 	for (int i = 0; i < 9; i++) {
