@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "engine/chain/chain_rows.h"
 #include "engine/proc/vma.h"
 #include "proto/message.h"
@@ -114,8 +114,8 @@ static struct err *is_same_place(struct diff *d, const struct chain_run *a,
 	return NULL;
 }
 
-static struct err *compare_run(struct diff *d, const struct chain_run *a, const struct chain_run *b,
-			       uint64_t nr_pages)
+static struct err *diff_run(struct diff *d, const struct chain_run *a, const struct chain_run *b,
+			    uint64_t nr_pages)
 {
 	Stepdump__DiffVma *v = row_message(d, a->start, a->start + nr_pages * PAGE_BYTES);
 	uint64_t changed = 0;
@@ -141,7 +141,7 @@ static struct err *compare_run(struct diff *d, const struct chain_run *a, const 
 }
 
 /* Both have [start, end), which lies in one row. */
-static struct err *compare_range(struct diff *d, uint64_t start, uint64_t end)
+static struct err *diff_range(struct diff *d, uint64_t start, uint64_t end)
 {
 	while (start < end) {
 		struct chain_run a, b;
@@ -150,7 +150,7 @@ static struct err *compare_range(struct diff *d, uint64_t start, uint64_t end)
 		TRY(chain_run_at(d->new_side.pr, start, end, &b));
 		uint64_t to = a.end < b.end ? a.end : b.end;
 
-		TRY(compare_run(d, &a, &b, (to - start) / PAGE_BYTES));
+		TRY(diff_run(d, &a, &b, (to - start) / PAGE_BYTES));
 		start = to;
 	}
 	return NULL;
@@ -167,7 +167,7 @@ static struct err *count_range(struct diff *d, uint64_t start, uint64_t end, boo
 		uint64_t row_end = d->rows.row[d->row].end, to = end < row_end ? end : row_end;
 
 		if (in_old && in_new)
-			TRY(compare_range(d, start, to));
+			TRY(diff_range(d, start, to));
 		else if (in_old)
 			row_message(d, start, to)->gone += (to - start) / PAGE_BYTES;
 		else
@@ -178,7 +178,7 @@ static struct err *count_range(struct diff *d, uint64_t start, uint64_t end, boo
 }
 
 /* Both lists of entries ascend, so this is a merge. */
-static struct err *walk(struct diff *d)
+static struct err *diff_walk(struct diff *d)
 {
 	struct side *a = &d->old_side, *b = &d->new_side;
 
@@ -218,7 +218,7 @@ static struct err *diff_rows(struct diff *d, const struct chain_object *obj)
 	d->row = 0;
 	d->vma = NULL;
 	if (!e)
-		e = walk(d);
+		e = diff_walk(d);
 	chain_rows_deinit(&d->rows);
 	if (old_mm)
 		criu__mm_entry__free_unpacked(old_mm, NULL);
@@ -227,7 +227,7 @@ static struct err *diff_rows(struct diff *d, const struct chain_object *obj)
 	return e;
 }
 
-static void sum_up(Stepdump__DiffReport *r, Stepdump__DiffObject *o)
+static void diff_sum_up(Stepdump__DiffReport *r, Stepdump__DiffObject *o)
 {
 	for (size_t i = 0; i < o->n_vmas; i++) {
 		o->added += o->vmas[i]->added;
@@ -260,7 +260,7 @@ static struct err *diff_object(struct diff *d, const struct chain_object *obj,
 		d->o->in_new = d->new_side.pr != NULL;
 		SET(d->o, compared, 0);
 		e = diff_rows(d, obj);
-		sum_up(r, d->o);
+		diff_sum_up(r, d->o);
 	}
 	side_close(&d->old_side);
 	side_close(&d->new_side);
@@ -288,34 +288,31 @@ static struct err *diff_all(struct diff *d, const char *old_dir, const char *new
 struct err *chain_diff(const char *old_dir, const char *new_dir, pid_t pid, chain_stop_t stop,
 		       Stepdump__DiffReport **ret)
 {
-	struct diff *d = calloc(1, sizeof(*d));
-	Stepdump__DiffReport *r = calloc(1, sizeof(*r));
-	struct err *e = d && r ? NULL : err_nomem();
+	AUTO_FREE struct diff *d = xzalloc(sizeof(*d));
+	AUTO_CLOSE int old_fd = open(old_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (!e) {
-		stepdump__diff_report__init(r);
-		r->old_dir = xstrdup(old_dir);
-		r->new_dir = xstrdup(new_dir);
-		d->stop = stop;
-		d->old_side.dirfd = open(old_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (d->old_side.dirfd < 0)
-			e = err_sys(errno, "open the image directory %s", old_dir);
-		d->new_side.dirfd = open(new_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (d->new_side.dirfd < 0)
-			e = err_first(e, err_sys(errno, "open the image directory %s", new_dir));
-		if (!e)
-			e = err_wrap(diff_all(d, old_dir, new_dir, pid, r), "diff");
-		if (d->old_side.dirfd >= 0)
-			close(d->old_side.dirfd);
-		if (d->new_side.dirfd >= 0)
-			close(d->new_side.dirfd);
-	}
-	free(d);
-	if (e) {
-		if (r)
-			stepdump__diff_report__free_unpacked(r, NULL);
-		return e;
-	}
-	*ret = r;
-	return NULL;
+	if (old_fd < 0)
+		return err_sys(errno, "open the image directory %s", old_dir);
+
+	AUTO_CLOSE int new_fd = open(new_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (new_fd < 0)
+		return err_sys(errno, "open the image directory %s", new_dir);
+	d->stop = stop;
+	d->old_side.dirfd = old_fd;
+	d->new_side.dirfd = new_fd;
+
+	Stepdump__DiffReport *r = xzalloc(sizeof(*r));
+
+	stepdump__diff_report__init(r);
+	r->old_dir = xstrdup(old_dir);
+	r->new_dir = xstrdup(new_dir);
+
+	struct err *e = diff_all(d, old_dir, new_dir, pid, r);
+
+	if (e)
+		stepdump__diff_report__free_unpacked(r, NULL);
+	else
+		*ret = r;
+	return err_wrap(e, "diff");
 }

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
 #include "engine/image/flatdir.h"
 #include "engine/image/staging.h"
 #include "engine/image/verify.h"
@@ -36,21 +38,6 @@ static bool cannot_copy_in_kernel(int why)
 	return why == EXDEV || why == EINVAL || why == EOPNOTSUPP || why == ENOSYS || why == EPERM;
 }
 
-static struct err *write_all(int out, const void *buf, size_t len)
-{
-	while (len) {
-		ssize_t n = write(out, buf, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(errno, "write images");
-		buf = (const char *)buf + n;
-		len -= (size_t)n;
-	}
-	return NULL;
-}
-
 /* Appends [off, off + len) of `in` to `out`; in the kernel where the file systems can. */
 static struct err *copy_range(struct flatten *f, int in, uint64_t off, uint64_t len, int out)
 {
@@ -64,35 +51,33 @@ static struct err *copy_range(struct flatten *f, int in, uint64_t off, uint64_t 
 
 		TRY(chain_check_stop(f->stop));
 		if (in_kernel) {
-			n = copy_file_range(in, &at, out, NULL, want, 0);
+			n = RETRY(copy_file_range(in, &at, out, NULL, want, 0));
 			if (n < 0 && cannot_copy_in_kernel(errno)) {
 				in_kernel = false;
 				continue;
 			}
-			if (n < 0 && errno != EINTR)
+			if (n < 0)
 				return err_sys(errno, "copy images");
 		} else {
-			n = pread(in, f->buf, want, at);
-			if (n < 0 && errno != EINTR)
+			n = pread_full(in, f->buf, want, at);
+			if (n < 0)
 				return err_sys(errno, "read images");
-			if (n > 0) {
-				TRY(write_all(out, f->buf, (size_t)n));
-				at += n;
-			}
+			if (write_full(out, f->buf, (size_t)n) < 0)
+				return err_sys(errno, "write images");
+			at += n;
 		}
 		if (!n)
-			return err_new(ERR_CHECK,
-				       "the file ends at byte %lld, %llu bytes too early",
-				       (long long)at, (unsigned long long)len);
-		if (n > 0)
-			len -= (uint64_t)n;
+			return err_new(ERR_CHECK, "the file ends at byte %ld, %lu bytes too early",
+				       at, len);
+		len -= (uint64_t)n;
 	}
 	return NULL;
 }
 
 static struct err *copy_file(struct flatten *f, const char *name)
 {
-	int in = openat(f->from, name, O_RDONLY | O_CLOEXEC), out = -1;
+	AUTO_CLOSE int in = openat(f->from, name, O_RDONLY | O_CLOEXEC);
+	int out = -1;
 	struct err *e = NULL;
 	struct stat st;
 
@@ -110,8 +95,6 @@ static struct err *copy_file(struct flatten *f, const char *name)
 		e = err_wrap(copy_range(f, in, 0, (uint64_t)st.st_size, out), "copy %s", name);
 	if (out >= 0 && close(out) && errno != EINTR)
 		e = err_first(e, err_sys(errno, "close %s", name));
-	if (in >= 0)
-		close(in);
 	return e;
 }
 
@@ -261,7 +244,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static struct err *fill(struct flatten *f)
+static struct err *flatten_fill(struct flatten *f)
 {
 	struct verify_report report;
 	struct parent_info info;
@@ -288,16 +271,16 @@ static void note_copy(void *arg, const char *path, bool exists)
 /* The staging directory is known to the keeper from here on. */
 static struct err *stage_and_publish(struct flatten *f, struct staging *st, const char *dir)
 {
-	char *staged = strdup(staging_path(st));
-	struct err *e = staged ? NULL : err_nomem();
+	AUTO_FREE char *staged = xstrdup(staging_path(st));
+	struct err *e = NULL;
 
-	if (!e && f->keeper) {
+	if (f->keeper) {
 		e = keeper_litter_add(f->keeper, staged);
 		staging_on_copy(st, note_copy, f);
 	}
 	f->to = staging_dirfd(st);
 	if (!e)
-		e = fill(f);
+		e = flatten_fill(f);
 	e = staging_advise(e, f->to, f->need);
 	if (!e)
 		e = chain_check_stop(f->stop);
@@ -306,43 +289,38 @@ static struct err *stage_and_publish(struct flatten *f, struct staging *st, cons
 	if (!e)
 		f->r->dir = xstrdup(staging_path(st));
 	e = err_first(e, staging_discard(st));
-	if (f->keeper && staged)
+	if (f->keeper)
 		err_free(keeper_litter_del(f->keeper, staged));
-	free(staged);
 	return e;
 }
 
 struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, chain_stop_t stop,
 			  Stepdump__FlattenReport **ret)
 {
-	struct flatten *f = calloc(1, sizeof(*f));
-	Stepdump__FlattenReport *r = calloc(1, sizeof(*r));
+	AUTO_FREE struct flatten *f = xzalloc(sizeof(*f));
+	AUTO_CLOSE int from = open(chain, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct staging *st;
-	struct err *e = f && r ? NULL : err_nomem();
 
-	if (!e) {
-		stepdump__flatten_report__init(r);
-		f->chain = chain;
-		f->keeper = k;
-		f->stop = stop;
-		f->r = r;
-		r->chain = xstrdup(chain);
-		f->from = open(chain, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (f->from < 0)
-			e = err_sys(errno, "open the image directory %s", chain);
-		if (!e)
-			e = staging_create(dir, &st);
-		if (!e)
-			e = stage_and_publish(f, st, dir);
-		if (f->from >= 0)
-			close(f->from);
-	}
-	free(f);
-	if (e) {
-		if (r)
-			stepdump__flatten_report__free_unpacked(r, NULL);
-		return err_wrap(e, "flatten %s", chain);
-	}
-	*ret = r;
-	return NULL;
+	if (from < 0)
+		return err_wrap(err_sys(errno, "open the image directory %s", chain), "flatten %s",
+				chain);
+	TRY(err_wrap(staging_create(dir, &st), "flatten %s", chain));
+
+	Stepdump__FlattenReport *r = xzalloc(sizeof(*r));
+
+	stepdump__flatten_report__init(r);
+	r->chain = xstrdup(chain);
+	f->chain = chain;
+	f->from = from;
+	f->keeper = k;
+	f->stop = stop;
+	f->r = r;
+
+	struct err *e = stage_and_publish(f, st, dir);
+
+	if (e)
+		stepdump__flatten_report__free_unpacked(r, NULL);
+	else
+		*ret = r;
+	return err_wrap(e, "flatten %s", chain);
 }

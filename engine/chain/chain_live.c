@@ -6,9 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "engine/chain/chain_rows.h"
 #include "engine/chain/chain_verify.h"
-#include "engine/pages/pmc.h"
+#include "engine/pages/page_walk.h"
 #include "engine/pages/verdict.h"
 #include "engine/proc/vma.h"
 #include "proto/message.h"
@@ -29,8 +30,8 @@ struct live {
 
 /* ---- VMAs ---------------------------------------------------------------------------------- */
 
-static Stepdump__LiveVma *push_row(struct live *l, uint64_t start, uint64_t end, const char *prot,
-				   const char *kind, const char *state)
+static Stepdump__LiveVma *live_push_row(struct live *l, uint64_t start, uint64_t end,
+					const char *prot, const char *kind, const char *state)
 {
 	Stepdump__LiveVma *o = msg_push(&l->r->vmas, &l->r->n_vmas, sizeof(*o));
 
@@ -53,7 +54,7 @@ static void push_live(struct live *l, const struct vma *v, const char *state)
 	char prot[5];
 
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
-	Stepdump__LiveVma *o = push_row(l, v->start, v->end, prot, vma_kind(v), state);
+	Stepdump__LiveVma *o = live_push_row(l, v->start, v->end, prot, vma_kind(v), state);
 
 	if (v->name && *v->name)
 		o->name = xstrdup(v->name);
@@ -67,8 +68,7 @@ static char *difference(const Criu__VmaEntry *e, const struct vma *v)
 	chain_vma_prot(e, was);
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, is);
 	if (e->start != v->start || e->end != v->end)
-		return xasprintf("was %llx-%llx", (unsigned long long)e->start,
-				 (unsigned long long)e->end);
+		return xasprintf("was %lx-%lx", e->start, e->end);
 	if (strcmp(was, is))
 		return xasprintf("was %s", was);
 	if (strcmp(chain_vma_kind(e), vma_kind(v)))
@@ -76,8 +76,7 @@ static char *difference(const Criu__VmaEntry *e, const struct vma *v)
 	if (e->flags != v->flags)
 		return xasprintf("flags were %x, are %x", e->flags, v->flags);
 	if (e->madv != v->madv)
-		return xasprintf("madvise bits were %llx, are %llx", (unsigned long long)e->madv,
-				 (unsigned long long)v->madv);
+		return xasprintf("madvise bits were %lx, are %lx", e->madv, v->madv);
 	return NULL;
 }
 
@@ -100,13 +99,11 @@ static int by_start(const void *a, const void *b)
 	return (*x)->start < (*y)->start ? -1 : (*x)->start > (*y)->start;
 }
 
-static struct err *make_rows(struct live *l)
+static void live_make_rows(struct live *l)
 {
 	const struct vma_list *vl = &l->t->vmas;
-	bool *taken = calloc(vl->nr + 1, sizeof(*taken));
+	AUTO_FREE bool *taken = xcalloc(vl->nr, sizeof(*taken));
 
-	if (!taken)
-		return err_nomem();
 	for (size_t i = 0; l->mm && i < l->mm->n_vmas; i++) {
 		const Criu__VmaEntry *e = l->mm->vmas[i];
 		ssize_t k = e->status & VMA_AREA_GUARD || e->start >= e->end ? -1 : find_live(l, e);
@@ -116,7 +113,7 @@ static struct err *make_rows(struct live *l)
 			continue;
 		if (k < 0 || taken[k]) {
 			chain_vma_prot(e, prot);
-			push_row(l, e->start, e->end, prot, chain_vma_kind(e), "gone");
+			live_push_row(l, e->start, e->end, prot, chain_vma_kind(e), "gone");
 			continue;
 		}
 		char *detail = difference(e, &vl->v[k]);
@@ -128,10 +125,8 @@ static struct err *make_rows(struct live *l)
 	for (size_t i = 0; i < vl->nr; i++)
 		if (!taken[i])
 			push_live(l, &vl->v[i], l->mm ? "new" : "same");
-	free(taken);
 	if (l->r->n_vmas)
 		qsort(l->r->vmas, l->r->n_vmas, sizeof(*l->r->vmas), by_start);
-	return NULL;
 }
 
 /* Rows ascend, and so do the pages: mostly it is the row of the last page, or the next one. */
@@ -144,7 +139,8 @@ static Stepdump__LiveVma *row_of(struct live *l, uint64_t addr)
 				return l->r->vmas[i];
 			}
 	/* An image whose pages lie outside of its VMAs. */
-	Stepdump__LiveVma *o = push_row(l, addr, addr + PAGE_BYTES, "----", "unmapped", "gone");
+	Stepdump__LiveVma *o =
+		live_push_row(l, addr, addr + PAGE_BYTES, "----", "unmapped", "gone");
 
 	qsort(l->r->vmas, l->r->n_vmas, sizeof(*l->r->vmas), by_start);
 	return o;
@@ -165,7 +161,7 @@ static void count_page(struct live *l, uint64_t addr, const uint8_t *image, cons
 		row->same++;
 }
 
-static struct err *compare_run(struct live *l, const struct chain_run *run)
+static struct err *live_compare_run(struct live *l, const struct chain_run *run)
 {
 	uint64_t len = run->end - run->start;
 
@@ -205,7 +201,7 @@ static struct err *compare_pages(struct live *l)
 			struct chain_run run;
 
 			TRY(chain_run_at(l->pr, at, end, &run));
-			TRY(compare_run(l, &run));
+			TRY(live_compare_run(l, &run));
 			at = run.end;
 		}
 	}
@@ -224,41 +220,24 @@ static void count_missing(struct live *l, uint64_t start, uint64_t end)
 	}
 }
 
-static struct err *missing_in_vma(struct live *l, struct pmc *pmc, size_t idx)
-{
-	const struct vma *v = &l->t->vmas.v[idx];
-	uint64_t at = v->start, run_end;
-	bool hit;
-
-	if (!vma_is_private(v) || vma_never_dumped(v))
-		return NULL;
-	while (at < v->end) {
-		TRY(chain_check_stop(l->stop));
-		if (!pmc_covers(pmc, at, at + PAGE_BYTES))
-			TRY(pmc_get_map(pmc, &l->t->vmas, idx, at, &hit));
-		uint64_t cats = pmc_run(pmc, at, v->end, &run_end);
-
-		if (verdict_is_data(page_verdict(v, cats)))
-			count_missing(l, at, run_end);
-		at = run_end;
-	}
-	return NULL;
-}
-
 static struct err *find_missing(struct live *l)
 {
+	struct page_run run;
 	struct pmc pmc;
 	struct err *e;
 
 	TRY(pmc_init(&pmc, l->t->pagemap_fd, l->caps, PMC_AUTO, true));
-	e = NULL;
-	for (size_t i = 0; i < l->t->vmas.nr && !e; i++)
-		e = missing_in_vma(l, &pmc, i);
+
+	struct page_walk w = { .pmc = &pmc, .vmas = &l->t->vmas, .end = UINT64_MAX };
+
+	while (!(e = chain_check_stop(l->stop)) && !(e = page_walk_next(&w, &run)) && run.vma)
+		if (verdict_is_data(page_verdict(run.vma, run.categories)))
+			count_missing(l, run.start, run.end);
 	pmc_deinit(&pmc);
 	return e;
 }
 
-static void sum_up(Stepdump__LiveReport *r)
+static void live_sum_up(Stepdump__LiveReport *r)
 {
 	SET(r, image_pages, 0);
 	SET(r, same, 0);
@@ -274,7 +253,7 @@ static void sum_up(Stepdump__LiveReport *r)
 	}
 }
 
-static struct err *compare(struct live *l, int dirfd, const char *dir, pid_t pid)
+static struct err *live_compare(struct live *l, int dirfd, const char *dir, pid_t pid)
 {
 	char name[IMAGE_NAME_MAX];
 
@@ -286,10 +265,10 @@ static struct err *compare(struct live *l, int dirfd, const char *dir, pid_t pid
 	TRY(chain_reader_init(&l->reader, l->pr));
 	TRY(chain_read_mm(dirfd, (uint64_t)pid, &l->mm));
 	SET(l->r, no_mm, !l->mm);
-	TRY(make_rows(l));
+	live_make_rows(l);
 	TRY(compare_pages(l));
 	TRY(find_missing(l));
-	sum_up(l->r);
+	live_sum_up(l->r);
 	return NULL;
 }
 
@@ -297,8 +276,8 @@ struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pi
 			       const struct caps *caps, chain_stop_t stop,
 			       Stepdump__LiveReport **ret)
 {
-	struct live *l = xzalloc(sizeof(*l));
-	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_FREE struct live *l = xzalloc(sizeof(*l));
+	AUTO_CLOSE int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct err *e = dirfd < 0 ? err_sys(errno, "open the image directory %s", dir) : NULL;
 
 	l->t = t;
@@ -309,9 +288,7 @@ struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pi
 	l->r->pid = (uint32_t)t->pid;
 	l->r->comm = xstrdup(t->comm ? t->comm : "");
 	if (!e)
-		e = compare(l, dirfd, dir, pid);
-	if (dirfd >= 0)
-		close(dirfd);
+		e = live_compare(l, dirfd, dir, pid);
 	if (l->mm)
 		criu__mm_entry__free_unpacked(l->mm, NULL);
 	chain_reader_deinit(&l->reader);
@@ -320,6 +297,5 @@ struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pi
 		stepdump__live_report__free_unpacked(l->r, NULL);
 	else
 		*ret = l->r;
-	free(l);
 	return err_wrap(e, "compare %s with %d", dir, t->pid);
 }

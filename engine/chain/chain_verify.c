@@ -3,25 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/cleanup.h"
+#include "engine/image/generations.h"
 #include "engine/image/verify.h"
 #include "proto/message.h"
 
-#define GENERATIONS_MAX 1000
-
 struct chain_check {
 	Stepdump__VerifyReport *r;
-	struct {
-		dev_t dev;
-		ino_t ino;
-	} * seen;
-	size_t nr_seen;
+	struct generations at;
 };
 
 static Stepdump__Finding *push_finding(struct chain_check *c, unsigned generation, bool fatal,
@@ -35,15 +28,6 @@ static Stepdump__Finding *push_finding(struct chain_check *c, unsigned generatio
 	o->text = text;
 	SET(o, generation, generation);
 	return o;
-}
-
-/* As verify_dirfd() names the files of parents. */
-static char *file_of_generation(const char *file, unsigned generation)
-{
-	if (!generation)
-		return xstrdup(file);
-	return generation == 1 ? xasprintf("parent/%s", file) :
-				 xasprintf("parent (%u generations back)/%s", generation, file);
 }
 
 /* The chain of holes led there already. */
@@ -64,7 +48,7 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 {
 	for (size_t i = 0; i < vr->nr; i++) {
 		const struct verify_finding *f = &vr->v[i];
-		char *file = file_of_generation(f->file, generation);
+		char *file = generation_file(generation, f->file);
 
 		if (generation && is_known(c, file, f)) {
 			free(file);
@@ -91,22 +75,11 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 	}
 }
 
-static char *path_of_fd(int fd)
-{
-	char link[32], path[PATH_MAX];
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, sizeof(path) - 1);
-
-	path[n > 0 ? n : 0] = '\0';
-	return xstrdup(path);
-}
-
 /* ERR_CHECK is a finding, and in the report; anything else kept us from looking. */
-static struct err *check_generation(struct chain_check *c, int dirfd, unsigned generation)
+static struct err *check_generation(struct chain_check *c)
 {
 	struct verify_report vr;
-	struct err *e = verify_dirfd(dirfd, &vr);
+	struct err *e = verify_dirfd(c->at.dirfd, &vr);
 
 	if (e && e->code == ERR_CHECK) {
 		err_free(e);
@@ -117,7 +90,7 @@ static struct err *check_generation(struct chain_check *c, int dirfd, unsigned g
 			msg_push(&c->r->generations, &c->r->n_generations, sizeof(*g));
 
 		stepdump__generation__init(g);
-		g->dir = path_of_fd(dirfd);
+		g->dir = generations_path(&c->at);
 		SET(g, files, vr.files);
 		SET(g, pagemaps, vr.pagemaps);
 		SET(g, entries, vr.entries);
@@ -126,83 +99,45 @@ static struct err *check_generation(struct chain_check *c, int dirfd, unsigned g
 		SET(g, pre_dump, vr.pre_dump);
 		if (vr.has_uptime)
 			SET(g, dump_uptime_us, vr.dump_uptime_us);
-		take_findings(c, &vr, generation);
+		take_findings(c, &vr, c->at.nr);
 	}
 	verify_report_deinit(&vr);
 	return e;
 }
 
-static bool was_seen(struct chain_check *c, int dirfd)
+/* The newest generation and all its parents, whether there are holes or not. */
+static struct err *check_chain(struct chain_check *c)
 {
-	struct stat st;
-	void *p = reallocarray(c->seen, c->nr_seen + 1, sizeof(*c->seen));
+	enum parent_link link = PARENT_OPEN;
 
-	if (!p)
-		abort();
-	c->seen = p;
-	if (fstat(dirfd, &st))
-		return true;
-	for (size_t i = 0; i < c->nr_seen; i++)
-		if (c->seen[i].dev == st.st_dev && c->seen[i].ino == st.st_ino)
-			return true;
-	c->seen[c->nr_seen].dev = st.st_dev;
-	c->seen[c->nr_seen++].ino = st.st_ino;
-	return false;
-}
-
-static struct err *check_parents(struct chain_check *c, int dirfd)
-{
-	struct err *e = NULL;
-	unsigned generation = 0;
-
-	dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
-	while (!e && dirfd >= 0) {
-		struct stat st;
-		int up = openat(dirfd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (up < 0) {
-			int why = errno;
-			bool link = !fstatat(dirfd, "parent", &st, AT_SYMLINK_NOFOLLOW);
-
-			if (link)
-				push_finding(
-					c, generation, false, "parent",
-					xasprintf("the link leads nowhere: %s", strerror(why)));
-			c->r->nr_notes += link;
-		} else if (was_seen(c, up) || generation == GENERATIONS_MAX) {
-			push_finding(c, generation, true, "parent",
-				     xstrdup("the links go round in a circle"));
-			c->r->nr_fatal++;
-			close(up);
-			up = -1;
-		}
-		close(dirfd);
-		dirfd = up;
-		if (dirfd >= 0)
-			e = check_generation(c, dirfd, ++generation);
+	while (link == PARENT_OPEN) {
+		TRY(check_generation(c));
+		link = generations_up(&c->at);
 	}
-	if (dirfd >= 0)
-		close(dirfd);
-	return e;
+	if (link == PARENT_BROKEN) {
+		push_finding(c, c->at.nr, false, "parent",
+			     xasprintf("the link leads nowhere: %s", strerror(c->at.why)));
+		c->r->nr_notes++;
+	} else if (link == PARENT_LOOP) {
+		push_finding(c, c->at.nr, true, "parent",
+			     xstrdup("the links go round in a circle"));
+		c->r->nr_fatal++;
+	}
+	return NULL;
 }
 
 struct err *chain_verify(const char *dir, Stepdump__VerifyReport **ret)
 {
-	struct chain_check c = { .r = xzalloc(sizeof(*c.r)) };
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct err *e = fd < 0 ? err_sys(errno, "open the image directory %s", dir) : NULL;
+	struct chain_check c = { .r = xzalloc(sizeof(*c.r)), .at.dirfd = -1 };
+	AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err *e = fd < 0 ? err_sys(errno, "open the image directory %s", dir) :
+				 generations_begin(&c.at, fd);
 
 	stepdump__verify_report__init(c.r);
 	c.r->dir = xstrdup(dir);
-	if (!e) {
-		was_seen(&c, fd);
-		e = check_generation(&c, fd, 0);
-	}
 	if (!e)
-		e = check_parents(&c, fd);
-	if (fd >= 0)
-		close(fd);
-	free(c.seen);
+		e = check_chain(&c);
+	generations_end(&c.at);
 	if (e) {
 		stepdump__verify_report__free_unpacked(c.r, NULL);
 		return err_wrap(e, "verify %s", dir);

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/vec.h"
 #include "engine/image/flatdir.h"
 #include "engine/proc/vma.h"
 
@@ -46,9 +49,7 @@ struct err *chain_reader_init(struct chain_reader *r, const struct page_read *pr
 	size_t nr = pr ? page_read_generations(pr) : 0;
 
 	*r = (struct chain_reader){ .pr = pr };
-	r->file = calloc(nr ? nr : 1, sizeof(*r->file));
-	if (!r->file)
-		return err_nomem();
+	r->file = xcalloc(nr, sizeof(*r->file));
 	for (size_t i = 0; i < nr; i++)
 		r->file[i].fd = -1;
 	return NULL;
@@ -73,20 +74,12 @@ struct err *chain_reader_file(struct chain_reader *r, const struct page_place *p
 	struct stat st;
 
 	if (f->fd < 0) {
-		char *path;
+		AUTO_FREE char *path = xasprintf("%s/pages-%u.img", dir, p->pages_id);
+		AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-		if (asprintf(&path, "%s/pages-%u.img", dir, p->pages_id) < 0)
-			return err_nomem();
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		struct err *e = fd < 0 || fstat(fd, &st) ? err_sys(errno, "open %s", path) : NULL;
-
-		free(path);
-		if (e) {
-			if (fd >= 0)
-				close(fd);
-			return e;
-		}
-		*f = (struct chain_file){ fd, st.st_dev, st.st_ino };
+		if (fd < 0 || fstat(fd, &st))
+			return err_sys(errno, "open %s", path);
+		*f = (struct chain_file){ TAKE_FD(fd), st.st_dev, st.st_ino };
 	}
 	*ret = f;
 	return NULL;
@@ -98,25 +91,20 @@ struct err *chain_reader_read(struct chain_reader *r, const struct chain_run *ru
 	const struct chain_file *f;
 
 	TRY(chain_reader_file(r, &run->place, &f));
-	for (size_t got = 0; got < len;) {
-		off_t at = (off_t)(run->place.off + off + got);
-		ssize_t n = pread(f->fd, (char *)buf + got, len - got, at);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(errno, "read %s/pages-%u.img",
-				       page_read_dir(r->pr, run->place.generation),
-				       run->place.pages_id);
-		if (!n)
-			return err_vaddr(err_new(ERR_CHECK,
-						 "%s/pages-%u.img ends at byte %llu, inside a page",
-						 page_read_dir(r->pr, run->place.generation),
-						 run->place.pages_id, (unsigned long long)at),
-					 run->start + off + got);
-		got += (size_t)n;
-	}
-	return NULL;
+	uint64_t at = run->place.off + off;
+	ssize_t n = pread_full(f->fd, buf, len, (off_t)at);
+
+	if (n == (ssize_t)len)
+		return NULL;
+
+	const char *dir = page_read_dir(r->pr, run->place.generation);
+
+	if (n < 0)
+		return err_sys(errno, "read %s/pages-%u.img", dir, run->place.pages_id);
+	return err_vaddr(err_new(ERR_CHECK, "%s/pages-%u.img ends at byte %lu, inside a page", dir,
+				 run->place.pages_id, at + (uint64_t)n),
+			 run->start + off + (uint64_t)n);
 }
 
 /* ---- objects ------------------------------------------------------------------------------- */
@@ -141,13 +129,11 @@ static struct err *add_object(void *arg, int dirfd, const char *name)
 		if (!strcmp(l->o[i].name, name))
 			return NULL;
 
-	struct chain_object *p = reallocarray(l->o, l->nr + 1, sizeof(*p));
+	struct chain_object *o = vec_push(l->o, l->nr);
 
-	if (!p)
-		return err_nomem();
-	l->o = p;
-	l->o[l->nr] = (struct chain_object){ .is_shmem = d->kind == IMG_SHMEM_PAGEMAP, .id = id };
-	snprintf(l->o[l->nr++].name, IMAGE_NAME_MAX, "%s", name);
+	o->is_shmem = d->kind == IMG_SHMEM_PAGEMAP;
+	o->id = id;
+	snprintf(o->name, sizeof(o->name), "%s", name);
 	return NULL;
 }
 

@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "engine/dump/dump.h"
 #include "engine/dump/tracker_priv.h"
 #include "engine/pages/pagemap.h"
-#include "engine/pages/pmc.h"
+#include "engine/pages/page_walk.h"
+#include "engine/pages/verdict.h"
 #include "engine/proc/proc.h"
 
 /* ---- what makes all memory of a task suspect ------------------------------------------ */
@@ -313,42 +315,25 @@ struct err *tracker_count(const struct tracker *t, const struct vma_list *vmas, 
 			  uint64_t *total_ret)
 {
 	uint64_t dirty = 0, total = 0;
+	struct page_run run;
+	AUTO_CLOSE int fd = -1;
 	struct pmc pmc;
-	int fd;
+	struct err *e;
 
 	TRY(pagemap_open(t->pid, &fd));
-	struct err *e = pmc_init(&pmc, fd, &t->caps, PMC_AUTO, false);
-
+	TRY(pmc_init(&pmc, fd, &t->caps, PMC_AUTO, false));
 	pmc.extra = tracker_categories(t);
-	for (size_t i = 0; i < vmas->nr && !e; i++) {
-		const struct vma *v = &vmas->v[i];
-		uint64_t at = v->start;
 
-		if (vma_never_dumped(v) || !vma_is_private(v))
+	struct page_walk w = { .pmc = &pmc, .vmas = vmas, .end = UINT64_MAX };
+
+	while (!(e = page_walk_next(&w, &run)) && run.vma) {
+		if (!verdict_is_data(page_verdict(run.vma, run.categories)))
 			continue;
-		if (vma_always_dumped(v)) {
-			total += vma_pages(v);
-			dirty += vma_pages(v);
-			continue;
-		}
-		while (at < v->end && !e) {
-			bool hit;
-
-			e = pmc_get_map(&pmc, vmas, i, at, &hit);
-			while (!e && at < v->end && at < pmc.end) {
-				uint64_t end, cats = pmc_run(&pmc, at, v->end, &end);
-				uint64_t pages = (end - at) / PAGE_BYTES;
-
-				if (verdict_is_data(page_verdict(v, cats))) {
-					total += pages;
-					dirty += tracker_page_dirty(t, v, cats) ? pages : 0;
-				}
-				at = end;
-			}
-		}
+		total += page_run_pages(&run);
+		if (vma_always_dumped(run.vma) || tracker_page_dirty(t, run.vma, run.categories))
+			dirty += page_run_pages(&run);
 	}
 	pmc_deinit(&pmc);
-	close(fd);
 	if (!e) {
 		*dirty_ret = dirty;
 		*total_ret = total;

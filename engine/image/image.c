@@ -4,13 +4,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/io.h"
+#include "base/mem.h"
 #include "proto/files.pb-c.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/mm.pb-c.h"
@@ -93,7 +94,7 @@ const char *image_name(enum image_kind kind, uint64_t id, char buf[IMAGE_NAME_MA
 	const struct image_desc *d = &descs[kind];
 
 	if (d->suffix)
-		snprintf(buf, IMAGE_NAME_MAX, "%s%" PRIu64 "%s", d->prefix, id, d->suffix);
+		snprintf(buf, IMAGE_NAME_MAX, "%s%lu%s", d->prefix, id, d->suffix);
 	else
 		snprintf(buf, IMAGE_NAME_MAX, "%s", d->prefix);
 	return buf;
@@ -173,10 +174,8 @@ static void append_u32(struct image_writer *w, uint32_t v)
 struct err *image_create(int dirfd, const char *name, enum image_kind kind,
 			 struct image_writer **ret)
 {
-	struct image_writer *w = malloc(sizeof(*w));
+	struct image_writer *w = xzalloc(sizeof(*w));
 
-	if (!w)
-		return err_nomem();
 	w->base.append = append;
 	w->desc = &descs[kind];
 	w->write_errno = 0;
@@ -270,10 +269,8 @@ static struct err *take(struct image_reader *r, void *dst, size_t len)
 
 	while (len) {
 		if (r->start == r->end) {
-			ssize_t n = read(r->fd, r->buf, sizeof(r->buf));
+			ssize_t n = RETRY(read(r->fd, r->buf, sizeof(r->buf)));
 
-			if (n < 0 && errno == EINTR)
-				continue;
 			if (n < 0)
 				return err_sys(errno, "read %s", r->name);
 			if (!n)
@@ -301,8 +298,8 @@ static struct err *check_magics(struct image_reader *r)
 	uint32_t head = r->desc->framing == FRAMING_SERVICE ? MAGIC_SERVICE : MAGIC_COMMON;
 
 	if (r->size < nr * sizeof(word[0]))
-		return err_new(ERR_FORMAT, "read %s: %" PRIu64 " bytes are too few for an image",
-			       r->name, r->size);
+		return err_new(ERR_FORMAT, "read %s: %lu bytes are too few for an image", r->name,
+			       r->size);
 	TRY(take(r, word, nr * sizeof(word[0])));
 	if (!inventory && word[0] != head)
 		return err_new(ERR_FORMAT, "read %s: head magic %08x, expected %08x", r->name,
@@ -331,11 +328,8 @@ static struct err *reader_init(struct image_reader *r, int dirfd)
 
 struct err *image_open(int dirfd, const char *name, enum image_kind kind, struct image_reader **ret)
 {
-	struct image_reader *r = malloc(sizeof(*r));
+	struct image_reader *r = xzalloc(sizeof(*r));
 
-	if (!r)
-		return err_nomem();
-	memset(r, 0, offsetof(struct image_reader, buf));
 	r->desc = &descs[kind];
 	r->fd = -1;
 	snprintf(r->name, sizeof(r->name), "%s", name);
@@ -382,8 +376,8 @@ static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *d, size_t len,
 
 static struct err *malformed(const struct image_reader *r, const char *what)
 {
-	return err_new(ERR_FORMAT, "read %s: entry %zu at offset %" PRIu64 ": %s", r->name,
-		       r->nr_entries, r->entry_offset, what);
+	return err_new(ERR_FORMAT, "read %s: entry %zu at offset %lu: %s", r->name, r->nr_entries,
+		       r->entry_offset, what);
 }
 
 static struct err *read_payload(struct image_reader *r, uint32_t len)

@@ -10,20 +10,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/vec.h"
+#include "engine/image/generations.h"
 #include "engine/image/image.h"
 #include "engine/proc/vma.h"
 #include "proto/inventory.pb-c.h"
 
-#define GENERATIONS_MAX 1024
-
 struct generation {
 	int dirfd;
 	char *dir; /* real path */
-	dev_t dev;
-	ino_t ino;
 	struct pagemap_image pi;
 };
 
@@ -47,117 +46,80 @@ void page_read_close(struct page_read *pr)
 	free(pr);
 }
 
-static char *path_of_fd(int fd)
+/* False in *more_ret: this directory lacks the object's pagemap, and the chain ends above it. */
+static struct err *add_generation(struct page_read *pr, const struct generations *at,
+				  bool *more_ret)
 {
-	char link[32];
+	AUTO_FREE char *dir = generations_path(at);
+	AUTO_CLOSE int dirfd = fcntl(at->dirfd, F_DUPFD_CLOEXEC, 0);
+	struct pagemap_image pi;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	return realpath(link, NULL);
-}
-
-/* Takes the directory over.  *more_ret: it has this object's pagemap, and is now a generation. */
-static struct err *add_generation(struct page_read *pr, int dirfd, bool *more_ret)
-{
-	struct generation g = { .dirfd = dirfd, .dir = path_of_fd(dirfd) };
-	struct stat st;
-	void *p = reallocarray(pr->g, pr->nr + 1, sizeof(*pr->g));
-	struct err *e = p && g.dir ? NULL : err_nomem();
-
-	if (p)
-		pr->g = p;
 	*more_ret = false;
-	if (!e && fstat(dirfd, &st))
-		e = err_sys(errno, "stat the image directory %s", g.dir);
-	if (!e) {
-		g.dev = st.st_dev;
-		g.ino = st.st_ino;
-		for (size_t i = 0; i < pr->nr && !e; i++)
-			if (pr->g[i].dev == g.dev && pr->g[i].ino == g.ino)
-				e = err_new(ERR_CHECK, "the parent links of %s lead back to it",
-					    g.dir);
+	if (dirfd < 0)
+		return err_sys(errno, "open the image directory %s", dir);
+
+	struct err *e = pagemap_image_read(dirfd, pr->name, &pi);
+
+	if (e && e->sys_errno == ENOENT) {
+		err_free(e);
+		return NULL;
 	}
-	if (!e) {
-		e = pagemap_image_read(dirfd, pr->name, &g.pi);
-		if (e && e->sys_errno == ENOENT) { /* the chain of this object ends above */
-			err_free(e);
-			close(dirfd);
-			free(g.dir);
-			return NULL;
-		}
-		if (!e) {
-			e = pagemap_image_check(&g.pi, pr->name);
-			if (e)
-				pagemap_image_deinit(&g.pi);
-		}
-		e = err_wrap(e, "%s", g.dir);
-	}
+	if (e)
+		return err_wrap(e, "%s", dir);
+	e = pagemap_image_check(&pi, pr->name);
 	if (e) {
-		close(dirfd);
-		free(g.dir);
-		return e;
+		pagemap_image_deinit(&pi);
+		return err_wrap(e, "%s", dir);
 	}
-	pr->g[pr->nr++] = g;
+	*vec_push(pr->g, pr->nr) = (struct generation){ TAKE_FD(dirfd), TAKE_PTR(dir), pi };
 	*more_ret = true;
 	return NULL;
 }
 
 static struct err *open_chain(struct page_read *pr, int dirfd)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool more;
+	AUTO_GENERATIONS struct generations at;
+	enum parent_link link = PARENT_OPEN;
+	bool more = true;
 
-	if (fd < 0)
-		return err_sys(errno, "open an image directory");
-	TRY(add_generation(pr, fd, &more));
-	while (more) {
-		const struct generation *last = &pr->g[pr->nr - 1];
-
-		if (pr->nr == GENERATIONS_MAX)
-			return err_new(ERR_CHECK, "%s: more than %d generations of parents",
-				       pr->g[0].dir, GENERATIONS_MAX);
-		fd = openat(last->dirfd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT)
+	TRY(generations_begin(&at, dirfd));
+	while (link == PARENT_OPEN) {
+		TRY(add_generation(pr, &at, &more));
+		if (!more)
 			return NULL;
-		if (fd < 0)
-			return err_sys(errno, "open the parent of %s", last->dir);
-		TRY(add_generation(pr, fd, &more));
+		link = generations_up(&at);
 	}
-	return NULL;
+	/* A link to nowhere matters only to a hole that needs it. */
+	if (link == PARENT_NONE || (link == PARENT_BROKEN && at.why == ENOENT))
+		return NULL;
+	if (link == PARENT_BROKEN)
+		return err_sys(at.why, "open the parent of %s", pr->g[pr->nr - 1].dir);
+	return err_new(ERR_CHECK,
+		       "the parent links of %s lead back to it, or to one of its parents",
+		       pr->g[0].dir);
 }
 
 struct err *page_read_open(int dirfd, const char *name, struct page_read **ret)
 {
-	struct page_read *pr = calloc(1, sizeof(*pr));
-	struct err *e;
+	struct page_read *pr = xzalloc(sizeof(*pr));
 
-	if (!pr)
-		return err_nomem();
-	pr->name = strdup(name);
-	e = pr->name ? open_chain(pr, dirfd) : err_nomem();
+	pr->name = xstrdup(name);
+
+	struct err *e = open_chain(pr, dirfd);
+
 	if (e || !pr->nr) {
 		page_read_close(pr);
-		if (!e)
-			*ret = NULL;
-		return e;
+		pr = NULL;
 	}
-	*ret = pr;
-	return NULL;
+	if (!e)
+		*ret = pr;
+	return e;
 }
 
 /* Index of the first entry that ends beyond vaddr; nr if there is none. */
 static size_t first_beyond(const struct pagemap_image *pi, uint64_t vaddr)
 {
-	size_t lo = 0, hi = pi->nr;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (pagemap_entry_end(&pi->e[mid]) <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return vec_first(pi->nr, i, pagemap_entry_end(&pi->e[i]) > vaddr);
 }
 
 /* Down to data: a PARENT entry is worth as much as what is behind it. */
@@ -214,15 +176,15 @@ struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct 
 		ssize_t i = pagemap_image_find(pi, vaddr);
 
 		if (i < 0)
-			return err_vaddr(err_new(ERR_CHECK, "%llx is in no entry of %s/%s",
-						 (unsigned long long)vaddr, pr->g[g].dir, pr->name),
+			return err_vaddr(err_new(ERR_CHECK, "%lx is in no entry of %s/%s", vaddr,
+						 pr->g[g].dir, pr->name),
 					 vaddr);
 		if (pi->e[i].flags & PE_PARENT)
 			continue;
 		if (!(pi->e[i].flags & PE_PRESENT))
 			return err_vaddr(err_new(ERR_CHECK,
-						 "%llx is in %s/%s, but without data (lazy)",
-						 (unsigned long long)vaddr, pr->g[g].dir, pr->name),
+						 "%lx is in %s/%s, but without data (lazy)", vaddr,
+						 pr->g[g].dir, pr->name),
 					 vaddr);
 		*ret = (struct page_place){
 			.generation = (unsigned)g,
@@ -233,8 +195,8 @@ struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct 
 		return NULL;
 	}
 	return err_vaddr(err_new(ERR_CHECK,
-				 "%llx is a hole in %s/%s, which has no parent with this object",
-				 (unsigned long long)vaddr, pr->g[pr->nr - 1].dir, pr->name),
+				 "%lx is a hole in %s/%s, which has no parent with this object",
+				 vaddr, pr->g[pr->nr - 1].dir, pr->name),
 			 vaddr);
 }
 
@@ -245,20 +207,18 @@ struct err *page_read_page(const struct page_read *pr, uint64_t vaddr, void *buf
 
 	TRY(page_read_locate(pr, vaddr, &p));
 	snprintf(file, sizeof(file), "pages-%u.img", p.pages_id);
-	int fd = openat(pr->g[p.generation].dirfd, file, O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int fd = openat(pr->g[p.generation].dirfd, file, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(errno, "open %s/%s", pr->g[p.generation].dir, file);
-	ssize_t n = pread(fd, buf, PAGE_BYTES, (off_t)p.off);
-	int why = errno;
+	ssize_t n = pread_full(fd, buf, PAGE_BYTES, (off_t)p.off);
 
-	close(fd);
 	if (n == (ssize_t)PAGE_BYTES)
 		return NULL;
 	if (n < 0)
-		return err_sys(why, "read %s/%s", pr->g[p.generation].dir, file);
-	return err_new(ERR_CHECK, "%s/%s ends before byte %llu", pr->g[p.generation].dir, file,
-		       (unsigned long long)(p.off + PAGE_BYTES));
+		return err_sys(errno, "read %s/%s", pr->g[p.generation].dir, file);
+	return err_new(ERR_CHECK, "%s/%s ends before byte %lu", pr->g[p.generation].dir, file,
+		       (p.off + PAGE_BYTES));
 }
 
 size_t page_read_generations(const struct page_read *pr)

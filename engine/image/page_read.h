@@ -25,8 +25,8 @@ struct page_read;
 /*
  * page_read_open - `name` is "pagemap-PID.img" or "pagemap-shmem-ID.img".
  * *ret is NULL, without an error, if the newest directory has no such file.
- * Fails: ERR_FORMAT, ERR_CHECK for an image whose entries are not in order, a chain deeper than
- * 1024 or one that leads back to itself (naming the directories).  `dirfd` is only used here.
+ * Fails: ERR_FORMAT, ERR_CHECK for an image whose entries are not in order, a chain of
+ * parents that leads back to itself or does not end (generations.h).  `dirfd` is only used here.
  */
 struct err *page_read_open(int dirfd, const char *name, struct page_read **ret);
 void page_read_close(struct page_read *pr); /* NULL is fine */

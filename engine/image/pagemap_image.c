@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "engine/image/pagemap_image.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "engine/image/image.h"
 #include "proto/pagemap.pb-c.h"
 
@@ -57,7 +57,7 @@ struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_
 		fault = "leaves the address space";
 	if (fault)
 		return err_vaddr(err_new(ERR_CHECK,
-					 "pagemap entry %zu, %" PRIx64 " +%" PRIu64
+					 "pagemap entry %zu, %lx +%lu"
 					 " pages, flags %x: %s",
 					 w->nr, vaddr, nr_pages, flags, fault),
 				 vaddr);
@@ -96,7 +96,7 @@ void pagemap_writer_abandon(struct pagemap_writer *w)
 
 /* ---- reading ------------------------------------------------------------- */
 
-static struct pagemap_entry normalise(const Criu__PagemapEntry *m)
+static struct pagemap_entry pagemap_normalise(const Criu__PagemapEntry *m)
 {
 	struct pagemap_entry e = {
 		.vaddr = m->vaddr,
@@ -111,40 +111,31 @@ static struct pagemap_entry normalise(const Criu__PagemapEntry *m)
 	return e;
 }
 
-static struct err *append(struct pagemap_image *pi, const char *name, size_t *cap,
-			  struct pagemap_entry e)
+static struct err *pagemap_append(struct pagemap_image *pi, const char *name,
+				  struct pagemap_entry e)
 {
 	uint64_t pages_max = UINT64_MAX >> 12;
 
 	if (e.nr_pages > pages_max || e.vaddr > UINT64_MAX - (e.nr_pages << 12))
 		return err_vaddr(err_new(ERR_FORMAT,
-					 "read %s: entry %zu: %" PRIx64 " +%" PRIu64
+					 "read %s: entry %zu: %lx +%lu"
 					 " pages leaves the address space",
 					 name, pi->nr, e.vaddr, e.nr_pages),
 				 e.vaddr);
 	if ((e.flags & PE_PRESENT) && e.nr_pages > pages_max - pi->nr_present)
 		return err_new(ERR_FORMAT, "read %s: entry %zu: more pages than a file can hold",
 			       name, pi->nr);
-	if (pi->nr == *cap) {
-		size_t n = *cap ? *cap * 2 : 64;
-		struct pagemap_entry *p = reallocarray(pi->e, n, sizeof(*p));
-
-		if (!p)
-			return err_nomem();
-		pi->e = p;
-		*cap = n;
-	}
 	e.pages_off = pi->nr_present << 12;
 	if (e.flags & PE_PRESENT)
 		pi->nr_present += e.nr_pages;
-	pi->e[pi->nr++] = e;
+	*vec_push(pi->e, pi->nr) = e;
 	return NULL;
 }
 
-static struct err *read_entries(struct image_reader *r, const char *name, struct pagemap_image *pi)
+static struct err *pagemap_read_entries(struct image_reader *r, const char *name,
+					struct pagemap_image *pi)
 {
 	ProtobufCMessage *m;
-	size_t cap = 0;
 
 	TRY(image_next(r, &m));
 	if (!m)
@@ -157,14 +148,14 @@ static struct err *read_entries(struct image_reader *r, const char *name, struct
 		if (!m)
 			return NULL;
 		const Criu__PagemapEntry *raw = (Criu__PagemapEntry *)m;
-		struct pagemap_entry e = normalise(raw);
+		struct pagemap_entry e = pagemap_normalise(raw);
 
 		if (raw->has_nr_pages && raw->compat_nr_pages != raw->nr_pages) {
 			pi->nr_new_only += !raw->compat_nr_pages;
 			pi->nr_disagree += raw->compat_nr_pages != 0;
 		}
 		protobuf_c_message_free_unpacked(m, NULL);
-		TRY(append(pi, name, &cap, e));
+		TRY(pagemap_append(pi, name, e));
 	}
 }
 
@@ -174,7 +165,7 @@ struct err *pagemap_image_read(int dirfd, const char *name, struct pagemap_image
 	struct image_reader *r;
 
 	TRY(image_open(dirfd, name, IMG_PAGEMAP, &r));
-	struct err *e = read_entries(r, name, &pi);
+	struct err *e = pagemap_read_entries(r, name, &pi);
 	image_close(r);
 	if (e) {
 		pagemap_image_deinit(&pi);
@@ -204,17 +195,7 @@ struct err *pagemap_image_check(const struct pagemap_image *pi, const char *name
 
 ssize_t pagemap_image_find(const struct pagemap_image *pi, uint64_t vaddr)
 {
-	size_t lo = 0, hi = pi->nr;
+	size_t i = vec_first(pi->nr, k, pagemap_entry_end(&pi->e[k]) > vaddr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (vaddr < pi->e[mid].vaddr)
-			hi = mid;
-		else if (vaddr >= pagemap_entry_end(&pi->e[mid]))
-			lo = mid + 1;
-		else
-			return (ssize_t)mid;
-	}
-	return -1;
+	return i < pi->nr && pi->e[i].vaddr <= vaddr ? (ssize_t)i : -1;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/vec.h"
 #include "engine/image/flatdir.h"
 #include "engine/image/image.h"
 #include "engine/image/verify_priv.h"
@@ -14,128 +15,12 @@
 #include "proto/inventory.pb-c.h"
 #include "proto/pstree.pb-c.h"
 
-/* ---- findings -------------------------------------------------------------- */
-
-bool verify_grow(struct verify *v, void *array, size_t nr, size_t *cap, size_t size)
-{
-	void **a = array;
-
-	if (nr < *cap)
-		return true;
-	size_t n = *cap ? *cap * 2 : 16;
-	void *p = reallocarray(*a, n, size);
-	if (!p) {
-		v->nomem = true;
-		return false;
-	}
-	*a = p;
-	*cap = n;
-	return true;
-}
-
-static struct err *finding_error(const struct verify_finding *f)
-{
-	struct err *e = f->entry == NO_ENTRY ? err_new(ERR_CHECK, "%s: %s", f->file, f->text) :
-					       err_new(ERR_CHECK, "%s: entry %" PRId64 ": %s",
-						       f->file, f->entry, f->text);
-
-	return f->has_vaddr ? err_vaddr(e, f->vaddr) : e;
-}
-
-static void keep(struct verify *v, struct verify_finding f)
-{
-	struct verify_report *r = v->r;
-
-	/* A power of two is full: the next one doubles. */
-	if ((r->nr & (r->nr - 1)) == 0) {
-		struct verify_finding *p = reallocarray(r->v, r->nr ? r->nr * 2 : 1, sizeof(*p));
-
-		if (!p) {
-			v->nomem = true;
-			free(f.file);
-			free(f.text);
-			return;
-		}
-		r->v = p;
-	}
-	r->v[r->nr++] = f;
-}
-
-void verify_find(struct verify *v, bool fatal, const char *file, int64_t entry,
-		 const uint64_t *vaddr, const char *fmt, ...)
-{
-	struct verify_finding f = { .fatal = fatal, .entry = entry };
-	va_list ap;
-
-	if (fatal)
-		v->r->nr_fatal++;
-	else
-		v->r->nr_notes++;
-	if (v->r->nr >= VERIFY_FINDINGS_MAX && !(fatal && !v->first))
-		return;
-	va_start(ap, fmt);
-	if (vasprintf(&f.text, fmt, ap) < 0)
-		f.text = NULL;
-	va_end(ap);
-	f.file = strdup(file);
-	f.has_vaddr = vaddr;
-	f.vaddr = vaddr ? *vaddr : 0;
-	if (!f.text || !f.file) {
-		v->nomem = true;
-		free(f.text);
-		free(f.file);
-		return;
-	}
-	if (fatal && !v->first)
-		v->first = finding_error(&f);
-	keep(v, f);
-}
-
-bool verify_absorb(struct verify *v, const char *file, struct err *e)
-{
-	if (!e)
-		return false;
-	char *text = err_text(e);
-
-	if (e->code == ERR_NOMEM || !text)
-		v->nomem = true;
-	else
-		verify_find(v, true, file, NO_ENTRY, NULL, "%s", text);
-	free(text);
-	err_free(e);
-	return true;
-}
-
-void verify_report_deinit(struct verify_report *r)
-{
-	for (size_t i = 0; i < r->nr; i++) {
-		free(r->v[i].file);
-		free(r->v[i].text);
-	}
-	free(r->v);
-	*r = (struct verify_report){ 0 };
-}
-
-/* ---- names ------------------------------------------------------------------ */
-
 static struct err *add_name(void *arg, int dirfd, const char *name)
 {
 	struct verify *v = arg;
 
-	if (!verify_grow(v, &v->name, v->nr_names, &v->cap_names, sizeof(*v->name)))
-		return err_nomem();
-	v->name[v->nr_names] = strdup(name);
-	return v->name[v->nr_names++] ? NULL : err_nomem();
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-bool verify_has(const struct verify *v, const char *name)
-{
-	return v->nr_names && bsearch(&name, v->name, v->nr_names, sizeof(*v->name), compare_names);
+	*vec_push(v->name, v->nr_names) = xstrdup(name);
+	return NULL;
 }
 
 /* ---- one file for the whole set ---------------------------------------------- */
@@ -189,12 +74,10 @@ static void note_file(struct verify *v, const char *file, int64_t entry, const P
 {
 	const Criu__FileEntry *f = (const Criu__FileEntry *)m;
 
-	if (!verify_grow(v, &v->file, v->nr_files, &v->cap_files, sizeof(*v->file)))
-		return;
 	if (f->type == CRIU__FD_TYPES__REG && !f->reg)
 		verify_find(v, true, file, entry, NULL, "file %u is regular, but has no path",
 			    f->id);
-	v->file[v->nr_files++] = (struct known_file){
+	*vec_push(v->file, v->nr_files) = (struct known_file){
 		.id = f->id,
 		.is_reg = f->reg != NULL,
 		.is_memfd = f->memfd != NULL,
@@ -230,9 +113,7 @@ static void note_memfd(struct verify *v, const char *file, int64_t entry, const 
 {
 	const Criu__MemfdInodeEntry *f = (const Criu__MemfdInodeEntry *)m;
 
-	if (!verify_grow(v, &v->object, v->nr_objects, &v->cap_objects, sizeof(*v->object)))
-		return;
-	v->object[v->nr_objects++] = (struct known_object){
+	*vec_push(v->object, v->nr_objects) = (struct known_object){
 		.shmid = f->shmid,
 		.size = f->size,
 		.is_memfd = true,
@@ -322,7 +203,7 @@ static void check_object_pagemap(struct verify *v, const char *file, uint64_t sh
 		}
 	if (!known && !v->pre_dump && !v->mm_unread)
 		verify_find(v, false, file, NO_ENTRY, NULL,
-			    "nothing in this set maps shared object %" PRIu64, shmid);
+			    "nothing in this set maps shared object %lu", shmid);
 	pagemap_image_deinit(&pi);
 }
 
@@ -333,8 +214,7 @@ static void check_objects_have_pagemaps(struct verify *v)
 	for (size_t i = 0; i < v->nr_objects; i++) {
 		image_name(IMG_SHMEM_PAGEMAP, v->object[i].shmid, name);
 		if (!verify_has(v, name) && any_pagemap(v))
-			verify_find(v, true, name, NO_ENTRY, NULL,
-				    "missing: contents of %s %" PRIu64,
+			verify_find(v, true, name, NO_ENTRY, NULL, "missing: contents of %s %lu",
 				    v->object[i].is_memfd ? "memfd" : "shared memory",
 				    v->object[i].shmid);
 	}
@@ -408,7 +288,7 @@ struct err *verify_dirfd(int dirfd, struct verify_report *ret)
 	struct err *e = flatdir_each(dirfd, "the image directory", add_name, &v);
 	if (!e) {
 		if (v.nr_names)
-			qsort(v.name, v.nr_names, sizeof(*v.name), compare_names);
+			qsort(v.name, v.nr_names, sizeof(*v.name), verify_compare_names);
 		check_set(&v);
 		e = v.nomem ? err_nomem() : NULL;
 		e = err_first(e, v.first);
@@ -425,11 +305,9 @@ struct err *verify_dirfd(int dirfd, struct verify_report *ret)
 struct err *verify_dir(const char *dir, struct verify_report *ret)
 {
 	*ret = (struct verify_report){ 0 };
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(errno, "open the image directory %s", dir);
-	struct err *e = verify_dirfd(fd, ret);
-	close(fd);
-	return err_wrap(e, "%s", dir);
+	return err_wrap(verify_dirfd(fd, ret), "%s", dir);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "engine/image/image.h"
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
@@ -10,19 +10,9 @@
 
 static const struct known_file *find_file(const struct verify *v, uint64_t id)
 {
-	size_t lo = 0, hi = v->nr_files;
+	size_t at = vec_first(v->nr_files, i, v->file[i].id >= id);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v->file[mid].id == id)
-			return &v->file[mid];
-		if (v->file[mid].id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
+	return at < v->nr_files && v->file[at].id == id ? &v->file[at] : NULL;
 }
 
 static bool memfd_inode_known(const struct verify *v, uint32_t inode_id)
@@ -38,14 +28,13 @@ static void check_file_id(struct verify *v, const char *mm, int64_t i, const Cri
 	const struct known_file *f = find_file(v, e->shmid);
 
 	if (!f)
-		verify_find(v, true, mm, i, &e->start, "file id %" PRIu64 " is not in files.img",
-			    e->shmid);
+		verify_find(v, true, mm, i, &e->start, "file id %lu is not in files.img", e->shmid);
 	else if ((e->status & VMA_AREA_MEMFD) && !f->is_memfd)
-		verify_find(v, true, mm, i, &e->start,
-			    "memfd VMA, but file %" PRIu64 " is not a memfd", e->shmid);
+		verify_find(v, true, mm, i, &e->start, "memfd VMA, but file %lu is not a memfd",
+			    e->shmid);
 	else if (f->is_memfd && !memfd_inode_known(v, f->inode_id))
 		verify_find(v, true, mm, i, &e->start,
-			    "memfd inode %u of file %" PRIu64 " is not in memfd.img", f->inode_id,
+			    "memfd inode %u of file %lu is not in memfd.img", f->inode_id,
 			    e->shmid);
 }
 
@@ -64,12 +53,11 @@ static void add_object(struct verify *v, const Criu__VmaEntry *e)
 		o->size_known &= size_known;
 		return;
 	}
-	if (verify_grow(v, &v->object, v->nr_objects, &v->cap_objects, sizeof(*v->object)))
-		v->object[v->nr_objects++] = (struct known_object){
-			.shmid = e->shmid,
-			.size = size,
-			.size_known = size_known,
-		};
+	*vec_push(v->object, v->nr_objects) = (struct known_object){
+		.shmid = e->shmid,
+		.size = size,
+		.size_known = size_known,
+	};
 }
 
 static void check_vma(struct verify *v, const char *mm, int64_t i, const Criu__VmaEntry *e)

@@ -5,17 +5,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/vec.h"
+#include "engine/image/generations.h"
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
-
-/* More generations than anyone keeps: a chain this long is a loop. */
-#define GENERATIONS_MAX 1000
 
 /* Entries in themselves; true if all are good, so that they can be searched. */
 static bool check_entries(struct verify *v, const char *file, const struct pagemap_image *pi)
@@ -28,9 +27,8 @@ static bool check_entries(struct verify *v, const char *file, const struct pagem
 		if (!fault)
 			continue;
 		good = false;
-		verify_find(v, true, file, (int64_t)i, &pi->e[i].vaddr,
-			    "%s (flags %x, %" PRIu64 " pages)", fault, pi->e[i].flags,
-			    pi->e[i].nr_pages);
+		verify_find(v, true, file, (int64_t)i, &pi->e[i].vaddr, "%s (flags %x, %lu pages)",
+			    fault, pi->e[i].flags, pi->e[i].nr_pages);
 	}
 	return good;
 }
@@ -52,8 +50,8 @@ static void check_pages_file(struct verify *v, int dirfd, const char *file,
 		verify_find(v, true, file, NO_ENTRY, NULL, "its %s is not a regular file", name);
 	} else if ((uint64_t)st.st_size != want) {
 		verify_find(v, true, file, NO_ENTRY, NULL,
-			    "its %s has %" PRIu64 " bytes, the entries "
-			    "make it %" PRIu64,
+			    "its %s has %lu bytes, the entries "
+			    "make it %lu",
 			    name, (uint64_t)st.st_size, want);
 	}
 }
@@ -67,10 +65,9 @@ static void check_pages_id(struct verify *v, const char *file, uint32_t pages_id
 				    v->pages[i].file);
 			return;
 		}
-	if (verify_grow(v, &v->pages, v->nr_pages, &v->cap_pages, sizeof(*v->pages))) {
-		v->pages[v->nr_pages].pages_id = pages_id;
-		v->pages[v->nr_pages++].file = file;
-	}
+	v->pages = vec_room(v->pages, v->nr_pages, sizeof(*v->pages));
+	v->pages[v->nr_pages].pages_id = pages_id;
+	v->pages[v->nr_pages++].file = file;
 }
 
 /* ---- parents ----------------------------------------------------------------- */
@@ -108,8 +105,7 @@ static void note_lazy(struct verify *v, const char *file, const struct pagemap_i
 			pages += pi->e[i].nr_pages;
 	if (pages)
 		verify_find(v, false, file, NO_ENTRY, NULL,
-			    "%" PRIu64
-			    " pages are lazy and not stored: they come from a lazy-pages "
+			    "%lu pages are lazy and not stored: they come from a lazy-pages "
 			    "server",
 			    pages);
 }
@@ -151,50 +147,40 @@ static void check_covered(struct verify *v, const char *file, const struct pagem
  */
 static void check_parents(struct verify *v, const char *file, const struct pagemap_image *pi)
 {
+	AUTO_GENERATIONS struct generations at;
 	struct pagemap_image child = *pi, parent;
-	char label[128];
-	int dirfd = v->dirfd;
-	unsigned generation = 0;
+	char *label = xstrdup(file);
+	bool good = !verify_absorb(v, file, generations_begin(&at, v->dirfd));
 
-	snprintf(label, sizeof(label), "%s", file);
-	while (has_holes(&child)) {
-		char up[128];
-		int fd = openat(dirfd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (good && has_holes(&child)) {
+		enum parent_link link = generations_up(&at);
 
-		if (fd < 0 || ++generation > GENERATIONS_MAX) {
+		if (link != PARENT_OPEN) {
 			verify_find(v, true, label, NO_ENTRY, NULL,
 				    "it has holes, but its parent %s: %s",
-				    fd < 0 ? "cannot be opened" : "chain does not end",
-				    strerror(fd < 0 ? errno : ELOOP));
-			if (fd >= 0)
-				close(fd);
+				    link == PARENT_LOOP ? "chain does not end" : "cannot be opened",
+				    strerror(at.why));
 			break;
 		}
-		if (dirfd != v->dirfd)
-			close(dirfd);
-		dirfd = fd;
-		if (generation == 1)
-			snprintf(up, sizeof(up), "parent/%s", file);
-		else
-			snprintf(up, sizeof(up), "parent (%u generations back)/%s", generation,
-				 file);
-		if (verify_absorb(v, up, pagemap_image_read(dirfd, file, &parent)))
-			break;
-		bool good = check_entries(v, up, &parent);
-		check_pages_file(v, dirfd, up, &parent);
-		if (good)
-			check_covered(v, label, &child, &parent);
-		if (generation > 1)
-			pagemap_image_deinit(&child);
-		child = parent;
-		memcpy(label, up, sizeof(label));
-		if (!good)
-			break;
+
+		char *up = generation_file(at.nr, file);
+
+		good = !verify_absorb(v, up, pagemap_image_read(at.dirfd, file, &parent));
+		if (good) {
+			good = check_entries(v, up, &parent);
+			check_pages_file(v, at.dirfd, up, &parent);
+			if (good)
+				check_covered(v, label, &child, &parent);
+			if (child.e != pi->e)
+				pagemap_image_deinit(&child);
+			child = parent;
+		}
+		free(label);
+		label = up;
 	}
+	free(label);
 	if (child.e != pi->e)
 		pagemap_image_deinit(&child);
-	if (dirfd != v->dirfd)
-		close(dirfd);
 }
 
 bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *ret)
@@ -270,6 +256,6 @@ void verify_pagemap_object(struct verify *v, const char *file, const struct page
 		bool lost = o->is_memfd || pi->e[i].vaddr < size;
 
 		verify_find(v, lost, file, (int64_t)i, &pi->e[i].vaddr,
-			    "beyond the end of the object (%" PRIu64 " bytes)", o->size);
+			    "beyond the end of the object (%lu bytes)", o->size);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the parts of verify share.  Not for others. */
+/* What the parts of verify share; only verify*.c includes it. */
 #ifndef STEPDUMP_VERIFY_PRIV_H
 #define STEPDUMP_VERIFY_PRIV_H
 
@@ -27,24 +27,24 @@ struct verify {
 	int dirfd;
 	struct verify_report *r;
 	struct err *first; /* of the first fatal finding */
-	bool nomem;        /* findings got lost */
+	bool nomem;        /* an image was too large to be read */
 
 	char **name; /* all files, sorted */
-	size_t nr_names, cap_names;
+	size_t nr_names;
 	bool pre_dump;
 	bool mm_unread;      /* so it is not known which objects are mapped */
 	bool pagemap_unread; /* so it is not known which pages files are used */
 	bool no_files;       /* files.img is missing or broken: said once */
 
 	struct known_file *file; /* sorted by id */
-	size_t nr_files, cap_files;
+	size_t nr_files;
 	struct known_object *object;
-	size_t nr_objects, cap_objects;
+	size_t nr_objects;
 	struct {
 		uint32_t pages_id;
 		const char *file;
 	} * pages; /* names are those in `name` */
-	size_t nr_pages, cap_pages;
+	size_t nr_pages;
 };
 
 #define NO_ENTRY (-1)
@@ -54,8 +54,7 @@ void verify_find(struct verify *v, bool fatal, const char *file, int64_t entry,
 		 const uint64_t *vaddr, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /* A file that cannot be read is a finding; takes `e`.  True: there was an error. */
 bool verify_absorb(struct verify *v, const char *file, struct err *e);
-/* Room for one more in a growing array; false (and nomem) if there is none. */
-bool verify_grow(struct verify *v, void *array, size_t nr, size_t *cap, size_t size);
+int verify_compare_names(const void *a, const void *b); /* of `name` */
 bool verify_has(const struct verify *v, const char *name);
 
 /* verify_mm.c: mm-PID.img; objects found are added to v->object.  NULL: unreadable. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* `show caps`: what each capability means for a dump. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "engine/pages/caps.h"
@@ -35,10 +34,10 @@ static void describe_pages(const struct caps *c, struct lines *l)
 	char pfns[64] = "", uffd[64] = "";
 
 	if (c->pfn_visible && c->huge_zero_pfn)
-		snprintf(pfns, sizeof(pfns), "zero %" PRIx64 ", huge zero %" PRIx64, c->zero_pfn,
+		snprintf(pfns, sizeof(pfns), "zero %lx, huge zero %lx", c->zero_pfn,
 			 c->huge_zero_pfn);
 	else if (c->pfn_visible)
-		snprintf(pfns, sizeof(pfns), "zero %" PRIx64, c->zero_pfn);
+		snprintf(pfns, sizeof(pfns), "zero %lx", c->zero_pfn);
 	if (c->uffd_errno)
 		snprintf(uffd, sizeof(uffd), "userfaultfd: %s", err_errno_name(c->uffd_errno));
 
@@ -93,7 +92,7 @@ static void describe_rights(const struct caps *c, struct lines *l)
 	    "page frame numbers are hidden; a seccomp filter of the target may stop the parasite",
 	    "%s", "");
 	add(l, "CAP_SYS_RESOURCE", c->cap_sys_resource, "pipes may exceed fs.pipe-max-size",
-	    "pipes stop at fs.pipe-max-size", "fs.pipe-max-size %" PRIu64, c->pipe_max_size);
+	    "pipes stop at fs.pipe-max-size", "fs.pipe-max-size %lu", c->pipe_max_size);
 	add(l, "CAP_CHECKPOINT_RESTORE", c->cap_checkpoint_restore,
 	    "map_files can be followed without CAP_SYS_ADMIN",
 	    "map_files can be followed only with CAP_SYS_ADMIN", "%s", "");

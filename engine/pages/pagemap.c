@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -94,9 +93,7 @@ struct err *pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
 		if (n < 0 && errno == ENOTTY)
 			return err_new(ERR_UNSUPPORTED, "this kernel has no PAGEMAP_SCAN");
 		if (n < 0)
-			return err_vaddr(
-				err_sys(errno, "PAGEMAP_SCAN of %" PRIx64 "-%" PRIx64, at, end),
-				at);
+			return err_vaddr(err_sys(errno, "PAGEMAP_SCAN of %lx-%lx", at, end), at);
 		nr = append_regions(out, nr, n);
 	}
 	*nr_ret = nr;
@@ -144,11 +141,10 @@ struct err *pagemap_read(int pagemap_fd, uint64_t start, size_t nr_pages, uint64
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_vaddr(err_sys(errno, "reading pagemap at %" PRIx64, start),
-					 start);
+			return err_vaddr(err_sys(errno, "reading pagemap at %lx", start), start);
 		if (!n)
 			return err_vaddr(err_new(ERR_TARGET,
-						 "pagemap has no entries at %" PRIx64
+						 "pagemap has no entries at %lx"
 						 ": the process is gone, or did exec",
 						 start),
 					 start);

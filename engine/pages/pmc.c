@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 struct err *pmc_init(struct pmc *pmc, int pagemap_fd, const struct caps *caps, enum opt_pmc mode,
 		     bool cache)
 {
@@ -56,21 +58,16 @@ static void pmc_window(const struct pmc *pmc, const struct vma_list *l, size_t i
 	}
 }
 
-static struct err *grow(void **p, size_t *cap, size_t want, size_t size)
+/* Room for so many entries or regions; at most PMC_MAX_*. */
+static void *pmc_room(struct pmc *pmc, void *p, size_t want, size_t size)
 {
-	if (want <= *cap)
-		return NULL;
-
-	void *q = reallocarray(*p, want, size);
-
-	if (!q)
-		return err_nomem();
-	*p = q;
-	*cap = want;
-	return NULL;
+	if (want <= pmc->cap)
+		return p;
+	pmc->cap = want;
+	return xreallocarray(p, want, size);
 }
 
-static struct err *fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
+static struct err *pmc_fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
 {
 	uint64_t guard = pmc->caps->scan_guard ? PAGE_IS_GUARD : 0;
 	struct pagemap_scan_query q = {
@@ -81,17 +78,17 @@ static struct err *fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
 	};
 	uint64_t pages = (end - start) / PAGE_BYTES;
 	size_t want = pages < PMC_MAX_REGIONS ? (size_t)pages : PMC_MAX_REGIONS;
-
 	uint64_t entry;
 
-	TRY(grow((void **)&pmc->region, &pmc->cap, want, sizeof(*pmc->region)));
+	pmc->region = pmc_room(pmc, pmc->region, want, sizeof(*pmc->region));
 	TRY(pagemap_scan(pmc->pagemap_fd, start, end, &q, pmc->region, want, &pmc->nr, &pmc->end));
 	/* The ioctl finds nothing, and no fault either, in the memory of a process that died.  A
 	 * read fails: what was found before it was found in living memory. */
 	return pagemap_read(pmc->pagemap_fd, start, 1, &entry);
 }
 
-static struct err *fill_pread(struct pmc *pmc, const struct vma *v, uint64_t start, uint64_t end)
+static struct err *pmc_fill_pread(struct pmc *pmc, const struct vma *v, uint64_t start,
+				  uint64_t end)
 {
 	uint64_t pages = (end - start) / PAGE_BYTES;
 
@@ -106,7 +103,7 @@ static struct err *fill_pread(struct pmc *pmc, const struct vma *v, uint64_t sta
 	}
 	if (pages > PMC_MAX_ENTRIES)
 		pages = PMC_MAX_ENTRIES;
-	TRY(grow((void **)&pmc->entry, &pmc->cap, pages, sizeof(*pmc->entry)));
+	pmc->entry = pmc_room(pmc, pmc->entry, pages, sizeof(*pmc->entry));
 	TRY(pagemap_read(pmc->pagemap_fd, start, pages, pmc->entry));
 	pmc->nr = pages;
 	pmc->end = start + pages * PAGE_BYTES;
@@ -130,12 +127,12 @@ struct err *pmc_get_map(struct pmc *pmc, const struct vma_list *l, size_t idx, u
 	pmc->start = pmc->end = 0;
 	pmc->at = 0;
 	pmc_window(pmc, l, idx, from, &end, &pmc->cached, &pmc->nr_vmas);
-	struct err *e = pmc->scan ? fill_scan(pmc, from, end) : fill_pread(pmc, v, from, end);
+	struct err *e =
+		pmc->scan ? pmc_fill_scan(pmc, from, end) : pmc_fill_pread(pmc, v, from, end);
 
 	if (e) {
 		pmc->end = 0;
-		return err_wrap(e, "fill the pagemap cache for %llx-%llx", (unsigned long long)from,
-				(unsigned long long)end);
+		return err_wrap(e, "fill the pagemap cache for %lx-%lx", from, end);
 	}
 	pmc->fills++;
 	pmc->start = from;
@@ -168,7 +165,7 @@ static uint64_t entry_categories(const struct caps *caps, uint64_t e)
 	return c & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_GUARD) ? c : 0;
 }
 
-static uint64_t run_pread(const struct pmc *pmc, uint64_t from, uint64_t end, uint64_t *run_end)
+static uint64_t pmc_run_pread(const struct pmc *pmc, uint64_t from, uint64_t end, uint64_t *run_end)
 {
 	*run_end = end;
 	if (!pmc->nr) /* known to be empty without reading */
@@ -185,7 +182,7 @@ static uint64_t run_pread(const struct pmc *pmc, uint64_t from, uint64_t end, ui
 	return c;
 }
 
-static uint64_t run_scan(struct pmc *pmc, uint64_t from, uint64_t end, uint64_t *run_end)
+static uint64_t pmc_run_scan(struct pmc *pmc, uint64_t from, uint64_t end, uint64_t *run_end)
 {
 	size_t i = pmc->at < pmc->nr && pmc->region[pmc->at].start <= from ? pmc->at : 0;
 
@@ -204,6 +201,6 @@ uint64_t pmc_run(struct pmc *pmc, uint64_t from, uint64_t end, uint64_t *run_end
 {
 	if (end > pmc->end)
 		end = pmc->end;
-	return pmc->scan ? run_scan(pmc, from, end, run_end_ret) :
-			   run_pread(pmc, from, end, run_end_ret);
+	return pmc->scan ? pmc_run_scan(pmc, from, end, run_end_ret) :
+			   pmc_run_pread(pmc, from, end, run_end_ret);
 }

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/vec.h"
+#include "engine/pages/page_walk.h"
 #include "engine/session/snap_priv.h"
 
 #define PEEK_MAX (1u << 20)
@@ -38,107 +40,55 @@ static bool is_scanned(const struct dump *d, size_t task, uint64_t addr)
 
 /* ---- runs ------------------------------------------------------------------------------------------ */
 
-struct runs {
-	struct session *s;
-	size_t task;
-	const struct vma_list *vmas;
-	struct pmc pmc; /* of its own: the pipeline's window must not move */
-	uint64_t start, end;
-	uint32_t max;
-	Stepdump__Snapshot *snap;
-};
-
-static void push_run(struct runs *r, const struct vma *v, uint64_t start, uint64_t end,
-		     uint64_t cats)
+static void push_run(struct session *s, const struct page_run *r, Stepdump__Snapshot *snap)
 {
-	const struct dump *d = &r->s->d;
-	const struct task_dump *td = &d->task[r->task];
-	verdict_t verdict = dump_verdict(td, v, cats);
-	bool known = is_scanned(d, r->task, start);
+	const struct dump *d = &s->d;
+	const struct task_dump *td = &d->task[session_task(s)];
+	verdict_t verdict = dump_verdict(td, r->vma, r->categories);
+	bool known = is_scanned(d, session_task(s), r->start);
 
 	/* A run that the cursor cuts is two. */
-	if (known && !is_scanned(d, r->task, end - PAGE_BYTES)) {
-		push_run(r, v, start, d->scan.vaddr, cats);
-		push_run(r, v, d->scan.vaddr, end, cats);
+	if (known && !is_scanned(d, session_task(s), r->end - PAGE_BYTES)) {
+		struct page_run before = *r, after = *r;
+
+		before.end = after.start = d->scan.vaddr;
+		push_run(s, &before, snap);
+		push_run(s, &after, snap);
 		return;
 	}
 
-	Stepdump__VerdictRun *o = msg_push(&r->snap->runs, &r->snap->n_runs, sizeof(*o));
+	Stepdump__VerdictRun *o = msg_push(&snap->runs, &snap->n_runs, sizeof(*o));
 
 	stepdump__verdict_run__init(o);
-	o->start = start;
-	o->nr_pages = (end - start) / PAGE_BYTES;
+	o->start = r->start;
+	o->nr_pages = page_run_pages(r);
 	o->verdict = known || verdict == VD(SHARED) ? verdict : VD(NOT_SCANNED);
 	if (td->tracker)
-		SET(o, dirty, tracker_page_dirty(td->tracker, v, cats));
-	SET(o, lazy, d->opts->lazy && verdict_is_data(verdict) && vma_can_be_lazy(v));
-	SET(o, present, (cats & PAGE_IS_PRESENT) != 0);
-}
-
-static struct err *runs_of_vma(struct runs *r, size_t idx)
-{
-	const struct vma *v = &r->vmas->v[idx];
-	uint64_t at = v->start > r->start ? v->start : r->start;
-	uint64_t end = v->end < r->end ? v->end : r->end, run_end;
-	/* A fill goes to the end of the VMA: of one of 100 GiB, only what is asked for. */
-	struct vma clipped = *v;
-	const struct vma_list one = { .v = &clipped, .nr = 1 };
-
-	if (!vma_is_private(v) || dump_decides_alone(&r->s->d.task[r->task], v)) {
-		push_run(r, v, at, end, 0);
-		return NULL;
-	}
-	clipped.end = end;
-	while (at < end && r->snap->n_runs < r->max) {
-		bool hit;
-
-		if (!pmc_covers(&r->pmc, at, at + PAGE_BYTES))
-			TRY(end < v->end ? pmc_get_map(&r->pmc, &one, 0, at, &hit) :
-					   pmc_get_map(&r->pmc, r->vmas, idx, at, &hit));
-		uint64_t cats = pmc_run(&r->pmc, at, end, &run_end);
-
-		push_run(r, v, at, run_end, cats);
-		at = run_end;
-	}
-	return NULL;
-}
-
-/* The first VMA that reaches beyond `addr`. */
-static size_t first_vma(const struct vma_list *l, uint64_t addr)
-{
-	size_t low = 0, high = l->nr;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (l->v[mid].end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+		SET(o, dirty, tracker_page_dirty(td->tracker, r->vma, r->categories));
+	SET(o, lazy, d->opts->lazy && verdict_is_data(verdict) && vma_can_be_lazy(r->vma));
+	SET(o, present, (r->categories & PAGE_IS_PRESENT) != 0);
 }
 
 static struct err *snap_runs(struct session *s, const struct snap_request *req,
 			     Stepdump__Snapshot *snap)
 {
 	const struct target *t = &s->t[session_task(s)];
-	struct runs r = { .s = s,
-			  .task = session_task(s),
-			  .vmas = &t->vmas,
-			  .start = req->runs_start,
-			  .end = req->runs_end ? req->runs_end : UINT64_MAX,
-			  .snap = snap,
-			  .max = req->runs_max ? req->runs_max : 65536 };
-	struct err *e;
+	uint32_t max = req->runs_max ? req->runs_max : 65536;
+	struct page_run run;
+	struct pmc pmc; /* of its own: the pipeline's window must not move */
+	struct err *e = NULL;
 
-	TRY(pmc_init(&r.pmc, t->pagemap_fd, &s->caps, s->opts.pmc, s->opts.pmc_cache));
-	r.pmc.extra = s->d.task[r.task].pmc.extra;
-	e = NULL;
-	for (size_t i = first_vma(&t->vmas, r.start);
-	     i < t->vmas.nr && t->vmas.v[i].start < r.end && !e && snap->n_runs < r.max; i++)
-		e = runs_of_vma(&r, i);
-	pmc_deinit(&r.pmc);
+	TRY(pmc_init(&pmc, t->pagemap_fd, &s->caps, s->opts.pmc, s->opts.pmc_cache));
+	pmc.extra = s->d.task[session_task(s)].pmc.extra;
+
+	struct page_walk w = { .pmc = &pmc,
+			       .vmas = &t->vmas,
+			       .at = req->runs_start,
+			       .end = req->runs_end ? req->runs_end : UINT64_MAX };
+
+	while (snap->n_runs < max && !(e = page_walk_next(&w, &run)) && run.vma)
+		push_run(s, &run, snap);
+	pmc_deinit(&pmc);
 	return e;
 }
 
@@ -186,23 +136,19 @@ static char *held_by(struct session *s, uint64_t addr, verdict_t v)
 		return NULL;
 	if (d->at.item == session_task(s) && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
 	    iov >= d->pp.ppb[ppb].moved_iov)
-		return xasprintf("ppb %u, iov %u, page %llu of the ppb, %s", ppb, iov,
-				 (unsigned long long)off,
+		return xasprintf("ppb %u, iov %u, page %lu of the ppb, %s", ppb, iov, off,
 				 d->pp.ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
 	if (find_in_image(s, addr, &id, &off))
-		return xasprintf("pages-%u.img, byte 0x%llx", id, (unsigned long long)off);
+		return xasprintf("pages-%u.img, byte 0x%lx", id, off);
 	return xstrdup(d->staging ? "pages image (its pagemap entry is still in our buffer)" :
 				    "nowhere: it went to xfer null");
 }
 
 /* ---- why ------------------------------------------------------------------------------------------------ */
 
-static void fact(Stepdump__Why *w, char *text)
+static void why_fact(Stepdump__Why *w, char *text)
 {
-	w->facts = reallocarray(w->facts, w->n_facts + 1, sizeof(*w->facts));
-	if (!w->facts)
-		abort();
-	w->facts[w->n_facts++] = text;
+	*vec_push(w->facts, w->n_facts) = text;
 }
 
 static void why_shared(struct session *s, size_t vi, uint64_t addr, Stepdump__Why *w)
@@ -217,15 +163,16 @@ static void why_shared(struct session *s, size_t vi, uint64_t addr, Stepdump__Wh
 			continue;
 		struct err *e = shmem_next_data(o, off, &start, &end);
 
-		fact(w, xasprintf("object: %s %llu, offset 0x%llx, %s (SEEK_DATA)", o->kind,
-				  (unsigned long long)o->shmid, (unsigned long long)off,
-				  !e && start <= off && off < end ? "data" : "hole: not dumped"));
+		why_fact(w,
+			 xasprintf("object: %s %lu, offset 0x%lx, %s (SEEK_DATA)", o->kind,
+				   o->shmid, off,
+				   !e && start <= off && off < end ? "data" : "hole: not dumped"));
 		err_free(e);
-		w->held_by = xasprintf("pagemap-shmem-%llu.img", (unsigned long long)o->shmid);
+		w->held_by = xasprintf("pagemap-shmem-%lu.img", o->shmid);
 		return;
 	}
 	if (v->status & VMA_FILE_SHARED)
-		fact(w, xstrdup("a shared mapping of a file: the file itself has the data"));
+		why_fact(w, xstrdup("a shared mapping of a file: the file itself has the data"));
 }
 
 /* What the tracker says, and why a page that would be dumped is or is not left to the parent. */
@@ -237,11 +184,11 @@ static void why_tracked(const struct task_dump *td, const struct vma *v, uint64_
 	if (!td->tracker)
 		return;
 	untrusted = tracker_untrusted(td->tracker, v);
-	fact(w, xasprintf("%s: %s%s%s", tracker_kind_name(tracker_kind(td->tracker)),
-			  tracker_page_dirty(td->tracker, v, cats) ? "dirty" : "clean",
-			  untrusted ? ", always: " : "", untrusted ? untrusted : ""));
+	why_fact(w, xasprintf("%s: %s%s%s", tracker_kind_name(tracker_kind(td->tracker)),
+			      tracker_page_dirty(td->tracker, v, cats) ? "dirty" : "clean",
+			      untrusted ? ", always: " : "", untrusted ? untrusted : ""));
 	if (!td->parent && td->no_parent)
-		fact(w, xasprintf("parent: none used: %s", td->no_parent));
+		why_fact(w, xasprintf("parent: none used: %s", td->no_parent));
 }
 
 /* Where the parent chain has the bytes of a hole. */
@@ -256,9 +203,9 @@ static char *held_by_parent(const struct task_dump *td, uint64_t addr)
 		err_free(e);
 		return text;
 	}
-	return xasprintf("parent %s, generation %u, pages-%u.img byte 0x%llx",
+	return xasprintf("parent %s, generation %u, pages-%u.img byte 0x%lx",
 			 page_read_dir(td->parent, p.generation), p.generation + 1, p.pages_id,
-			 (unsigned long long)p.off);
+			 p.off);
 }
 
 /* Of an address in no mapping: what lies on either side of it. */
@@ -269,11 +216,10 @@ static void snap_neighbours(const struct vma_list *l, uint64_t addr, Stepdump__W
 	while (above < l->nr && l->v[above].start <= addr)
 		above++;
 	if (above)
-		fact(w, xasprintf("below: VMA %zu ends at %llx", above - 1,
-				  (unsigned long long)l->v[above - 1].end));
+		why_fact(w,
+			 xasprintf("below: VMA %zu ends at %lx", above - 1, l->v[above - 1].end));
 	if (above < l->nr)
-		fact(w, xasprintf("above: VMA %zu begins at %llx", above,
-				  (unsigned long long)l->v[above].start));
+		why_fact(w, xasprintf("above: VMA %zu begins at %lx", above, l->v[above].start));
 }
 
 static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
@@ -288,7 +234,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	w->vaddr = addr;
 	if (vi < 0) {
 		w->verdict = VD(ABSENT);
-		w->sentence = xasprintf("%llx: nothing is mapped here", (unsigned long long)addr);
+		w->sentence = xasprintf("%lx: nothing is mapped here", addr);
 		snap_neighbours(&t->vmas, addr, w);
 		return NULL;
 	}
@@ -296,33 +242,33 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 	const struct task_dump *td = &s->d.task[session_task(s)];
 	const struct vma *v = &t->vmas.v[vi];
 	uint64_t raw = 0, cats = 0, run_end;
-	bool hit;
 	char prot[5];
 
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
 	SET(w, vma_index, (uint32_t)vi);
-	fact(w, xasprintf("VMA %zd: %llx-%llx %s %s%s%s", vi, (unsigned long long)v->start,
-			  (unsigned long long)v->end, prot, vma_kind(v), *v->name ? " " : "",
-			  v->name));
+	why_fact(w, xasprintf("VMA %zd: %lx-%lx %s %s%s%s", vi, v->start, v->end, prot, vma_kind(v),
+			      *v->name ? " " : "", v->name));
 	if (addr < PAGEMAP_TASK_SIZE) {
 		struct pmc pmc;
 		struct err *e;
 
 		TRY(pmc_init(&pmc, t->pagemap_fd, &s->caps, s->opts.pmc, false));
 		pmc.extra = td->pmc.extra;
-		e = pmc_get_map(&pmc, &t->vmas, (size_t)vi, addr, &hit);
+		e = page_walk_fill(&pmc, &t->vmas, (size_t)vi, addr, addr + PAGE_BYTES);
 		if (!e)
 			cats = pmc_run(&pmc, addr, addr + PAGE_BYTES, &run_end);
 		pmc_deinit(&pmc);
 		TRY(e);
 		TRY(pagemap_read(t->pagemap_fd, addr, 1, &raw));
 		SET(w, pagemap_raw, raw);
-		fact(w,
-		     xasprintf("pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
-			       "soft-dirty %d (raw %016llx)",
-			       !!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
-			       !!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
-			       !!(raw & PM_SOFT_DIRTY), (unsigned long long)raw));
+		why_fact(
+			w,
+			xasprintf(
+				"pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
+				"soft-dirty %d (raw %016lx)",
+				!!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
+				!!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
+				!!(raw & PM_SOFT_DIRTY), raw));
 	}
 	w->verdict = dump_verdict(td, v, cats);
 	why_tracked(td, v, cats, w);
@@ -333,7 +279,7 @@ static struct err *why_one(struct session *s, uint64_t addr, Stepdump__Snapshot 
 		why_shared(s, (size_t)vi, addr, w);
 	else
 		w->held_by = held_by(s, addr, w->verdict);
-	w->sentence = xasprintf("%llx: %s%s%s%s", (unsigned long long)addr,
+	w->sentence = xasprintf("%lx: %s%s%s%s", addr,
 				is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
 				verdict_info(w->verdict)->why, w->held_by ? "; held by " : "",
 				w->held_by ? w->held_by : "");
@@ -352,9 +298,8 @@ static struct err *peek_pipe(struct session *s, uint64_t addr, uint8_t *page)
 
 	if (d->at.item != session_task(s) || !page_pipe_find(&d->pp, addr, &ppb, &iov, &off) ||
 	    d->pp.ppb[ppb].state != PPB_DRAINED || iov < d->pp.ppb[ppb].moved_iov)
-		return err_hint(
-			err_new(ERR_STATE, "%llx is in no pipe now", (unsigned long long)addr),
-			"`why %llx` says where it is", (unsigned long long)addr);
+		return err_hint(err_new(ERR_STATE, "%lx is in no pipe now", addr),
+				"`why %lx` says where it is", addr);
 
 	const struct page_pipe_buf *b = &d->pp.ppb[ppb];
 	uint64_t skip = off - ppb_pages(b, 0, b->moved_iov);
@@ -383,9 +328,8 @@ static struct err *peek_image(struct session *s, uint64_t addr, uint8_t *page)
 	uint64_t off;
 
 	if (!find_in_image(s, addr, &id, &off))
-		return err_hint(
-			err_new(ERR_STATE, "%llx is in no image yet", (unsigned long long)addr),
-			"`why %llx` says where it is", (unsigned long long)addr);
+		return err_hint(err_new(ERR_STATE, "%lx is in no image yet", addr),
+				"`why %lx` says where it is", addr);
 	int dir = s->d.staging ? staging_dirfd(s->d.staging) :
 				 open(s->d.committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -422,16 +366,13 @@ static struct err *peek_page(struct session *s, const char *source, uint64_t add
 	if (!strcmp(source, "parent"))
 		return peek_parent(s, addr, page);
 	if (vma_list_find(&s->t[session_task(s)].vmas, addr) < 0)
-		return err_hint(
-			err_new(ERR_STATE, "nothing is mapped at %llx", (unsigned long long)addr),
-			"`show vmas` lists the mappings");
+		return err_hint(err_new(ERR_STATE, "nothing is mapped at %lx", addr),
+				"`show vmas` lists the mappings");
 	TRY(target_read(&s->t[session_task(s)], addr, page, PAGE_BYTES, &got));
-	return got == PAGE_BYTES ?
-		       NULL :
-		       err_sys(EIO, "read the target's memory at %llx", (unsigned long long)addr);
+	return got == PAGE_BYTES ? NULL : err_sys(EIO, "read the target's memory at %lx", addr);
 }
 
-/* What can be had, up to the first page that cannot: that one's error goes with it. */
+/* Pages up to the first that cannot be read; the reason for that one is in the answer. */
 static struct err *snap_peek(struct session *s, const struct snap_request *req,
 			     Stepdump__Snapshot *snap)
 {

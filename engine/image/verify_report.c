@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What verify finds, and the files of the set that it knows by name. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "engine/image/verify_priv.h"
+
+static struct err *finding_error(const struct verify_finding *f)
+{
+	struct err *e = f->entry == NO_ENTRY ?
+				err_new(ERR_CHECK, "%s: %s", f->file, f->text) :
+				err_new(ERR_CHECK, "%s: entry %ld: %s", f->file, f->entry, f->text);
+
+	return f->has_vaddr ? err_vaddr(e, f->vaddr) : e;
+}
+
+void verify_find(struct verify *v, bool fatal, const char *file, int64_t entry,
+		 const uint64_t *vaddr, const char *fmt, ...)
+{
+	struct verify_report *r = v->r;
+	va_list ap;
+
+	if (fatal)
+		r->nr_fatal++;
+	else
+		r->nr_notes++;
+	if (r->nr >= VERIFY_FINDINGS_MAX && !(fatal && !v->first))
+		return;
+
+	struct verify_finding *f = vec_push(r->v, r->nr);
+
+	va_start(ap, fmt);
+	*f = (struct verify_finding){ .fatal = fatal,
+				      .file = xstrdup(file),
+				      .entry = entry,
+				      .has_vaddr = vaddr,
+				      .vaddr = vaddr ? *vaddr : 0,
+				      .text = xvasprintf(fmt, ap) };
+	va_end(ap);
+	if (fatal && !v->first)
+		v->first = finding_error(f);
+}
+
+bool verify_absorb(struct verify *v, const char *file, struct err *e)
+{
+	if (!e)
+		return false;
+	AUTO_FREE char *text = err_text(e);
+
+	/* Too large for us to read is not a fault of the image. */
+	if (e->code == ERR_NOMEM || !text)
+		v->nomem = true;
+	else
+		verify_find(v, true, file, NO_ENTRY, NULL, "%s", text);
+	err_free(e);
+	return true;
+}
+
+void verify_report_deinit(struct verify_report *r)
+{
+	for (size_t i = 0; i < r->nr; i++) {
+		free(r->v[i].file);
+		free(r->v[i].text);
+	}
+	free(r->v);
+	*r = (struct verify_report){ 0 };
+}
+
+int verify_compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+bool verify_has(const struct verify *v, const char *name)
+{
+	return v->nr_names &&
+	       bsearch(&name, v->name, v->nr_names, sizeof(*v->name), verify_compare_names);
+}
