@@ -295,7 +295,7 @@ TEST(reads_back_with_json_c)
 	assert_true(json_object_get_int64(member(back, "i64")) == INT64_MIN);
 	assert_true(json_object_get_uint64(member(back, "f64")) == (1ull << 53) + 1);
 	assert_true(json_object_get_double(member(back, "dbl")) == 0.1);
-	assert_string_equal(json_object_get_string(member(back, "colour")), "dark_blue");
+	assert_string_equal(json_object_get_string(member(back, "colour")), "dark-blue");
 	assert_string_equal(json_object_get_string(member(back, "raw")), "00017f80ff");
 	assert_string_equal(json_object_get_string(member(back, "text")), t.text);
 	assert_int_equal(json_object_get_type(member(back, "yes")), json_type_boolean);
