@@ -54,6 +54,15 @@ void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Pp
 	paint_bar(p, col, width, TONE_DIM, sent, scale_pages, U'~');
 }
 
+const char *no_pipe_words(const Stepdump__Snapshot *s)
+{
+	const Stepdump__Cursor *c = s->cursor;
+
+	return c && (c->phase > STEPDUMP__PHASE__XFER || c->chunk > 1) ?
+		       "none now: those of the chunks before are drained and closed" :
+		       "none yet: the first pipe is made when the first page is selected";
+}
+
 void pipe_legend(struct paint *p)
 {
 	const struct legend items[] = {
@@ -204,7 +213,7 @@ void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp, size_t first
 		}
 		before += b->pages_in;
 	}
-	table_end(t, p, "none yet: the first pipe is made when the first page is selected");
+	table_end(t, p, no_pipe_words(p->s));
 }
 
 static void draw_pages_bar(struct paint *p, unsigned col, unsigned width, const void *item,

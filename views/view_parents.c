@@ -25,7 +25,7 @@ static void parents_want(const struct ui *ui, const Stepdump__Snapshot *s, struc
 	uint64_t start, end;
 
 	if (!s) {
-		w->needs |= SNAP_SHMEM | SNAP_XFER | SNAP_TRACKER | SNAP_PMC;
+		w->needs |= SNAP_SHMEM | SNAP_XFER | SNAP_PMC;
 		if (ui->relative)
 			want_vmas(w, 0, ui->place.vma ? 1 : 0);
 		want_vmas(w, ui->place.vma, 1);

@@ -212,9 +212,7 @@ static void pipes_render(const struct ui *ui, const Stepdump__Snapshot *s, struc
 	struct plan plan = pipes_share(ui, s);
 
 	if (!pp || !pp->n_ppbs) {
-		paint_prose(&p, 1, TONE_DIM,
-			    "no pipe yet: one is made when the first page is selected (s steps, "
-			    "S goes to the next phase)");
+		paint_prose(&p, 1, TONE_DIM, no_pipe_words(s));
 		return;
 	}
 	paint_ppb_table(&p, pp, ui->pipes.top, plan.ppbs);
