@@ -319,7 +319,7 @@ void paint_pipes_short(struct paint *p)
 	if (pp && pp->n_ppbs)
 		paint_pipe_bars(p, p->g->cols >= 121 ? 1 : 2);
 	else
-		paint_line(p, TONE_TITLE, "PIPES  none yet");
+		paint_line(p, TONE_TITLE, "PIPES  %s", no_pipe_words(p->s));
 }
 
 void paint_pipes(struct paint *p)
@@ -328,7 +328,7 @@ void paint_pipes(struct paint *p)
 	uint64_t capacity = 0;
 
 	if (!pp || !pp->n_ppbs) {
-		paint_line(p, TONE_TITLE, "PIPES  none yet");
+		paint_line(p, TONE_TITLE, "PIPES  %s", no_pipe_words(p->s));
 		return;
 	}
 	for (size_t i = 0; i < pp->n_ppbs; i++)

@@ -59,7 +59,7 @@ const char *no_pipe_words(const Stepdump__Snapshot *s)
 	const Stepdump__Cursor *c = s->cursor;
 
 	return c && (c->phase > STEPDUMP__PHASE__XFER || c->chunk > 1) ?
-		       "none now: those of the chunks before are drained and closed" :
+		       "none now: earlier chunks are drained and their pipes closed" :
 		       "none yet: the first pipe is made when the first page is selected";
 }
 

@@ -25,9 +25,8 @@ void ui_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want 
 {
 	*w = (struct view_want){ .peek = UINT64_MAX };
 	if (!s) {
-		/* What the frame shows, and what stepping needs. */
-		w->needs = SNAP_TARGET | SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR |
-			   SNAP_COUNTERS | SNAP_XFER;
+		/* What the frame shows, and what the keys need. */
+		w->needs = SNAP_TARGET | SNAP_CURSOR | SNAP_BREAKPOINTS;
 		w->events_max = 1;
 		if (ui->relative && ui->view != VIEW_MAP)
 			want_vmas(w, 0, 1);

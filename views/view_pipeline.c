@@ -15,7 +15,7 @@ static void pipeline_want(const struct ui *ui, const Stepdump__Snapshot *s, stru
 	if (s)
 		return;
 	w->needs |= SNAP_COUNTERS | SNAP_PAGE_PIPE | SNAP_XFER | SNAP_CHECKS | SNAP_EVENTS |
-		    SNAP_PARENTS;
+		    SNAP_PARENTS | SNAP_ERROR;
 	w->events_max = ui->rows;
 }
 

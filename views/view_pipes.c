@@ -63,7 +63,7 @@ static struct plan pipes_share(const struct ui *ui, const Stepdump__Snapshot *s)
 static void pipes_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w)
 {
 	if (!s) {
-		w->needs |= SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_XFER | SNAP_COUNTERS;
+		w->needs |= SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_XFER;
 		w->iovs_of_ppb = ui->pipes.ppb;
 		w->iov_first = ui->pipes.iov_top;
 		w->iov_max = body_rows(ui);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Views over random snapshots, at random sizes, with random keys: no crash, no cell outside,
- * the same picture twice.
+ * the same picture twice; and a view reads what it asks for, no more and no less.
  */
 #include "views/view.h"
 
@@ -111,4 +111,169 @@ TEST(windows_stay_bounded)
 		}
 	}
 	ui_deinit(&ui);
+}
+
+/* ---- what is asked for is what is read ------------------------------------------------------ */
+
+static const struct {
+	uint32_t part;
+	const char *field; /* of the snapshot */
+	const char *list;  /* not NULL: of each message in that field, or in its list `in` */
+	const char *in;
+} parts[] = {
+	{ SNAP_TARGET, "target", NULL, NULL },
+	{ SNAP_TASKS, "tasks", NULL, NULL },
+	{ SNAP_THREADS, "threads", NULL, NULL },
+	{ SNAP_VMA_COUNTS, "vmas", "counts", NULL },
+	{ SNAP_PMC, "pmc", NULL, NULL },
+	{ SNAP_PMC_REGIONS, "pmc", "regions", NULL },
+	{ SNAP_PAGE_PIPE, "page_pipe", NULL, NULL },
+	{ SNAP_IOVS, "page_pipe", "iovs", "ppbs" },
+	{ SNAP_HOLES, "page_pipe", "holes", NULL },
+	{ SNAP_SHMEM, "shmem", NULL, NULL },
+	{ SNAP_XFER, "xfer", NULL, NULL },
+	{ SNAP_PARENTS, "parents", NULL, NULL },
+	{ SNAP_TRACKER, "tracker", NULL, NULL },
+	{ SNAP_COUNTERS, "counters", NULL, NULL },
+	{ SNAP_CHECKS, "checks", NULL, NULL },
+	{ SNAP_EVENTS, "events", NULL, NULL },
+	{ SNAP_CAPS, "caps", NULL, NULL },
+	{ SNAP_SETTINGS, "settings", NULL, NULL },
+	{ SNAP_CURSOR, "cursor", NULL, NULL },
+	{ SNAP_BREAKPOINTS, "breakpoints", NULL, NULL },
+	{ SNAP_ERROR, "error", NULL, NULL },
+	{ SNAP_WHY, "whys", NULL, NULL },
+};
+
+/* The messages of a field, be it one or a list. */
+static ProtobufCMessage **messages_of(ProtobufCMessage *m, const char *name, size_t *nr)
+{
+	const ProtobufCFieldDescriptor *f =
+		protobuf_c_message_descriptor_get_field_by_name(m->descriptor, name);
+	char *base = (char *)m;
+
+	assert_non_null(f);
+	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+		*nr = *(size_t *)(base + f->quantifier_offset);
+		return *(ProtobufCMessage ***)(base + f->offset);
+	}
+	*nr = *(void **)(base + f->offset) != NULL;
+	return (ProtobufCMessage **)(base + f->offset);
+}
+
+static void empty_field(ProtobufCMessage *m, const char *name)
+{
+	const ProtobufCFieldDescriptor *f =
+		protobuf_c_message_descriptor_get_field_by_name(m->descriptor, name);
+	size_t nr;
+	ProtobufCMessage **all = messages_of(m, name, &nr);
+
+	for (size_t i = 0; i < nr; i++)
+		protobuf_c_message_free_unpacked(all[i], NULL);
+	if (f->label == PROTOBUF_C_LABEL_REPEATED)
+		*(size_t *)((char *)m + f->quantifier_offset) = 0;
+	else
+		*all = NULL;
+}
+
+static void empty_part(Stepdump__Snapshot *s, size_t k)
+{
+	size_t nr, nr_inner;
+	ProtobufCMessage **all = messages_of(&s->base, parts[k].field, &nr);
+
+	if (!parts[k].list) {
+		empty_field(&s->base, parts[k].field);
+		return;
+	}
+	for (size_t i = 0; i < nr; i++) {
+		if (!parts[k].in) {
+			empty_field(all[i], parts[k].list);
+			continue;
+		}
+
+		ProtobufCMessage **inner = messages_of(all[i], parts[k].in, &nr_inner);
+
+		for (size_t j = 0; j < nr_inner; j++)
+			empty_field(inner[j], parts[k].list);
+	}
+}
+
+static Stepdump__Snapshot *copy_of(const Stepdump__Snapshot *s)
+{
+	size_t len = stepdump__snapshot__get_packed_size(s);
+	uint8_t *buf = malloc(len + 1);
+	Stepdump__Snapshot *copy;
+
+	stepdump__snapshot__pack(s, buf);
+	copy = stepdump__snapshot__unpack(NULL, len, buf);
+	assert_non_null(copy);
+	free(buf);
+	return copy;
+}
+
+/* Does the view show, or ask for, something else when these parts are not there? */
+static bool misses(const struct ui *ui, const Stepdump__Snapshot *s, uint32_t gone)
+{
+	Stepdump__Snapshot *less = copy_of(s);
+	struct view_want with, without;
+	char *a, *b;
+	bool differ;
+
+	for (size_t k = 0; k < ARRAY_SIZE(parts); k++)
+		if (parts[k].part & gone)
+			empty_part(less, k);
+	ui_want(ui, s, &with);
+	ui_want(ui, less, &without);
+	a = draw(ui, s, NULL);
+	b = draw(ui, less, NULL);
+	differ = memcmp(&with, &without, sizeof(with)) || strcmp(a, b);
+	free(a);
+	free(b);
+	stepdump__snapshot__free_unpacked(less, NULL);
+	return differ;
+}
+
+TEST(a_view_reads_what_it_asks_for)
+{
+	/* Read by keys, not by the picture. */
+	const uint32_t by_keys = SNAP_BREAKPOINTS;
+
+	for (enum view_id v = 0; v < NR_VIEWS; v++) {
+		uint32_t unread = 0;
+
+		/* Chance decides what a picture shows: whatever is read is missed soon. */
+		for (unsigned round = 0; round < 20 || (unread && round < 3000); round++) {
+			Stepdump__Snapshot *s = random_snapshot();
+			struct view_want first, second;
+			struct ui ui;
+
+			ui_init(&ui, 80, 100 + 100 * (round & 1), true);
+			ui.view = v;
+			ui.place.zoom = rnd(12);
+			/* The way the pagemap is read decides how many pages are asked for. */
+			if (s->pmc && s->pmc->mode && rnd(2))
+				strcpy(s->pmc->mode = realloc(s->pmc->mode, 5), "scan");
+			if (s->n_vmas)
+				ui.place.vma = s->vmas[rnd((unsigned)s->n_vmas)]->index;
+			ui_settle(&ui, s);
+			ui_want(&ui, NULL, &first);
+			ui_want(&ui, s, &second);
+
+			uint32_t needs = first.needs | second.needs |
+					 SNAP_PAGE_PIPE * !!(first.needs & SNAP_IOVS);
+
+			if (!round)
+				unread = needs & ~(by_keys | SNAP_VMAS | SNAP_RUNS | SNAP_PEEK);
+			for (size_t k = 0; k < ARRAY_SIZE(parts); k++)
+				if (unread & parts[k].part && misses(&ui, s, parts[k].part))
+					unread &= ~parts[k].part;
+			if (misses(&ui, s, ~needs))
+				fail_msg("view %s reads more than it asks for", view_name(v));
+			ui_deinit(&ui);
+			stepdump__snapshot__free_unpacked(s, NULL);
+		}
+		if (unread)
+			fail_msg("view %s asks for parts %#x, which it does not read", view_name(v),
+				 unread);
+	}
 }
