@@ -35,10 +35,10 @@ enum cmd_group { /* in the order of `help` */
 #define CMD_LIVE 0x10u           /* refused while a saved snapshot is open */
 #define CMD_RAW 0x20u            /* gets the rest of the line as one argument, quotes and | as is */
 #define CMD_STREAMS 0x40u        /* output appears while it runs: never through the pager */
-#define CMD_TERMINAL 0x100u      /* what it starts owns the terminal: a view steps aside */
 #define CMD_MOD 0x80u            /* takes a modifier: x/4w */
 #define CMD_CONDITIONS 0x100u    /* takes comparisons: > before a number is not a redirection */
 #define CMD_ALONE 0x200u         /* also as `stepdump COMMAND ARGS`, without a shell */
+#define CMD_TERMINAL 0x400u      /* what it starts owns the terminal: a view steps aside */
 
 #define ARGS_MANY UINT_MAX
 
