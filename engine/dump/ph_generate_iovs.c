@@ -244,6 +244,7 @@ const struct phase_ops ph_generate_iovs = {
 	.takes_turns = true,
 	.turns_with = PH(PMC_FILL),
 	.small_units = true,
+	.bulk_steps = true,
 	.next = generate_next,
 	.step = generate_step,
 	.summary = generate_summary,

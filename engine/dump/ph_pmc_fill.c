@@ -37,8 +37,14 @@ static struct err *pmc_fill_step(struct dump *d, enum pace pace)
 static void pmc_fill_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
 {
 	const struct task_dump *td = dump_task(d);
-	const struct vma *v = &td->t->vmas.v[u->vma];
 	const struct pmc *p = &td->pmc;
+
+	if (u->vma < 0) { /* several look-ups */
+		snprintf(buf, len, "%lu hits, %lu misses", p->hits, p->misses);
+		return;
+	}
+
+	const struct vma *v = &td->t->vmas.v[u->vma];
 	int n = snprintf(buf, len, "VMA %ld of %zu %lx-%lx: ", u->vma, td->t->vmas.nr, v->start,
 			 v->end);
 

@@ -224,6 +224,7 @@ const struct phase_ops ph_xfer = {
 	.mirrors = "page_xfer_dump_pages, dump_holes",
 	.takes_turns = true,
 	.turns_with = PH(DRAIN),
+	.bulk_steps = true,
 	.next = xfer_next,
 	.step = xfer_step,
 	.summary = xfer_summary,

@@ -45,6 +45,7 @@ struct phase_ops {
 	bool takes_turns;
 	phase_t turns_with;
 	bool small_units; /* in bulk they are not worth a line in the log */
+	bool bulk_steps;  /* in bulk, one step does several units */
 	/* Describes the next unit; pure. */
 	void (*next)(struct dump *d, struct unit *u);
 	/* Does it; sets d->phase (and what goes with it) to where the pipeline goes on.  On failure

@@ -98,6 +98,26 @@ static void run_log_summary(struct session *s, const struct phase_ops *ops, cons
 		session_event(s, ops->phase, "%s", text);
 }
 
+/* Did the step that began with one of `first` and ended with one of `last` do only one unit? */
+static bool run_was_one_unit(const struct phase_ops *first, const struct phase_ops *last,
+			     enum pace pace)
+{
+	if (pace == PACE_UNIT)
+		return true;
+	return last == first && !first->bulk_steps && !(pace == PACE_FLOW && first->takes_turns);
+}
+
+/* Stands for several units of one phase: it is about none of their VMAs, ppbs and ranges. */
+static struct unit run_several_units(const struct phase_ops *ops, const struct unit *first)
+{
+	return (struct unit){ .phase = ops->phase,
+			      .chunk = first->chunk,
+			      .vma = -1,
+			      .ppb = -1,
+			      .task = first->task,
+			      .shmem = first->shmem };
+}
+
 static struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
 {
 	struct dump *d = &s->d;
@@ -113,20 +133,17 @@ static struct err *run_unit(struct session *s, const struct unit *u, enum pace p
 		session_event(s, last->phase, "failed: %s", e->msg);
 		return session_keep_error(s, e);
 	}
-	s->last = *u;
+
+	bool one = run_was_one_unit(ops, last, pace);
+	struct unit done = one ? *u : run_several_units(ops, u);
+
 	s->units_done++;
 	if (pace == PACE_UNIT || !ops->small_units)
-		run_log_summary(s, ops, u);
-	if (last != ops && !last->small_units) {
-		s->last = (struct unit){ .phase = last->phase,
-					 .chunk = u->chunk,
-					 .vma = -1,
-					 .ppb = -1,
-					 .task = u->task,
-					 .shmem = u->shmem };
-		if (d->phase != last->phase) /* else it has more to say */
-			run_log_summary(s, last, &s->last);
-	}
+		run_log_summary(s, ops, &done);
+	s->last = one ? *u : run_several_units(last, u);
+	if (last != ops && !last->small_units &&
+	    d->phase != last->phase) /* else it has more to say */
+		run_log_summary(s, last, &s->last);
 	return NULL;
 }
 

@@ -53,3 +53,15 @@ A whole session on a sleeping process, and what is refused on the way.
   $ stepdump -batch -p $T -ex 'why nonsense' 2>&1 | tail -n +2
   error: "nonsense" is not an address
     hint: hex digits, $ip or $sp, each with +N or -N
+
+What was done last is told of the whole run, not of its first unit.
+
+  $ stepdump -batch -p $T -ex 'until drain' -ex 'show cursor' 2> /dev/null | grep NOW
+   NOW  \(done\)     generate-iovs: .* pages planned in .* ppbs, 0 holes (re)
+  $ stepdump -batch -p $T -ex 'break drain' -ex 'continue' -ex 'show cursor' -ex 'next' -ex 'show cursor' -ex 'continue' -ex 'show cursor' 2> /dev/null | grep NOW
+   NOW  \(done\)     generate-iovs: .* pages planned in .* ppbs, 0 holes (re)
+   NOW  \(done\)     drain: ppb 0: spliced .* pages, .* (re)
+   NOW  \(done\)     xfer: .* pages and 0 holes out, .* (re)
+  $ stepdump -batch -p $T -ex 'step 2' -ex 'show cursor' -ex 'next' -ex 'show cursor' 2> /dev/null | grep NOW
+   NOW  \(done\)     pmc-fill: VMA 0 of .* (re)
+   NOW  \(done\)     generate-iovs: .* (re)
