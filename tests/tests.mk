@@ -45,3 +45,7 @@ test-programs: $(DRIVERS)
 .PHONY: pictures
 pictures: test-programs ## docs/*.svg: the views, taken from the real program (needs tmux)
 	$(Q)B=$(abspath $(B)) STEPDUMP=$(abspath $(BIN)) tests/pictures/take docs
+
+.PHONY: test-distro
+test-distro: ## a newer Debian in a chroot: packages, build, demo, unit, transcript and screen tests
+	$(Q)tests/distro/run || [ $$? = 77 ]
