@@ -186,6 +186,6 @@ help: ## this list
 	@grep -hE '^[a-z_. -]+:.*## ' Makefile tests/tests.mk tests/bench/bench.mk 2>/dev/null | \
 		sed -E 's/^([a-z_.-]+)[^:]*:.*## /\1\t/' | awk -F'\t' '{ printf "  %-23s%s\n", $$1, $$2 }'
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
 -include tests/tests.mk
 -include tests/bench/bench.mk

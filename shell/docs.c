@@ -284,8 +284,11 @@ void docs_markdown(FILE *f)
 	md_settings(f, "Of the dump", opt_descs);
 	md_settings(f, "Of the shell", setting_descs);
 	fprintf(f, "## Topics\n\n`help TOPIC` prints each of these.\n");
-	for (const struct help_topic *t = help_topics; t->name; t++)
-		fprintf(f, "\n### %s: %s\n\n```\n%s```\n", t->name, t->summary, t->text);
+	for (const struct help_topic *t = help_topics; t->name; t++) {
+		AUTO_FREE char *text = help_topic_text(t);
+
+		fprintf(f, "\n### %s: %s\n\n```\n%s```\n", t->name, t->summary, text);
+	}
 }
 
 void docs_examples(FILE *f)
