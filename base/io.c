@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -80,4 +82,24 @@ ssize_t read_small(const char *path, char *buf, size_t len)
 	if (n >= 0)
 		buf[n] = 0;
 	return n;
+}
+
+int create_private(int dirfd, const char *name, int flags)
+{
+	AUTO_CLOSE int fd =
+		openat(dirfd, name, flags | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
+
+	return fd < 0 || fchmod(fd, 0600) < 0 ? -1 : TAKE_FD(fd);
+}
+
+int mkdir_private(int dirfd, const char *name)
+{
+	char self[32];
+
+	if (mkdirat(dirfd, name, 0700) < 0)
+		return -1;
+	/* With an umask of 0400 it cannot be opened for reading, and fchmod() refuses O_PATH. */
+	AUTO_CLOSE int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return fd < 0 ? -1 : chmod(self, 0700);
 }

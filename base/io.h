@@ -19,6 +19,14 @@ ssize_t pwrite_full(int fd, const void *buf, size_t len, off_t at);
 /* The text of a small file, at most len - 1 bytes of it, with a NUL behind; -1 with errno set. */
 ssize_t read_small(const char *path, char *buf, size_t len);
 
+/*
+ * For what may hold memory of a process: 0600 and 0700 whatever the umask.  A symlink is never followed.
+ * create_private() takes further flags of open(), such as O_WRONLY | O_EXCL; a file that was there gets
+ * the mode too.  -1 with errno set.
+ */
+int create_private(int dirfd, const char *name, int flags);
+int mkdir_private(int dirfd, const char *name);
+
 /* Any call that is to be made again after EINTR: RETRY(poll(&p, 1, -1)). */
 #define RETRY(call)                                                                                \
 	({                                                                                         \

@@ -111,6 +111,8 @@ struct err *snapfile_load(const char *path, Stepdump__Snapshot **ret)
 
 static struct err *write_fd(int fd, const uint8_t *buf, size_t len)
 {
+	if (fchmod(fd, 0600)) /* an umask can take the owner's rights too */
+		return err_sys(errno, "setting the mode");
 	while (len) {
 		ssize_t n = write(fd, buf, len);
 

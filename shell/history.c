@@ -13,6 +13,7 @@
 #include <readline/history.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/mem.h"
 
 #define HISTORY_LINES 1000
@@ -35,7 +36,7 @@ static void history_make_dirs(char *file)
 {
 	for (char *p = file + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';
-		mkdir(file, 0700);
+		mkdir_private(AT_FDCWD, file);
 		*p = '/';
 	}
 }
@@ -59,7 +60,7 @@ static void history_rewrite(void)
 {
 	HIST_ENTRY **list = history_list();
 	AUTO_FREE char *tmp = xasprintf("%s.%d", path, (int)getpid());
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = create_private(AT_FDCWD, tmp, O_WRONLY | O_EXCL);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 	if (f) {
 		for (int i = 0; list && list[i]; i++)
@@ -104,6 +105,6 @@ void history_append(const char *line)
 		return;
 	history_add(line);
 	AUTO_CLOSE int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-	if (fd >= 0)
+	if (fd >= 0 && fchmod(fd, 0600) == 0) /* whatever the umask */
 		dprintf(fd, "%s\n", line);
 }

@@ -24,7 +24,6 @@
 struct flatten {
 	const char *chain;
 	int from, to;
-	struct keeper *keeper;
 	chain_stop_t stop;
 	uint64_t need; /* bytes of the pages files begun so far */
 	Stepdump__FlattenReport *r;
@@ -86,8 +85,7 @@ static struct err *copy_file(struct flatten *f, const char *name)
 	} else if (!S_ISREG(st.st_mode)) {
 		e = err_new(ERR_CHECK, "%s/%s is not a regular file", f->chain, name);
 	} else {
-		out = openat(f->to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			     0644);
+		out = create_private(f->to, name, O_WRONLY | O_EXCL);
 		if (out < 0)
 			e = err_sys(errno, "create %s", name);
 	}
@@ -173,8 +171,7 @@ static struct err *write_object(struct flat_object *fo, const char *name)
 	struct err *e;
 
 	snprintf(pages, sizeof(pages), "pages-%u.img", pages_id);
-	fo->pages_fd = openat(fo->f->to, pages,
-			      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fo->pages_fd = create_private(fo->f->to, pages, O_WRONLY | O_EXCL);
 	if (fo->pages_fd < 0)
 		return err_sys(errno, "create %s", pages);
 	e = pagemap_writer_open(&fo->w, fo->f->to, name, pages_id);
@@ -261,37 +258,17 @@ static struct err *flatten_fill(struct flatten *f)
 	return NULL;
 }
 
-static void note_copy(void *arg, const char *path, bool exists)
-{
-	struct flatten *f = arg;
-
-	err_free(exists ? keeper_litter_add(f->keeper, path) : keeper_litter_del(f->keeper, path));
-}
-
-/* The staging directory is known to the keeper from here on. */
 static struct err *stage_and_publish(struct flatten *f, struct staging *st, const char *dir)
 {
-	AUTO_FREE char *staged = xstrdup(staging_path(st));
-	struct err *e = NULL;
-
-	if (f->keeper) {
-		e = keeper_litter_add(f->keeper, staged);
-		staging_on_copy(st, note_copy, f);
-	}
 	f->to = staging_dirfd(st);
-	if (!e)
-		e = flatten_fill(f);
-	e = staging_advise(e, f->to, f->need);
+	struct err *e = staging_advise(flatten_fill(f), f->to, f->need);
 	if (!e)
 		e = chain_check_stop(f->stop);
 	if (!e)
 		e = staging_publish(st, dir);
 	if (!e)
 		f->r->dir = xstrdup(staging_path(st));
-	e = err_first(e, staging_discard(st));
-	if (f->keeper)
-		err_free(keeper_litter_del(f->keeper, staged));
-	return e;
+	return err_first(e, staging_discard(st));
 }
 
 struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, chain_stop_t stop,
@@ -304,7 +281,8 @@ struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, 
 	if (from < 0)
 		return err_wrap(err_sys(errno, "open the image directory %s", chain), "flatten %s",
 				chain);
-	TRY(err_wrap(staging_create(dir, &st), "flatten %s", chain));
+	const struct staging_guard keeper = { k ? keeper_litter : NULL, k };
+	TRY(err_wrap(staging_create(dir, keeper, &st), "flatten %s", chain));
 
 	Stepdump__FlattenReport *r = xzalloc(sizeof(*r));
 
@@ -312,7 +290,6 @@ struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, 
 	r->chain = xstrdup(chain);
 	f->chain = chain;
 	f->from = from;
-	f->keeper = k;
 	f->stop = stop;
 	f->r = r;
 

@@ -85,13 +85,7 @@ struct err *dump_undo(struct dump *d)
 		e = err_first(e, dump_unless_dead(d->keeper, d->task[i].t->pid,
 						  target_cure(d->task[i].t)));
 	page_xfer_destroy(&d->xfer); /* closes its files, before they are removed */
-	if (d->staging) {
-		AUTO_FREE char *path = xstrdup(staging_path(d->staging));
-
-		e = err_first(e, staging_discard(d->staging));
-		d->staging = NULL;
-		e = err_first(e, keeper_litter_del(d->keeper, path));
-	}
+	e = err_first(e, staging_discard(TAKE_PTR(d->staging)));
 	dump_free(d);
 	return e;
 }

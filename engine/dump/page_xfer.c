@@ -43,8 +43,7 @@ static struct err *local_open_object(struct page_xfer *x)
 
 	snprintf(name, sizeof(name), "pages-%u.img", x->pages_id);
 	TRY(pagemap_writer_open(&l->pm, l->dirfd, x->object, x->pages_id));
-	l->pages_fd =
-		openat(l->dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	l->pages_fd = create_private(l->dirfd, name, O_WRONLY | O_TRUNC);
 	if (l->pages_fd < 0) {
 		struct err *e = err_sys(errno, "create %s", name);
 

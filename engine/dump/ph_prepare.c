@@ -215,8 +215,10 @@ static struct err *prepare_make_xfer(struct dump *d)
 	if (d->opts->xfer == XFER_NULL)
 		return page_xfer_null(&d->xfer);
 	if (!d->staging) {
-		TRY(staging_create(d->commit_to ? d->commit_to : d->opts->dir, &d->staging));
-		TRY(keeper_litter_add(d->keeper, staging_path(d->staging)));
+		const struct staging_guard keeper = { keeper_litter, d->keeper };
+
+		TRY(staging_create(d->commit_to ? d->commit_to : d->opts->dir, keeper,
+				   &d->staging));
 	}
 	page_xfer_local(&d->xfer, staging_dirfd(d->staging));
 	d->xfer.expected = prepare_bytes_at_most(d);

@@ -142,28 +142,11 @@ static struct err *reset_check(struct dump *d)
 		"evidence, `restart` begins again");
 }
 
-/* A second staging directory comes or goes: the keeper has to know it too. */
-static void reset_note_copy(void *arg, const char *path, bool exists)
-{
-	struct dump *d = arg;
-
-	err_free(exists ? keeper_litter_add(d->keeper, path) : keeper_litter_del(d->keeper, path));
-}
-
 static struct err *reset_publish(struct dump *d)
 {
-	AUTO_FREE char *staged = xstrdup(staging_path(d->staging));
-
-	staging_on_copy(d->staging, reset_note_copy, d);
-	struct err *e = staging_publish(d->staging, d->commit_to);
-
-	if (!e) {
-		d->committed = xstrdup(staging_path(d->staging));
-		e = keeper_litter_del(d->keeper, staged);
-		e = err_first(e, staging_discard(d->staging));
-		d->staging = NULL;
-	}
-	return e;
+	TRY(staging_publish(d->staging, d->commit_to));
+	d->committed = xstrdup(staging_path(d->staging));
+	return staging_discard(TAKE_PTR(d->staging));
 }
 
 /* Only now: what was dirty is durable elsewhere, so a failed dump never loses a change. */

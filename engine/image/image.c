@@ -182,7 +182,7 @@ struct err *image_create(int dirfd, const char *name, enum image_kind kind,
 	w->flushed = 0;
 	w->used = 0;
 	snprintf(w->name, sizeof(w->name), "%s", name);
-	w->fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	w->fd = create_private(dirfd, name, O_WRONLY | O_TRUNC);
 	if (w->fd < 0) {
 		struct err *e = err_sys(errno, "create %s", name);
 

@@ -67,7 +67,7 @@ const char *image_name(enum image_kind kind, uint64_t id, char buf[IMAGE_NAME_MA
 struct image_writer;
 
 /*
- * image_create - create or truncate `name` (0644 less the umask, symlinks refused) and write
+ * image_create - create or truncate `name` (0600, symlinks refused) and write
  * the magics.  Output is buffered: errors may show up in a later call.
  * `dirfd` is only used during the call.
  */

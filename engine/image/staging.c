@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/mem.h"
 #include "engine/image/flatdir.h"
 
 struct staging {
@@ -20,8 +24,8 @@ struct staging {
 	int dirfd;
 	bool moved;      /* nothing at `path` any more: renamed away, or removed */
 	char *published; /* NULL: not yet */
-	void (*on_copy)(void *arg, const char *path, bool exists);
-	void *on_copy_arg;
+	struct staging_guard guard;
+	bool guarded;
 };
 
 /* ---- advice -------------------------------------------------------------- */
@@ -94,8 +98,7 @@ struct place {
 
 static void place_deinit(struct place *p)
 {
-	if (p->parent_fd >= 0)
-		close(p->parent_fd);
+	close_fd(&p->parent_fd);
 	free(p->path);
 	free(p->parent);
 }
@@ -106,11 +109,9 @@ static void place_deinit(struct place *p)
  */
 static struct err *plain_name(const char *dir, char **ret)
 {
-	char *s = strdup(dir);
+	AUTO_FREE char *s = xstrdup(dir);
 	struct stat st;
 
-	if (!s)
-		return err_nomem();
 	for (size_t n = strlen(s); n > 1 && s[n - 1] == '/'; n--)
 		s[n - 1] = '\0';
 	const char *slash = strrchr(s, '/');
@@ -118,15 +119,11 @@ static struct err *plain_name(const char *dir, char **ret)
 
 	if (*last && strcmp(last, ".") && strcmp(last, "..") &&
 	    (lstat(s, &st) < 0 || !S_ISLNK(st.st_mode))) {
-		*ret = s;
+		*ret = TAKE_PTR(s);
 		return NULL;
 	}
-	char *real = realpath(s, NULL);
-	struct err *e = real ? NULL : err_sys(errno, "resolve %s", s);
-	free(s);
-	if (real)
-		*ret = real;
-	return e;
+	*ret = realpath(s, NULL);
+	return *ret ? NULL : err_sys(errno, "resolve %s", s);
 }
 
 static struct err *place_open_parent(struct place *p, char *plain)
@@ -145,10 +142,7 @@ static struct err *place_open_parent(struct place *p, char *plain)
 	p->parent_fd = open(p->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p->parent_fd < 0)
 		return err_sys(errno, "open the directory %s", p->parent);
-	if (asprintf(&p->path, "%s/%s", strcmp(p->parent, "/") ? p->parent : "", name) < 0) {
-		p->path = NULL;
-		return err_nomem();
-	}
+	p->path = xasprintf("%s/%s", strcmp(p->parent, "/") ? p->parent : "", name);
 	p->name = strrchr(p->path, '/') + 1;
 	return NULL;
 }
@@ -161,32 +155,27 @@ static struct err *place_check_free(struct place *p)
 		return errno == ENOENT ? NULL : err_sys(errno, "look at %s", p->path);
 	if (!S_ISDIR(p->st.st_mode))
 		return err_sys(ENOTDIR, "publish at %s", p->path);
-	int fd = openat(p->parent_fd, p->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int fd =
+		openat(p->parent_fd, p->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(errno, "open %s", p->path);
-	struct err *e = flatdir_is_empty(fd, p->path, &empty);
-	close(fd);
-	if (!e && !empty)
-		e = err_sys(ENOTEMPTY, "publish at %s", p->path);
-	p->exists = !e;
-	return e;
+	TRY(flatdir_is_empty(fd, p->path, &empty));
+	p->exists = empty;
+	return empty ? NULL : err_sys(ENOTEMPTY, "publish at %s", p->path);
 }
 
 static struct err *place_resolve_raw(const char *dir, struct place *p)
 {
-	char *plain = NULL;
+	AUTO_FREE char *plain = NULL;
 
 	if (!*dir)
 		return err_new(ERR_USAGE, "the name of a directory is missing");
 	TRY(plain_name(dir, &plain));
-	if (!strcmp(plain, "/")) {
-		free(plain);
+	if (!strcmp(plain, "/"))
 		return err_hint(err_sys(ENOTEMPTY, "publish at /"),
 				"the root directory is not replaced: name a directory below it");
-	}
-	struct err *e = place_open_parent(p, plain);
-	free(plain);
-	return e ? e : place_check_free(p);
+	TRY(place_open_parent(p, plain));
+	return place_check_free(p);
 }
 
 static struct err *place_resolve(const char *dir, struct place *ret)
@@ -204,70 +193,91 @@ static struct err *place_resolve(const char *dir, struct place *ret)
 
 /* ---- life ------------------------------------------------------------------ */
 
+static struct err *guard_tell(struct staging *st, bool exists)
+{
+	if (!st->guard.tell || st->guarded == exists)
+		return NULL;
+	TRY(st->guard.tell(st->guard.arg, st->path, exists));
+	st->guarded = exists;
+	return NULL;
+}
+
 /* NAME_MAX less the dots, ".stepdump-", a pid and the random part. */
 #define BASE_MAX 200
 
-/* `parent` is absolute; `base` may be "". */
-static struct err *make(const char *parent, const char *base, struct staging **ret)
+/* A name that nobody can guess or has by chance: whoever is to remove it may do so unseen. */
+static struct err *staging_name(struct staging *st, const char *parent, const char *base)
 {
-	struct staging *st = calloc(1, sizeof(*st));
-	struct err *e = NULL;
+	uint64_t random;
 
-	if (!st)
-		return err_nomem();
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return err_sys(errno, "choose a name for a staging directory");
+	st->path = xasprintf("%s/%s%.*s.stepdump-%d.%016lx", strcmp(parent, "/") ? parent : "",
+			     *base ? "." : "", BASE_MAX, base, (int)getpid(), random);
+	st->name = strrchr(st->path, '/') + 1;
+	return NULL;
+}
+
+static struct err *staging_make_dir(struct staging *st, const char *parent)
+{
+	st->parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (st->parent_fd < 0)
+		return err_sys(errno, "open the directory %s", parent);
+	/* First the guard: it also has to know what we are killed in the middle of making. */
+	TRY(guard_tell(st, true));
+	if (mkdir_private(st->parent_fd, st->name) == 0)
+		st->dirfd = openat(st->parent_fd, st->name,
+				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return st->dirfd < 0 ? err_sys(errno, "create a staging directory in %s", parent) : NULL;
+}
+
+/* `parent` is absolute; `base` may be "". */
+static struct err *staging_make(const char *parent, const char *base, struct staging_guard guard,
+				struct staging **ret)
+{
+	struct staging *st = xzalloc(sizeof(*st));
+
 	st->parent_fd = st->dirfd = -1;
-	st->moved = true;
-	if (asprintf(&st->path, "%s/%s%.*s.stepdump-%d.XXXXXX", strcmp(parent, "/") ? parent : "",
-		     *base ? "." : "", BASE_MAX, base, (int)getpid()) < 0) {
-		st->path = NULL;
-		e = err_nomem();
-	} else if (!mkdtemp(st->path)) {
-		e = err_sys(errno, "create a staging directory in %s", parent);
-	} else {
-		st->moved = false;
-		st->name = strrchr(st->path, '/') + 1;
-		st->parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		st->dirfd = open(st->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (st->parent_fd < 0 || st->dirfd < 0)
-			e = err_sys(errno, "open the staging directory %s", st->path);
-	}
+	st->guard = guard;
+	struct err *e = staging_name(st, parent, base);
+	if (!e)
+		e = staging_make_dir(st, parent);
 	if (e) {
-		if (!st->moved && rmdir(st->path) == 0)
-			st->moved = true;
+		if (st->parent_fd >= 0)
+			unlinkat(st->parent_fd, st->name, AT_REMOVEDIR);
 		return err_first(e, staging_discard(st));
 	}
 	*ret = st;
 	return NULL;
 }
 
-static struct err *make_anywhere(struct staging **ret)
+static struct err *make_anywhere(struct staging_guard guard, struct staging **ret)
 {
 	const char *tmp = getenv("TMPDIR");
-	char *cwd = realpath(".", NULL);
-	struct err *e = cwd ? make(cwd, "", ret) : err_sys(errno, "find the working directory");
+	AUTO_FREE char *cwd = realpath(".", NULL);
+	struct err *e = cwd ? staging_make(cwd, "", guard, ret) :
+			      err_sys(errno, "find the working directory");
 
-	free(cwd);
 	if (!e)
 		return NULL;
-	char *dir = realpath(tmp && *tmp ? tmp : "/tmp", NULL);
-	struct err *e2 =
-		dir ? make(dir, "", ret) : err_sys(errno, "find %s", tmp && *tmp ? tmp : "/tmp");
-	free(dir);
-	if (!e2) {
-		err_free(e);
-		return NULL;
-	}
-	return err_first(e, e2);
+	if (!tmp || !*tmp)
+		tmp = "/tmp";
+	AUTO_FREE char *dir = realpath(tmp, NULL);
+	struct err *e2 = dir ? staging_make(dir, "", guard, ret) : err_sys(errno, "find %s", tmp);
+	if (e2)
+		return err_first(e, e2);
+	err_free(e);
+	return NULL;
 }
 
-struct err *staging_create(const char *target_dir, struct staging **ret)
+struct err *staging_create(const char *target_dir, struct staging_guard guard, struct staging **ret)
 {
 	struct place p;
 
 	if (!target_dir)
-		return staging_advise(make_anywhere(ret), AT_FDCWD, 0);
+		return staging_advise(make_anywhere(guard, ret), AT_FDCWD, 0);
 	TRY(place_resolve(target_dir, &p));
-	struct err *e = staging_advise(make(p.parent, p.name, ret), p.parent_fd, 1);
+	struct err *e = staging_advise(staging_make(p.parent, p.name, guard, ret), p.parent_fd, 1);
 	place_deinit(&p);
 	return e;
 }
@@ -291,13 +301,6 @@ const char *staging_path(const struct staging *st)
 	return st->published ? st->published : st->path;
 }
 
-void staging_on_copy(struct staging *st, void (*made)(void *arg, const char *path, bool exists),
-		     void *arg)
-{
-	st->on_copy = made;
-	st->on_copy_arg = arg;
-}
-
 static struct err *remove_dir(const struct staging *st)
 {
 	TRY(flatdir_clear(st->dirfd, st->path));
@@ -314,10 +317,11 @@ struct err *staging_discard(struct staging *st)
 		return NULL;
 	if (!st->moved && st->dirfd >= 0)
 		e = err_hint(remove_dir(st), "remove it by hand: it may hold memory of the target");
-	if (st->dirfd >= 0)
-		close(st->dirfd);
-	if (st->parent_fd >= 0)
-		close(st->parent_fd);
+	/* What could not be removed stays with the guard, who may have more luck later. */
+	if (!e)
+		e = guard_tell(st, false);
+	close_fd(&st->dirfd);
+	close_fd(&st->parent_fd);
 	free(st->path);
 	free(st->published);
 	free(st);
@@ -325,21 +329,6 @@ struct err *staging_discard(struct staging *st)
 }
 
 /* ---- publishing -------------------------------------------------------------- */
-
-/* umask() can only be read by setting it, which other threads would notice. */
-static mode_t current_umask(void)
-{
-	FILE *f = fopen("/proc/self/status", "re");
-	unsigned mask = 022;
-	char line[256];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Umask: %o", &mask) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return mask & 0777;
-}
 
 /* Of a directory that we have as O_PATH.  One that may not be read cannot be opened for fsync():
  * then all of its file system is synced, through the staged directory in it. */
@@ -356,7 +345,7 @@ static struct err *sync_parent(int parent_fd, int dirfd, const char *path)
 
 static struct err *set_final_mode(const struct staging *st, const struct place *p)
 {
-	mode_t mode = p->exists ? p->st.st_mode & 07777 : 0755 & ~current_umask();
+	mode_t mode = p->exists ? p->st.st_mode & 07777 : 0700;
 
 	if (p->exists && (p->st.st_uid != geteuid() || p->st.st_gid != getegid()) &&
 	    fchown(st->dirfd, p->st.st_uid, p->st.st_gid) < 0)
@@ -389,7 +378,7 @@ static struct err *take_back(const struct staging *st, const struct place *p)
 	return NULL;
 }
 
-static struct err *move(struct staging *st, const struct place *p, bool *cross_device_ret)
+static struct err *staging_move(struct staging *st, const struct place *p, bool *cross_device_ret)
 {
 	struct stat before;
 
@@ -400,10 +389,11 @@ static struct err *move(struct staging *st, const struct place *p, bool *cross_d
 		e = sync_parent(p->parent_fd, st->dirfd, p->path);
 		if (e)
 			e = err_first(e, take_back(st, p));
-		else
-			st->moved = true;
 	}
-	if (e) {
+	if (!e) {
+		st->moved = true;
+		err_free(guard_tell(st, false)); /* there is nothing at that path any more */
+	} else {
 		/* Private again, as it was. */
 		if (fchown(st->dirfd, before.st_uid, before.st_gid) < 0 ||
 		    fchmod(st->dirfd, before.st_mode & 07777) < 0)
@@ -420,28 +410,21 @@ static struct err *copy_and_move(struct staging *st, const struct place *p)
 	uint64_t need = 0;
 
 	TRY(flatdir_size(st->dirfd, st->path, &need));
-	struct err *e = make(p->parent, p->name, &copy);
+	struct err *e = staging_make(p->parent, p->name, st->guard, &copy);
 	if (e)
 		return staging_advise(e, p->parent_fd, need);
-	if (st->on_copy)
-		st->on_copy(st->on_copy_arg, copy->path, true);
 	e = flatdir_copy(st->dirfd, copy->dirfd, st->path, copy->path);
 	if (!e)
 		e = flatdir_sync(copy->dirfd, copy->path);
 	if (!e)
-		e = move(copy, p, &cross_device);
+		e = staging_move(copy, p, &cross_device);
 	if (e) {
 		/* The space that the copy holds is free again for the next try: count it so. */
 		struct err *clean = flatdir_clear(copy->dirfd, copy->path);
 
 		e = err_first(staging_advise(e, p->parent_fd, need), clean);
 	}
-	char *path = strdup(copy->path);
-	e = err_first(e, staging_discard(copy));
-	if (st->on_copy && path)
-		st->on_copy(st->on_copy_arg, path, false);
-	free(path);
-	return e;
+	return err_first(e, staging_discard(copy));
 }
 
 static struct err *publish_at(struct staging *st, const struct place *p)
@@ -449,7 +432,7 @@ static struct err *publish_at(struct staging *st, const struct place *p)
 	bool cross_device = false;
 
 	TRY(staging_advise(flatdir_sync(st->dirfd, st->path), st->dirfd, 1));
-	struct err *e = move(st, p, &cross_device);
+	struct err *e = staging_move(st, p, &cross_device);
 	if (e && cross_device) {
 		err_free(e);
 		e = copy_and_move(st, p);

@@ -3,8 +3,8 @@
  * Commit as a transaction: images are written to a staging directory, checked, made durable,
  * and appear at their final name all at once by rename, or not at all.
  *
- * A staging directory is flat and mode 0700: memory of a process is nobody else's business
- * before its owner says so.  CRIU has nothing like it: a failed dump leaves half a set behind.
+ * Directories are flat and 0700, files are 0600, whatever the umask: memory of a process is nobody
+ * else's business before its owner says so.  CRIU has nothing like it: a failed dump leaves half a set behind.
  */
 #ifndef STEPDUMP_STAGING_H
 #define STEPDUMP_STAGING_H
@@ -17,13 +17,24 @@
 struct staging;
 
 /*
- * staging_create - make ".NAME.stepdump-PID.XXXXXX" beside `target_dir`, so that publishing is a
- * rename.  PID is ours.  target_dir NULL (not known yet): ".stepdump-PID.XXXXXX" in the working
+ * Somebody who removes a staging directory if we die: told its absolute path with exists = true before
+ * it is made (an error: it is not made), and with false when it is published or removed.
+ * keeper_litter() is one.  Publishing to another file system makes a second one, which is told too.
+ */
+struct staging_guard {
+	struct err *(*tell)(void *arg, const char *path, bool exists); /* NULL: nobody */
+	void *arg;
+};
+
+/*
+ * staging_create - make ".NAME.stepdump-PID.RANDOM" beside `target_dir`, so that publishing is a
+ * rename.  PID is ours.  target_dir NULL (not known yet): ".stepdump-PID.RANDOM" in the working
  * directory, or if that cannot be written in $TMPDIR or /tmp.
  * Fails: as staging_publish() would because of `target_dir`, so that it is known before any
  * work is done; ERR_SYS with advice.
  */
-struct err *staging_create(const char *target_dir, struct staging **ret);
+struct err *staging_create(const char *target_dir, struct staging_guard guard,
+			   struct staging **ret);
 /* Could a set be published at `final_dir`?  Fails as staging_publish() would because of the name. */
 struct err *staging_check(const char *final_dir);
 /* Borrowed; valid until staging_publish() succeeds or staging_discard(). */
@@ -31,17 +42,9 @@ int staging_dirfd(const struct staging *st);
 /* Absolute path of the staging directory; once published, of the final one. */
 const char *staging_path(const struct staging *st);
 /*
- * staging_on_copy - publishing to another file system makes a second staging directory;
- * `made` is called with exists = true when it is there, and with false when it is gone (removed, or
- * published): so that somebody can remove it if we die in between.
- */
-void staging_on_copy(struct staging *st, void (*made)(void *arg, const char *path, bool exists),
-		     void *arg);
-
-/*
  * staging_publish - make the files durable and give the directory its final name.
  * `final_dir` must not exist, or be an empty directory (whose mode and owner are kept; otherwise
- * 0755 less the umask).  It may be on another file system: then the files are copied to a
+ * it is 0700 and ours).  It may be on another file system: then the files are copied to a
  * second staging directory beside it first.
  * Fails: nothing is at `final_dir` that was not there before, and the staging directory is as it
  * was: publish again, elsewhere or after making room.  The error names path and errno; its hint

@@ -25,7 +25,7 @@ static bool usable_dir(const char *dir)
 {
 	struct stat st;
 
-	if (mkdir(dir, 0700) && errno != EEXIST)
+	if (mkdir_private(AT_FDCWD, dir) && errno != EEXIST)
 		return false;
 	return !lstat(dir, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
 	       !(st.st_mode & 077) && !access(dir, W_OK);
@@ -63,7 +63,7 @@ struct err *journal_write(const struct journal *j)
 		return err_hint(err_new(ERR_SYS, "cannot find a private directory for the journal"),
 				"set XDG_RUNTIME_DIR to a directory that is yours and writable");
 	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = create_private(AT_FDCWD, tmp, O_WRONLY | O_TRUNC);
 	if (fd < 0)
 		return err_sys(errno, "cannot create journal %s", tmp);
 	if (write_full(fd, &f, sizeof(f)) < 0)

@@ -243,21 +243,14 @@ bool keeper_task_gone(struct keeper *k, pid_t pid)
 	return false;
 }
 
-static struct err *litter(struct keeper *k, enum keeper_op op, const char *path)
+struct err *keeper_litter(void *keeper, const char *path, bool exists)
 {
-	struct keeper_msg m = { .op = op, .body_len = strlen(path) };
+	struct keeper_msg m = {
+		.op = exists ? KOP_LITTER_ADD : KOP_LITTER_DEL,
+		.body_len = strlen(path),
+	};
 
-	return keeper_call(k, &m, path, NULL, NULL);
-}
-
-struct err *keeper_litter_add(struct keeper *k, const char *path)
-{
-	return litter(k, KOP_LITTER_ADD, path);
-}
-
-struct err *keeper_litter_del(struct keeper *k, const char *path)
-{
-	return litter(k, KOP_LITTER_DEL, path);
+	return keeper_call(keeper, &m, path, NULL, NULL);
 }
 
 struct err *keeper_rescue(struct keeper *k, pid_t pid, bool remove, char **report_ret)

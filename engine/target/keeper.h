@@ -111,10 +111,12 @@ struct err *keeper_syscall(struct keeper *k, pid_t pid, long nr, const uint64_t 
 /* The task died or was killed while we held it.  Non-blocking. */
 bool keeper_task_gone(struct keeper *k, pid_t pid);
 
-/* Files and directories that the keeper removes if stepdump dies without taking them back:
- * `path` is absolute and names a staging directory (flat; removed with all its files). */
-struct err *keeper_litter_add(struct keeper *k, const char *path);
-struct err *keeper_litter_del(struct keeper *k, const char *path);
+/*
+ * keeper_litter - have the keeper remove a staging directory if stepdump dies.
+ * `path` is absolute, names a flat directory (removed with all its files), and need not exist yet;
+ * exists false: take it back.  `keeper` is a struct keeper, in the form that staging_create() wants.
+ */
+struct err *keeper_litter(void *keeper, const char *path, bool exists);
 
 /*
  * keeper_rescue - look for what a killed dumper left in a task that nobody traces: the

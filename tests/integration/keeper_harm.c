@@ -67,7 +67,7 @@ static struct client client_at(const struct target *t, enum stage stage, const c
 		if (keeper_start(keeper_main, &k))
 			_exit(1);
 		pid_t kp = keeper_pid(k);
-		if (write(p[1], &kp, sizeof(kp)) < 0 || keeper_litter_add(k, litter))
+		if (write(p[1], &kp, sizeof(kp)) < 0 || keeper_litter(k, litter, true))
 			_exit(1);
 		do {
 			if (stage >= SEIZED && keeper_seize(k, t->pid, &task))
@@ -623,7 +623,7 @@ TEST(keeper_runs_out_of_memory)
 	litter[0] = '/';
 	litter[sizeof(litter) - 1] = 0;
 	for (int i = 0; i < MAX_LITTER && !e; i++)
-		e = keeper_litter_add(k, litter);
+		e = keeper_litter(k, litter, true);
 	fails(e, ERR_NOMEM, "put back all that it held");
 	fails(keeper_cure(k, t.pid), ERR_NOMEM, "ran out of memory");
 	fails(keeper_stop(k), ERR_NOMEM, "ran out of memory");

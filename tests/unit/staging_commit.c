@@ -4,9 +4,13 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
+#include "base/io.h"
+#include "engine/image/image.h"
 #include "engine/image/staging.h"
 
 #include "tests/lib/images.h"
+
+static const struct staging_guard nobody;
 
 static int setup(void **state)
 {
@@ -51,7 +55,7 @@ static bool exists(const char *path)
 
 static void fill(struct staging *st, size_t size)
 {
-	int fd = openat(staging_dirfd(st), "pages-1.img", O_WRONLY | O_CREAT | O_EXCL, 0644);
+	int fd = openat(staging_dirfd(st), "pages-1.img", O_WRONLY | O_CREAT | O_EXCL, 0600);
 	char block[4096];
 
 	assert_true(fd >= 0);
@@ -71,7 +75,7 @@ static void check_published(const char *dir, size_t size)
 	snprintf(path, sizeof(path), "%s/pages-1.img", dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, size);
-	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(st.st_mode & 07777, 0600);
 	int fd = open(path, O_RDONLY);
 	char block[4096];
 	for (size_t i = 0; i < size / sizeof(block); i++) {
@@ -91,7 +95,7 @@ TEST(to_a_new_name, setup, teardown)
 	struct staging *st;
 	char prefix[128];
 
-	ok(staging_create("dump/", &st));
+	ok(staging_create("dump/", nobody, &st));
 	snprintf(prefix, sizeof(prefix), "%s/.dump.stepdump-%d.", scratch, (int)getpid());
 	assert_int_equal(strncmp(staging_path(st), prefix, strlen(prefix)), 0);
 	assert_int_equal(mode_of(staging_path(st)), 0700);
@@ -102,19 +106,98 @@ TEST(to_a_new_name, setup, teardown)
 	assert_string_equal(staging_path(st), prefix);
 	ok(staging_discard(st));
 	check_published("dump", 40960);
-	assert_int_equal(mode_of("dump"), 0755);
+	assert_int_equal(mode_of("dump"), 0700);
 	assert_int_equal(entries_in("."), 1);
 }
 
-TEST(umask_is_respected, setup, teardown)
+TEST(private_whatever_the_umask, setup, teardown)
+{
+	static const mode_t masks[] = { 0, 022, 027, 0277, 0777 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		struct image_writer *w;
+		struct staging *st;
+
+		umask(masks[i]);
+		ok(staging_create("dump", nobody, &st));
+		assert_int_equal(mode_of(staging_path(st)), 0700);
+		ok(image_create(staging_dirfd(st), "mm-1.img", IMG_MM, &w));
+		ok(image_finish(w));
+		ok(staging_publish(st, "dump"));
+		ok(staging_discard(st));
+		assert_int_equal(mode_of("dump"), 0700);
+		assert_int_equal(mode_of("dump/mm-1.img"), 0600);
+		unlink("dump/mm-1.img");
+		rmdir("dump");
+	}
+	umask(022);
+}
+
+/* A name that somebody else made first is not written through. */
+TEST(links_are_not_followed, setup, teardown)
+{
+	assert_int_equal(symlink("elsewhere", "link"), 0);
+	assert_int_equal(create_private(AT_FDCWD, "link", O_WRONLY | O_TRUNC), -1);
+	assert_int_equal(errno, ELOOP);
+	assert_int_equal(mkdir_private(AT_FDCWD, "link"), -1);
+	assert_int_equal(errno, EEXIST);
+	assert_false(exists("elsewhere"));
+}
+
+/* ---- who is told of staging directories ------------------------------------------- */
+
+static struct guarded {
+	char path[512];
+	int there; /* told less taken back */
+	bool refuses;
+} guarded;
+
+static struct err *guard_told(void *arg, const char *path, bool there)
+{
+	struct guarded *g = arg;
+
+	if (there) {
+		if (g->refuses)
+			return err_new(ERR_SYS, "no");
+		assert_false(exists(path)); /* before it is made */
+		snprintf(g->path, sizeof(g->path), "%s", path);
+	} else {
+		assert_false(exists(path)); /* after it has gone */
+	}
+	g->there += there ? 1 : -1;
+	return NULL;
+}
+
+static const struct staging_guard guard = { guard_told, &guarded };
+
+TEST(a_guard_is_told_first, setup, teardown)
 {
 	struct staging *st;
 
-	umask(027);
-	ok(staging_create("dump", &st));
-	ok(staging_publish(st, "dump"));
+	guarded = (struct guarded){ 0 };
+	ok(staging_create("dump", guard, &st));
+	assert_string_equal(guarded.path, staging_path(st));
+	assert_int_equal(guarded.there, 1);
+	fill(st, 4096);
 	ok(staging_discard(st));
-	assert_int_equal(mode_of("dump"), 0750);
+	assert_int_equal(guarded.there, 0);
+	ok(staging_create("dump", guard, &st));
+	ok(staging_publish(st, "dump"));
+	assert_int_equal(guarded.there, 0);
+	ok(staging_discard(st));
+	assert_int_equal(guarded.there, 0);
+
+	guarded.refuses = true; /* then nothing is made */
+	fails(staging_create("more", guard, &st), ERR_SYS, "no");
+	assert_int_equal(entries_in("."), 1);
+	assert_int_equal(guarded.there, 0);
+
+	/* One that cannot be removed stays with the guard. */
+	guarded.refuses = false;
+	ok(staging_create("more", guard, &st));
+	assert_int_equal(mkdirat(staging_dirfd(st), "sub", 0700), 0);
+	fails(staging_discard(st), ERR_SYS, "remove");
+	assert_int_equal(guarded.there, 1);
 }
 
 TEST(onto_an_empty_directory, setup, teardown)
@@ -122,7 +205,7 @@ TEST(onto_an_empty_directory, setup, teardown)
 	struct staging *st;
 
 	assert_int_equal(mkdir("private", 0700), 0);
-	ok(staging_create("private", &st));
+	ok(staging_create("private", nobody, &st));
 	fill(st, 4096);
 	ok(staging_publish(st, "private"));
 	ok(staging_discard(st));
@@ -136,7 +219,7 @@ TEST(dot_and_symlink, setup, teardown)
 
 	assert_int_equal(mkdir("in", 0755), 0);
 	assert_int_equal(symlink("in", "link"), 0);
-	ok(staging_create("link", &st));
+	ok(staging_create("link", nobody, &st));
 	fill(st, 4096);
 	ok(staging_publish(st, "link"));
 	ok(staging_discard(st));
@@ -145,7 +228,7 @@ TEST(dot_and_symlink, setup, teardown)
 
 	assert_int_equal(mkdir("cwd", 0755), 0);
 	assert_int_equal(chdir("cwd"), 0);
-	ok(staging_create(".", &st));
+	ok(staging_create(".", nobody, &st));
 	fill(st, 4096);
 	ok(staging_publish(st, "."));
 	ok(staging_discard(st));
@@ -162,14 +245,14 @@ TEST(taken_names, setup, teardown)
 	assert_int_equal(mkdir("full/x", 0755), 0);
 	close(open("file", O_CREAT | O_WRONLY, 0644));
 	assert_int_equal(symlink("nowhere", "dangling"), 0);
-	refused(staging_create("full", &none), ENOTEMPTY, "another name");
-	refused(staging_create("file", &none), ENOTDIR, "another name");
-	refused(staging_create("dangling", &none), ENOENT, "");
-	refused(staging_create("no/such/dir", &none), ENOENT, "create it first");
-	refused(staging_create("/", &none), ENOTEMPTY, "below it");
+	refused(staging_create("full", nobody, &none), ENOTEMPTY, "another name");
+	refused(staging_create("file", nobody, &none), ENOTDIR, "another name");
+	refused(staging_create("dangling", nobody, &none), ENOENT, "");
+	refused(staging_create("no/such/dir", nobody, &none), ENOENT, "create it first");
+	refused(staging_create("/", nobody, &none), ENOTEMPTY, "below it");
 	assert_int_equal(entries_in("."), 3);
 
-	ok(staging_create("dump", &st));
+	ok(staging_create("dump", nobody, &st));
 	fill(st, 4096);
 	char *path = strdup(staging_path(st));
 	refused(staging_publish(st, "full"), ENOTEMPTY, "another name");
@@ -190,7 +273,7 @@ TEST(discard_leaves_nothing, setup, teardown)
 {
 	struct staging *st;
 
-	ok(staging_create(NULL, &st));
+	ok(staging_create(NULL, nobody, &st));
 	fill(st, 8192);
 	assert_int_equal(entries_in("."), 1);
 	ok(staging_discard(st));
@@ -204,7 +287,7 @@ TEST(elsewhere_on_the_same_file_system, setup, teardown)
 
 	assert_int_equal(mkdir("a", 0755), 0);
 	assert_int_equal(mkdir("b", 0755), 0);
-	ok(staging_create("a/x", &st));
+	ok(staging_create("a/x", nobody, &st));
 	fill(st, 8192);
 	ok(staging_publish(st, "b/y"));
 	ok(staging_discard(st));
@@ -220,7 +303,7 @@ TEST(very_long_name, setup, teardown)
 
 	memset(name, 'n', 255);
 	name[255] = '\0';
-	ok(staging_create(name, &st));
+	ok(staging_create(name, nobody, &st));
 	fill(st, 4096);
 	ok(staging_publish(st, name));
 	ok(staging_discard(st));
@@ -228,7 +311,7 @@ TEST(very_long_name, setup, teardown)
 	char too_long[300];
 	memset(too_long, 'n', 299);
 	too_long[299] = '\0';
-	refused(staging_create(too_long, &st), ENAMETOOLONG, "shorter");
+	refused(staging_create(too_long, nobody, &st), ENAMETOOLONG, "shorter");
 }
 
 /* ---- another file system: in a mount namespace of our own ------------------------ */
@@ -265,10 +348,11 @@ static void in_namespace(void (*fn)(void))
 
 static int copies_there, copies_gone;
 
-static void on_copy(void *arg, const char *path, bool there)
+static struct err *on_copy(void *arg, const char *path, bool there)
 {
 	copies_there += there;
 	copies_gone += !there;
+	return NULL;
 }
 
 static bool is(struct err *e, int sys_errno, const char *hint)
@@ -295,10 +379,9 @@ static void other_fs(void)
 	struct stat s;
 
 	CHECK(mkdir("small", 0755) == 0 && mount("none", "small", "tmpfs", 0, "size=1m") == 0);
-	CHECK(fine(staging_create("dump", &st)));
-	staging_on_copy(st, on_copy, NULL);
+	CHECK(fine(staging_create("dump", (struct staging_guard){ on_copy, NULL }, &st)));
 
-	int fd = openat(staging_dirfd(st), "pages-1.img", O_WRONLY | O_CREAT, 0644);
+	int fd = openat(staging_dirfd(st), "pages-1.img", O_WRONLY | O_CREAT, 0600);
 	CHECK(ftruncate(fd, 3 << 20) == 0 && pwrite(fd, "end", 3, (3 << 20) - 3) == 3);
 	close(fd);
 
@@ -306,7 +389,7 @@ static void other_fs(void)
 	CHECK(is(staging_publish(st, "small/dump"), ENOSPC, "2.0 MiB are missing"));
 	CHECK(entries_in("small") == 0);
 	CHECK(mode_of(staging_path(st)) == 0700 && entries_in(staging_path(st)) == 1);
-	CHECK(copies_there == 1 && copies_gone == 1);
+	CHECK(copies_there == 2 && copies_gone == 1);
 
 	/* A mount point cannot be replaced. */
 	CHECK(is(staging_publish(st, "small"), EBUSY, "directory below it"));
@@ -317,17 +400,17 @@ static void other_fs(void)
 	CHECK(mkdir("small/dump", 0710) == 0);
 	CHECK(fine(staging_publish(st, "small/dump")));
 	CHECK(fine(staging_discard(st)));
-	CHECK(copies_there == 2 && copies_gone == 2);
+	CHECK(copies_there == 3 && copies_gone == 3);
 	CHECK(entries_in("small") == 1 && entries_in("small/dump") == 1 && entries_in(".") == 1);
 	CHECK(mode_of("small/dump") == 0710);
 	CHECK(stat("small/dump/pages-1.img", &s) == 0 && s.st_size == 3 << 20 &&
-	      (s.st_mode & 07777) == 0644);
+	      (s.st_mode & 07777) == 0600);
 	char tail[3];
 	fd = open("small/dump/pages-1.img", O_RDONLY);
 	CHECK(pread(fd, tail, 3, (3 << 20) - 3) == 3 && !memcmp(tail, "end", 3));
 
 	CHECK(mount("none", "small", NULL, MS_REMOUNT | MS_RDONLY, "size=8m") == 0);
-	CHECK(is(staging_create("small/more", &st), EROFS, "read-only"));
+	CHECK(is(staging_create("small/more", nobody, &st), EROFS, "read-only"));
 }
 
 TEST(other_file_system, setup, teardown)
@@ -345,19 +428,19 @@ static void no_rights(void)
 	CHECK(chmod("mine", 0777) == 0 && chmod(scratch, 0755) == 0);
 	if (setgid(65534) || setuid(65534))
 		_exit(SKIP_STATUS);
-	CHECK(is(staging_create("locked/x", &st), EACCES, "in which you may write"));
-	CHECK(fine(staging_create("mine/x", &st)));
+	CHECK(is(staging_create("locked/x", nobody, &st), EACCES, "in which you may write"));
+	CHECK(fine(staging_create("mine/x", nobody, &st)));
 	CHECK(is(staging_publish(st, "locked/x"), EACCES, "in which you may write"));
 	CHECK(mode_of(staging_path(st)) == 0700);
 	CHECK(entries_in("locked") == 0);
 	CHECK(fine(staging_publish(st, "mine/x")));
 	CHECK(fine(staging_discard(st)));
-	CHECK(entries_in("mine") == 1 && mode_of("mine/x") == 0755);
+	CHECK(entries_in("mine") == 1 && mode_of("mine/x") == 0700);
 
 	/* Nothing known yet, and no right to the working directory: TMPDIR. */
 	CHECK(mkdir("mine/tmp", 0755) == 0);
 	setenv("TMPDIR", "mine/tmp", 1);
-	CHECK(fine(staging_create(NULL, &st)));
+	CHECK(fine(staging_create(NULL, nobody, &st)));
 	CHECK(strstr(staging_path(st), "/mine/tmp/.stepdump-"));
 	CHECK(fine(staging_discard(st)));
 }
