@@ -31,7 +31,7 @@ struct tracker {
 
 struct err *soft_dirty_reset(struct tracker *t);
 
-/* Target: userfaultfd() and close() are run in it. */
+/* Target: userfaultfd() and close() are run in it, by one request to the keeper. */
 struct err *uffd_obtain(struct tracker *t, struct keeper *k);
 struct err *uffd_reset(struct tracker *t, const struct vma_list *vmas);
 const char *uffd_untrusted(const struct tracker *t, const struct vma *v);

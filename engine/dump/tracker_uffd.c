@@ -24,52 +24,30 @@
 #define FEATURE_WP_ASYNC (1ull << 15)
 #define USER_MODE_ONLY 1
 
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
-
 /* A scan holds the target's mmap_lock all the way: no more than this at a time. */
 #define SCAN_CHUNK (1ull << 30)
 #define SCAN_REGIONS 512u
 
 /* ---- the descriptor --------------------------------------------------------------- */
 
-static struct err *inject_userfaultfd(struct keeper *k, pid_t pid, int *fd_ret)
+/* Taken out of the target at once: a copy left there would keep the registration alive without us,
+ * and CRIU refuses tasks that have one. */
+static struct err *take_userfaultfd(struct keeper *k, pid_t pid, int *fd_ret)
 {
 	uint64_t args[6] = { O_CLOEXEC | O_NONBLOCK };
-	int64_t fd;
+	int64_t ret;
 
-	TRY(keeper_syscall(k, pid, SYS_userfaultfd, args, &fd));
-	if (fd == -EPERM) {
+	TRY(keeper_take_fd(k, pid, SYS_userfaultfd, args, &ret, fd_ret));
+	if (ret == -EPERM) {
 		/* Without a privilege the target gets only this one.  Asynchronous protection
 		 * loses nothing by it: stores of the kernel are lifted and seen all the same. */
 		args[0] |= USER_MODE_ONLY;
-		TRY(keeper_syscall(k, pid, SYS_userfaultfd, args, &fd));
+		TRY(keeper_take_fd(k, pid, SYS_userfaultfd, args, &ret, fd_ret));
 	}
-	if (fd < 0)
-		return err_hint(err_sys((int)-fd, "userfaultfd() in %d", pid),
-				fd == -EMFILE ? "the target is at its limit of open files" :
-						"the target may not use userfaultfd");
-	*fd_ret = (int)fd;
-	return NULL;
-}
-
-static struct err *take_fd(pid_t pid, int their_fd, int *fd_ret)
-{
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-	if (pidfd < 0)
-		return err_sys(errno, "pidfd_open of %d", pid);
-	int fd = (int)syscall(SYS_pidfd_getfd, pidfd, their_fd, 0);
-	int err = errno;
-
-	close(pidfd);
-	if (fd < 0)
-		return err_sys(err, "pidfd_getfd: take the userfaultfd out of %d", pid);
-	*fd_ret = fd;
+	if (ret < 0)
+		return err_hint(err_sys((int)-ret, "userfaultfd() in %d", pid),
+				ret == -EMFILE ? "the target is at its limit of open files" :
+						 "the target may not use userfaultfd");
 	return NULL;
 }
 
@@ -77,23 +55,11 @@ struct err *uffd_obtain(struct tracker *t, struct keeper *k)
 {
 	struct uffdio_api api = { .api = UFFD_API,
 				  .features = FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED };
-	int64_t closed;
-	int theirs = -1;
+	struct err *e = take_userfaultfd(k, t->pid, &t->uffd);
 
-	TRY(inject_userfaultfd(k, t->pid, &theirs));
-	struct err *e = take_fd(t->pid, theirs, &t->uffd);
-	/* A copy left in the target would keep the registration alive without us, and CRIU
-	 * refuses tasks that have one. */
-	const uint64_t args[6] = { (uint64_t)theirs };
-	struct err *e2 = keeper_syscall(k, t->pid, SYS_close, args, &closed);
-
-	if (!e2 && closed)
-		e2 = err_new(ERR_HARM, "descriptor %d, a userfaultfd, could not be closed in %d",
-			     theirs, t->pid);
-	e = err_first(e2, e);
 	if (!e && ioctl(t->uffd, UFFDIO_API, &api))
 		e = err_sys(errno, "UFFDIO_API: asynchronous write-protection");
-	return e ? err_pid(e, t->pid) : NULL;
+	return err_pid(e, t->pid);
 }
 
 /* ---- whose memory is it ------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,14 @@
 #include "engine/target/keeper_wire.h"
 
 #define TICK_MS 500
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
 /*
  * Set aside for putting targets back when memory has run out.  What that takes: errors and their
  * texts (a few KiB for each target), a directory stream (32 KiB), and the small buffers of reading
@@ -188,10 +197,42 @@ static struct err *do_infect(struct keeper_msg *m, int *fd_ret)
 	return NULL;
 }
 
-static struct err *do_syscall(struct keeper_msg *m)
+static struct err *pull_fd(pid_t pid, int their_fd, int *fd_ret)
+{
+	AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (pidfd < 0)
+		return err_sys(errno, "pidfd_open of %d", pid);
+	*fd_ret = (int)syscall(SYS_pidfd_getfd, pidfd, their_fd, 0);
+	return *fd_ret < 0 ?
+		       err_sys(errno, "pidfd_getfd: take descriptor %d out of %d", their_fd, pid) :
+		       NULL;
+}
+
+/* Between borrow_begin() and borrow_end(). */
+static struct err *open_and_pull_fd(struct held *h, struct keeper_msg *m, int *fd_ret)
+{
+	int64_t fd, closed;
+
+	TRY(borrow_syscall(h, (long)m->arg[6], m->arg, &fd));
+	m->arg[0] = (uint64_t)fd;
+	if (fd < 0)
+		return NULL;
+	struct err *e = pull_fd(h->pid, (int)fd, fd_ret);
+	const uint64_t args[6] = { (uint64_t)fd };
+	struct err *e2 = borrow_syscall(h, SYS_close, args, &closed);
+	if (!e2 && closed)
+		e2 = err_pid(err_new(ERR_HARM,
+				     "descriptor %d, which we opened in %d, could not be "
+				     "closed there",
+				     (int)fd, h->pid),
+			     h->pid);
+	return err_first(e2, e);
+}
+
+static struct err *do_take_fd(struct keeper_msg *m, int *fd_ret)
 {
 	struct held *h;
-	int64_t ret = 0;
 
 	TRY(must_find(m->pid, &h));
 	if (h->gone)
@@ -207,10 +248,8 @@ static struct err *do_syscall(struct keeper_msg *m)
 				       h->pid),
 			       h->pid);
 	TRY(borrow_begin(h));
-	struct err *e = borrow_syscall(h, (long)m->arg[6], m->arg, &ret);
-	e = err_first(e, borrow_end(h));
-	m->arg[0] = (uint64_t)ret;
-	return e;
+	struct err *e = open_and_pull_fd(h, m, fd_ret);
+	return err_pid(err_first(e, borrow_end(h)), h->pid);
 }
 
 /* true: the last one. */
@@ -247,8 +286,8 @@ static bool serve_one(void)
 		if (!e)
 			e = let_go(h);
 		break;
-	case KOP_SYSCALL:
-		e = do_syscall(&m);
+	case KOP_TAKE_FD:
+		e = do_take_fd(&m, &fd);
 		break;
 	case KOP_LITTER_ADD:
 		e = litter_add(body);

@@ -219,15 +219,19 @@ struct err *keeper_release(struct keeper *k, pid_t pid)
 	return keeper_call(k, &m, NULL, NULL, NULL);
 }
 
-struct err *keeper_syscall(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],
-			   int64_t *ret)
+struct err *keeper_take_fd(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],
+			   int64_t *ret, int *fd_ret)
 {
-	struct keeper_msg m = { .op = KOP_SYSCALL, .pid = pid };
+	struct keeper_msg m = { .op = KOP_TAKE_FD, .pid = pid };
 
+	*fd_ret = -1;
 	memcpy(m.arg, args, 6 * sizeof(*args));
 	m.arg[6] = (uint64_t)nr;
-	TRY(keeper_call(k, &m, NULL, NULL, NULL));
+	TRY(keeper_call(k, &m, NULL, NULL, fd_ret));
 	*ret = (int64_t)m.arg[0];
+	if (*ret >= 0 && *fd_ret < 0) /* the kernel drops a descriptor that finds no place */
+		return err_hint(err_sys(EMFILE, "receive a descriptor out of %d", pid),
+				"raise the limit of open files (ulimit -n)");
 	return NULL;
 }
 

@@ -102,11 +102,14 @@ struct err *keeper_cure(struct keeper *k, pid_t pid);
 struct err *keeper_release(struct keeper *k, pid_t pid);
 
 /*
- * keeper_syscall - run one system call in a seized, not infected task.
- * Target: as before afterwards, but for the effect of the call.
+ * keeper_take_fd - run one system call that opens a descriptor in a seized, not infected task, and
+ * take the descriptor out of it.  All by one request: our death cannot leave it in the target.
+ * *ret is what the call returned; if that is -errno, *fd_ret is -1 and there is no error.
+ * Target: as before afterwards.
+ * Fails: ERR_HARM if the target's own copy could not be closed.
  */
-struct err *keeper_syscall(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],
-			   int64_t *ret);
+struct err *keeper_take_fd(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],
+			   int64_t *ret, int *fd_ret);
 
 /* The task died or was killed while we held it.  Non-blocking. */
 bool keeper_task_gone(struct keeper *k, pid_t pid);

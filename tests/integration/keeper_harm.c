@@ -149,6 +149,51 @@ TEST(stepdump_is_killed_any_time)
 	target_end(&t);
 }
 
+/* A descriptor that is opened in the target is ours alone, whenever we die. */
+static pid_t fd_taker(const struct target *t)
+{
+	fflush(stdout);
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	const uint64_t args[6] = { O_CLOEXEC | O_NONBLOCK };
+	struct keeper_task task;
+	struct keeper *k;
+	int64_t ret;
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (keeper_start(keeper_main, &k) || keeper_seize(k, t->pid, &task))
+		_exit(1);
+	while (!keeper_take_fd(k, t->pid, SYS_userfaultfd, args, &ret, &fd) && fd >= 0)
+		close(fd);
+	_exit(1);
+}
+
+TEST(stepdump_is_killed_while_it_takes_a_descriptor)
+{
+	struct target t = target_start(run_ticks);
+	size_t before = count_fds(t.pid);
+
+	for (unsigned i = 0; i < rounds(KILL_ROUNDS); i++) {
+		struct timespec pause_for = { 0, (long)rnd(8000) * 1000 };
+		pid_t taker = fd_taker(&t);
+
+		wait_until(status_field(t.pid, "TracerPid:") != 0);
+		nanosleep(&pause_for, NULL);
+		kill(taker, SIGKILL);
+		int status;
+		assert_int_equal(waitpid(taker, &status, 0), taker);
+		assert_true(WIFSIGNALED(status));
+		wait_until(status_field(t.pid, "TracerPid:") == 0);
+		assert_int_equal(count_fds(t.pid), before);
+		still_works(&t);
+	}
+	target_end(&t);
+}
+
 /* ---- kill -9 of the keeper ---------------------------------------------------- */
 
 TEST(keeper_is_killed)

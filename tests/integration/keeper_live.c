@@ -5,6 +5,7 @@
  */
 #include <linux/futex.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
@@ -454,21 +455,25 @@ TEST(pages_pass_the_pipe)
 	target_end(&t);
 }
 
-TEST(system_calls)
+TEST(a_descriptor_is_taken)
 {
 	struct target t = target_start(run_area);
 	struct keeper_task task;
-	uint64_t none[6] = { 0 }, prot[6] = { t.sh->address + 8 * 4096, 4096, PROT_READ };
+	const uint64_t one[6] = { 7, EFD_CLOEXEC | EFD_NONBLOCK }, bad[6] = { 7, 1u << 20 };
+	size_t theirs = count_fds(t.pid);
+	eventfd_t value;
 	int64_t ret;
+	int fd;
 
 	ok(keeper_seize(keeper, t.pid, &task));
-	ok(keeper_syscall(keeper, t.pid, SYS_getpid, none, &ret));
-	assert_int_equal(ret, t.pid);
-	ok(keeper_syscall(keeper, t.pid, SYS_mprotect, prot, &ret));
-	assert_int_equal(ret, 0);
-	assert_true(map_has(t.pid, t.sh->address + 8 * 4096, "r--p"));
-	ok(keeper_syscall(keeper, t.pid, SYS_close, (uint64_t[6]){ 9999 }, &ret));
-	assert_int_equal(ret, -EBADF);
+	ok(keeper_take_fd(keeper, t.pid, SYS_eventfd2, one, &ret, &fd));
+	assert_int_equal(count_fds(t.pid), theirs);
+	assert_int_equal(eventfd_read(fd, &value), 0);
+	assert_int_equal(value, 7);
+	close(fd);
+	ok(keeper_take_fd(keeper, t.pid, SYS_eventfd2, bad, &ret, &fd));
+	assert_int_equal(ret, -EINVAL);
+	assert_int_equal(fd, -1);
 	ok(keeper_release(keeper, t.pid));
 	keeper_task_deinit(&task);
 	uint64_t ticks = t.sh->ticks;
