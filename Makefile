@@ -132,7 +132,7 @@ OURS := $(wildcard base/*.[ch] engine/*.[ch] engine/*/*.[ch] views/*.[ch] shell/
 
 .PHONY: lint circles format format-check
 # cppcheck does not know the cleanup attribute, so it takes every AUTO_FCLOSE for a leak.
-lint: $(PROTO_H) $(BLOB) ## folder rules, cppcheck (if installed), format
+lint: $(PROTO_H) $(BLOB) circles ## folder rules, cppcheck (if installed), format
 	$(Q)tests/lint
 	$(Q)if command -v cppcheck >/dev/null; then \
 		cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
@@ -172,10 +172,20 @@ install: $(BIN) ## to $(DESTDIR)$(PREFIX): program, manual page, completion
 	$(BIN) --man > $(DESTDIR)$(PREFIX)/share/man/man1/stepdump.1
 	install -D -m 644 completions/stepdump.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepdump
+	install -D -m 644 completions/_stepdump $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stepdump
+	install -D -m 644 completions/stepdump.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/stepdump.fish
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/stepdump $(DESTDIR)$(PREFIX)/share/man/man1/stepdump.1 \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepdump
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepdump \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stepdump \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/stepdump.fish
+
+VERSION := $(shell sed -n 's/.*STEPDUMP_VERSION "\(.*\)"/\1/p' shell/version.h)
+.PHONY: dist
+dist: ## stepdump-VERSION.tar.gz of the last commit, the same bytes whenever it is made
+	git archive --prefix=stepdump-$(VERSION)/ HEAD | gzip -9n > stepdump-$(VERSION).tar.gz
 
 .PHONY: clean help
 clean: ## remove build/
