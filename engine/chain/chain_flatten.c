@@ -73,25 +73,36 @@ static struct err *copy_range(struct flatten *f, int in, uint64_t off, uint64_t 
 	return NULL;
 }
 
+/* Holes of a file stay holes: a small file may claim to be terabytes long. */
+static struct err *copy_data(struct flatten *f, int in, uint64_t size, int out)
+{
+	off_t at = 0, hole;
+
+	while ((at = lseek(in, at, SEEK_DATA)) >= 0 && (uint64_t)at < size) {
+		hole = lseek(in, at, SEEK_HOLE);
+		if (hole < 0 || lseek(out, at, SEEK_SET) < 0)
+			return err_sys(errno, "find the data");
+		if ((uint64_t)hole > size) /* it grows meanwhile */
+			hole = (off_t)size;
+		TRY(copy_range(f, in, (uint64_t)at, (uint64_t)(hole - at), out));
+		at = hole;
+	}
+	if (at < 0 && errno != ENXIO)
+		return err_sys(errno, "find the data");
+	return ftruncate(out, (off_t)size) ? err_sys(errno, "set the length") : NULL;
+}
+
 static struct err *copy_file(struct flatten *f, const char *name)
 {
-	AUTO_CLOSE int in = openat(f->from, name, O_RDONLY | O_CLOEXEC);
-	int out = -1;
-	struct err *e = NULL;
-	struct stat st;
+	AUTO_CLOSE int in = -1;
+	uint64_t size;
 
-	if (in < 0 || fstat(in, &st)) {
-		e = err_sys(errno, "open %s/%s", f->chain, name);
-	} else if (!S_ISREG(st.st_mode)) {
-		e = err_new(ERR_CHECK, "%s/%s is not a regular file", f->chain, name);
-	} else {
-		out = create_private(f->to, name, O_WRONLY | O_EXCL);
-		if (out < 0)
-			e = err_sys(errno, "create %s", name);
-	}
-	if (!e)
-		e = err_wrap(copy_range(f, in, 0, (uint64_t)st.st_size, out), "copy %s", name);
-	if (out >= 0 && close(out) && errno != EINTR)
+	TRY(err_wrap(image_open_file(f->from, name, &in, &size), "%s", f->chain));
+	int out = create_private(f->to, name, O_WRONLY | O_EXCL);
+	if (out < 0)
+		return err_sys(errno, "create %s", name);
+	struct err *e = err_wrap(copy_data(f, in, size, out), "copy %s", name);
+	if (close(out) && errno != EINTR)
 		e = err_first(e, err_sys(errno, "close %s", name));
 	return e;
 }
@@ -241,6 +252,21 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
+/* What `verify` refuses is not made into a set that looks well. */
+static struct err *flatten_check(const struct flatten *f)
+{
+	struct verify_report report;
+	struct err *e = verify_dirfd(f->from, &report);
+
+	if (!e && !report.pagemaps)
+		e = err_new(ERR_CHECK,
+			    "it has no pagemap: its pages are elsewhere, perhaps on a page "
+			    "server");
+	verify_report_deinit(&report);
+	return err_hint(err_wrap(e, "it is not a good image set"),
+			"`verify` tells what is wrong with it; nothing was written");
+}
+
 static struct err *flatten_fill(struct flatten *f)
 {
 	struct verify_report report;
@@ -261,7 +287,8 @@ static struct err *flatten_fill(struct flatten *f)
 static struct err *stage_and_publish(struct flatten *f, struct staging *st, const char *dir)
 {
 	f->to = staging_dirfd(st);
-	struct err *e = staging_advise(flatten_fill(f), f->to, f->need);
+	struct err *e = flatten_fill(f);
+	e = staging_advise(e, f->to, f->need);
 	if (!e)
 		e = chain_check_stop(f->stop);
 	if (!e)
@@ -281,6 +308,10 @@ struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, 
 	if (from < 0)
 		return err_wrap(err_sys(errno, "open the image directory %s", chain), "flatten %s",
 				chain);
+	f->chain = chain;
+	f->from = from;
+	TRY(err_wrap(flatten_check(f), "flatten %s", chain));
+
 	const struct staging_guard keeper = { k ? keeper_litter : NULL, k };
 	TRY(err_wrap(staging_create(dir, keeper, &st), "flatten %s", chain));
 
@@ -288,8 +319,6 @@ struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, 
 
 	stepdump__flatten_report__init(r);
 	r->chain = xstrdup(chain);
-	f->chain = chain;
-	f->from = from;
 	f->stop = stop;
 	f->r = r;
 

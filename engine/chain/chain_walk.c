@@ -75,10 +75,12 @@ struct err *chain_reader_file(struct chain_reader *r, const struct page_place *p
 
 	if (f->fd < 0) {
 		AUTO_FREE char *path = xasprintf("%s/pages-%u.img", dir, p->pages_id);
-		AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+		AUTO_CLOSE int fd = -1;
+		uint64_t size;
 
-		if (fd < 0 || fstat(fd, &st))
-			return err_sys(errno, "open %s", path);
+		TRY(image_open_file(AT_FDCWD, path, &fd, &size));
+		if (fstat(fd, &st))
+			return err_sys(errno, "stat %s", path);
 		*f = (struct chain_file){ TAKE_FD(fd), st.st_dev, st.st_ino };
 	}
 	*ret = f;

@@ -87,7 +87,7 @@ static struct err *open_entry(int dirfd, const char *path, const char *name, int
 		return NULL;
 	if (!S_ISREG(st->st_mode))
 		return err_new(ERR_CHECK, "%s/%s is neither a file nor a symlink", path, name);
-	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(errno, "open %s/%s", path, name);
 	*fd_ret = fd;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "proto/files.pb-c.h"
@@ -310,20 +311,48 @@ static struct err *check_magics(struct image_reader *r)
 	return NULL;
 }
 
-static struct err *reader_init(struct image_reader *r, int dirfd)
+struct err *image_open_file(int dirfd, const char *name, int *fd_ret, uint64_t *size_ret)
 {
 	struct stat st;
 
-	/* O_NONBLOCK: a FIFO of that name must not hang us before fstat() tells. */
-	r->fd = openat(dirfd, r->name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (r->fd < 0)
-		return err_sys(errno, "open %s", r->name);
-	if (fstat(r->fd, &st) < 0)
-		return err_sys(errno, "stat %s", r->name);
+	/* Looked at before, as to open a device may do something to it; and after, as it may have
+	 * changed. */
+	if (fstatat(dirfd, name, &st, 0) < 0)
+		return err_sys(errno, "open %s", name);
 	if (!S_ISREG(st.st_mode))
-		return err_new(ERR_FORMAT, "read %s: not a regular file", r->name);
-	r->size = (uint64_t)st.st_size;
+		return err_new(ERR_FORMAT, "read %s: not a regular file", name);
+	AUTO_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(errno, "open %s", name);
+	if (fstat(fd, &st) < 0)
+		return err_sys(errno, "stat %s", name);
+	if (!S_ISREG(st.st_mode))
+		return err_new(ERR_FORMAT, "read %s: not a regular file", name);
+	*size_ret = (uint64_t)st.st_size;
+	*fd_ret = TAKE_FD(fd);
+	return NULL;
+}
+
+static struct err *reader_init(struct image_reader *r, int dirfd)
+{
+	TRY(image_open_file(dirfd, r->name, &r->fd, &r->size));
 	return check_magics(r);
+}
+
+/* Those of one message: a file that is longer is not read to an end that may be far away. */
+static bool has_one_entry(enum image_kind kind)
+{
+	switch (kind) {
+	case IMG_INVENTORY:
+	case IMG_CORE:
+	case IMG_IDS:
+	case IMG_MM:
+	case IMG_STATS_DUMP:
+	case IMG_STATS_RESTORE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 struct err *image_open(int dirfd, const char *name, enum image_kind kind, struct image_reader **ret)
@@ -395,7 +424,6 @@ static struct err *read_payload(struct image_reader *r, uint32_t len)
 
 struct err *image_next(struct image_reader *r, ProtobufCMessage **ret)
 {
-	bool single = r->desc->framing == FRAMING_INVENTORY;
 	uint32_t len;
 
 	r->entry_offset = r->pos;
@@ -403,7 +431,7 @@ struct err *image_next(struct image_reader *r, ProtobufCMessage **ret)
 		*ret = NULL;
 		return NULL;
 	}
-	if (single && r->nr_entries)
+	if (has_one_entry(r->desc->kind) && r->nr_entries)
 		return malformed(r, "bytes after the only entry");
 	if (r->size - r->pos < sizeof(len))
 		return malformed(r, "the file ends inside the length");

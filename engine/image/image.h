@@ -89,6 +89,13 @@ struct err *image_write_one(int dirfd, enum image_kind kind, uint64_t id,
 
 /* ---- reading ------------------------------------------------------------- */
 
+/*
+ * image_open_file - open a file of a set for reading, which must be a regular one.
+ * A directory may come from a stranger: a FIFO in it does not hang us, a device is not touched.
+ * Fails: ERR_SYS; ERR_FORMAT for what is not a regular file.
+ */
+struct err *image_open_file(int dirfd, const char *name, int *fd_ret, uint64_t *size_ret);
+
 struct image_reader;
 
 /*
@@ -102,7 +109,8 @@ struct err *image_open(int dirfd, const char *name, enum image_kind kind,
  * image_next - read the next message.
  * *ret (caller: protobuf_c_message_free_unpacked(.., NULL)) is NULL at the end of the list, which
  * is the end of the file at an entry boundary.  ERR_FORMAT: an end inside an entry, a length
- * beyond the file or IMAGE_ENTRY_MAX, a message that does not parse; it names entry and offset.
+ * beyond the file or IMAGE_ENTRY_MAX, a message that does not parse, a second one where the kind has
+ * one; it names entry and offset.
  */
 struct err *image_next(struct image_reader *r, ProtobufCMessage **ret);
 /* Number of the message that image_next() returned last, from 0, and its file offset. */

@@ -89,8 +89,9 @@ static struct err *open_chain(struct page_read *pr, int dirfd)
 			return NULL;
 		link = generations_up(&at);
 	}
-	/* A link to nowhere matters only to a hole that needs it. */
-	if (link == PARENT_NONE || (link == PARENT_BROKEN && at.why == ENOENT))
+	/* A link to nowhere, or in a circle, matters only to a hole that needs it. */
+	if (link == PARENT_NONE ||
+	    (link == PARENT_BROKEN && (at.why == ENOENT || at.why == ELOOP || at.why == ENOTDIR)))
 		return NULL;
 	if (link == PARENT_BROKEN)
 		return err_sys(at.why, "open the parent of %s", pr->g[pr->nr - 1].dir);
@@ -204,13 +205,13 @@ struct err *page_read_page(const struct page_read *pr, uint64_t vaddr, void *buf
 {
 	struct page_place p;
 	char file[32];
+	AUTO_CLOSE int fd = -1;
+	uint64_t size;
 
 	TRY(page_read_locate(pr, vaddr, &p));
 	snprintf(file, sizeof(file), "pages-%u.img", p.pages_id);
-	AUTO_CLOSE int fd = openat(pr->g[p.generation].dirfd, file, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(errno, "open %s/%s", pr->g[p.generation].dir, file);
+	TRY(err_wrap(image_open_file(pr->g[p.generation].dirfd, file, &fd, &size), "%s",
+		     pr->g[p.generation].dir));
 	ssize_t n = pread_full(fd, buf, PAGE_BYTES, (off_t)p.off);
 
 	if (n == (ssize_t)PAGE_BYTES)

@@ -145,6 +145,24 @@ static bool any_pagemap(const struct verify *v)
 	return false;
 }
 
+static bool is_pages_file(const char *name, unsigned *id_ret)
+{
+	int len = 0;
+
+	return sscanf(name, "pages-%u.img%n", id_ret, &len) == 1 && len && !name[len];
+}
+
+/* On a page server there is neither a pagemap nor pages. */
+static bool has_memory(const struct verify *v)
+{
+	unsigned id;
+
+	for (size_t i = 0; i < v->nr_names; i++)
+		if (is_pages_file(v->name[i], &id))
+			return true;
+	return any_pagemap(v);
+}
+
 static void check_task(struct verify *v, const char *mm_file, uint64_t pid)
 {
 	char name[IMAGE_NAME_MAX];
@@ -153,8 +171,8 @@ static void check_task(struct verify *v, const char *mm_file, uint64_t pid)
 	/* The pagemap itself is looked at by check_pagemap(), also when there is no mm. */
 	image_name(IMG_PAGEMAP, pid, name);
 	if (!verify_has(v, name))
-		verify_find(v, any_pagemap(v), mm_file, NO_ENTRY, NULL, "there is no %s%s", name,
-			    any_pagemap(v) ? "" : ", and none at all: on a page server?");
+		verify_find(v, has_memory(v), mm_file, NO_ENTRY, NULL, "there is no %s%s", name,
+			    has_memory(v) ? "" : ", and none at all: on a page server?");
 	if (mm)
 		criu__mm_entry__free_unpacked(mm, NULL);
 	else
@@ -213,7 +231,7 @@ static void check_objects_have_pagemaps(struct verify *v)
 
 	for (size_t i = 0; i < v->nr_objects; i++) {
 		image_name(IMG_SHMEM_PAGEMAP, v->object[i].shmid, name);
-		if (!verify_has(v, name) && any_pagemap(v))
+		if (!verify_has(v, name) && has_memory(v))
 			verify_find(v, true, name, NO_ENTRY, NULL, "missing: contents of %s %lu",
 				    v->object[i].is_memfd ? "memfd" : "shared memory",
 				    v->object[i].shmid);
@@ -224,15 +242,15 @@ static void check_orphan_pages(struct verify *v)
 {
 	for (size_t i = 0; i < v->nr_names; i++) {
 		unsigned id;
-		int len = 0;
 		bool used = false;
 
-		if (sscanf(v->name[i], "pages-%u.img%n", &id, &len) != 1 || v->name[i][len] || !len)
+		if (!is_pages_file(v->name[i], &id))
 			continue;
 		for (size_t k = 0; k < v->nr_pages; k++)
 			used |= v->pages[k].pages_id == id;
 		if (!used)
-			verify_find(v, false, v->name[i], NO_ENTRY, NULL,
+			/* In a full set the mm says which pagemaps there must be. */
+			verify_find(v, v->pre_dump || !v->nr_pages, v->name[i], NO_ENTRY, NULL,
 				    "no pagemap refers to it");
 	}
 }

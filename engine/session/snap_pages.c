@@ -334,7 +334,7 @@ static struct err *peek_image(struct session *s, uint64_t addr, uint8_t *page)
 				 open(s->d.committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	snprintf(name, sizeof(name), "pages-%u.img", id);
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : pread(fd, page, PAGE_BYTES, (off_t)off);
 	int why = errno;
 

@@ -485,6 +485,100 @@ TEST(missing_files, setup, scratch_drop)
 	FATAL("mm-42.img", WHOLE, "there is no pagemap-42.img");
 }
 
+static void gone(const char *name)
+{
+	assert_int_equal(unlinkat(scratch_fd, name, 0), 0);
+}
+
+static void expect_among_others(const char *file, const char *text)
+{
+	struct verify_report r;
+	struct err *e = verify_dir(scratch, &r);
+	bool found = false;
+
+	assert_non_null(e);
+	assert_int_equal(e->code, ERR_CHECK);
+	err_free(e);
+	for (size_t i = 0; i < r.nr; i++)
+		found |= r.v[i].fatal && !strcmp(r.v[i].file, file) && strstr(r.v[i].text, text);
+	for (size_t i = 0; i < r.nr && !found; i++)
+		print_error("found: %s: %s\n", r.v[i].file, r.v[i].text);
+	assert_true(found);
+	verify_report_deinit(&r);
+}
+
+/* Only what has neither pagemaps nor pages can be on a page server. */
+TEST(pages_without_a_pagemap, setup, scratch_drop)
+{
+	gone("pagemap-42.img");
+	expect_among_others("mm-42.img", "there is no pagemap-42.img");
+	gone("pagemap-shmem-77.img");
+	gone("pagemap-shmem-88.img");
+	expect_among_others("mm-42.img", "there is no pagemap-42.img");
+	expect_among_others("pagemap-shmem-77.img", "missing: contents of shared memory 77");
+	expect_among_others("pages-1.img", "no pagemap refers to it");
+	gone("pages-1.img");
+	gone("pages-2.img");
+	gone("pages-3.img");
+	expect(false, "mm-42.img", WHOLE, "on a page server?");
+}
+
+TEST(pages_of_a_pre_dump_without_a_pagemap, setup, scratch_drop)
+{
+	gone("mm-42.img");
+	inventory_at(scratch_fd, 0);
+	gone("pagemap-42.img");
+	FATAL("pages-1.img", WHOLE, "no pagemap refers to it");
+}
+
+static const char *const read_files[] = { "inventory.img",  "pstree.img",
+					  "files.img",      "memfd.img",
+					  "mm-42.img",      "stats-dump",
+					  "pagemap-42.img", "pagemap-shmem-77.img",
+					  "pages-1.img" };
+
+/* Sets may come from strangers: nothing is waited for, and devices are not opened. */
+TEST(not_regular_files, setup, scratch_drop)
+{
+	alarm(60);
+	for (size_t i = 0; i < ARRAY_SIZE(read_files); i++) {
+		const char *name = read_files[i];
+
+		gone(name);
+		assert_int_equal(mkfifoat(scratch_fd, name, 0600), 0);
+		expect_among_others(strncmp(name, "pages-", 6) ? name : "pagemap-42.img",
+				    "not a regular file");
+		gone(name);
+		assert_int_equal(symlinkat("/dev/zero", scratch_fd, name), 0);
+		expect_among_others(strncmp(name, "pages-", 6) ? name : "pagemap-42.img",
+				    "not a regular file");
+		gone(name);
+		assert_int_equal(mkdirat(scratch_fd, name, 0700), 0);
+		expect_among_others(strncmp(name, "pages-", 6) ? name : "pagemap-42.img",
+				    "not a regular file");
+		assert_int_equal(unlinkat(scratch_fd, name, AT_REMOVEDIR), 0);
+		good_set();
+	}
+	alarm(0);
+}
+
+/* Their ends are far away, and there is nothing up to them. */
+TEST(sparse_files, setup, scratch_drop)
+{
+	alarm(60);
+	for (size_t i = 0; i < ARRAY_SIZE(read_files); i++) {
+		struct verify_report r;
+		int fd = openat(scratch_fd, read_files[i], O_WRONLY);
+
+		assert_int_equal(ftruncate(fd, 10l << 30), 0);
+		close(fd);
+		fails(verify_dir(scratch, &r), ERR_CHECK, "");
+		verify_report_deinit(&r);
+		good_set();
+	}
+	alarm(0);
+}
+
 TEST(a_pre_dump_needs_less, setup, scratch_drop)
 {
 	static const char *const gone[] = { "mm-42.img", "pstree.img", "files.img", "memfd.img" };
