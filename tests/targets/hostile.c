@@ -223,11 +223,11 @@ static void exec_anew(void *(*who)(void *), int again)
 	for (int i = 0; i < EXEC_THREADS; i++)
 		if (pthread_create(&t, NULL, idle, NULL))
 			exit(77);
+	if (!again)
+		ready(); /* before there is a thread that may execute the program anew */
 	/* The last thread: it is let go of first. */
 	if (pthread_create(&t, NULL, who, NULL))
 		exit(77);
-	if (!again)
-		ready();
 	for (;;)
 		pause();
 }
