@@ -92,7 +92,7 @@ const char *err_code_name(enum err_code code);
 /* One line "msg: ENOSPC (No space left on device)"; caller frees.  NULL when out of memory. */
 char *err_text(const struct err *e);
 
-/* Exit status of a batch run that ends with `e` (design.md, section 6); 0 for NULL. */
+/* Exit status of a batch run that ends with `e` (`help errors`); 0 for NULL. */
 int err_exit_status(const struct err *e);
 
 /* Return from the calling function if `expr` is an error. */

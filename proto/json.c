@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 /* Length of the valid UTF-8 character at s, 0 if there is none. */
 static size_t utf8_len(const unsigned char *s)
 {
@@ -30,10 +32,8 @@ static size_t utf8_len(const unsigned char *s)
 /* A path can be any bytes, JSON text cannot: what is not UTF-8 becomes U+FFFD. */
 static json_object *string_to_json(const char *text)
 {
-	char *clean = malloc(strlen(text) * 3 + 1), *out = clean;
+	char *clean = xcalloc(strlen(text) + 1, 3), *out = clean;
 
-	if (!clean)
-		return NULL;
 	while (*text) {
 		size_t len = utf8_len((const unsigned char *)text);
 
@@ -55,10 +55,8 @@ static json_object *string_to_json(const char *text)
 static json_object *bytes_to_json(const ProtobufCBinaryData *bytes)
 {
 	static const char digits[] = "0123456789abcdef";
-	char *hex = malloc(bytes->len * 2 + 1);
+	char *hex = xcalloc(bytes->len + 1, 2);
 
-	if (!hex)
-		return NULL;
 	for (size_t i = 0; i < bytes->len; i++) {
 		hex[2 * i] = digits[bytes->data[i] >> 4];
 		hex[2 * i + 1] = digits[bytes->data[i] & 0xf];

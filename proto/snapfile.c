@@ -10,6 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/mem.h"
+
 #define MAGIC "SDSNAP1\n"
 #define MAGIC_LEN (sizeof(MAGIC) - 1)
 #define HEAD_LEN (MAGIC_LEN + sizeof(uint32_t))
@@ -53,23 +57,6 @@ struct err *snapfile_parse(const void *bytes, size_t len, Stepdump__Snapshot **r
 	return NULL;
 }
 
-static struct err *read_fd(int fd, uint8_t *buf, size_t len)
-{
-	while (len) {
-		ssize_t n = read(fd, buf, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(errno, "reading");
-		if (n == 0)
-			return err_new(ERR_FORMAT, "file became shorter while being read");
-		buf += n;
-		len -= (size_t)n;
-	}
-	return NULL;
-}
-
 static struct err *load_fd(int fd, Stepdump__Snapshot **ret)
 {
 	struct stat st;
@@ -83,64 +70,41 @@ static struct err *load_fd(int fd, Stepdump__Snapshot **ret)
 			       (long long)st.st_size);
 
 	size_t len = (size_t)st.st_size;
-	uint8_t *buf = malloc(len + 1);
+	AUTO_FREE uint8_t *buf = xcalloc(len + 1, 1);
+	ssize_t n = read_full(fd, buf, len);
 
-	if (!buf)
-		return err_nomem();
-
-	struct err *e = read_fd(fd, buf, len);
-
-	if (!e)
-		e = snapfile_parse(buf, len, ret);
-	free(buf);
-	return e;
+	if (n < 0)
+		return err_sys(errno, "reading");
+	if ((size_t)n < len)
+		return err_new(ERR_FORMAT, "file became shorter while being read");
+	return snapfile_parse(buf, len, ret);
 }
 
 struct err *snapfile_load(const char *path, Stepdump__Snapshot **ret)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return err_sys(errno, "opening snapshot %s", path);
-
-	struct err *e = load_fd(fd, ret);
-
-	close(fd);
-	return err_wrap(e, "snapshot %s", path);
-}
-
-static struct err *write_fd(int fd, const uint8_t *buf, size_t len)
-{
-	if (fchmod(fd, 0600)) /* an umask can take the owner's rights too */
-		return err_sys(errno, "setting the mode");
-	while (len) {
-		ssize_t n = write(fd, buf, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(errno, "writing");
-		buf += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) ? err_sys(errno, "flushing to disk") : NULL;
+	return err_wrap(load_fd(fd, ret), "snapshot %s", path);
 }
 
 /* Creates, fills and renames; nothing stays behind when it fails. */
 static struct err *save_bytes(const char *path, const uint8_t *buf, size_t len)
 {
-	char *temp;
-
-	if (asprintf(&temp, "%s.XXXXXX", path) < 0)
-		return err_nomem();
-
+	AUTO_FREE char *temp = xasprintf("%s.XXXXXX", path);
 	int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
 	struct err *e = NULL;
 
 	if (fd < 0) {
 		e = err_sys(errno, "creating a file beside it");
 	} else {
-		e = write_fd(fd, buf, len);
+		if (fchmod(fd, 0600)) /* an umask can take the owner's rights too */
+			e = err_sys(errno, "setting the mode");
+		else if (write_full(fd, buf, len) < 0)
+			e = err_sys(errno, "writing");
+		else if (fsync(fd))
+			e = err_sys(errno, "flushing to disk");
 		if (close(fd) && !e)
 			e = err_sys(errno, "closing");
 		if (!e && rename(temp, path))
@@ -148,7 +112,6 @@ static struct err *save_bytes(const char *path, const uint8_t *buf, size_t len)
 		if (e)
 			unlink(temp);
 	}
-	free(temp);
 	return e;
 }
 
@@ -161,10 +124,7 @@ struct err *snapfile_save(const char *path, const Stepdump__Snapshot *s)
 					body, SNAPFILE_BYTES_MAX),
 				"ask for less: fewer iovs, holes or page runs");
 
-	uint8_t *buf = malloc(HEAD_LEN + body);
-
-	if (!buf)
-		return err_nomem();
+	AUTO_FREE uint8_t *buf = xcalloc(HEAD_LEN + body, 1);
 
 	uint32_t le = htole32((uint32_t)body);
 
@@ -172,8 +132,5 @@ struct err *snapfile_save(const char *path, const Stepdump__Snapshot *s)
 	memcpy(buf + MAGIC_LEN, &le, sizeof(le));
 	stepdump__snapshot__pack(s, buf + HEAD_LEN);
 
-	struct err *e = save_bytes(path, buf, HEAD_LEN + body);
-
-	free(buf);
-	return err_wrap(e, "saving snapshot %s", path);
+	return err_wrap(save_bytes(path, buf, HEAD_LEN + body), "saving snapshot %s", path);
 }

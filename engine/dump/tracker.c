@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 #include "engine/dump/dump.h"
 #include "engine/dump/tracker_priv.h"
 #include "engine/pages/pagemap.h"
@@ -102,17 +103,15 @@ static const char *no_uffd(const struct caps *c)
 	return NULL;
 }
 
-static struct err *__attribute__((format(printf, 2, 3)))
+static void __attribute__((format(printf, 2, 3)))
 set_reason(struct tracker *t, const char *fmt, ...)
 {
 	va_list ap;
 
 	free(t->reason);
 	va_start(ap, fmt);
-	if (vasprintf(&t->reason, fmt, ap) < 0)
-		t->reason = NULL;
+	t->reason = xvasprintf(fmt, ap);
 	va_end(ap);
-	return t->reason ? NULL : err_nomem();
 }
 
 /* Failures that say nothing about this way of tracking, but about the task or ourselves. */
@@ -135,45 +134,44 @@ static struct err *try_uffd(struct tracker *t, struct keeper *k, char **why_ret)
 		return e;
 	*why_ret = err_text(e);
 	err_free(e);
-	return *why_ret ? NULL : err_nomem();
+	return NULL;
 }
 
 static struct err *choose(struct tracker *t, enum opt_track want, struct keeper *k)
 {
 	const char *why = no_soft_dirty(&t->caps);
-	char *why_not = NULL;
-	struct err *e;
+	AUTO_FREE char *why_not = NULL;
 
-	if (want == OPT_TRACK_NONE)
-		return set_reason(t, "tracking is switched off (`set track none`)");
+	if (want == OPT_TRACK_NONE) {
+		set_reason(t, "tracking is switched off (`set track none`)");
+		return NULL;
+	}
 	if (want == OPT_TRACK_SOFT_DIRTY && why)
 		return err_hint(err_new(ERR_UNSUPPORTED, "soft-dirty tracking: %s", why),
 				"`set track auto` takes what works");
 	if (want != OPT_TRACK_UFFD && !why) {
 		t->kind = TRACK_SOFT_DIRTY;
-		return set_reason(t, "a store sets the soft-dirty bit here");
+		set_reason(t, "a store sets the soft-dirty bit here");
+		return NULL;
 	}
 	TRY(try_uffd(t, k, &why_not));
 	if (want == OPT_TRACK_UFFD && why_not)
-		e = err_hint(err_new(ERR_UNSUPPORTED, "uffd tracking: %s", why_not),
-			     "`set track auto` takes what works");
-	else if (why_not)
-		e = set_reason(t, "%s; uffd: %s", why, why_not);
+		return err_hint(err_new(ERR_UNSUPPORTED, "uffd tracking: %s", why_not),
+				"`set track auto` takes what works");
+	if (why_not)
+		set_reason(t, "%s; uffd: %s", why, why_not);
 	else if (want == OPT_TRACK_UFFD)
-		e = set_reason(t, "asked for; asynchronous write-protection works here");
+		set_reason(t, "asked for; asynchronous write-protection works here");
 	else
-		e = set_reason(t, "%s; asynchronous write-protection works", why);
-	free(why_not);
-	return e;
+		set_reason(t, "%s; asynchronous write-protection works", why);
+	return NULL;
 }
 
 struct err *tracker_create(enum opt_track want, struct keeper *k, pid_t pid,
 			   uint64_t start_time_ticks, const struct caps *caps, struct tracker **ret)
 {
-	struct tracker *t = calloc(1, sizeof(*t));
+	struct tracker *t = xzalloc(sizeof(*t));
 
-	if (!t)
-		return err_nomem();
 	*t = (struct tracker){ .pid = pid,
 			       .start_time_ticks = start_time_ticks,
 			       .caps = *caps,

@@ -26,7 +26,7 @@ struct tracker {
 	/* uffd only */
 	int uffd;                    /* -1: none */
 	struct untracked *untracked; /* in address order; owned */
-	size_t nr_untracked, cap_untracked;
+	size_t nr_untracked;
 };
 
 struct err *soft_dirty_reset(struct tracker *t);

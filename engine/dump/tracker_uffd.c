@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/vec.h"
 #include "engine/dump/tracker_priv.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
@@ -89,35 +90,18 @@ static const char *not_trackable(const struct vma *v)
 const char *uffd_untrusted(const struct tracker *t, const struct vma *v)
 {
 	const char *why = not_trackable(v);
-	size_t lo = 0, hi = t->nr_untracked;
 
 	if (why)
 		return why;
-	while (lo < hi) { /* the first that ends above v->start */
-		size_t mid = (lo + hi) / 2;
 
-		if (t->untracked[mid].end <= v->start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < t->nr_untracked && t->untracked[lo].start < v->end ? t->untracked[lo].why :
-									 NULL;
+	size_t i = vec_first(t->nr_untracked, k, t->untracked[k].end > v->start);
+
+	return i < t->nr_untracked && t->untracked[i].start < v->end ? t->untracked[i].why : NULL;
 }
 
-static struct err *add_untracked(struct tracker *t, const struct vma *v, const char *why)
+static void add_untracked(struct tracker *t, const struct vma *v, const char *why)
 {
-	if (t->nr_untracked == t->cap_untracked) {
-		size_t cap = t->cap_untracked ? t->cap_untracked * 2 : 16;
-		void *p = reallocarray(t->untracked, cap, sizeof(*t->untracked));
-
-		if (!p)
-			return err_nomem();
-		t->untracked = p;
-		t->cap_untracked = cap;
-	}
-	t->untracked[t->nr_untracked++] = (struct untracked){ v->start, v->end, why };
-	return NULL;
+	*vec_push(t->untracked, t->nr_untracked) = (struct untracked){ v->start, v->end, why };
 }
 
 bool uffd_has_rival(pid_t pid)
@@ -185,11 +169,12 @@ static struct err *register_vma(struct tracker *t, int pagemap_fd, const struct 
 	TRY(is_registered(pagemap_fd, v->start, &registered));
 	/* Does nothing if it is ours already, and tells us if it is somebody else's: arming that
 	 * would clear their history. */
-	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg))
-		return add_untracked(t, v,
-				     errno == EBUSY ?
-					     "registered with a userfaultfd of the target's own" :
-					     "the kernel refused to write-protect it");
+	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg)) {
+		add_untracked(t, v,
+			      errno == EBUSY ? "registered with a userfaultfd of the target's own" :
+					       "the kernel refused to write-protect it");
+		return NULL;
+	}
 	if (registered)
 		return NULL;
 	/* mremap() beside armed memory can merge VMAs such that the registration goes, while marks
@@ -199,7 +184,8 @@ static struct err *register_vma(struct tracker *t, int pagemap_fd, const struct 
 	if (!ioctl(t->uffd, UFFDIO_WRITEPROTECT, &lift))
 		return NULL;
 	ioctl(t->uffd, UFFDIO_UNREGISTER, &reg.range);
-	return add_untracked(t, v, "the kernel refused to lift its write-protection");
+	add_untracked(t, v, "the kernel refused to lift its write-protection");
+	return NULL;
 }
 
 /* Protects what is written.  Holes are left alone: markers would fill page tables, and later

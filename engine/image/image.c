@@ -412,11 +412,7 @@ static struct err *malformed(const struct image_reader *r, const char *what)
 static struct err *read_payload(struct image_reader *r, uint32_t len)
 {
 	if (len > r->payload_cap) {
-		uint8_t *p = realloc(r->payload, len);
-
-		if (!p)
-			return err_nomem();
-		r->payload = p;
+		r->payload = xreallocarray(r->payload, len, 1); /* at most IMAGE_ENTRY_MAX */
 		r->payload_cap = len;
 	}
 	return take(r, r->payload, len);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "engine/proc/proc_priv.h"
 #include "engine/proc/vma.h"
 
@@ -131,27 +132,17 @@ struct err *pagemap_scan_guards(int pagemap_fd, uint64_t start, uint64_t end,
 
 struct err *pagemap_read(int pagemap_fd, uint64_t start, size_t nr_pages, uint64_t *out)
 {
-	off_t off = start / PAGE_BYTES * sizeof(*out);
-	size_t left = nr_pages * sizeof(*out);
-	char *to = (char *)out;
+	size_t len = nr_pages * sizeof(*out);
+	ssize_t n = pread_full(pagemap_fd, out, len, (off_t)(start / PAGE_BYTES * sizeof(*out)));
 
-	while (left) {
-		ssize_t n = pread(pagemap_fd, to, left, off);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_vaddr(err_sys(errno, "reading pagemap at %lx", start), start);
-		if (!n)
-			return err_vaddr(err_new(ERR_TARGET,
-						 "pagemap has no entries at %lx"
-						 ": the process is gone, or did exec",
-						 start),
-					 start);
-		to += n;
-		off += n;
-		left -= n;
-	}
+	if (n < 0)
+		return err_vaddr(err_sys(errno, "reading pagemap at %lx", start), start);
+	if ((size_t)n < len)
+		return err_vaddr(err_new(ERR_TARGET,
+					 "pagemap has no entries at %lx: the process is gone, or "
+					 "did exec",
+					 start),
+				 start);
 	return NULL;
 }
 

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/vec.h"
 #include "engine/proc/proc_priv.h"
 
 /* ---- files and links of /proc/PID ------------------------------------------ */
@@ -56,49 +59,34 @@ struct err *proc_open(pid_t pid, const char *file, int flags, int *fd_ret)
 }
 
 /* Reads to the end; *ret has a NUL behind its *len_ret bytes. */
-static int read_all(int fd, char **ret, size_t *len_ret)
+static int proc_read_all(int fd, char **ret, size_t *len_ret)
 {
-	size_t len = 0, cap = 0;
-	char *buf = NULL;
+	AUTO_FREE char *buf = NULL;
+	size_t len = 0, cap = 2048;
+	ssize_t n;
 
-	for (;;) {
-		if (cap - len < 2) {
-			cap = cap ? cap * 2 : 4096;
-			char *grown = realloc(buf, cap);
-
-			if (!grown) {
-				free(buf);
-				return ENOMEM;
-			}
-			buf = grown;
-		}
-		ssize_t n = read(fd, buf + len, cap - len - 1);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			int saved = errno;
-
-			free(buf);
-			return saved;
-		}
-		if (!n)
-			break;
-		len += n;
-	}
+	do {
+		cap *= 2;
+		buf = xreallocarray(buf, cap, 1);
+		n = read_full(fd, buf + len, cap - len - 1);
+		if (n < 0)
+			return errno;
+		len += (size_t)n;
+	} while (len == cap - 1);
 	buf[len] = '\0';
-	*ret = buf;
+	*ret = TAKE_PTR(buf);
 	*len_ret = len;
 	return 0;
 }
 
 struct err *proc_read_file(pid_t pid, const char *file, char **ret, size_t *len_ret)
 {
-	int fd;
+	AUTO_CLOSE int fd = -1;
 
 	TRY(proc_open(pid, file, O_RDONLY, &fd));
-	int sys_errno = read_all(fd, ret, len_ret);
-	close(fd);
+
+	int sys_errno = proc_read_all(fd, ret, len_ret);
+
 	return sys_errno ? proc_err(sys_errno, pid, file) : NULL;
 }
 
@@ -109,23 +97,15 @@ struct err *proc_read_link(pid_t pid, const char *file, char **ret)
 
 	proc_path(path, pid, file);
 	for (;; cap *= 2) {
-		char *link = malloc(cap);
-
-		if (!link)
-			return err_nomem();
+		AUTO_FREE char *link = xcalloc(cap, 1);
 		ssize_t n = readlink(path, link, cap - 1);
-		if (n < 0) {
-			int saved = errno;
 
-			free(link);
-			return proc_err(saved, pid, file);
-		}
+		if (n < 0)
+			return proc_err(errno, pid, file);
 		if ((size_t)n < cap - 1) {
-			link[n] = '\0';
-			*ret = link;
+			*ret = TAKE_PTR(link);
 			return NULL;
 		}
-		free(link);
 	}
 }
 
@@ -175,7 +155,7 @@ struct err *proc_read_auxv(pid_t pid, struct proc_auxv *ret)
 				       "/proc/%d/auxv has %zu bytes, not pairs of words", pid, len),
 			       pid);
 	}
-	/* malloc'ed, hence aligned for words */
+	/* from malloc(), hence aligned for words */
 	ret->words = (uint64_t *)(void *)text;
 	ret->nr = len / sizeof(uint64_t);
 	return NULL;
@@ -195,40 +175,17 @@ static int compare_ints(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static struct err *numbers_add(struct numbers *n, size_t *cap, int value)
-{
-	if (n->nr == *cap) {
-		size_t more = *cap ? *cap * 2 : 16;
-		int *grown = reallocarray(n->v, more, sizeof(*grown));
-
-		if (!grown)
-			return err_nomem();
-		n->v = grown;
-		*cap = more;
-	}
-	n->v[n->nr++] = value;
-	return NULL;
-}
-
-static struct err *list_numbers(DIR *d, pid_t pid, const char *dir, struct numbers *ret)
+static struct err *proc_list_numbers(DIR *d, pid_t pid, const char *dir, struct numbers *ret)
 {
 	struct numbers n = { 0 };
-	struct err *e = NULL;
-	size_t cap = 0;
+	struct dirent *entry;
 
-	while (!e) {
-		errno = 0;
-		struct dirent *entry = readdir(d);
-
-		if (!entry) {
-			if (errno)
-				e = proc_err(errno, pid, dir);
-			break;
-		}
+	while ((errno = 0, entry = readdir(d)))
 		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
-			e = numbers_add(&n, &cap, atoi(entry->d_name));
-	}
-	if (e) {
+			*vec_push(n.v, n.nr) = atoi(entry->d_name);
+	if (errno) {
+		struct err *e = proc_err(errno, pid, dir);
+
 		free(n.v);
 		return e;
 	}
@@ -238,17 +195,14 @@ static struct err *list_numbers(DIR *d, pid_t pid, const char *dir, struct numbe
 	return NULL;
 }
 
-static struct err *read_numbers(pid_t pid, const char *dir, struct numbers *ret)
+static struct err *proc_read_numbers(pid_t pid, const char *dir, struct numbers *ret)
 {
 	char path[PATH_MAX];
 
 	proc_path(path, pid, dir);
-	DIR *d = opendir(path);
-	if (!d)
-		return proc_err(errno, pid, dir);
-	struct err *e = list_numbers(d, pid, dir, ret);
-	closedir(d);
-	return e;
+	AUTO_CLOSEDIR DIR *d = opendir(path);
+
+	return d ? proc_list_numbers(d, pid, dir, ret) : proc_err(errno, pid, dir);
 }
 
 void proc_threads_deinit(struct proc_threads *t)
@@ -261,7 +215,7 @@ struct err *proc_read_threads(pid_t pid, struct proc_threads *ret)
 {
 	struct numbers n;
 
-	TRY(read_numbers(pid, "task", &n));
+	TRY(proc_read_numbers(pid, "task", &n));
 	ret->tid = n.v;
 	ret->nr = n.nr;
 	return NULL;
@@ -273,19 +227,12 @@ void proc_children_deinit(struct proc_children *c)
 	*c = (struct proc_children){ 0 };
 }
 
-static struct err *add_children(struct proc_children *c, const char *text)
+static void add_children(struct proc_children *c, const char *text)
 {
 	char *end;
 
-	for (long pid; (pid = strtol(text, &end, 10)) > 0 && end != text; text = end) {
-		void *p = reallocarray(c->pid, c->nr + 1, sizeof(*c->pid));
-
-		if (!p)
-			return err_nomem();
-		c->pid = p;
-		c->pid[c->nr++] = (pid_t)pid;
-	}
-	return NULL;
+	for (long pid; (pid = strtol(text, &end, 10)) > 0 && end != text; text = end)
+		*vec_push(c->pid, c->nr) = (pid_t)pid;
 }
 
 struct err *proc_read_children(pid_t pid, struct proc_children *ret)
@@ -302,7 +249,7 @@ struct err *proc_read_children(pid_t pid, struct proc_children *ret)
 		snprintf(file, sizeof(file), "task/%d/children", t.tid[i]);
 		e = proc_read_file(pid, file, &text, &len);
 		if (!e) {
-			e = add_children(&c, text);
+			add_children(&c, text);
 			free(text);
 		}
 	}
@@ -347,10 +294,10 @@ struct err *proc_read_fds(pid_t pid, struct proc_fds *ret)
 	struct proc_fds f = { 0 };
 	struct err *e = NULL;
 
-	TRY(read_numbers(pid, "fd", &n));
+	TRY(proc_read_numbers(pid, "fd", &n));
 	if (n.nr) {
-		f.v = calloc(n.nr, sizeof(*f.v));
-		e = f.v ? read_fd_links(pid, &n, &f) : err_nomem();
+		f.v = xcalloc(n.nr, sizeof(*f.v));
+		e = read_fd_links(pid, &n, &f);
 	}
 	free(n.v);
 	if (e) {

@@ -4,19 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "engine/proc/proc.h"
-
-/* The texts handed in need not end with NUL; ours do. */
-static char *copy_text(const char *text, size_t len)
-{
-	char *copy = malloc(len + 1);
-
-	if (copy) {
-		memcpy(copy, text, len);
-		copy[len] = '\0';
-	}
-	return copy;
-}
 
 /* ---- stat --------------------------------------------------------------------- */
 
@@ -74,13 +64,9 @@ static struct err *parse_stat_text(char *text, struct proc_stat *ret)
 
 struct err *parse_stat(const char *text, size_t len, struct proc_stat *ret)
 {
-	char *copy = copy_text(text, len);
+	AUTO_FREE char *copy = xstrndup(text, len);
 
-	if (!copy)
-		return err_nomem();
-	struct err *e = parse_stat_text(copy, ret);
-	free(copy);
-	return e;
+	return parse_stat_text(copy, ret);
 }
 
 /* ---- status --------------------------------------------------------------------- */
@@ -214,13 +200,9 @@ static struct err *parse_status_text(char *text, struct proc_status *ret)
 
 struct err *parse_status(const char *text, size_t len, struct proc_status *ret)
 {
-	char *copy = copy_text(text, len);
+	AUTO_FREE char *copy = xstrndup(text, len);
 
-	if (!copy)
-		return err_nomem();
-	struct err *e = parse_status_text(copy, ret);
-	free(copy);
-	return e;
+	return parse_status_text(copy, ret);
 }
 
 /* ---- limits --------------------------------------------------------------------- */
@@ -283,11 +265,7 @@ static struct err *parse_limits_text(const char *text, struct proc_limits *ret)
 
 struct err *parse_limits(const char *text, size_t len, struct proc_limits *ret)
 {
-	char *copy = copy_text(text, len);
+	AUTO_FREE char *copy = xstrndup(text, len);
 
-	if (!copy)
-		return err_nomem();
-	struct err *e = parse_limits_text(copy, ret);
-	free(copy);
-	return e;
+	return parse_limits_text(copy, ret);
 }

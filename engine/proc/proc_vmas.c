@@ -11,6 +11,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "engine/proc/proc.h"
 #include "engine/proc/proc_priv.h"
 
@@ -145,17 +147,13 @@ struct err *proc_read_vmas(pid_t pid, struct vma_list *ret)
 {
 	struct smaps_env env = { .file = file_of_vma };
 	struct vma_list list = { 0 };
+	AUTO_CLOSE int fd = -1;
 	struct err *e;
-	int fd;
 
 	TRY(proc_shmem_dev(&env.shmem_dev));
 	TRY(proc_open(pid, "smaps", O_RDONLY, &fd));
 
-	struct map_files *m = calloc(1, sizeof(*m));
-	if (!m) {
-		close(fd);
-		return err_nomem();
-	}
+	AUTO_FREE struct map_files *m = xzalloc(sizeof(*m));
 	char dir[40];
 	snprintf(dir, sizeof(dir), "/proc/%d/map_files", pid);
 	m->pid = pid;
@@ -171,8 +169,6 @@ struct err *proc_read_vmas(pid_t pid, struct vma_list *ret)
 			     "process %d is a zombie or a kernel thread", pid);
 	if (m->dirfd >= 0)
 		close(m->dirfd);
-	free(m);
-	close(fd);
 	if (e) {
 		vma_list_deinit(&list);
 		return err_pid(err_wrap(e, "reading the mappings of process %d", pid), pid);

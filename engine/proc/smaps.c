@@ -10,6 +10,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/mem.h"
 #include "engine/proc/proc.h"
 #include "engine/proc/proc_priv.h"
 
@@ -30,14 +33,11 @@ struct lines {
 	bool eof;
 };
 
-static struct err *lines_init_fd(struct lines *l, int fd)
+static void lines_init_fd(struct lines *l, int fd)
 {
-	char *buf = malloc(LINE_CAP);
+	char *buf = xcalloc(LINE_CAP, 1);
 
-	if (!buf)
-		return err_nomem();
 	*l = (struct lines){ .fd = fd, .buf = buf, .text = buf };
-	return NULL;
 }
 
 static void lines_init_text(struct lines *l, const char *text, size_t len)
@@ -59,9 +59,7 @@ static struct err *lines_fill(struct lines *l)
 	l->pos = 0;
 	if (l->len == LINE_CAP)
 		return err_new(ERR_FORMAT, "a line of more than %u bytes", LINE_CAP);
-	do {
-		n = read(l->fd, l->buf + l->len, LINE_CAP - l->len);
-	} while (n < 0 && errno == EINTR);
+	n = RETRY(read(l->fd, l->buf + l->len, LINE_CAP - l->len));
 	if (n < 0)
 		return err_sys(errno, "read");
 	l->eof = n == 0;
@@ -307,7 +305,8 @@ static struct err *finish_vma(struct parser *p)
 		last->end = v->end;
 		return NULL;
 	}
-	return vma_list_add(&p->list, v, p->name);
+	vma_list_add(&p->list, v, p->name);
+	return NULL;
 }
 
 static struct err *take_line(struct parser *p, const char *line, size_t len)
@@ -353,8 +352,8 @@ static struct err *parse_lines(struct lines *l, struct parser *p)
 
 static struct err *parse_all(struct lines *l, const struct smaps_env *env, struct vma_list *ret)
 {
-	struct parser p = { .env = env, .name = malloc(LINE_CAP + 1) };
-	struct err *e = p.name ? parse_lines(l, &p) : err_nomem();
+	struct parser p = { .env = env, .name = xcalloc(LINE_CAP + 1, 1) };
+	struct err *e = parse_lines(l, &p);
 
 	free(p.name);
 	if (e) {
@@ -379,7 +378,7 @@ struct err *parse_smaps_fd(int fd, const struct smaps_env *env, struct vma_list 
 {
 	struct lines l;
 
-	TRY(lines_init_fd(&l, fd));
+	lines_init_fd(&l, fd);
 	struct err *e = parse_all(&l, env, ret);
 	lines_deinit(&l);
 	return e;
@@ -412,15 +411,14 @@ struct err *proc_shmem_dev(uint64_t *ret)
 
 	if (probe == MAP_FAILED)
 		return err_sys(errno, "mapping a page of shared memory");
-	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	struct err *e = fd < 0 ? err_sys(errno, "open /proc/self/maps") : lines_init_fd(&l, fd);
+	AUTO_CLOSE int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	struct err *e = fd < 0 ? err_sys(errno, "open /proc/self/maps") : NULL;
 
 	if (!e) {
+		lines_init_fd(&l, fd);
 		e = find_dev(&l, (uintptr_t)probe, ret);
 		lines_deinit(&l);
 	}
-	if (fd >= 0)
-		close(fd);
 	munmap(probe, PAGE_BYTES);
 	return e;
 }

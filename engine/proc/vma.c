@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/vec.h"
+
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
 #endif
@@ -192,28 +194,12 @@ void vma_prot_str(uint32_t prot, bool shared, char out[5])
 	out[4] = '\0';
 }
 
-struct err *vma_list_add(struct vma_list *l, const struct vma *v, const char *name)
+void vma_list_add(struct vma_list *l, const struct vma *v, const char *name)
 {
-	char *copy = no_name;
+	struct vma *added = vec_push(l->v, l->nr);
 
-	if (l->nr == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		struct vma *grown = reallocarray(l->v, cap, sizeof(*grown));
-
-		if (!grown)
-			return err_nomem();
-		l->v = grown;
-		l->cap = cap;
-	}
-	if (name && name[0]) {
-		copy = strdup(name);
-		if (!copy)
-			return err_nomem();
-	}
-	l->v[l->nr] = *v;
-	l->v[l->nr].name = copy;
-	l->nr++;
-	return NULL;
+	*added = *v;
+	added->name = name && *name ? xstrdup(name) : no_name;
 }
 
 void vma_list_count(struct vma_list *l)
@@ -247,17 +233,7 @@ void vma_list_deinit(struct vma_list *l)
 
 ssize_t vma_list_find(const struct vma_list *l, uint64_t vaddr)
 {
-	size_t lo = 0, hi = l->nr;
+	size_t i = vec_first(l->nr, k, l->v[k].end > vaddr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (vaddr < l->v[mid].start)
-			hi = mid;
-		else if (vaddr >= l->v[mid].end)
-			lo = mid + 1;
-		else
-			return mid;
-	}
-	return -1;
+	return i < l->nr && l->v[i].start <= vaddr ? (ssize_t)i : -1;
 }

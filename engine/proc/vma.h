@@ -53,7 +53,7 @@
 struct vma {
 	uint64_t start, end; /* bytes, page aligned */
 	uint64_t pgoff;      /* BYTES into the file or object */
-	uint64_t shmid;      /* file id, shmem id or 0: see criu-formats 2.3 */
+	uint64_t shmid;      /* file id, shmem id or 0, by `status` */
 	uint32_t prot;       /* PROT_* as the target has it (not as we changed it) */
 	uint32_t flags;      /* MAP_* */
 	uint32_t status;     /* VMA_* above */
@@ -74,7 +74,7 @@ struct vma {
 /* An array in address order. */
 struct vma_list {
 	struct vma *v;
-	size_t nr, cap;
+	size_t nr;
 	/* The rest mirrors CRIU's struct vm_area_list. */
 	uint64_t nr_priv_pages;        /* pages in private VMAs */
 	uint64_t priv_longest_pages;   /* longest private VMA */
@@ -116,7 +116,7 @@ void vma_prot_str(uint32_t prot, bool shared, char out[5]);
 
 /* Appends a copy of *v, with a copy of `name` ("" or NULL: none); updates no totals.
  * v->name is ignored.  *v must lie at or above the end of the last one. */
-struct err *vma_list_add(struct vma_list *l, const struct vma *v, const char *name);
+void vma_list_add(struct vma_list *l, const struct vma *v, const char *name);
 /* Computes the totals of the list anew. */
 void vma_list_count(struct vma_list *l);
 void vma_list_deinit(struct vma_list *l);
