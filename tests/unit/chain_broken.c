@@ -292,6 +292,25 @@ TEST(harm_to_the_parent_alone, scratch_make, scratch_drop)
 	verify_says(false, "parent/" NAME, 1, 0x10000, "matters if this parent itself is restored");
 }
 
+/* The pages of a parent are found without its inventory, which CRIU reads when it dumps, not when it
+ * restores: a note. */
+TEST(inventory_of_a_parent, scratch_make, scratch_drop)
+{
+	Stepdump__FlattenReport *r;
+	char to[96];
+
+	GENERATION(0, true, { 0x10000, 1, H, 0 });
+	GENERATION(1, true, { 0x10000, 1, P, 0 });
+	MUST(!unlinkat(scratch_fd, "g1/inventory.img", 0));
+	verify_says(false, "parent/inventory.img", -1, 0, "matters if this parent itself");
+	put_file(scratch_fd, "g1/inventory.img", "foreign", 7);
+	verify_says(false, "parent/inventory.img", -1, 0, "matters if this parent itself");
+	snprintf(to, sizeof(to), "%s/flat", scratch);
+	ok(chain_flatten(path[0], to, NULL, NULL, &r));
+	assert_int_equal(r->pages_from_parents, 1);
+	stepdump__flatten_report__free_unpacked(r, NULL);
+}
+
 TEST(stopped_by_the_operator, scratch_make, scratch_drop)
 {
 	static volatile sig_atomic_t stop = 1;
