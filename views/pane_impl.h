@@ -48,6 +48,8 @@ struct tally {
 struct tally tally_counters(const Stepdump__Counters *c);
 /* Sum of the counts with that verdict. */
 uint64_t count_of(Stepdump__VerdictCount *const *counts, size_t nr, Stepdump__Verdict v);
+/* Do its pages go into a pipe? */
+bool verdict_to_pipe(Stepdump__Verdict v);
 /* A bit for each verdict that has pages. */
 uint32_t verdicts_of(Stepdump__VerdictCount *const *counts, size_t nr);
 
@@ -72,14 +74,7 @@ void paint_ppb_table(struct paint *p, const Stepdump__PagePipe *pp, size_t first
 void paint_iov_rows(struct paint *p, const Stepdump__Ppb *b, size_t first, size_t number,
 		    size_t nr);
 
-/* Is the entry a hole? */
-bool entry_in_parent(const Stepdump__PagemapEntry *e);
-/* Pages of [start, end) that the entries cover, of any kind; entries ascend, as in the image. */
-uint64_t covered_pages(Stepdump__PagemapEntry *const *runs, size_t nr, uint64_t start,
-		       uint64_t end);
-/* '#' where pages are stored, '=' where the next generation is asked. */
-void fill_entries(struct strip *st, Stepdump__PagemapEntry *const *runs, size_t nr);
-/* One shared object: data, the say of each mapping, the OR, the verdict. */
+/* One shared object: its data, what each mapping says of its pages, the OR of these, the verdict. */
 void paint_pstate(struct paint *p, const Stepdump__Shmem *m);
 
 /* The NOW and NEXT lines. */

@@ -22,22 +22,29 @@ uint64_t run_end(const Stepdump__VerdictRun *r)
 struct run_index runs_index(const Stepdump__Snapshot *s)
 {
 	struct run_index x = { .nr = s->n_runs };
-	bool sorted = true;
 
 	if (!x.nr)
 		return x;
 	x.runs = xcalloc(x.nr, sizeof(*x.runs));
 	memcpy(x.runs, s->runs, x.nr * sizeof(*x.runs));
-	for (size_t i = 1; i < x.nr && sorted; i++)
-		sorted = x.runs[i - 1]->start <= x.runs[i]->start;
-	if (!sorted)
-		qsort(x.runs, x.nr, sizeof(*x.runs), run_order);
+	runs_sort(&x);
 	return x;
+}
+
+void runs_sort(struct run_index *x)
+{
+	bool sorted = true;
+
+	for (size_t i = 1; i < x->nr && sorted; i++)
+		sorted = x->runs[i - 1]->start <= x->runs[i]->start;
+	if (!sorted)
+		qsort(x->runs, x->nr, sizeof(*x->runs), run_order);
 }
 
 void runs_deinit(struct run_index *x)
 {
 	free(x->runs);
+	free(x->own);
 	*x = (struct run_index){ 0 };
 }
 

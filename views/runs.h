@@ -8,10 +8,12 @@
 
 struct run_index {
 	Stepdump__VerdictRun **runs; /* by start */
+	Stepdump__VerdictRun *own;   /* those that are not the snapshot's; NULL: none */
 	size_t nr;
 };
 
 struct run_index runs_index(const Stepdump__Snapshot *s);
+void runs_sort(struct run_index *x);
 void runs_deinit(struct run_index *x);
 uint64_t run_end(const Stepdump__VerdictRun *r);
 /* Index of the first run that reaches beyond `addr`; x->nr if none. */

@@ -29,6 +29,12 @@ enum tone verdict_tone(Stepdump__Verdict v, bool lazy)
 	return lazy && v == VD(DUMP) ? TONE_LAZY : tones[v];
 }
 
+bool verdict_to_pipe(Stepdump__Verdict v)
+{
+	return v == STEPDUMP__VERDICT__DUMP || v == STEPDUMP__VERDICT__DUMP_SWAPPED ||
+	       v == STEPDUMP__VERDICT__ALWAYS;
+}
+
 uint64_t count_of(Stepdump__VerdictCount *const *counts, size_t nr, Stepdump__Verdict v)
 {
 	uint64_t sum = 0;

@@ -4,6 +4,7 @@
 #define STEPDUMP_VIEW_IMPL_H
 
 #include "views/pane_impl.h"
+#include "views/parents.h"
 #include "views/view.h"
 
 #define FRAME_TOP 2    /* title and rule */
@@ -40,9 +41,6 @@ void mark_row(struct grid *g, unsigned row, unsigned col, unsigned width);
 bool move_rows(enum action a, uint32_t page, uint32_t nr, uint32_t *at);
 /* Puts `top` so that `at` is among `page` rows shown of `nr`. */
 void keep_visible(uint32_t at, uint32_t page, uint32_t nr, uint32_t *top);
-
-/* The last part of its path. */
-const char *generation_name(const Stepdump__ParentGeneration *g);
 
 void pager_close(struct ui *ui);
 enum ui_effect pager_action(struct ui *ui, enum action a);

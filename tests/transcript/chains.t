@@ -99,3 +99,13 @@ Chains from the shell: parents, the tools on directories, what is refused.
   -v
   pipe
   parent
+
+The overview of the parents is about one mapping, since an address space is too much for one axis.
+
+  $ stepdump -batch -p $T -ex 'set track auto' -ex 'commit first' -ex restart -ex 'set parent first' -ex 'until drain' -ex 'show parents' -ex 'show parents $sp' 2> /dev/null | grep -E '1 cell|with most|^ first'
+   VMA .*   1 cell = [48]K (re)
+   first           .* entries, .* stored (re)
+   the VMA with most to see; `show parents ADDR` shows that of an address
+   VMA .* \[stack\]   .*   1 cell = [48]K (re)
+   first           .* entries, .* stored (re)
+   first           PRESENT, page .* (re)

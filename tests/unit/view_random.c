@@ -237,6 +237,9 @@ TEST(a_view_reads_what_it_asks_for)
 {
 	/* Read by keys, not by the picture. */
 	const uint32_t by_keys = SNAP_BREAKPOINTS;
+	/* Saved snapshots have no verdicts of single pages: the page-pipe takes their place. */
+	const uint32_t instead[NR_VIEWS] = { [VIEW_PARENTS] =
+						     SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES };
 
 	for (enum view_id v = 0; v < NR_VIEWS; v++) {
 		uint32_t unread = 0;
@@ -267,7 +270,7 @@ TEST(a_view_reads_what_it_asks_for)
 			for (size_t k = 0; k < ARRAY_SIZE(parts); k++)
 				if (unread & parts[k].part && misses(&ui, s, parts[k].part))
 					unread &= ~parts[k].part;
-			if (misses(&ui, s, ~needs))
+			if (misses(&ui, s, ~(needs | instead[v])))
 				fail_msg("view %s reads more than it asks for", view_name(v));
 			ui_deinit(&ui);
 			stepdump__snapshot__free_unpacked(s, NULL);
