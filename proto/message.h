@@ -20,6 +20,9 @@
 /* Appends a zeroed element to a repeated field: pass the addresses of x->things, x->n_things. */
 void *msg_push(void *array, size_t *nr, size_t elem_size);
 
+/* The same for a repeated string: a copy of `text`. */
+void msg_push_text(void *array, size_t *nr, const char *text);
+
 /* The same for a message of the snapshot, initialized: MSG_PUSH(snap, events, event). */
 #define MSG_PUSH(m, field, name)                                                                   \
 	({                                                                                         \

@@ -31,12 +31,13 @@
 #define SNAP_RUNS 0x400000u /* verdicts of pages, in runs */
 #define SNAP_WHY 0x800000u
 #define SNAP_PEEK 0x1000000u
+#define SNAP_WATCH 0x2000000u /* the criu that is watched */
 
 /* Whatever needs no further word on which pages: it stays small, however large the process. */
 #define SNAP_ALL                                                                                   \
 	(SNAP_TARGET | SNAP_TASKS | SNAP_THREADS | SNAP_VMAS | SNAP_VMA_COUNTS | SNAP_PMC |        \
 	 SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES | SNAP_SHMEM | SNAP_XFER | SNAP_PARENTS |         \
 	 SNAP_TRACKER | SNAP_COUNTERS | SNAP_CHECKS | SNAP_EVENTS | SNAP_CAPS | SNAP_SETTINGS |    \
-	 SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR)
+	 SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR | SNAP_WATCH)
 
 #endif

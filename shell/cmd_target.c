@@ -7,6 +7,7 @@
 #include "shell/cmd.h"
 #include "shell/cmds.h"
 #include "shell/format.h"
+#include "shell/watching.h"
 #include "views/panes.h"
 
 #define TARGET_PARTS (SNAP_TARGET | SNAP_TRACKER | SNAP_TASKS)
@@ -134,6 +135,10 @@ static struct err *run_exec(struct shell *sh, const struct args *a, struct out *
 {
 	pid_t pid;
 
+	if (is_criu_command(a->argv[0])) {
+		TRY(session_watch_start(sh->session, a->argv));
+		return tell_watched(sh, "started", o);
+	}
 	TRY(session_launch(sh->session, a->argv, &pid));
 	return tell_attached(sh, "started", o);
 }
@@ -147,7 +152,8 @@ const struct cmd_entry cmd_run = {
 	.summary = "start a program and attach to it",
 	.help = "The program is looked up in PATH, gets a session of its own and /dev/null as "
 		"standard input, and is attached as soon as it runs.  It stays alive when "
-		"stepdump ends.",
+		"stepdump ends.  A program called criu is watched instead, as by `watch-criu`: "
+		"its dump is looked at, held before its first instruction.",
 	.examples =
 		(const struct cmd_example[]){ { "run sleep 1000", "a target to play with", NULL },
 					      { 0 } },

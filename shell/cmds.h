@@ -14,7 +14,8 @@ struct shell;
 /* Ends with NULL. */
 extern const struct cmd_entry *const cmd_table[];
 
-extern const struct cmd_entry cmd_attach, cmd_task, cmd_run, cmd_detach, cmd_kill, cmd_rescue;
+extern const struct cmd_entry cmd_attach, cmd_task, cmd_run, cmd_watch, cmd_detach, cmd_kill,
+	cmd_rescue;
 extern const struct cmd_entry cmd_step, cmd_next, cmd_finish, cmd_until, cmd_continue;
 extern const struct cmd_entry cmd_break, cmd_tbreak, cmd_delete;
 extern const struct cmd_entry cmd_commit, cmd_restart, cmd_abort;

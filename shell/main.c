@@ -126,7 +126,12 @@ static int main_session(struct shell *sh, const struct argv_options *o)
 	} else if (go_on && !(o->batch && o->nr_script)) {
 		main_stdin(sh, &status);
 	}
+	/* The status of a criu that was run is ours, as with any program that runs another. */
+	int criu = session_watch_status(sh->session, sh->batch);
 	struct err *e = shell_deinit(sh);
+
+	if (criu)
+		status = criu;
 	if (e) {
 		if (status != 5) /* harm done to a target outweighs what else fails */
 			status = err_exit_status(e);

@@ -16,7 +16,8 @@ struct err *shell_deinit(struct shell *sh)
 {
 	char where[64];
 
-	if (sh->session && session_has_pipeline(sh->session) && !session_past_gate(sh->session)) {
+	if (sh->session && !session_watched(sh->session) && session_has_pipeline(sh->session) &&
+	    !session_past_gate(sh->session)) {
 		session_position(sh->session, where, sizeof(where));
 		notice(sh,
 		       "the dump of %d stood at %s and was not committed: nothing is kept of it",

@@ -36,6 +36,30 @@ static const char verdicts[] =
 	"Each page gets a verdict; `why ADDR` explains it with the rule and the facts behind it.\n"
 	"\n";
 
+static const char watching[] =
+	"`run criu dump ...` starts a criu and holds it before its first instruction.  `watch-criu PID`\n"
+	"takes up one that runs; `watch-criu --next` the next one that anybody starts.  Pids are\n"
+	"those of stepdump's pid namespace.\n"
+	"\n"
+	"criu is held before the system calls that move its pipeline, and these are the units:\n"
+	"\n"
+	"  prepare        ptrace(PTRACE_SEIZE), the commands to the parasite before the pages\n"
+	"  pmc-fill       PAGEMAP_SCAN or pread of /proc/PID/pagemap\n"
+	"  generate-iovs  a pipe is asked to grow: there are more pages\n"
+	"  drain          the DUMPPAGES command of a ppb, or criu's own vmsplice of shared memory\n"
+	"  xfer           splice of one pagemap entry's pages to an image or the page server\n"
+	"  reset          clear_refs, and the commands to the parasite after the pages\n"
+	"\n"
+	"A ppb's plan is read from the area that criu shares with its parasite, what is in a pipe is\n"
+	"asked by FIONREAD, `x ADDR pipe` looks into it by tee(2).  `show watch` lists what the calls do\n"
+	"not tell; lazy flags, hits of the pagemap cache and verdicts are among it.\n"
+	"\n"
+	"It stops by itself where a call has failed, the parasite has replied with an error, or criu\n"
+	"logs an error, and says why if that can be found.  `continue` lets criu go on, and fail.\n"
+	"\n"
+	"Only criu is traced, not its children, so a `criu page-server --daemon` is watched by its own\n"
+	"pid.  Nothing is written to it; `detach` and the end of stepdump let it go on.\n";
+
 static const char breakpoints[] =
 	"`break WHERE` stops before a unit that matches, `tbreak WHERE` does so once, `until WHERE`\n"
 	"runs there at once.  WHERE is one of\n"
@@ -46,6 +70,7 @@ static const char breakpoints[] =
 	"  vma N, vma ADDR         break vma 12                the look-up of that VMA begins\n"
 	"  verdict NAME            break verdict hole          a run with that verdict\n"
 	"  chunk N                 break chunk 2\n"
+	"  ppb N                   break ppb 3                 the same as drain if ppb == 3\n"
 	"  fail                    break fail                  any unit fails\n"
 	"\n"
 	"A CONDITION is FIELD OP N, or several joined by &&.  OP is one of == != < <= > >=.  Which\n"
@@ -173,6 +198,7 @@ const struct help_topic help_topics[] = {
 	{ "verdicts", "what can become of a page", verdicts },
 	{ "breakpoints", "where the pipeline can be stopped", breakpoints },
 	{ "errors", "how to read an error, and exit statuses", errors },
+	{ "watching", "criu's own dump, held at its system calls", watching },
 	{ "chains", "parents and holes: incremental dumps, a worked session", chains },
 	{ "tracking", "how changed pages are detected, and which are not", tracking },
 	{ "scripts", "batch use, JSON, pipes and files", scripts },

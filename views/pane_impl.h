@@ -36,6 +36,7 @@ DECLARE_PANE(target);
 DECLARE_PANE(tasks);
 DECLARE_PANE(why);
 DECLARE_PANE(peek);
+DECLARE_PANE(watch);
 
 /* Pages of a list of counts, by what the operator wants to know first. */
 struct tally {

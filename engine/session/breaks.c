@@ -155,6 +155,11 @@ static struct err *brk_parse(struct brk *b)
 	} else if (word_is(first, "chunk") && two && word_number(second, 10, &b->value) &&
 		   b->value) {
 		b->kind = BRK_CHUNK;
+	} else if (word_is(first, "ppb") && two && word_number(second, 10, &b->value)) {
+		b->kind = BRK_PHASE;
+		b->phase = PH(DRAIN);
+		*vec_push(b->cond, b->nr_conds) =
+			(struct brk_cond){ .field = COND_PPB, .op = OP_EQ, .value = b->value };
 		/* An index is short and decimal; an address is not, or says that it is hexadecimal. */
 	} else if (word_is(first, "vma") && two &&
 		   word_number(second, second.len > 6 || second.s[1] == 'x' ? 16 : 10, &b->value)) {

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "engine/session/session_priv.h"
+#include "engine/session/session_watch.h"
 #include "proto/message.h"
 
 #define PROGRESS_US 100000
@@ -286,6 +287,8 @@ static struct err *run_begin(struct session *s)
 {
 	struct dump *d = &s->d;
 
+	if (s->watch)
+		return watch_refuse(s, "no target is attached");
 	if (!attached(s))
 		return err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
 	s->interrupted = 0;
@@ -405,6 +408,8 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
 			 .rep.reason = "gate" };
 
 	*stop_ret = NULL;
+	if (s->watch)
+		return watch_run(s, req, stop_ret);
 	if (req->kind == RUN_COMMIT)
 		return run_commit(s, req, stop_ret);
 	if (req->kind == RUN_UNTIL)

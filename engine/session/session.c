@@ -19,6 +19,7 @@
 #include "engine/keeper/keeper_main.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session_priv.h"
+#include "engine/session/session_watch.h"
 
 struct err *session_create(struct session **ret)
 {
@@ -55,7 +56,7 @@ struct err *session_destroy(struct session *s)
 
 	if (!s)
 		return NULL;
-	if (attached(s))
+	if (attached(s) || s->watch)
 		e = session_detach(s);
 	tracker_table_drop(&s->trackers, 0);
 	e = err_first(e, keeper_stop(s->keeper));
@@ -95,8 +96,12 @@ struct err *session_keep_error(struct session *s, struct err *e)
 
 /* ---- target ---------------------------------------------------------------------------- */
 
-static struct err *session_need_no_target(const struct session *s)
+static struct err *session_need_no_target(struct session *s)
 {
+	if (s->watch && s->watch->over)
+		watch_drop(s);
+	if (s->watch)
+		return watch_refuse(s, "attach");
 	if (!attached(s))
 		return NULL;
 	return err_hint(err_new(ERR_STATE, "attach: process %d is attached already", s->t[0].pid),
@@ -105,6 +110,8 @@ static struct err *session_need_no_target(const struct session *s)
 
 static struct err *session_need_target(const struct session *s)
 {
+	if (s->watch)
+		return watch_refuse(s, "no target is attached");
 	return attached(s) ? NULL :
 			     err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
 }
@@ -240,14 +247,17 @@ struct err *session_attach_tree(struct session *s, pid_t pid)
 
 size_t session_nr_tasks(const struct session *s)
 {
-	return s->nr_tasks;
+	return s->watch ? s->watch->nr_tasks : s->nr_tasks;
 }
 
 struct err *session_select_task(struct session *s, int64_t index)
 {
-	TRY(session_need_target(s));
-	if (index >= (int64_t)s->nr_tasks)
-		return err_hint(err_new(ERR_USAGE, "task %ld: there are %zu", index, s->nr_tasks),
+	size_t nr = session_nr_tasks(s);
+
+	if (!s->watch)
+		TRY(session_need_target(s));
+	if (index >= (int64_t)nr)
+		return err_hint(err_new(ERR_USAGE, "task %ld: there are %zu", index, nr),
 				"`show tasks` lists them");
 	s->selected = index;
 	return NULL;
@@ -335,6 +345,10 @@ static struct err *session_do_detach(struct session *s, bool keep_tracking)
 
 struct err *session_detach(struct session *s)
 {
+	if (s->watch) {
+		watch_drop(s);
+		return NULL;
+	}
 	TRY(session_need_target(s));
 	return session_do_detach(s, false);
 }
@@ -377,7 +391,7 @@ struct err *session_rescue(struct session *s, pid_t pid, char **report_ret)
 
 bool session_has_target(const struct session *s)
 {
-	return attached(s);
+	return attached(s) || s->watch;
 }
 
 bool session_target_gone(struct session *s)
@@ -396,6 +410,8 @@ bool session_has_pipeline(const struct session *s)
 {
 	const struct dump *d = &s->d;
 
+	if (s->watch)
+		return true;
 	if (!attached(s) || d->phase == PH(READY) || d->phase == PH(DONE))
 		return false;
 	return d->phase != PH(PREPARE) || d->at.unit || d->at.item; /* not right after `restart` */
@@ -408,6 +424,8 @@ bool session_past_gate(const struct session *s)
 
 pid_t session_pid(const struct session *s)
 {
+	if (s->watch)
+		return watch_shown_pid(s);
 	return attached(s) ? s->t[session_task(s)].pid : 0;
 }
 
@@ -435,7 +453,9 @@ void session_position(const struct session *s, char *buf, size_t len)
 {
 	const struct dump *d = &s->d;
 
-	if (!attached(s))
+	if (s->watch)
+		watch_position(s, buf, len);
+	else if (!attached(s))
 		snprintf(buf, len, "no target");
 	else if (s->gone)
 		snprintf(buf, len, "gone");
@@ -450,6 +470,10 @@ void session_state_clause(struct session *s, char *buf, size_t len)
 {
 	bool infected = false;
 
+	if (s->watch) {
+		watch_state_clause(s, buf, len);
+		return;
+	}
 	if (!attached(s)) {
 		snprintf(buf, len, "no target is attached");
 		return;

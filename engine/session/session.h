@@ -63,6 +63,25 @@ struct err *session_kill(struct session *s);
  * registers in a journal).  *report_ret: one line per thing found, caller frees. */
 struct err *session_rescue(struct session *s, pid_t pid, char **report_ret);
 
+/* ---- watching a criu ------------------------------------------------------ */
+
+/*
+ * Instead of a target of its own a session can have a criu that it watches (engine/watch/watch.h).
+ * Run control then holds criu at its system calls, snapshots tell what these have told, and
+ * session_detach() lets it go on unwatched.  What would change the dump is ERR_STATE.
+ */
+
+/* Starts argv, which is to be a criu, and holds it before its first instruction. */
+struct err *session_watch_start(struct session *s, char *const argv[]);
+/* Takes up a criu that runs, wherever it is. */
+struct err *session_watch_attach(struct session *s, pid_t pid);
+/* Waits for the next criu that anybody starts on this machine; ERR_INTERRUPTED. */
+struct err *session_watch_next(struct session *s);
+pid_t session_watched(const struct session *s); /* the criu; 0: none */
+/* Its exit status as a shell gives it, once it has ended; else 0.  wait: if we have started it, it
+ * goes on unwatched, and its end is waited for. */
+int session_watch_status(struct session *s, bool wait);
+
 /* ---- state that the dispatcher asks for -------------------------------- */
 
 bool session_has_target(const struct session *s);   /* attached, also if it died meanwhile */
@@ -135,6 +154,7 @@ struct err *session_abort(struct session *s);
  *        |  verdict NAME                a run with that verdict ("hole", "zero", ...)
  *        |  fail                        any unit fails
  *        |  chunk N                     chunk N begins
+ *        |  ppb N                       ppb N is drained
  * Stops before the unit that matches.
  */
 struct err *session_break(struct session *s, const char *where, bool temporary,

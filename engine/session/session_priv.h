@@ -43,6 +43,10 @@ struct session {
 	uint64_t nr_events;             /* ever */
 	uint64_t t_attach_us;
 
+	struct watch *watch;        /* a criu that is watched instead; NULL: none */
+	struct vma_list watch_vmas; /* of its task watch_vmas_of; 0: not read */
+	pid_t watch_vmas_of;
+
 	struct err *error; /* the last one, kept for `show error`; NULL: none since attach */
 };
 

@@ -156,7 +156,7 @@ struct err *snap_take(struct session *s, const struct snap_request *req, Stepdum
 	struct err *e = NULL;
 
 	snap_origin(snap);
-	if (req->parts & SNAP_TARGET)
+	if (req->parts & SNAP_TARGET && !s->watch)
 		snap_target(s, snap);
 	if (req->parts & SNAP_CAPS)
 		snap_caps(s, snap);
@@ -170,10 +170,12 @@ struct err *snap_take(struct session *s, const struct snap_request *req, Stepdum
 		snap_tracker(s, snap);
 	if (req->parts & SNAP_EVENTS)
 		snap_events(s, req->events_max, snap);
-	if (req->parts & SNAP_CURSOR)
+	if (req->parts & SNAP_CURSOR && !s->watch)
 		snap->cursor = snap_cursor(s);
-	if (req->parts & SNAP_COUNTERS)
+	if (req->parts & SNAP_COUNTERS && !s->watch)
 		snap->counters = snap_counters(s);
+	if (s->watch)
+		e = snap_watch(s, req, snap);
 	if (attached(s)) {
 		if (req->parts & SNAP_TASKS)
 			snap_tasks(s, snap);

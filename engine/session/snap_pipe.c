@@ -27,6 +27,19 @@ static const struct {
 #define NR_CATEGORIES (sizeof(categories) / sizeof(categories[0]))
 #define MAX_REGIONS 65536
 
+void snap_region(uint64_t start, uint64_t end, uint64_t cats, Stepdump__Pmc *o)
+{
+	Stepdump__PmcRegion *r = MSG_PUSH(o, regions, pmc_region);
+
+	r->start = start;
+	r->end = end;
+	r->categories = cats;
+	r->category_names = xzalloc(NR_CATEGORIES * sizeof(char *));
+	for (size_t i = 0; i < NR_CATEGORIES; i++)
+		if (cats & categories[i].bit)
+			r->category_names[r->n_category_names++] = xstrdup(categories[i].name);
+}
+
 static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
 {
 	uint64_t end;
@@ -34,18 +47,8 @@ static void snap_pmc_regions(struct pmc *p, Stepdump__Pmc *o)
 	for (uint64_t at = p->start; at < p->end && o->n_regions < MAX_REGIONS; at = end) {
 		uint64_t cats = pmc_run(p, at, p->end, &end);
 
-		if (!cats)
-			continue;
-		Stepdump__PmcRegion *r = MSG_PUSH(o, regions, pmc_region);
-
-		r->start = at;
-		r->end = end;
-		r->categories = cats;
-		r->category_names = xzalloc(NR_CATEGORIES * sizeof(char *));
-		for (size_t i = 0; i < NR_CATEGORIES; i++)
-			if (cats & categories[i].bit)
-				r->category_names[r->n_category_names++] =
-					xstrdup(categories[i].name);
+		if (cats)
+			snap_region(at, end, cats, o);
 	}
 }
 
@@ -294,7 +297,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static void snap_files(int dirfd, Stepdump__Xfer *o)
+void snap_files(int dirfd, Stepdump__Xfer *o)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -326,6 +329,15 @@ static void flag_names(uint32_t flags, char ***out, size_t *nr)
 	for (size_t i = 0; i < 3; i++)
 		if (flags & names[i].bit)
 			(*out)[(*nr)++] = xstrdup(names[i].name);
+}
+
+void snap_entry(Stepdump__PagemapEntry *o, const struct pagemap_entry *e)
+{
+	o->vaddr = e->vaddr;
+	o->nr_pages = e->nr_pages;
+	flag_names(e->flags, &o->flags, &o->n_flags);
+	if (!(e->flags & PE_PARENT))
+		SET(o, pages_off, e->pages_off);
 }
 
 static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)

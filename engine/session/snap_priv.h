@@ -14,13 +14,22 @@ void unit_in_words(const struct unit *u, char *buf, size_t len);
 void snap_counts(const struct verdict_counts *c, Stepdump__VerdictCount ***out, size_t *nr);
 
 /* snap_target.c */
+/* All of a VMA that the dump adds nothing to. */
+Stepdump__Vma *snap_vma_text(const struct vma *v, size_t index, Stepdump__Snapshot *snap);
 void snap_target(struct session *s, Stepdump__Snapshot *snap);
 void snap_tasks(struct session *s, Stepdump__Snapshot *snap);
 void snap_threads(struct session *s, Stepdump__Snapshot *snap);
 void snap_vmas(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
 /* snap_pipe.c: pmc, page_pipe, shmem, xfer, checks */
 void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
+void snap_region(uint64_t start, uint64_t end, uint64_t cats, Stepdump__Pmc *o);
+/* The regular files of a directory, by name. */
+void snap_files(int dirfd, Stepdump__Xfer *o);
+void snap_entry(Stepdump__PagemapEntry *o, const struct pagemap_entry *e);
 /* snap_pages.c: verdict runs, why, peek */
 struct err *snap_pages(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
+
+/* snap_watch.c: all that a watched criu fills */
+struct err *snap_watch(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
 
 #endif

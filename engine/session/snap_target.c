@@ -118,15 +118,13 @@ static bool was_made_readable(const struct task_dump *td, const struct vma *v)
 	return false;
 }
 
-static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapshot *snap)
+Stepdump__Vma *snap_vma_text(const struct vma *v, size_t index, Stepdump__Snapshot *snap)
 {
-	const struct task_dump *td = &s->d.task[session_task(s)];
-	const struct vma *v = &td->t->vmas.v[i];
 	Stepdump__Vma *o = MSG_PUSH(snap, vmas, vma);
 	const char *names[64];
 	char prot[5];
 
-	o->index = (uint32_t)i;
+	o->index = (uint32_t)index;
 	o->start = v->start;
 	o->end = v->end;
 	vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
@@ -145,10 +143,19 @@ static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapsho
 	SET(o, rss_bytes, v->rss_bytes);
 	SET(o, swap_bytes, v->swap_bytes);
 	SET(o, is_private, vma_is_private(v));
-	SET(o, made_readable, was_made_readable(td, v));
 	SET(o, shared, (v->vmf & VMF_SHARED) != 0);
 	if (v->unsupp)
 		o->unsupp = xstrdup(v->unsupp);
+	return o;
+}
+
+static void snap_vma(struct session *s, size_t i, bool counts, Stepdump__Snapshot *snap)
+{
+	const struct task_dump *td = &s->d.task[session_task(s)];
+	const struct vma *v = &td->t->vmas.v[i];
+	Stepdump__Vma *o = snap_vma_text(v, i, snap);
+
+	SET(o, made_readable, was_made_readable(td, v));
 	if (counts && td->by_vma)
 		snap_counts(&td->by_vma[i], &o->counts, &o->n_counts);
 }

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Why criu has failed, found by looking at what it failed on: the catalogue of causes. */
+#include "engine/watch/cause.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "engine/pages/pagemap.h"
+#include "engine/proc/proc.h"
+#include "engine/watch/watch_priv.h"
+
+/* ---- seizing -------------------------------------------------------------------------------------- */
+
+static char *cause_of_seize(const struct watch *w)
+{
+	pid_t pid = w->fault.pid;
+	struct proc_status st;
+	AUTO_ERR struct err *e = proc_read_status(pid, &st);
+	struct proc_stat ps;
+
+	if (e)
+		return xasprintf("there is no process %d (criu sees the pids of its own namespace)",
+				 pid);
+	AUTO_ERR struct err *e2 = proc_read_stat(pid, &ps);
+
+	if (st.tracer_pid) {
+		struct proc_stat tracer = { .comm = "?" };
+
+		err_free(proc_read_stat(st.tracer_pid, &tracer));
+		return xasprintf(
+			"%d is traced by %d (%s): only one tracer is possible; detach that one",
+			pid, st.tracer_pid, tracer.comm);
+	}
+	if (!e2 && ps.flags & PROC_PF_KTHREAD)
+		return xasprintf("%d is a kernel thread: it cannot be dumped", pid);
+	if (st.state == 'Z' && st.threads > 1)
+		return xasprintf(
+			"%d's leading thread has ended while others live on: CRIU cannot seize "
+			"such a process",
+			pid);
+	if (st.state == 'Z')
+		return xasprintf("%d is a zombie: it has no memory any more; dump its parent", pid);
+	if (w->fault.sys_errno == EPERM)
+		return xasprintf(
+			"criu has not the right to trace %d: it needs CAP_SYS_PTRACE, and a "
+			"security module (Yama, SELinux, AppArmor) may still say no",
+			pid);
+	return NULL;
+}
+
+/* ---- draining --------------------------------------------------------------------------------------- */
+
+static int open_proc(pid_t pid, const char *file)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* What a page is that the pagemap takes for memory and that cannot be read. */
+static const char *kind_of_page(uint64_t raw)
+{
+	if (raw & 1ul << 58)
+		return "a guard page (MADV_GUARD_INSTALL) that this criu does not know: CRIU 4.2 and "
+		       "kernel 6.15 skip it";
+	if (raw & 1ul << 57)
+		return "write-protected by a userfaultfd: its marker looks like swap";
+	if (raw & 1ul << 62)
+		return "poisoned: UFFDIO_POISON or a hardware memory error left a marker there; "
+		       "write the page anew or unmap it";
+	return "not readable";
+}
+
+/* One line of maps, as it names the VMA. */
+static void name_vma(pid_t pid, uint64_t addr, char *buf, size_t len)
+{
+	AUTO_FREE char *maps = NULL;
+	unsigned long start, end;
+	size_t size;
+	char *save, perms[8];
+	int name = 0;
+	AUTO_ERR struct err *e = proc_read_file(pid, "maps", &maps, &size);
+
+	*buf = '\0';
+	if (e)
+		return;
+	for (char *l = strtok_r(maps, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
+		if (sscanf(l, "%lx-%lx %7s %*s %*s %*s %n", &start, &end, perms, &name) >= 3 &&
+		    addr >= start && addr < end)
+			snprintf(buf, len, " in VMA %lx-%lx %s%s%s", start, end, perms,
+				 name && l[name] ? " " : "", name ? l + name : "");
+}
+
+static void blame(struct watch *w, uint64_t vaddr)
+{
+	w->fault.has_vaddr = true;
+	w->fault.vaddr = vaddr;
+}
+
+/* The first page of the ppb that cannot be read from outside either. */
+static bool unreadable_page(const struct watch *w, const struct wppb *b, int mem, uint64_t *ret)
+{
+	char byte;
+
+	for (size_t i = 0; i < b->nr_segs; i++)
+		for (uint64_t k = 0; k < b->iov[i].nr_pages; k++) {
+			uint64_t at = b->iov[i].start + k * PAGE_BYTES;
+
+			if (pread(mem, &byte, 1, (off_t)at) == 1)
+				continue;
+			*ret = at;
+			return true;
+		}
+	return false;
+}
+
+static char *cause_of_limits(pid_t pid)
+{
+	struct proc_limits lim;
+	struct proc_fds fds;
+	size_t used = 0;
+	AUTO_ERR struct err *e = proc_read_limits(pid, &lim);
+
+	if (e)
+		return NULL;
+	AUTO_ERR struct err *e2 = proc_read_fds(pid, &fds);
+
+	if (e2)
+		return NULL;
+	rlim_t max = lim.lim[RLIMIT_NOFILE].rlim_cur;
+
+	for (size_t i = 0; i < fds.nr; i++)
+		used += (rlim_t)fds.v[i].fd < max;
+	proc_fds_deinit(&fds);
+	if (max - used >= 4)
+		return NULL;
+	return xasprintf("%d has %lu of its %lu file descriptors free, and the parasite needs 4: "
+			 "`prlimit --pid %d --nofile=%lu` raises the limit",
+			 pid, max - used, max, pid, max + 64);
+}
+
+static char *cause_of_drain(struct watch *w)
+{
+	const struct wppb *b = w->nr_ppbs ? &w->ppb[w->nr_ppbs - 1] : NULL;
+	pid_t pid = w->fault.pid;
+	AUTO_CLOSE int mem = open_proc(pid, "mem"), pagemap = open_proc(pid, "pagemap");
+	uint64_t at, raw = 0;
+	char vma[300];
+
+	if (!b || !b->has_plan || mem < 0 || !unreadable_page(w, b, mem, &at))
+		return cause_of_limits(pid);
+	blame(w, at);
+	name_vma(pid, at, vma, sizeof(vma));
+	if (pagemap < 0 || pread_full(pagemap, &raw, 8, (off_t)(at / PAGE_BYTES * 8)) != 8)
+		raw = 0;
+	return xasprintf("page %lx%s is %s", at, vma, kind_of_page(raw));
+}
+
+/* ---- protections ---------------------------------------------------------------------------------------- */
+
+static char *cause_of_mprotect(struct watch *w)
+{
+	struct vma_list l = { 0 };
+	char *cause = NULL;
+	AUTO_ERR struct err *e = proc_read_vmas(w->fault.pid, &l);
+
+	for (size_t i = 0; !e && i < l.nr && !cause; i++) {
+		const struct vma *v = &l.v[i];
+
+		if (!(v->vmf & VMF_SEALED) || v->prot & PROT_READ || !vma_is_private(v))
+			continue;
+		blame(w, v->start);
+		cause = xasprintf(
+			"VMA %lx-%lx is sealed (mseal) and cannot be read: the parasite may "
+			"not add PROT_READ; CRIU cannot dump it",
+			v->start, v->end);
+	}
+	vma_list_deinit(&l);
+	return cause;
+}
+
+/* ---- everything else: by errno and words ------------------------------------------------------------------- */
+
+static char *cause_of_space(const struct watch *w)
+{
+	struct statvfs st;
+
+	if (!*w->images || statvfs(w->images, &st))
+		return xstrdup("the image directory's file system is full");
+	return xasprintf(
+		"%s has %lu MiB free; %lu MiB of pages were written until now, and what there "
+		"is cannot be restored: delete it, make room",
+		w->images, st.f_bavail * st.f_frsize >> 20, w->spliced_bytes >> 20);
+}
+
+static bool frozen_cgroup(pid_t pid)
+{
+	AUTO_FREE char *text = NULL;
+	char path[4096];
+	size_t len;
+	AUTO_ERR struct err *e = proc_read_file(pid, "cgroup", &text, &len);
+	char *line = e ? NULL : strstr(text, "0::");
+
+	if (!line)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.events", line + 3);
+	AUTO_FCLOSE FILE *f = fopen(path, "re");
+	char row[64];
+
+	while (f && fgets(row, sizeof(row), f))
+		if (!strcmp(row, "frozen 1\n"))
+			return true;
+	return false;
+}
+
+/* The task of the tree that does not stop. */
+static char *cause_of_timeout(const struct watch *w)
+{
+	for (size_t i = 0; i < w->nr_tasks; i++) {
+		struct proc_stat st;
+		AUTO_ERR struct err *e = proc_read_stat(w->task[i].pid, &st);
+
+		if (!e && st.state == 'D')
+			return xasprintf(
+				"%d (%s) is in an uninterruptible sleep (state D): a vfork, a "
+				"disk or network file system, a cgroup v1 freezer; wait for it, "
+				"or --freeze-cgroup",
+				w->task[i].pid, w->task[i].comm);
+	}
+	return NULL;
+}
+
+static const struct {
+	const char *in; /* what the failure says */
+	int sys_errno;  /* 0: any */
+	const char *cause;
+} catalogue[] = {
+	{ "SIGXFSZ", 0,
+	  "criu reached its file size limit (RLIMIT_FSIZE): `ulimit -f unlimited` before it; the parasite's mapping stays in the target, `rescue PID` removes it" },
+	{ "SIGABRT", 0,
+	  "criu found a fault in itself (BUG) and aborts: the last line of its log names the place; the parasite's mapping stays in the target, `rescue PID` removes it" },
+	{ "make a pipe", EMFILE,
+	  "criu has no descriptors left: a pre-dump and --lazy-pages hold all pages in pipes; raise its RLIMIT_NOFILE, or use --pre-dump-mode read" },
+	{ "make a pipe", ENFILE, "the system has no files left (fs.file-max)" },
+	{ "seize", ESRCH, "the process is gone, or has that pid in another pid namespace" },
+	{ "PAGEMAP_SCAN", EINVAL,
+	  "the kernel has the ioctl but not all of its categories (6.7), or /run/criu.kdat is of another kernel: delete it" },
+	{ "vmsplice", EPERM,
+	  "a seccomp filter on criu itself forbids vmsplice (containers): run it unconfined" },
+	{ "the page server", ECONNRESET,
+	  "the page server or the network ended in the middle of the stream: both sides' images are useless; start again from the beginning" },
+	{ "the page server", EPIPE,
+	  "the page server or the network ended in the middle of the stream: both sides' images are useless; start again from the beginning" },
+	{ "Can't connect to server", 0,
+	  "the page server does not listen there: start it first; it serves one dump and ends" },
+	{ "uptime", 0,
+	  "the parent was made without memory tracking (or its inventory.img is missing): make it by pre-dump, or by dump --track-mem" },
+	{ "Pid-reuse detection failed", 0,
+	  "the parent's inventory.img is missing or has no time: make the parent by pre-dump, or by dump --track-mem" },
+	{ "not found in parent", 0,
+	  "a page is unchanged since the parent, which has not got it: a new mapping with a clear soft-dirty bit, or a page the parent skipped; make a dump without parent" },
+	{ "in parent pagemap", 0,
+	  "a page is unchanged since the parent, which has not got it: a new mapping with a clear soft-dirty bit, or a page the parent skipped; make a dump without parent" },
+	{ "Tracking memory is not available", 0,
+	  "this kernel has no soft-dirty bit (CONFIG_MEM_SOFT_DIRTY): leave --track-mem out, or dump by stepdump, whose tracker is userfaultfd" },
+	{ "criu itself is within dumped tree", 0,
+	  "criu was started below the process that it is to dump: start it elsewhere" },
+	{ "io_uring", 0,
+	  "rings of io_uring are mapped: CRIU cannot dump them; the program must not use io_uring" },
+	{ "secretmem", 0, "memfd_secret memory is mapped: nobody but its owner can read it" },
+	{ "uprobes", 0,
+	  "a tracer set a uprobe in the target: --allow-uprobes, or start the target anew without" },
+	{ "ghost file", 0,
+	  "a mapped file was deleted and is larger than the limit: --ghost-limit" },
+	{ "Can't make VM id", 0,
+	  "two processes of the tree share one memory without being threads (vfork, CLONE_VM): wait until the child has exec'ed" },
+	{ "pending SIGTRAP", 0,
+	  "a blocked SIGTRAP is pending: let it be delivered, then try again" },
+	{ "suspending seccomp failed", 0,
+	  "the target has a seccomp filter, and criu is under one itself or lacks CAP_SYS_ADMIN: run criu unconfined" },
+	{ "in IPC ns", 0,
+	  "System V shared memory can be dumped only with its whole IPC namespace: `unshare --ipc` the program" },
+	{ "can't handle non-regular mapping", 0,
+	  "device memory is mapped: it takes a plugin of CRIU, or the device closed" },
+	{ "outside of its pid namespace", 0,
+	  "the task's session leader is outside of its pid namespace: start it by setsid inside" },
+};
+
+static char *cause_of_words(const struct watch *w)
+{
+	const struct watch_fault *f = &w->fault;
+
+	for (size_t i = 0; i < sizeof(catalogue) / sizeof(catalogue[0]); i++)
+		if (strcasestr(f->what, catalogue[i].in) &&
+		    (!catalogue[i].sys_errno || catalogue[i].sys_errno == f->sys_errno))
+			return xstrdup(catalogue[i].cause);
+	return NULL;
+}
+
+/* "Hole 7f3a00000000 - ... not found in parent": the address in criu's own words. */
+static void blame_words(struct watch *w)
+{
+	static const char *const before[] = { "Hole ", "Missing ", "mapping found " };
+	unsigned long addr;
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		const char *at = strstr(w->fault.what, before[i]);
+
+		if (at && sscanf(at + strlen(before[i]), "%lx", &addr) == 1 && addr >= PAGE_BYTES)
+			blame(w, addr);
+	}
+}
+
+char *watch_cause(struct watch *w)
+{
+	struct watch_fault *f = &w->fault;
+	char *cause = NULL;
+
+	if (!f->has_vaddr)
+		blame_words(w);
+	if (!strncmp(f->what, "seize ", 6))
+		cause = cause_of_seize(w);
+	else if (f->pid && (!strncmp(f->what, "DUMPPAGES", 9) || strstr(f->what, "dump page")))
+		cause = cause_of_drain(w);
+	else if (f->pid && (!strncmp(f->what, "MPROTECT_VMAS", 13) || strstr(f->what, "unprotect")))
+		cause = cause_of_mprotect(w);
+	else if (f->sys_errno == ENOSPC || f->sys_errno == EDQUOT)
+		cause = cause_of_space(w);
+	if (!cause)
+		cause = cause_of_words(w);
+	if (!cause && f->pid)
+		cause = cause_of_limits(f->pid);
+	if (!cause && strstr(f->what, "Timeout reached"))
+		cause = cause_of_timeout(w);
+	if (!cause && f->pid && frozen_cgroup(f->pid))
+		cause = xasprintf("%d is in a frozen cgroup: give criu --freeze-cgroup, or thaw it",
+				  f->pid);
+	return cause;
+}

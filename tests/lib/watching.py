@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A criu that stepdump watches, and what must be true of its dump then.
+
+Runs wherever there is a criu that works: in the guest of tests/vm always, on this machine if
+CRIU=PATH names one (its file must be called criu), or criu in PATH works.
+"""
+import glob
+import os
+import random
+import signal
+import subprocess
+import time
+
+import mem
+import oracle
+import sd
+
+
+def start(program, directory, *args, action='dump'):
+    """A session that holds a criu before its first instruction."""
+    os.mkdir(directory)
+    s = sd.Session()
+    words = ' '.join(map(str, args))
+    s.criu = s.do(f'run criu {action} -t {program.pid} -D {directory} -o criu.log -v4 {words}')['criu']
+    return s
+
+
+def log_of(directory):
+    try:
+        with open(os.path.join(directory, 'criu.log'), errors='replace') as f:
+            return f.read()
+    except FileNotFoundError:
+        return ''
+
+
+def pages_in(directory):
+    return sum(os.path.getsize(p) for p in glob.glob(f'{directory}/pages-*.img')) // mem.PAGE
+
+
+def check_pages(w, stored):
+    sd.equal([w[name] for name in ('pages_planned', 'pages_in_pipes', 'pages_spliced')], [stored] * 3,
+             'pages planned, in the pipes, sent on; against those in the images')
+
+
+def check_counts(s, directory):
+    """Pages planned = in the pipes = sent on = in the images."""
+    w = s.do('show watch')['watch']
+    sd.equal(w['state'], 'ended', 'criu')
+    sd.equal(w['exit_status'], 0, f'status of criu ({log_of(directory)[-2000:]})')
+    stored = pages_in(directory)
+    sd.check(stored > 20, f'only {stored} pages in {directory}')
+    check_pages(w, stored)
+    print(f'{stored} pages, {w["stops"]} stops')
+    return w
+
+
+def dump(program, directory, *args):
+    """A whole watched dump without a stop; returns the session, criu having ended."""
+    s = start(program, directory, *args)
+    sd.equal(s.do('continue')['reason'], 'done', 'why it stopped')
+    check_counts(s, directory)
+    return s
+
+
+def ends_well(directory):
+    """criu, of which nobody is the parent any more, ends its dump."""
+    sd.wait_until(lambda: 'finished successfully' in log_of(directory) or
+                  'FAILED' in log_of(directory), f'the end of the dump to {directory}')
+    sd.check('finished successfully' in log_of(directory),
+             f'the dump failed: {log_of(directory)[-3000:]}')
+    sd.check(pages_in(directory) > 20, 'no pages')
+
+
+def leave_at_random(program, directory, how):
+    """stepdump is killed, interrupted, or lets criu go, at some moment of the dump."""
+    s = start(program, directory, '-R')
+    if how == 'units':  # held at a call
+        s.do(f'next {random.randrange(1, 60)}')
+        if random.random() < 0.5:
+            s.do('detach')
+        else:
+            s.proc.kill()
+    else:
+        s.send('continue')
+        time.sleep(random.random() * random.choice((0.02, 0.1, 0.4)))
+        s.proc.send_signal(how)
+    s.proc.stdin.close()
+    s.proc.wait(sd.PATIENCE)
+    ends_well(directory)
+    sd.wait_until(lambda: not os.path.exists(f'/proc/{s.criu}') or
+                  sd.status_field(s.criu, 'State')[0] == 'Z', 'criu to end')
+    oracle.reap()
+    sd.equal(sd.status_field(program.pid, 'TracerPid'), '0', 'tracer of the target')
+
+
+def leave_often(program, scratch, rounds):
+    for i in range(rounds):
+        how = random.choice(('units', signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
+        directory = scratch(f'leave.{i}')
+        try:
+            leave_at_random(program, directory, how)
+        except AssertionError as e:
+            raise AssertionError(f'round {i}, {how}: {e}') from e
+        if i + 1 < rounds:
+            subprocess.run(['rm', '-rf', directory], check=True)
+    return directory
