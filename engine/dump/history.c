@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,43 +39,6 @@ void parent_set_close(struct parent_set *ps)
 	close_fd(&ps->dirfd);
 	free(ps->path);
 	*ps = (struct parent_set){ .dirfd = -1 };
-}
-
-/* Real path of the directory that holds `path`, which itself need not exist; NULL if there is
- * none.  Caller frees. */
-static char *history_real_dirname(const char *path)
-{
-	AUTO_FREE char *copy = xstrdup(path);
-
-	return realpath(dirname(copy), NULL);
-}
-
-/* From inside a directory in `base` to `path`; both absolute. */
-static char *history_relative_path(const char *base, const char *path)
-{
-	size_t same = 0, i = 0;
-	char up[3 * 256] = "../";
-
-	for (; base[i] && base[i] == path[i]; i++)
-		if (base[i] == '/')
-			same = i + 1;
-	if (!base[i] && path[i] == '/')
-		same = i + 1; /* path lies below base */
-	else
-		for (const char *p = base + same; *p && strlen(up) + 4 < sizeof(up); p++)
-			if (p == base + same || *p == '/')
-				strcat(up, "../");
-	return xasprintf("%s%s", up, path + same);
-}
-
-char *parent_set_link(const struct parent_set *ps, const char *staged, const char *to)
-{
-	AUTO_FREE char *here = history_real_dirname(staged);
-	AUTO_FREE char *there = history_real_dirname(to);
-
-	if (here && there && !strcmp(here, there))
-		return history_relative_path(here, ps->path);
-	return xstrdup(ps->path);
 }
 
 static struct tracker_slot *tracker_table_slot(const struct tracker_table *tt,

@@ -32,14 +32,6 @@ struct parent_set {
 struct err *parent_set_open(struct parent_set *ps, const char *dir);
 void parent_set_close(struct parent_set *ps);
 
-/*
- * parent_set_link - where the `parent` symlink of a set has to point.
- * staged is where the set is now, to where it will be published.  Relative to the set, as CRIU
- * does it; but absolute if the two do not lie side by side, as it has to lead there from both.
- * Caller frees.
- */
-char *parent_set_link(const struct parent_set *ps, const char *staged, const char *to);
-
 /* Trackers outlive a dump, and an attach: the session keeps them by task. */
 struct tracker_table {
 	struct tracker_slot {

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "engine/dump/img_task.h"
 #include "engine/dump/phases.h"
+#include "engine/image/parent_link.h"
 #include "engine/image/verify.h"
 #include "engine/target/parasite_rpc.h"
 
@@ -89,7 +90,7 @@ static struct err *reset_link_parent(struct dump *d, int dirfd)
 		return NULL;
 
 	AUTO_FREE char *target =
-		parent_set_link(&d->parent, staging_path(d->staging), d->commit_to);
+		parent_link(d->parent.path, staging_path(d->staging), d->commit_to);
 
 	if (unlinkat(dirfd, "parent", 0) && errno != ENOENT)
 		return err_sys(errno, "replace the parent link");

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/net/serve_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "engine/image/parent_link.h"
+#include "engine/image/staging.h"
+
+#define TICK_MS 200
+#define PROGRESS_US 1000000ul
+#define PIPE_BYTES (1u << 20)
+#define SPLICE_MIN (64u << 10) /* below, a copy costs less than two splices */
+
+struct child {
+	const struct serve_opts *o;
+	const char *dir;
+	int fd, notes;
+	int pipe[2]; /* from the socket to the file */
+	int parent_fd;
+	struct staging *st;
+	struct page_conn *c;
+	uint64_t begun_us, heard_us, told_us;
+};
+
+static volatile sig_atomic_t child_stop;
+
+static void child_on_term(int sig)
+{
+	child_stop = sig;
+}
+
+static void child_note(struct child *ch, int kind, const char *text)
+{
+	struct serve_note n;
+
+	memset(&n, 0, sizeof(n)); /* also the holes: it goes through a pipe */
+	n.kind = kind;
+	if (ch->c)
+		n.st = *page_conn_stats(ch->c);
+	snprintf(n.text, sizeof(n.text), "%s", text);
+	if (write_full(ch->notes, &n, sizeof(n)) < 0)
+		child_stop = 1; /* nobody is left to serve for */
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+static struct err *child_check_time(struct child *ch, uint64_t now)
+{
+	if (child_stop)
+		return err_new(ERR_INTERRUPTED, "the server was told to end");
+	if (ch->o->silence_s && now - ch->heard_us > ch->o->silence_s * 1000000ul)
+		return err_hint(err_new(ERR_CHECK, "the client has said nothing for %u s",
+					ch->o->silence_s),
+				"--timeout 0 waits for ever");
+	if (ch->o->max_s && now - ch->begun_us > ch->o->max_s * 1000000ul)
+		return err_new(ERR_CHECK, "the connection has lasted longer than %u s",
+			       ch->o->max_s);
+	if (now - ch->told_us > PROGRESS_US) {
+		ch->told_us = now;
+		child_note(ch, NOTE_PROGRESS, "");
+	}
+	return NULL;
+}
+
+static struct err *child_wait(struct child *ch, short events)
+{
+	for (;;) {
+		struct pollfd p = { .fd = ch->fd, .events = events };
+		int n = poll(&p, 1, TICK_MS);
+		uint64_t now = now_us();
+
+		if (n > 0)
+			ch->heard_us = now;
+		TRY(child_check_time(ch, now));
+		if (n > 0)
+			return NULL;
+		if (n < 0 && errno != EINTR)
+			return err_sys(errno, "wait for the client");
+	}
+}
+
+/* ---- bytes ------------------------------------------------------------------------------------ */
+
+static struct err *child_gone(const struct child *ch, int why)
+{
+	const struct page_conn_stats *st = page_conn_stats(ch->c);
+	struct err *e = why ? err_sys(why, "read from the client") :
+			      err_new(ERR_FORMAT, "the client went away without CLOSE");
+
+	return err_wrap(e, "after %lu messages%s%s%s", st->messages,
+			*st->last ? ", the last one " : "", st->last,
+			page_conn_in_message(ch->c) ? ", in the middle of one" : "");
+}
+
+static struct err *child_send(struct child *ch, const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = RETRY(send(ch->fd, buf, len, MSG_NOSIGNAL));
+
+		if (n < 0 && errno == EAGAIN) {
+			TRY(child_wait(ch, POLLOUT));
+			continue;
+		}
+		if (n < 0)
+			return err_sys(errno, "answer the client");
+		buf += n;
+		len -= (size_t)n;
+	}
+	return NULL;
+}
+
+/* *n_ret: bytes that came; the socket was ready, so it is an error if there are none. */
+static struct err *child_feed(struct child *ch, bool *again_ret)
+{
+	static char buf[PAGE_CONN_FEED_MAX];
+	ssize_t n = RETRY(recv(ch->fd, buf, sizeof(buf), 0));
+	size_t len;
+
+	*again_ret = n < 0 && errno == EAGAIN;
+	if (*again_ret)
+		return NULL;
+	if (n <= 0)
+		return child_gone(ch, n < 0 ? errno : 0);
+	TRY(page_conn_feed(ch->c, buf, (size_t)n));
+	const char *reply = page_conn_reply(ch->c, &len);
+
+	return child_send(ch, reply, len);
+}
+
+/* Pages go from the socket to the file without passing through us. */
+static struct err *child_splice(struct child *ch, uint64_t want, bool *again_ret)
+{
+	ssize_t n =
+		RETRY(splice(ch->fd, NULL, ch->pipe[1], NULL, want < PIPE_BYTES ? want : PIPE_BYTES,
+			     SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+
+	*again_ret = n < 0 && errno == EAGAIN;
+	if (*again_ret)
+		return NULL;
+	if (n <= 0)
+		return child_gone(ch, n < 0 ? errno : 0);
+	while (n > 0) {
+		off_t off;
+		int to;
+
+		page_conn_awaits(ch->c, &to, &off);
+		ssize_t m = RETRY(splice(ch->pipe[0], NULL, to, &off, (size_t)n, SPLICE_F_MOVE));
+
+		if (m <= 0)
+			return staging_advise(err_sys(m < 0 ? errno : EPIPE, "write pages of %s",
+						      page_conn_stats(ch->c)->object),
+					      staging_dirfd(ch->st), want);
+		page_conn_moved(ch->c, (uint64_t)m);
+		n -= m;
+	}
+	return NULL;
+}
+
+static struct err *child_receive(struct child *ch)
+{
+	bool again = true;
+
+	while (!page_conn_closed(ch->c)) {
+		uint64_t want;
+		off_t off;
+		int to;
+
+		if (again)
+			TRY(child_wait(ch, POLLIN));
+		else
+			TRY(child_check_time(ch, ch->heard_us = now_us()));
+		want = page_conn_awaits(ch->c, &to, &off);
+		if (want >= SPLICE_MIN && ch->pipe[0] >= 0)
+			TRY(child_splice(ch, want, &again));
+		else
+			TRY(child_feed(ch, &again));
+	}
+	return NULL;
+}
+
+/* ---- the set ---------------------------------------------------------------------------------- */
+
+/* The listener removes it if we cannot. */
+static struct err *child_tell(void *arg, const char *path, bool exists)
+{
+	child_note(arg, NOTE_STAGED, exists ? path : "");
+	return NULL;
+}
+
+static struct err *child_link_parent(struct child *ch)
+{
+	if (!ch->o->parent)
+		return NULL;
+
+	AUTO_FREE char *real = realpath(ch->o->parent, NULL);
+
+	if (!real)
+		return err_sys(errno, "find the parent images %s", ch->o->parent);
+
+	AUTO_FREE char *target = parent_link(real, staging_path(ch->st), ch->dir);
+
+	if (symlinkat(target, staging_dirfd(ch->st), "parent"))
+		return err_sys(errno, "make the parent link to %s", target);
+	return NULL;
+}
+
+static struct err *child_begin(struct child *ch)
+{
+	uint64_t max = ch->o->max_bytes;
+	struct statvfs vfs;
+
+	if (ch->o->parent) {
+		ch->parent_fd = open(ch->o->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (ch->parent_fd < 0)
+			return err_sys(errno, "open the parent images %s", ch->o->parent);
+	}
+	TRY(staging_create(ch->dir, (struct staging_guard){ child_tell, ch }, &ch->st));
+	if (!max && !fstatvfs(staging_dirfd(ch->st), &vfs))
+		max = vfs.f_bavail * vfs.f_frsize;
+	if (pipe2(ch->pipe, O_CLOEXEC))
+		ch->pipe[0] = ch->pipe[1] = -1;
+	else
+		fcntl(ch->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+	ch->c = page_conn_create(staging_dirfd(ch->st), ch->parent_fd, max);
+	return NULL;
+}
+
+/* The client is told only once the set is in its place and durable. */
+static struct err *child_commit(struct child *ch)
+{
+	if (!page_conn_stats(ch->c)->objects)
+		return err_new(ERR_CHECK, "CLOSE without any object");
+	TRY(child_link_parent(ch));
+	TRY(staging_publish(ch->st, ch->dir));
+	child_note(ch, NOTE_COMMITTED, "");
+
+	uint32_t status = 0;
+
+	/* If it does not hear of it, the set is there all the same. */
+	err_free(child_send(ch, (char *)&status, sizeof(status)));
+	return NULL;
+}
+
+static void child_serve(struct child *ch)
+{
+	AUTO_ERR struct err *e = child_begin(ch);
+
+	if (!e)
+		e = child_receive(ch);
+	if (!e)
+		e = child_commit(ch);
+	/* The client learns of it by the end of the connection, as with CRIU's server. */
+	if (!e)
+		shutdown(ch->fd, SHUT_WR);
+	else
+		close_fd(&ch->fd);
+	err_free(staging_discard(ch->st)); /* before it is said that nothing is kept */
+	if (e) {
+		AUTO_FREE char *why = err_text(e);
+		AUTO_FREE char *text =
+			e->hint ? xasprintf("%s (%s)", why, e->hint) : xasprintf("%s", why);
+
+		child_note(ch, NOTE_REFUSED, text);
+	}
+	page_conn_destroy(ch->c);
+}
+
+/* Two descriptors are kept, as 3 and 4: with the keeper's socket open here, the keeper of a session would
+ * not notice its end. */
+static void child_close_others(struct child *ch)
+{
+	int fd = fcntl(ch->fd, F_DUPFD, 10), notes = fcntl(ch->notes, F_DUPFD, 10);
+
+	ch->fd = dup2(fd, 3);
+	ch->notes = dup2(notes, 4);
+	close_range(5, ~0u, 0);
+}
+
+void serve_child(const struct serve_opts *o, const char *dir, int fd, int notes)
+{
+	struct child ch = { .o = o, .dir = dir, .fd = fd, .notes = notes, .parent_fd = -1 };
+	struct sigaction term = { .sa_handler = child_on_term };
+	int on = 1;
+
+	ch.pipe[0] = ch.pipe[1] = -1;
+	sigaction(SIGTERM, &term, NULL);
+	signal(SIGINT, SIG_IGN); /* the listener tells us */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGTSTP, SIG_DFL);
+	signal(SIGWINCH, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_NAME, "stepdump serve");
+	child_close_others(&ch);
+	setsockopt(ch.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	ch.begun_us = ch.heard_us = ch.told_us = now_us();
+	child_serve(&ch);
+	_exit(0);
+}
