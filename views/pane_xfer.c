@@ -60,6 +60,23 @@ static void paint_entries(struct paint *p, const Stepdump__Xfer *x)
 	table_end(t, p, "none yet");
 }
 
+static void paint_server(struct paint *p, const Stepdump__Xfer *x)
+{
+	if (!x->server)
+		return;
+	AUTO_FREE char *server = text_shown(p, x->server);
+
+	paint_field(p, "page server", TONE_NORMAL, "%s, wire %s", p->o->relative ? "-" : server,
+		    x->wire ? x->wire : "not known yet");
+	paint_field(p, "sent", TONE_NORMAL, "%s in %s messages, on the way %s, %s/s",
+		    txt_opt_size(x->has_sent_bytes, x->sent_bytes).s,
+		    txt_opt(x->has_messages, x->messages).s,
+		    txt_opt_size(x->has_queued_bytes, x->queued_bytes).s,
+		    p->o->relative ?
+			    "-" :
+			    txt_opt_size(x->has_sent_bytes_per_s, (uint64_t)x->sent_bytes_per_s).s);
+}
+
 void pane_xfer(struct paint *p)
 {
 	const Stepdump__Snapshot *s = p->s;
@@ -88,6 +105,7 @@ void pane_xfer(struct paint *p)
 		    txt_opt(x->has_holes_checked, x->holes_checked).s);
 	paint_field(p, "room on disk", TONE_NORMAL, "%s",
 		    o->relative ? "-" : txt_opt_size(x->has_fs_free_bytes, x->fs_free_bytes).s);
+	paint_server(p, x);
 	paint_files(p, x);
 	paint_entries(p, x);
 	if (!x->n_conversation)

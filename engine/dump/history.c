@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "engine/dump/history.h"
+#include "engine/dump/page_xfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -147,8 +148,27 @@ static struct err *history_mismatch(const struct parent_set *ps, const struct tr
 		"be the parent of the next one");
 }
 
-struct err *history_open(const struct parent_set *ps, const struct task_info *ti,
-			 const struct tracker *t, struct page_read **pr_ret, const char **why_ret)
+void history_pagemap(const struct parent_set *ps, const struct opts *o, bool is_shmem, uint64_t id,
+		     char name[64])
+{
+	const char *kind = is_shmem ? "pagemap-shmem" : "pagemap";
+
+	snprintf(name, 64, XFER_HELD "%s-%lu.img", kind, id);
+	if (o->xfer != XFER_SERVER || faccessat(ps->dirfd, name, F_OK, 0))
+		snprintf(name, 64, "%s-%lu.img", kind, id);
+}
+
+static bool history_at_server(const struct parent_set *ps, const char *name)
+{
+	char held[80];
+
+	snprintf(held, sizeof(held), XFER_HELD "%s", name);
+	return !faccessat(ps->dirfd, held, F_OK, 0);
+}
+
+struct err *history_open(const struct parent_set *ps, const struct opts *o,
+			 const struct task_info *ti, const struct tracker *t,
+			 struct page_read **pr_ret, const char **why_ret)
 {
 	char name[64];
 
@@ -157,9 +177,13 @@ struct err *history_open(const struct parent_set *ps, const struct task_info *ti
 		*why_ret = "no parent is set";
 		return NULL;
 	}
-	snprintf(name, sizeof(name), "pagemap-%d.img", ti->ns_pid);
+	history_pagemap(ps, o, false, (uint64_t)ti->ns_pid, name);
 	if (faccessat(ps->dirfd, name, F_OK, 0)) {
-		*why_ret = "the parent has no pagemap of this task";
+		*why_ret =
+			history_at_server(ps, name) ?
+				"the parent's pages are at a page server, and this dump does not "
+				"go there" :
+				"the parent has no pagemap of this task";
 		return NULL;
 	}
 	if (!ps->info.has_uptime)

@@ -62,11 +62,20 @@ void tracker_table_drop(struct tracker_table *tt, pid_t pid);
 bool history_pid_reused(uint64_t start_time_ticks, uint64_t dump_uptime_us, bool was_dumped);
 
 /*
+ * history_pagemap - the file of the parent that says what it has of a task or a shared object.
+ * Of a set that went to a page server there is only a record of the ranges; it counts when this dump
+ * goes to a page server too, as a hole has to be where the pages are.
+ */
+void history_pagemap(const struct parent_set *ps, const struct opts *o, bool is_shmem, uint64_t id,
+		     char name[64]);
+
+/*
  * history_open - what task `ti` can leave in the parent.
  * *pr_ret is NULL if all of it has to be dumped; *why_ret (static text) says why then.
  * Fails if using the parent would lose pages: ERR_STATE with what to do instead.
  */
-struct err *history_open(const struct parent_set *ps, const struct task_info *ti,
-			 const struct tracker *t, struct page_read **pr_ret, const char **why_ret);
+struct err *history_open(const struct parent_set *ps, const struct opts *o,
+			 const struct task_info *ti, const struct tracker *t,
+			 struct page_read **pr_ret, const char **why_ret);
 
 #endif

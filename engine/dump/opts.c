@@ -6,7 +6,8 @@
 #include "engine/dump/page_pipe.h"
 
 static const char *const pmc_names[] = { "auto", "scan", "pread", NULL };
-static const char *const xfer_names[] = { "local", "null", NULL };
+static const char *const xfer_names[] = { "local", "null", "server", NULL };
+static const char *const wire_names[] = { "auto", "3.17", "4.2", NULL };
 static const char *const mode_names[] = { "dump", "pre-dump", NULL };
 static const char *const pre_dump_names[] = { "splice", "read", NULL };
 static const char *const track_names[] = { "auto", "soft-dirty", "uffd", "none", NULL };
@@ -25,8 +26,14 @@ const struct opt_desc opt_descs[] = {
 	       .summary = "how pagemap is read: PAGEMAP_SCAN or pread"),
 	OPTION("pmc-cache", pmc_cache, OPT_BOOL, .values = "on|off",
 	       .summary = "one fill of the pagemap cache serves several small VMAs"),
-	OPTION("xfer", xfer, OPT_ENUM, .values = "local|null", .names = xfer_names,
-	       .summary = "where pages go: staged files, or nowhere (rehearsal)"),
+	OPTION("xfer", xfer, OPT_ENUM, .values = "local|null|server", .names = xfer_names,
+	       .summary = "pages go to files, nowhere (rehearsal), a page server"),
+	OPTION("server", server, OPT_STRING, .values = "HOST:PORT|unix:PATH",
+	       .summary = "the page server of `set xfer server`"),
+	OPTION("wire", wire, OPT_ENUM, .values = "auto|3.17|4.2", .names = wire_names,
+	       .summary = "the server's protocol: CRIU up to 4.1 speaks 3.17"),
+	OPTION("timeout", timeout_s, OPT_UINT, .values = "SECONDS", .min = 1, .max = 86400,
+	       .summary = "longest wait for the page server"),
 	OPTION("dir", dir, OPT_STRING, .values = "DIR",
 	       .summary = "where commit puts the images; empty: say it at commit"),
 	OPTION("pipe-pages", pipe_pages, OPT_UINT, .values = "N", .min = 1, .max = 1u << 18,
@@ -57,6 +64,7 @@ void opts_init(struct opts *o)
 		.pmc = PMC_AUTO,
 		.pmc_cache = true,
 		.xfer = XFER_LOCAL,
+		.timeout_s = 60,
 		.pipe_pages = PIPE_ASK_PAGES,
 		.lazy = true,
 		.track = OPT_TRACK_NONE,
@@ -67,7 +75,8 @@ void opts_deinit(struct opts *o)
 {
 	free(o->dir);
 	free(o->parent);
-	o->dir = o->parent = NULL;
+	free(o->server);
+	o->dir = o->parent = o->server = NULL;
 }
 
 const struct opt_desc *opt_find(const char *name)

@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 #include "base/opt.h"
+#include "engine/net/wire.h"
 #include "engine/pages/pmc.h"
 
-enum opt_xfer { XFER_LOCAL, XFER_NULL };
+enum opt_xfer { XFER_LOCAL, XFER_NULL, XFER_SERVER };
 enum opt_mode { MODE_DUMP, MODE_PRE_DUMP };
 enum opt_pre_dump { PRE_DUMP_SPLICE, PRE_DUMP_READ };
 enum opt_hole_missing { HOLE_MISSING_FAIL, HOLE_MISSING_DUMP };
@@ -25,6 +26,9 @@ struct opts {
 	bool pmc_cache;      /* several small VMAs in one fill (off = CRIU_PMC_OFF) */
 	enum opt_xfer xfer;  /* where pages go */
 	char *dir;           /* where commit puts the images; NULL: must be given to commit */
+	char *server;        /* of XFER_SERVER; NULL: not said */
+	enum ps_wire wire;   /* UNKNOWN: find out */
+	uint32_t timeout_s;  /* longest wait for the server */
 	uint32_t pipe_pages; /* how many pages a pipe is asked to hold at the most */
 	bool lazy;           /* mark pages that may be restored lazily */
 	enum opt_mode mode;  /* a full dump, or one that is followed by others */

@@ -301,3 +301,8 @@ struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pag
 	}
 	return NULL;
 }
+
+struct err *page_xfer_commit(struct page_xfer *x)
+{
+	return x->ops->commit ? x->ops->commit(x) : NULL;
+}

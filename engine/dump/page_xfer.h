@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * page_xfer: where pages and holes go, one object (a task, or a shared-memory object) at a time.
- * local writes pagemap-*.img and pages-N.img into a directory; null counts and throws away.
+ * local writes pagemap-*.img and pages-N.img into a directory; null counts and throws away;
+ * server sends them to a page server.
  * Entries come in address order.  Mirrors: criu/page-xfer.c.
  */
 #ifndef STEPDUMP_PAGE_XFER_H
@@ -12,11 +13,13 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "engine/net/wire.h"
 
 struct page_xfer;
 
 struct page_xfer_ops {
-	const char *name; /* "local", "null" */
+	const char *name; /* "local", "null", "page-server" */
+	bool entry_first; /* an entry is recorded before its pages, not after them */
 	/* Begin an object; it stays open until close_object. */
 	struct err *(*open_object)(struct page_xfer *x);
 	/* Move bytes [*moved, len) from the pipe, and *moved with them. */
@@ -27,6 +30,8 @@ struct page_xfer_ops {
 	struct err *(*write_pagemap)(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages,
 				     uint32_t flags);
 	struct err *(*close_object)(struct page_xfer *x);
+	/* All objects are closed: whoever has them stores them.  NULL: nobody else has. */
+	struct err *(*commit)(struct page_xfer *x);
 	void (*destroy)(struct page_xfer *x);
 };
 
@@ -60,6 +65,16 @@ struct page_xfer {
 /* dirfd is borrowed and must outlive it. */
 void page_xfer_local(struct page_xfer *x, int dirfd);
 struct err *page_xfer_null(struct page_xfer *x);
+/*
+ * Connects.  What the server holds is written to dirfd as ranges without pages, in files that are called
+ * XFER_HELD and then as the pagemap.
+ */
+#define XFER_HELD "server-"
+struct err *page_xfer_server(struct page_xfer *x, int dirfd, const char *where, enum ps_wire wire,
+			     uint32_t timeout_s);
+/* The conversation; NULL: it goes to no server. */
+struct ps_client;
+struct ps_client *page_xfer_client(const struct page_xfer *x);
 void page_xfer_destroy(struct page_xfer *x);
 
 struct err *page_xfer_open_task(struct page_xfer *x, pid_t pid);
@@ -69,11 +84,13 @@ struct err *page_xfer_close_object(struct page_xfer *x);
 
 /*
  * Pages of one or several iovs that follow each other in the pipe.  Their entries are recorded by
- * the caller, after this succeeded.  After a failure the rest is still in the pipe: the next call,
+ * the caller, after this succeeded (but see entry_first).  After a failure the rest is still in the pipe: the next call,
  * for as many pages or for more or fewer, goes on where this one stopped.
  */
 struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages);
 struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_pages);
 struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags);
+/* Again after it succeeded: nothing happens. */
+struct err *page_xfer_commit(struct page_xfer *x);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "engine/dump/phases.h"
+#include "engine/net/client.h"
 #include "engine/target/parasite_rpc.h"
 
 static bool prepare_must_become_readable(const struct vma *v)
@@ -81,7 +82,7 @@ static struct err *prepare_shmem_parents(struct dump *d)
 
 		if (!o->tracked || !prepare_all_mappers_tracked(d, o))
 			continue;
-		snprintf(name, sizeof(name), "pagemap-shmem-%lu.img", o->shmid);
+		history_pagemap(&d->parent, d->opts, true, o->shmid, name);
 		page_read_close(TAKE_PTR(o->parent));
 		TRY(page_read_open(d->parent.dirfd, name, &o->parent));
 	}
@@ -113,7 +114,8 @@ static struct err *prepare_history(struct dump *d)
 			return err_hint(err_new(ERR_STATE, "the uffd tracker needs PAGEMAP_SCAN"),
 					"`set pmc auto`");
 		page_read_close(TAKE_PTR(td->parent));
-		TRY(history_open(&d->parent, &td->ti, td->tracker, &td->parent, &td->no_parent));
+		TRY(history_open(&d->parent, d->opts, &td->ti, td->tracker, &td->parent,
+				 &td->no_parent));
 	}
 	return prepare_shmem_parents(d);
 }
@@ -214,20 +216,59 @@ static struct err *prepare_make_xfer(struct dump *d)
 	page_xfer_destroy(&d->xfer);
 	if (d->opts->xfer == XFER_NULL)
 		return page_xfer_null(&d->xfer);
+	if (d->opts->xfer == XFER_SERVER && !d->opts->server)
+		return err_hint(err_new(ERR_USAGE, "xfer server: no server is set"),
+				"`set server HOST:PORT`, or unix:PATH");
 	if (!d->staging) {
 		const struct staging_guard keeper = { keeper_litter, d->keeper };
 
 		TRY(staging_create(d->commit_to ? d->commit_to : d->opts->dir, keeper,
 				   &d->staging));
 	}
+	if (d->opts->xfer == XFER_SERVER)
+		return page_xfer_server(&d->xfer, staging_dirfd(d->staging), d->opts->server,
+					d->opts->wire, d->opts->timeout_s);
 	page_xfer_local(&d->xfer, staging_dirfd(d->staging));
 	d->xfer.expected = prepare_bytes_at_most(d);
 	return NULL;
 }
 
+/* No page goes to the parent that the server does not have as well. */
+static struct err *prepare_ask_about(struct dump *d, bool is_shmem, uint64_t id,
+				     struct page_read **parent, const char **why)
+{
+	bool there;
+
+	TRY(ps_parent(page_xfer_client(&d->xfer), ps_dst_id(is_shmem, id), &there));
+	if (there || !*parent)
+		return NULL;
+	page_read_close(TAKE_PTR(*parent));
+	*why = "the page server's parent does not have it";
+	return NULL;
+}
+
+/* Connected and asked before the target is touched.  Mirrors criu/page-xfer.c
+ * check_parent_page_xfer(). */
+static struct err *prepare_server(struct dump *d)
+{
+	const char *why;
+
+	if (d->opts->xfer != XFER_SERVER)
+		return NULL;
+	TRY(prepare_make_xfer(d));
+	for (size_t i = 0; i < d->nr_tasks; i++)
+		TRY(prepare_ask_about(d, false, (uint64_t)d->task[i].ti.ns_pid, &d->task[i].parent,
+				      &d->task[i].no_parent));
+	for (size_t i = 0; i < d->shmem.nr; i++)
+		if (d->shmem.o[i].parent)
+			TRY(prepare_ask_about(d, true, d->shmem.o[i].shmid, &d->shmem.o[i].parent,
+					      &why));
+	return NULL;
+}
+
 static struct err *prepare_xfer(struct dump *d)
 {
-	if (d->at.item == 0)
+	if (d->at.item == 0 && d->opts->xfer != XFER_SERVER)
 		TRY(prepare_make_xfer(d));
 	if (dump_keeps_pages(d)) /* opened when it is transferred */
 		return NULL;
@@ -241,6 +282,7 @@ static const struct {
 } units[] = {
 	{ "collect VMAs", true, prepare_collect },
 	{ "open parent and tracker", true, prepare_history },
+	{ "ask the page server", true, prepare_server },
 	{ "infect", false, prepare_infect },
 	{ "add PROT_READ", false, prepare_readable },
 	{ "size the pmc", false, prepare_pmc },
@@ -293,13 +335,15 @@ static void prepare_summary(const struct dump *d, const struct unit *last, char 
 		 "%d %s, %zu VMA%s made readable, pmc by %s, page-pipe of %s pipes, xfer to %s",
 		 td->t->pid, td->t->infected ? "infected" : "not infected", td->nr_readable,
 		 td->nr_readable == 1 ? "" : "s", td->pmc.scan ? "PAGEMAP_SCAN" : "pread", pipes,
-		 d->staging ? staging_path(d->staging) : "nowhere");
+		 page_xfer_client(&d->xfer) ? d->opts->server :
+		 d->staging                 ? staging_path(d->staging) :
+					      "nowhere");
 }
 
 const struct phase_ops ph_prepare = {
 	.phase = PH(PREPARE),
 	.name = "prepare",
-	.unit = "one preparation: collect, parent, infect, add PROT_READ, pmc, page-pipe, xfer",
+	.unit = "one preparation: collect, parent, page server, infect, add PROT_READ, pmc, page-pipe, xfer",
 	.effect = "registers of the leader, one mapping, protections of unreadable VMAs",
 	.undo = true,
 	.mirrors = "prep_dump_pages_args, pmc_init, create_page_pipe, open_page_xfer",

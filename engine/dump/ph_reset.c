@@ -86,7 +86,7 @@ static struct err *reset_write_tasks(struct dump *d, int dirfd, struct file_tabl
 
 static struct err *reset_link_parent(struct dump *d, int dirfd)
 {
-	if (d->parent.dirfd < 0)
+	if (d->parent.dirfd < 0 || page_xfer_client(&d->xfer)) /* the server makes its own */
 		return NULL;
 
 	AUTO_FREE char *target =
@@ -133,7 +133,7 @@ static struct err *reset_check(struct dump *d)
 	struct verify_report r;
 	struct err *e = verify_dirfd(staging_dirfd(d->staging), &r);
 
-	if (!e && r.pages_present != d->xfer.pages)
+	if (!e && r.pages_present != d->xfer.pages && !page_xfer_client(&d->xfer))
 		e = err_new(ERR_CHECK, "the images hold %lu pages, %lu were transferred",
 			    r.pages_present, d->xfer.pages);
 	verify_report_deinit(&r);
@@ -145,6 +145,8 @@ static struct err *reset_check(struct dump *d)
 
 static struct err *reset_publish(struct dump *d)
 {
+	/* The pages first: with a page server they are not here. */
+	TRY(page_xfer_commit(&d->xfer));
 	TRY(staging_publish(d->staging, d->commit_to));
 	d->committed = xstrdup(staging_path(d->staging));
 	return staging_discard(TAKE_PTR(d->staging));

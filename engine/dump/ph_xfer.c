@@ -2,7 +2,7 @@
 /*
  * xfer: pagemap entries go out in address order, iovs with their pages and holes without.
  * Mirrors: criu/page-xfer.c page_xfer_dump_pages(), dump_holes().
- * Differs in: in bulk, one splice moves a whole pipe instead of one iov.
+ * Differs in: in bulk, one splice moves a whole pipe instead of one iov, unless it goes to a server.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -108,6 +108,32 @@ static struct err *xfer_move_pages(struct dump *d, struct page_pipe_buf *ppb, un
 	return NULL;
 }
 
+/* With a page server: the entry goes first, and its own pages behind it.  If they cannot be sent, the
+ * conversation is over, and neither is tried again. */
+static struct err *xfer_iov_with_pages(struct dump *d, struct page_pipe_buf *ppb)
+{
+	const struct iovec *v = &ppb->iov[ppb->next_iov];
+
+	TRY(page_xfer_entry(&d->xfer, (uint64_t)v->iov_base, v->iov_len / PAGE_BYTES,
+			    xfer_data_flags(ppb)));
+	TRY(xfer_move_pages(d, ppb, ppb->next_iov + 1));
+	if (++ppb->next_iov == ppb->nr_segs)
+		ppb->state = PPB_SENT;
+	return NULL;
+}
+
+/* One read of an iov, with its entry. */
+static struct err *xfer_read_pages(struct dump *d, const struct page_pipe_buf *ppb, uint64_t at,
+				   const void *buf, uint64_t pages)
+{
+	if (d->xfer.ops->entry_first) {
+		TRY(page_xfer_entry(&d->xfer, at, pages, xfer_data_flags(ppb)));
+		return page_xfer_memory(&d->xfer, buf, pages);
+	}
+	TRY(page_xfer_memory(&d->xfer, buf, pages));
+	return page_xfer_entry(&d->xfer, at, pages, xfer_data_flags(ppb));
+}
+
 /*
  * Pre-dump by reading: the task runs, so a page may be gone, or be another by now.  What is gone is
  * left out; what changed is dirty, and comes again in the next dump.  Mirrors
@@ -138,8 +164,7 @@ static struct err *xfer_read_iov(struct dump *d, struct page_pipe_buf *ppb)
 			ppb->read_pages++;
 			continue;
 		}
-		TRY(page_xfer_memory(&d->xfer, buf, pages));
-		TRY(page_xfer_entry(&d->xfer, at, pages, xfer_data_flags(ppb)));
+		TRY(xfer_read_pages(d, ppb, at, buf, pages));
 		ppb->read_pages += pages;
 	}
 	ppb->read_pages = 0;
@@ -174,6 +199,8 @@ static struct err *xfer_unit(struct dump *d, bool bulk)
 		TRY(xfer_hole(d));
 	} else if (ppb && d->pp.no_pipes) { /* one iov, as it comes */
 		TRY(xfer_read_iov(d, ppb));
+	} else if (ppb && d->xfer.ops->entry_first) {
+		TRY(xfer_iov_with_pages(d, ppb));
 	} else if (ppb) {
 		if (ppb->moved_iov == ppb->next_iov)
 			TRY(xfer_move_pages(d, ppb, bulk ? ppb->nr_segs : ppb->next_iov + 1));

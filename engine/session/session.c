@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/vec.h"
 #include "engine/keeper/keeper_main.h"
+#include "engine/net/addr.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
@@ -446,6 +447,8 @@ struct err *session_set(struct session *s, const struct opt_desc *d, const char 
 		TRY(parent_set_open(&parent, value));
 		parent_set_close(&parent);
 	}
+	if (d == opt_find("server") && *value)
+		TRY(net_check(value));
 	return opt_parse(&s->opts, d, value);
 }
 

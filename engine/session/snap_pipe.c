@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "engine/net/client.h"
 #include "engine/session/snap_priv.h"
 
 /* ---- pmc ------------------------------------------------------------------------------------------ */
@@ -356,6 +357,27 @@ static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
 	}
 }
 
+static void snap_server(const struct ps_client *c, Stepdump__Xfer *o)
+{
+	struct ps_client_stats st;
+
+	ps_client_stats(c, &st);
+	o->server = xstrdup(ps_client_where(c));
+	if (st.wire != PS_WIRE_UNKNOWN)
+		o->wire = xstrdup(ps_wire_name(st.wire));
+	SET(o, messages, st.messages);
+	SET(o, sent_bytes, st.bytes);
+	SET(o, queued_bytes, st.queued);
+	if (st.us)
+		SET(o, sent_bytes_per_s, (double)st.bytes * 1e6 / (double)st.us);
+
+	size_t n = st.talked < PS_TALK ? st.talked : PS_TALK;
+
+	o->conversation = xcalloc(n, sizeof(*o->conversation));
+	for (uint64_t i = st.talked - n; i < st.talked; i++)
+		o->conversation[o->n_conversation++] = xstrdup(ps_client_line(c, i));
+}
+
 static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct page_xfer *x = &s->d.xfer;
@@ -363,7 +385,10 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 	struct statvfs vfs;
 
 	snap->xfer = o;
-	o->kind = xstrdup(x->ops ? x->ops->name : s->opts.xfer == XFER_NULL ? "null" : "local");
+	o->kind = xstrdup(x->ops                      ? x->ops->name :
+			  s->opts.xfer == XFER_NULL   ? "null" :
+			  s->opts.xfer == XFER_SERVER ? "page-server" :
+							"local");
 	if (s->d.committed || s->opts.dir)
 		o->dir = xstrdup(s->d.committed ? s->d.committed : s->opts.dir);
 	SET(o, pages_written, x->pages);
@@ -376,6 +401,8 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 		SET(o, pages_id, x->pages_id);
 	}
 	snap_recent(x, o);
+	if (page_xfer_client(x))
+		snap_server(page_xfer_client(x), o);
 	if (!s->d.staging)
 		return;
 	o->staging = xstrdup(staging_path(s->d.staging));
