@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* explain, log: why dumps fail */
+/* explain, check, log: why dumps fail */
 #include <string.h>
 
 #include "engine/session/diagnose.h"
@@ -128,3 +128,86 @@ const struct cmd_entry cmd_log = {
 	.flags = CMD_ALONE,
 	.exec = log_exec,
 };
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+static void show_check(struct shell *sh, const Stepdump__CheckReport *r, bool verbose,
+		       struct out *o)
+{
+	struct grid g;
+
+	out_message(o, &r->base);
+	if (o->json)
+		return;
+	struct pane_opts po = diagnose_opts(sh, verbose);
+
+	grid_init(&g, o->width, 0);
+	report_check(r, &po, &g);
+	out_grid(o, &g);
+	grid_deinit(&g);
+}
+
+static struct err *check_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	bool tree = false, all = false, verbose = false;
+	const char *who = NULL;
+	Stepdump__CheckReport *r;
+
+	for (unsigned i = 0; i < a->argc; i++) {
+		if (!strcmp(a->argv[i], "-v"))
+			verbose = true;
+		else if (!strcmp(a->argv[i], "--tree"))
+			tree = true;
+		else if (!strcmp(a->argv[i], "--all"))
+			all = true;
+		else if (who || *a->argv[i] == '-')
+			return cmd_usage(&cmd_check);
+		else
+			who = a->argv[i];
+	}
+	if (all ? who || tree : !who && !session_has_target(sh->session))
+		return cmd_usage(&cmd_check);
+	TRY(who || all ? session_check(sh->session, who, tree, all, &r) :
+			 session_check_target(sh->session, &r));
+	show_check(sh, r, verbose, o);
+	sh->findings |= r->found != 0;
+	stepdump__check_report__free_unpacked(r, NULL);
+	return NULL;
+}
+
+const struct cmd_entry cmd_check = {
+	.name = "check",
+	.group = GROUP_DIAGNOSE,
+	.args = { 0, 3, comp_check },
+	.usage = "[-v] [PID|NAME] [--tree] | --all",
+	.summary = "would a dump of this process fail, and why?",
+	.help = "Looks from outside: reads /proc and the cgroup tree, traces nothing, stops nothing. Each "
+		"finding names its evidence, the phase in which CRIU would fail, and what to do. "
+		"Severities: harm (the dump can hurt the process), fail, lose (it succeeds, and "
+		"something is missing), slow; notes are no findings. With --tree all descendants "
+		"too, with --all every process but kernel threads and zombies. Without an argument, the target. "
+		"As `stepdump check PID` the exit status is 0 without findings, 1 with, 2 "
+		"usage, 3 no such process; --json prints the report. `explain` lists what is "
+		"looked for; what needs a look at the dumper's options (--tcp-established, "
+		"--shell-job, --file-locks) is not looked for.",
+	.examples = (const struct cmd_example[]){ { "check %P", "", "" },
+						  { "check --tree %P", "and its descendants", "" },
+						  { 0 } },
+	.flags = CMD_ALONE | CMD_LIVE,
+	.exec = check_exec,
+};
+
+void tell_findings(struct shell *sh, struct out *o)
+{
+	Stepdump__CheckReport *r;
+	struct err *e = session_check_target(sh->session, &r);
+
+	if (e) { /* attach has succeeded all the same */
+		err_free(e);
+		return;
+	}
+	if (r->found)
+		out_printf(o, "%lu finding%s: `check`\n", r->found, r->found == 1 ? "" : "s");
+	out_member(o, "findings", json_object_new_int64((int64_t)r->found));
+	stepdump__check_report__free_unpacked(r, NULL);
+}

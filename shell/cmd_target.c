@@ -36,6 +36,7 @@ static struct err *tell_attached(struct shell *sh, const char *verb, struct out 
 			out_printf(o, "and %zu descendant%s: `show tasks`\n", s->n_tasks - 1,
 				   s->n_tasks == 2 ? "" : "s");
 		out_member(o, "nr_tasks", json_object_new_int64((int64_t)s->n_tasks));
+		tell_findings(sh, o);
 	}
 	shell_snap_free(sh, s);
 	return NULL;

@@ -403,6 +403,20 @@ void comp_attach(struct shell *sh, const struct cword *w, struct complist *l)
 	comp_pid(sh, &first, l);
 }
 
+void comp_check(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	struct cword first = *w;
+
+	if (*w->text == '-') {
+		complist_add(l, w, "--tree", "with all its descendants");
+		complist_add(l, w, "--all", "every process of this machine");
+		complist_add(l, w, "-v", "notes too");
+		return;
+	}
+	first.argn = 0;
+	comp_pid(sh, &first, l);
+}
+
 /* ---- a whole line -------------------------------------------------------------- */
 
 static void complete_words(struct shell *sh, const char *line, struct line *words,

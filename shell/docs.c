@@ -16,7 +16,7 @@ static const char *const synopsis[] = {
 	"[OPTION]... -p PID",
 	"[OPTION]... -S FILE",
 	"[OPTION]... -- PROGRAM [ARG]...",
-	"[OPTION]... explain|log [ARG]...",
+	"[OPTION]... check|log|explain [ARG]...",
 	NULL,
 };
 

@@ -197,3 +197,69 @@ void report_log(const Stepdump__LogReport *r, const struct pane_opts *o, struct 
 			paint_field(&p, i ? "" : "written", TONE_NORMAL, "%s", r->written[i]);
 	}
 }
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+static const char *in_plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void paint_finding(struct paint *p, const Stepdump__CheckFinding *f)
+{
+	const Stepdump__Cause *c = f->cause;
+
+	paint_field(p, c->severity, severity_tone(c->severity), "%s  (%s)", c->title, c->name);
+	paint_field(p, "", TONE_KEY, "%s", f->evidence);
+	for (size_t i = 0; i < f->n_places; i++)
+		paint_field(p, "", TONE_ADDR, "%s-%s %s", txt_addr(p, f->places[i]->start).s,
+			    txt_addr(p, f->places[i]->end).s, f->places[i]->name ?: "");
+	if (f->has_count && f->count > f->n_places)
+		paint_field(p, "", TONE_DIM, "%lu of this kind", f->count);
+	if (*c->phase && strcmp(c->severity, "note"))
+		paint_field(p, "", TONE_NORMAL, "CRIU: %s in %s.",
+			    !strcmp(c->severity, "fail") ? "fails" : "happens", c->phase);
+	paint_field(p, "", TONE_NORMAL, "%s", c->advice);
+	if (c->issues)
+		paint_field(p, "", TONE_DIM, "%s", c->issues);
+}
+
+static bool only_notes(const Stepdump__CheckedTask *t)
+{
+	for (size_t i = 0; i < t->n_findings; i++)
+		if (strcmp(t->findings[i]->cause->severity, "note"))
+			return false;
+	return true;
+}
+
+void report_check(const Stepdump__CheckReport *r, const struct pane_opts *o, struct grid *g)
+{
+	struct paint p = paint_begin(&no_session, o, g);
+
+	for (size_t i = 0; i < r->n_tasks; i++) {
+		const Stepdump__CheckedTask *t = r->tasks[i];
+		AUTO_FREE char *about = NULL;
+
+		if (r->n_tasks > 1 && only_notes(t) && !o->verbose)
+			continue;
+		about = xasprintf("%s %s: %s mapping%s, %s resident%s%s", txt_pid(&p, t->pid).s,
+				  t->comm ?: "", txt_opt(t->has_vmas, t->vmas).s,
+				  in_plural(t->vmas), txt_size(t->rss).s,
+				  t->swap ? ", swapped " : "", t->swap ? txt_size(t->swap).s : "");
+		diagnose_title(&p, "CHECK", about);
+		for (size_t j = 0; j < t->n_findings; j++)
+			paint_finding(&p, t->findings[j]);
+		if (!t->n_findings)
+			paint_line(&p, TONE_OK, "nothing that would make a dump fail is seen");
+	}
+	for (size_t i = 0; i < r->n_machine && (r->checked == 1 || o->verbose); i++) {
+		paint_field(&p, "this machine", TONE_DIM, "%s (%s): %s.",
+			    r->machine[i]->cause->title, r->machine[i]->cause->name,
+			    r->machine[i]->evidence);
+		paint_field(&p, "", TONE_DIM, "%s", r->machine[i]->cause->advice);
+	}
+	paint_line(&p, r->found ? TONE_BAD : TONE_OK,
+		   "%u process%s checked: %lu finding%s, %lu note%s", r->checked,
+		   r->checked == 1 ? "" : "es", r->found, in_plural(r->found), r->notes,
+		   in_plural(r->notes));
+}

@@ -17,4 +17,7 @@ void report_causes(const Stepdump__CauseList *l, const struct pane_opts *o, stru
 /* verbose: all errors and all noise. */
 void report_log(const Stepdump__LogReport *r, const struct pane_opts *o, struct grid *g);
 
+/* verbose: of --all, also processes with notes only. */
+void report_check(const Stepdump__CheckReport *r, const struct pane_opts *o, struct grid *g);
+
 #endif

@@ -196,9 +196,9 @@ static void apply_vmflag(struct vma *v, char a, char b)
 		{ "io", 0, VMF_IO, 0 },
 		{ "pf", 0, VMF_PFNMAP, 0 },
 		{ "sl", 0, VMF_SEALED, 0 },
-		{ "um", 0, VMF_UFFD, 0 },
+		{ "um", 0, VMF_UFFD | VMF_UFFD_OWED, 0 },
 		{ "uw", 0, VMF_UFFD, 0 },
-		{ "ui", 0, VMF_UFFD, 0 },
+		{ "ui", 0, VMF_UFFD | VMF_UFFD_OWED, 0 },
 		{ "ss", 0, VMF_SHADOWSTACK, 0 },
 	};
 

@@ -48,6 +48,7 @@
 #define VMF_LOCKED 0x20u      /* lo */
 #define VMF_UFFD 0x40u        /* um, uw or ui: registered with somebody's userfaultfd */
 #define VMF_SHADOWSTACK 0x80u /* ss */
+#define VMF_UFFD_OWED 0x200u  /* um or ui: a handler has to deliver pages */
 #define VMF_SHARED 0x100u     /* the s of "r--s"; VmFlags drop sh where it cannot be written */
 
 struct vma {

@@ -7,6 +7,7 @@
 #ifndef STEPDUMP_SESSION_DIAGNOSE_H
 #define STEPDUMP_SESSION_DIAGNOSE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -24,5 +25,14 @@ struct err *session_causes(const char *name, Stepdump__CauseList **ret);
  */
 struct err *session_log(struct session *s, const char *path, const char *images,
 			Stepdump__LogReport **ret);
+
+/*
+ * session_check - what would make a dump of the process fail.  who: a pid, or the name of processes;
+ * NULL with `all`.  Fails: ERR_TARGET there is none.
+ */
+struct err *session_check(struct session *s, const char *who, bool tree, bool all,
+			  Stepdump__CheckReport **ret);
+/* The same for the tasks that are attached: their mappings are not read again.  ERR_STATE: none is. */
+struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret);
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/vec.h"
+#include "engine/diagnose/check.h"
 #include "engine/diagnose/log.h"
 #include "engine/diagnose/message.h"
 #include "engine/session/diagnose.h"
@@ -104,6 +106,114 @@ static struct err *look_at_images(const char *dir, Stepdump__LogReport *r)
 	return NULL;
 }
 
+/* ---- check ----------------------------------------------------------------------------------- */
+
+static void report_absorb(Stepdump__CheckReport *into, Stepdump__CheckReport *from)
+{
+	for (size_t i = 0; i < from->n_tasks; i++) {
+		into->tasks = vec_room(into->tasks, into->n_tasks, sizeof(*into->tasks));
+		into->tasks[into->n_tasks++] = from->tasks[i];
+	}
+	from->n_tasks = 0;
+	into->checked += from->checked;
+	into->found += from->found;
+	into->notes += from->notes;
+	SET(into, took_us, into->took_us + from->took_us);
+	stepdump__check_report__free_unpacked(from, NULL);
+}
+
+static struct err *check_named(struct session *s, const char *name, enum check_scope scope,
+			       Stepdump__CheckReport **ret)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	Stepdump__CheckReport *all = NULL, *r;
+	size_t nr;
+
+	TRY(check_pids_of(name, &pids, &nr));
+	for (size_t i = 0; i < nr; i++) {
+		struct err *e = check_run(&s->caps, scope, pids[i], &r);
+
+		if (e)
+			err_free(e); /* it has ended meanwhile */
+		else if (all)
+			report_absorb(all, r);
+		else
+			all = r;
+	}
+	*ret = all;
+	return all ? NULL : err_new(ERR_TARGET, "no process is called \"%s\"", name);
+}
+
+struct err *session_check(struct session *s, const char *who, bool tree, bool all,
+			  Stepdump__CheckReport **ret)
+{
+	enum check_scope scope = all ? CHECK_ALL : tree ? CHECK_TREE : CHECK_ONE;
+	char *end = NULL;
+	long pid = who ? strtol(who, &end, 10) : 0;
+
+	if (all)
+		return check_run(&s->caps, scope, 0, ret);
+	if (*end || end == who)
+		return check_named(s, who, scope, ret);
+	if (pid <= 0 || pid > INT32_MAX)
+		return err_new(ERR_USAGE, "%s is not a pid", who);
+	return check_run(&s->caps, scope, (pid_t)pid, ret);
+}
+
+struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret)
+{
+	Stepdump__CheckReport *all = NULL, *r;
+
+	if (!attached(s))
+		return err_new(ERR_STATE, "nothing is attached");
+	for (size_t i = 0; i < s->nr_tasks; i++) {
+		struct err *e = check_known(&s->caps, s->t[i].pid, &s->t[i].vmas, &r);
+
+		if (e) {
+			if (all)
+				stepdump__check_report__free_unpacked(all, NULL);
+			return e;
+		}
+		if (all)
+			report_absorb(all, r);
+		else
+			all = r;
+	}
+	*ret = all;
+	return NULL;
+}
+
+/* What is seen now of what the log tells, if the process is the same. */
+static void confirm(struct session *s, Stepdump__LogReport *r)
+{
+	Stepdump__CheckReport *c;
+	struct err *e;
+
+	if (!r->has_pid || !r->comm || !strcmp(r->outcome, "succeeded"))
+		return;
+	e = check_run(&s->caps, CHECK_ONE, (pid_t)r->pid, &c);
+	if (e) {
+		r->alive = xstrdup("which does not exist any more");
+		err_free(e);
+		return;
+	}
+	if (!strcmp(c->tasks[0]->comm, r->comm)) {
+		r->alive = xstrdup("which lives");
+		for (size_t i = 0; i < r->n_causes; i++)
+			for (size_t j = 0; j < c->tasks[0]->n_findings; j++)
+				if (!strcmp(r->causes[i]->cause->name,
+					    c->tasks[0]->findings[j]->cause->name))
+					r->causes[i]->confirmed =
+						xstrdup(c->tasks[0]->findings[j]->evidence);
+		r->now = c->tasks[0];
+		c->tasks[0] = NULL;
+		c->n_tasks = 0;
+	} else {
+		r->alive = xasprintf("whose pid is now that of %s", c->tasks[0]->comm);
+	}
+	stepdump__check_report__free_unpacked(c, NULL);
+}
+
 struct err *session_log(struct session *s, const char *path, const char *images,
 			Stepdump__LogReport **ret)
 {
@@ -112,9 +222,9 @@ struct err *session_log(struct session *s, const char *path, const char *images,
 	struct err *e;
 	size_t len = 0;
 
-	(void)s;
 	TRY(read_log(path, &text, &len));
 	TRY(log_explain(path, text, len, &r));
+	confirm(s, r);
 	e = images ? look_at_images(images, r) : NULL;
 	if (e) {
 		stepdump__log_report__free_unpacked(r, NULL);

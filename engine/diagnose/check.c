@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/diagnose/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/vec.h"
+#include "engine/diagnose/check_priv.h"
+#include "engine/diagnose/message.h"
+#include "proto/message.h"
+
+#define PLACES 4
+
+/* ---- findings -------------------------------------------------------------------------------- */
+
+static Stepdump__CheckFinding *finding_new(Stepdump__CheckFinding ***v, size_t *nr,
+					   enum cause_id id)
+{
+	Stepdump__CheckFinding *f = msg_push(v, nr, sizeof(*f));
+
+	stepdump__check_finding__init(f);
+	f->cause = cause_message(id);
+	return f;
+}
+
+static void add_place(Stepdump__CheckFinding *f, const struct vma *v)
+{
+	Stepdump__Place *p;
+
+	if (!v || f->n_places == PLACES)
+		return;
+	p = msg_push(&f->places, &f->n_places, sizeof(*p));
+	stepdump__place__init(p);
+	p->start = v->start;
+	p->end = v->end;
+	if (*v->name)
+		p->name = xstrdup(v->name);
+}
+
+void found(struct look *k, enum cause_id id, const struct vma *v, const char *fmt, ...)
+{
+	Stepdump__CheckedTask *t = k->task;
+	Stepdump__CheckFinding *f;
+	va_list ap;
+
+	for (size_t i = 0; i < t->n_findings; i++)
+		if (!strcmp(t->findings[i]->cause->name, causes[id].name)) {
+			f = t->findings[i];
+			SET(f, count, f->has_count ? f->count + 1 : 2);
+			add_place(f, v);
+			return;
+		}
+	f = finding_new(&t->findings, &t->n_findings, id);
+	va_start(ap, fmt);
+	if (vasprintf(&f->evidence, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	add_place(f, v);
+}
+
+void found_note(struct look *k, enum cause_id id, const char *fmt, ...)
+{
+	AUTO_FREE char *text = NULL;
+	Stepdump__CheckFinding *f;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	found(k, id, NULL, "%s", text);
+	f = k->task->findings[k->task->n_findings - 1];
+	free(f->cause->severity);
+	f->cause->severity = xstrdup(severity_name(SEV_NOTE));
+}
+
+static int severity_rank(const Stepdump__CheckFinding *f)
+{
+	static const enum severity order[] = { SEV_HARM, SEV_FAIL, SEV_LOSE, SEV_SLOW, SEV_NOTE };
+
+	for (int i = 0; i < NR_SEVERITIES; i++)
+		if (!strcmp(f->cause->severity, severity_name(order[i])))
+			return i;
+	return NR_SEVERITIES;
+}
+
+static int worst_first(const void *a, const void *b)
+{
+	return severity_rank(*(Stepdump__CheckFinding *const *)a) -
+	       severity_rank(*(Stepdump__CheckFinding *const *)b);
+}
+
+static bool is_note(const Stepdump__CheckFinding *f)
+{
+	return !strcmp(f->cause->severity, severity_name(SEV_NOTE));
+}
+
+/* ---- one process ----------------------------------------------------------------------------- */
+
+/* Why its mappings cannot be read. */
+static void explain_no_rights(struct look *k, const struct err *why)
+{
+	char path[64];
+	struct stat st;
+	const char *more = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", k->pid);
+	if (!stat(path, &st) && st.st_uid != k->st.uid[0])
+		more = "; it is not dumpable: /proc/PID/mem belongs to another uid than the process";
+	else if (k->st.uid[0] != geteuid() && !k->env->caps->cap_sys_ptrace)
+		more = "; it belongs to another user and we lack CAP_SYS_PTRACE";
+	found(k, CAUSE_NO_RIGHTS, NULL, "/proc/%d/maps: %s%s", k->pid,
+	      err_errno_name(why->sys_errno), more);
+	SET(k->task, partial, true);
+}
+
+static void look_inside(struct look *k, const struct vma_list *known)
+{
+	struct err *e = proc_read_fds(k->pid, &k->fds);
+
+	k->has_fds = !e;
+	err_free(e);
+	e = proc_read_limits(k->pid, &k->limits);
+	k->has_limits = !e;
+	err_free(e);
+	e = known ? NULL : proc_read_vmas(k->pid, &k->vmas);
+	if (known)
+		k->vmas = *known;
+	k->has_vmas = !e;
+	if (e && (e->sys_errno == EACCES || e->sys_errno == EPERM))
+		explain_no_rights(k, e);
+	err_free(e);
+	if (k->has_vmas) {
+		SET(k->task, vmas, k->vmas.nr);
+		check_maps(k);
+		check_pages(k);
+	}
+	check_limits(k);
+	check_fds(k);
+	check_cgroup_memory(k);
+}
+
+/* ERR_TARGET: there is no such process (any more). */
+static struct err *check_one(struct check_env *env, pid_t pid, const struct vma_list *known,
+			     Stepdump__CheckedTask **ret)
+{
+	struct look k = { .env = env, .pid = pid };
+
+	TRY(proc_read_stat(pid, &k.stat));
+	TRY(proc_read_status(pid, &k.st));
+	k.task = xzalloc(sizeof(*k.task));
+	stepdump__checked_task__init(k.task);
+	k.task->pid = (uint32_t)pid;
+	k.task->comm = xstrdup(k.stat.comm);
+	SET(k.task, rss, k.st.vm_rss);
+	SET(k.task, swap, k.st.vm_swap);
+	if (check_states(&k)) {
+		check_family(&k);
+		look_inside(&k, known);
+	}
+	if (!known)
+		vma_list_deinit(&k.vmas);
+	proc_fds_deinit(&k.fds);
+	qsort(k.task->findings, k.task->n_findings, sizeof(*k.task->findings), worst_first);
+	*ret = k.task;
+	return NULL;
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
+
+static uint64_t read_sysctl(const char *path)
+{
+	AUTO_FCLOSE FILE *f = fopen(path, "re");
+	unsigned long n = 0;
+
+	return f && fscanf(f, "%lu", &n) == 1 ? n : 0;
+}
+
+static struct err *env_init(struct check_env *env, const struct caps *caps)
+{
+	struct proc_fds own = { 0 };
+	struct rlimit r;
+
+	*env = (struct check_env){ .caps = caps, .self = getpid(), .patience_ms = 1000 };
+	TRY(proc_shmem_dev(&env->shmem_dev));
+	env->max_map_count = read_sysctl("/proc/sys/vm/max_map_count");
+	env->fsize_limit = getrlimit(RLIMIT_FSIZE, &r) ? RLIM_INFINITY : r.rlim_cur;
+	env->nofile_limit = getrlimit(RLIMIT_NOFILE, &r) ? RLIM_INFINITY : r.rlim_max;
+	if (readlink("/proc/self/ns/ipc", env->ipc_ns, sizeof(env->ipc_ns) - 1) < 0)
+		env->ipc_ns[0] = '\0';
+	err_free(proc_read_fds(env->self, &own));
+	for (size_t i = 0; i < own.nr; i++)
+		env->own_uffd |= !strcmp(own.v[i].link, "anon_inode:[userfaultfd]");
+	proc_fds_deinit(&own);
+	return NULL;
+}
+
+static void machine_finding(Stepdump__CheckReport *r, enum cause_id id, const char *evidence)
+{
+	Stepdump__CheckFinding *f = finding_new(&r->machine, &r->n_machine, id);
+
+	f->evidence = xstrdup(evidence);
+}
+
+static void check_machine(const struct caps *c, Stepdump__CheckReport *r)
+{
+	if (!c->soft_dirty)
+		machine_finding(r, CAUSE_NO_SOFT_DIRTY,
+				"a store to a page of our own does not set bit 55");
+	if (!c->vmsplice)
+		machine_finding(r, CAUSE_SHMEM_VMSPLICE, "vmsplice() into a pipe of our own fails");
+}
+
+static void add_task(Stepdump__CheckReport *r, Stepdump__CheckedTask *t)
+{
+	for (size_t i = 0; i < t->n_findings; i++)
+		*(is_note(t->findings[i]) ? &r->notes : &r->found) += 1;
+	r->tasks = vec_room(r->tasks, r->n_tasks, sizeof(*r->tasks));
+	r->tasks[r->n_tasks++] = t;
+}
+
+static struct err *check_descend(struct check_env *env, pid_t pid, Stepdump__CheckReport *r)
+{
+	struct proc_children c = { 0 };
+	Stepdump__CheckedTask *t;
+
+	TRY(check_one(env, pid, NULL, &t));
+	r->checked++;
+	add_task(r, t);
+	err_free(proc_read_children(pid, &c));
+	for (size_t i = 0; i < c.nr; i++)
+		err_free(check_descend(env, c.pid[i], r)); /* it may have ended */
+	proc_children_deinit(&c);
+	return NULL;
+}
+
+static bool is_nobodys_business(const struct check_env *env, pid_t pid, Stepdump__CheckReport *r)
+{
+	struct proc_stat st;
+	struct err *e = proc_read_stat(pid, &st);
+
+	if (e) {
+		err_free(e);
+		return true;
+	}
+	if (st.flags & PROC_PF_KTHREAD) {
+		SET(r, kernel_threads, r->kernel_threads + 1);
+		return true;
+	}
+	return pid == env->self || st.ppid == env->self || st.state == 'Z' || st.state == 'X';
+}
+
+static struct err *all_pids(pid_t **ret, size_t *nr_ret)
+{
+	AUTO_CLOSEDIR DIR *d = opendir("/proc");
+	pid_t *v = NULL;
+	size_t nr = 0;
+
+	if (!d)
+		return err_sys(errno, "open /proc");
+	for (struct dirent *e; (e = readdir(d));) {
+		int pid = atoi(e->d_name);
+
+		if (pid > 0)
+			*vec_push(v, nr) = pid;
+	}
+	*ret = v;
+	*nr_ret = nr;
+	return NULL;
+}
+
+static struct err *check_everybody(struct check_env *env, Stepdump__CheckReport *r)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	size_t nr;
+
+	TRY(all_pids(&pids, &nr));
+	for (size_t i = 0; i < nr; i++) {
+		Stepdump__CheckedTask *t;
+		struct err *e = NULL;
+
+		if (is_nobodys_business(env, pids[i], r) ||
+		    (e = check_one(env, pids[i], NULL, &t))) {
+			err_free(e);
+			continue;
+		}
+		r->checked++;
+		if (t->n_findings)
+			add_task(r, t);
+		else
+			stepdump__checked_task__free_unpacked(t, NULL);
+	}
+	return NULL;
+}
+
+struct err *check_pids_of(const char *name, pid_t **ret, size_t *nr_ret)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	pid_t *v = NULL;
+	size_t nr, nr_v = 0;
+
+	TRY(all_pids(&pids, &nr));
+	for (size_t i = 0; i < nr; i++) {
+		struct proc_stat st;
+		struct err *e = proc_read_stat(pids[i], &st);
+
+		/* The kernel keeps 15 characters of a name. */
+		if (!e && !strncmp(st.comm, name, 15) &&
+		    (!name[strlen(st.comm)] || strlen(st.comm) == 15) && pids[i] != getpid())
+			*vec_push(v, nr_v) = pids[i];
+		err_free(e);
+	}
+	*ret = v;
+	*nr_ret = nr_v;
+	return NULL;
+}
+
+static struct err *check_any(const struct caps *caps, enum check_scope scope, pid_t pid,
+			     const struct vma_list *known, Stepdump__CheckReport **ret)
+{
+	struct check_env env;
+	Stepdump__CheckReport *r;
+	Stepdump__CheckedTask *t;
+	uint64_t begin = now_us();
+	struct err *e;
+
+	TRY(env_init(&env, caps));
+	env.everybody = scope == CHECK_ALL;
+	r = xzalloc(sizeof(*r));
+	stepdump__check_report__init(r);
+	check_machine(caps, r);
+	switch (scope) {
+	case CHECK_ONE:
+		e = check_one(&env, pid, known, &t);
+		if (!e) {
+			r->checked = 1;
+			add_task(r, t);
+		}
+		break;
+	case CHECK_TREE:
+		e = check_descend(&env, pid, r);
+		break;
+	default:
+		e = check_everybody(&env, r);
+	}
+	if (e) {
+		stepdump__check_report__free_unpacked(r, NULL);
+		return e;
+	}
+	SET(r, took_us, now_us() - begin);
+	*ret = r;
+	return NULL;
+}
+
+struct err *check_run(const struct caps *caps, enum check_scope scope, pid_t pid,
+		      Stepdump__CheckReport **ret)
+{
+	return check_any(caps, scope, pid, NULL, ret);
+}
+
+struct err *check_known(const struct caps *caps, pid_t pid, const struct vma_list *vmas,
+			Stepdump__CheckReport **ret)
+{
+	return check_any(caps, CHECK_ONE, pid, vmas, ret);
+}

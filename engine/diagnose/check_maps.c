@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What is mapped that cannot be dumped, or not without loss. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "engine/diagnose/check_priv.h"
+
+#define GHOST_LIMIT (1u << 20) /* CRIU's, where --ghost-limit is not given */
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t a = strlen(s), b = strlen(end);
+
+	return a >= b && !strcmp(s + a - b, end);
+}
+
+static enum cause_id cause_of_unsupported(const struct vma *v)
+{
+	if (!strcmp(v->name, "[uprobes]"))
+		return CAUSE_UPROBES;
+	if (!strncmp(v->name, "[uprobes", 8))
+		return CAUSE_UPROBES_TRAMPOLINE;
+	if (!strncmp(v->name, "/secretmem", 10))
+		return CAUSE_SECRETMEM;
+	if (v->vmf & VMF_SHADOWSTACK)
+		return CAUSE_SHADOW_STACK;
+	if (!strncmp(v->name, "anon_inode:", 11))
+		return CAUSE_KERNEL_OBJECT;
+	return CAUSE_DEVICE_MEMORY;
+}
+
+static void check_sealed(struct look *k, const struct vma *v)
+{
+	if (!(v->vmf & VMF_SEALED) ||
+	    v->status & (VMA_AREA_VDSO | VMA_AREA_VVAR | VMA_AREA_VSYSCALL | VMA_AREA_UPROBES))
+		return; /* those the kernel seals itself, and makes anew */
+	if (!(v->prot & PROT_READ) && vma_is_private(v))
+		found(k, CAUSE_SEALED, v, "/proc/%d/smaps: VmFlags sl, not readable", k->pid);
+	else
+		found(k, CAUSE_SEAL_LOST, v, "/proc/%d/smaps: VmFlags sl", k->pid);
+}
+
+/* Is the device that of a tmpfs mounted where the process can see it? */
+static bool on_tmpfs(const struct look *k, uint64_t dev)
+{
+	AUTO_FREE char *text = NULL;
+	char want[64], *save = NULL;
+	size_t len;
+
+	if (major(dev))
+		return false;
+	snprintf(want, sizeof(want), " %u:%u ", major(dev), minor(dev));
+	struct err *e = proc_read_file(k->pid, "mountinfo", &text, &len);
+
+	if (e) {
+		err_free(e);
+		return false;
+	}
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (strstr(line, want) && strstr(line, " - tmpfs "))
+			return true;
+	return false;
+}
+
+static void check_file(struct look *k, const struct vma *v)
+{
+	bool shared = v->status & VMA_FILE_SHARED;
+	char path[96];
+	struct stat st;
+
+	if (v->dev == k->env->shmem_dev || !(v->status & (VMA_FILE_SHARED | VMA_FILE_PRIVATE)))
+		return;
+	if (ends_with(v->name, " (deleted)")) {
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", k->pid, v->start,
+			 v->end);
+		if (!stat(path, &st) && !st.st_nlink && st.st_size > GHOST_LIMIT)
+			found(k, CAUSE_GHOST_TOO_BIG, v,
+			      "/proc/%d/maps: deleted; st_size %lu, the limit is %u", k->pid,
+			      (unsigned long)st.st_size, GHOST_LIMIT);
+		else if (shared)
+			found(k, CAUSE_FILE_ELSEWHERE, v,
+			      "/proc/%d/maps: shared mapping of a deleted file: CRIU writes a ghost file",
+			      k->pid);
+	} else if (shared && v->prot & PROT_WRITE && on_tmpfs(k, v->dev)) {
+		found(k, CAUSE_FILE_ELSEWHERE, v,
+		      "/proc/%d/maps: shared mapping of a file on tmpfs", k->pid);
+	}
+}
+
+static void check_ipc(struct look *k, const struct vma *v)
+{
+	char path[64], ns[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", k->pid);
+	ssize_t n = readlink(path, ns, sizeof(ns) - 1);
+
+	if (n > 0 && !strcmp(ns, k->env->ipc_ns))
+		found(k, CAUSE_SYSV_HOST_IPC, v,
+		      "/proc/%d/maps: /SYSV; /proc/%d/ns/ipc is ours: %s", k->pid, k->pid, ns);
+}
+
+void check_maps(struct look *k)
+{
+	bool holds_uffd = false;
+
+	for (size_t i = 0; i < k->fds.nr; i++)
+		holds_uffd |= !strcmp(k->fds.v[i].link, "anon_inode:[userfaultfd]");
+	for (size_t i = 0; i < k->vmas.nr; i++) {
+		const struct vma *v = &k->vmas.v[i];
+
+		if (vma_is_parasite(v)) {
+			if (!k->st.tracer_pid) /* else a dump is under way */
+				found(k, CAUSE_RESIDUE, v, "/proc/%d/maps: %s", k->pid, v->name);
+			continue;
+		}
+		if (v->status & VMA_UNSUPP && !(v->vmf & VMF_SEALED)) {
+			found(k, cause_of_unsupported(v), v, "/proc/%d/maps: %s", k->pid,
+			      *v->name ? v->name : v->unsupp);
+			continue;
+		}
+		check_sealed(k, v);
+		check_file(k, v);
+		if (v->status & VMA_AREA_SYSVIPC)
+			check_ipc(k, v);
+		if (v->status & VMA_AREA_AIORING)
+			found(k, CAUSE_AIO, v, "/proc/%d/maps: %s", k->pid, v->name);
+		if (v->vmf & VMF_UFFD_OWED && !holds_uffd && k->has_fds && !k->env->own_uffd)
+			found(k, CAUSE_UFFD_OUTSIDE, v,
+			      "/proc/%d/smaps: VmFlags um; no userfaultfd in /proc/%d/fd", k->pid,
+			      k->pid);
+	}
+	if (!k->env->caps->pagemap_scan && k->vmas.priv_longest_pages > (1ul << 25))
+		found(k, CAUSE_HUGE_RESERVE, NULL,
+		      "/proc/%d/maps: the longest private mapping has %lu GiB", k->pid,
+		      k->vmas.priv_longest_pages >> 18);
+}

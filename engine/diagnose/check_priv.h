@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Internal to check*.c. */
+#ifndef STEPDUMP_CHECK_PRIV_H
+#define STEPDUMP_CHECK_PRIV_H
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "engine/diagnose/causes.h"
+#include "engine/diagnose/check.h"
+#include "engine/proc/proc.h"
+
+/* What is the same for all processes of a run. */
+struct check_env {
+	const struct caps *caps;
+	pid_t self;
+	uint64_t max_map_count;
+	uint64_t shmem_dev;
+	uint64_t fsize_limit; /* our own; RLIM_INFINITY */
+	uint64_t nofile_limit;
+	char ipc_ns[64];
+	bool everybody;       /* not of one process: our own ancestors are no news */
+	bool own_uffd;        /* a tracker of ours may be what a process is registered with */
+	unsigned patience_ms; /* for sleepers that may wake up */
+};
+
+/* One process that is looked at. */
+struct look {
+	struct check_env *env;
+	pid_t pid;
+	struct proc_stat stat;
+	struct proc_status st;
+	struct proc_limits limits;
+	struct vma_list vmas;
+	struct proc_fds fds;
+	bool has_limits, has_vmas, has_fds;
+	Stepdump__CheckedTask *task;
+};
+
+/* Adds a finding, or counts it with the first of its cause.  v: the mapping, or NULL. */
+void found(struct look *k, enum cause_id id, const struct vma *v, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The same as a note: for the cause that stands in the way of some kinds of dump only. */
+void found_note(struct look *k, enum cause_id id, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* check_task.c: state, threads, cgroup, rights.  False: there is no memory to look at. */
+bool check_states(struct look *k);
+void check_family(struct look *k);
+void check_cgroup_memory(struct look *k);
+/* check_maps.c */
+void check_maps(struct look *k);
+/* check_pages.c */
+void check_pages(struct look *k);
+/* check_limits.c */
+void check_limits(struct look *k);
+void check_fds(struct look *k);
+
+/* cgroup.c: of the process; *where, NULL before: what says so, heap. */
+enum cgroup_state { CGROUP_RUNS, CGROUP_FROZEN_V1, CGROUP_FROZEN_V2 };
+enum cgroup_state cgroup_frozen(pid_t pid, char **where);
+/* The smallest memory limit above it, bytes; UINT64_MAX: none. */
+uint64_t cgroup_memory_limit(pid_t pid, char **where);
+
+#endif
