@@ -67,18 +67,64 @@ static struct err *arg_register(struct shell *sh, const char *name, size_t len, 
 	return e;
 }
 
+/* The beginning of the first VMA whose name is all of [name, name + len): "[heap]". */
+static struct err *arg_vma_name(struct shell *sh, const char *name, size_t len, uint64_t *ret)
+{
+	struct snap_request req = { .parts = SNAP_VMAS };
+	Stepdump__Snapshot *s;
+
+	TRY(shell_snap(sh, &req, &s));
+	struct err *e = err_hint(err_new(ERR_USAGE, "no VMA is called \"%.*s\"", (int)len, name),
+				 "`show vmas` lists them");
+
+	for (size_t i = 0; i < s->n_vmas; i++) {
+		const char *n = s->vmas[i]->name;
+
+		if (e && n && strlen(n) == len && !strncmp(n, name, len)) {
+			*ret = s->vmas[i]->start;
+			err_free(e);
+			e = NULL;
+		}
+	}
+	shell_snap_free(sh, s);
+	return e;
+}
+
+struct err *arg_vma_index(struct shell *sh, uint64_t index, uint64_t *ret)
+{
+	struct snap_request req = { .parts = SNAP_VMAS };
+	Stepdump__Snapshot *s;
+	struct err *e = NULL;
+
+	TRY(shell_snap(sh, &req, &s));
+	if (index < s->n_vmas)
+		*ret = s->vmas[index]->start;
+	else
+		e = err_hint(err_new(ERR_USAGE, "there is no VMA %lu", index),
+			     "`show vmas` lists them");
+	shell_snap_free(sh, s);
+	return e;
+}
+
 struct err *arg_addr(struct shell *sh, const char *text, uint64_t *ret)
 {
-	size_t len = strcspn(text, "+-");
+	/* A VMA may have any name, "[anon:a+b]" too. */
+	const char *bracket = *text == '[' ? strrchr(text, ']') : NULL;
+	size_t len = bracket ? (size_t)(bracket + 1 - text) : strcspn(text, "+-");
 	uint64_t base = 0, off = 0;
 
 	if (text[len] && !arg_hex(text + len + 1, text + strlen(text), &off))
 		return err_new(ERR_USAGE, "\"%s\" is not an address", text);
+	if (text[len] && text[len] != '+' && text[len] != '-')
+		return err_new(ERR_USAGE, "\"%s\" is not an address", text);
 	if (*text == '$')
 		TRY(arg_register(sh, text, len, &base));
+	else if (bracket)
+		TRY(arg_vma_name(sh, text, len, &base));
 	else if (!arg_hex(text, text + len, &base))
-		return err_hint(err_new(ERR_USAGE, "\"%s\" is not an address", text),
-				"hex digits, $ip or $sp, each with +N or -N");
+		return err_hint(
+			err_new(ERR_USAGE, "\"%s\" is not an address", text),
+			"hex digits, $ip, $sp, or the name of a VMA like [heap], each with +N or -N");
 	if (text[len] == '-' ? __builtin_sub_overflow(base, off, ret) :
 			       __builtin_add_overflow(base, off, ret))
 		return err_new(ERR_USAGE, "\"%s\" is outside of the address space", text);

@@ -87,7 +87,10 @@ struct err *cmd_usage(const struct cmd_entry *c) __attribute__((warn_unused_resu
 char *args_join(const struct args *a);
 /* Decimal or 0x number in [min, max]; the error says that it is not a `what`. */
 struct err *arg_uint(const char *text, const char *what, uint64_t min, uint64_t max, uint64_t *ret);
-/* An address: hex with or without 0x, $ip or $sp of the leader, either with +N or -N (hex). */
+/* An address: hex with or without 0x, $ip or $sp of the leader, a VMA by its name in brackets, each
+ * with +N or -N (hex). */
 struct err *arg_addr(struct shell *sh, const char *text, uint64_t *ret);
+/* Where the VMA with that number begins. */
+struct err *arg_vma_index(struct shell *sh, uint64_t index, uint64_t *ret);
 
 #endif

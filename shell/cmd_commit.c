@@ -51,6 +51,8 @@ static struct err *commit_exec(struct shell *sh, const struct args *a, struct ou
 	struct err *e = session_run(sh->session, &req, &stop);
 	progress_end(&p);
 	stop_print(stop, o);
+	if (stop && stop->committed)
+		tell_elsewhere(sh, o);
 	if (stop)
 		stepdump__stop__free_unpacked(stop, NULL);
 	return e;

@@ -211,3 +211,32 @@ void tell_findings(struct shell *sh, struct out *o)
 	out_member(o, "findings", json_object_new_int64((int64_t)r->found));
 	stepdump__check_report__free_unpacked(r, NULL);
 }
+
+void tell_elsewhere(struct shell *sh, struct out *o)
+{
+	Stepdump__CheckReport *r;
+	struct err *e = session_elsewhere(sh->session, &r);
+	bool any = false;
+
+	if (e) {
+		err_free(e);
+		return;
+	}
+	for (size_t i = 0; i < r->n_tasks; i++)
+		for (size_t j = 0; j < r->tasks[i]->n_findings; j++) {
+			const Stepdump__CheckFinding *f = r->tasks[i]->findings[j];
+			uint64_t count = f->has_count ? f->count : 1;
+
+			out_printf(o, "not in this set: ");
+			for (size_t k = 0; k < f->n_places; k++)
+				out_printf(o, "%s%s (%lu KiB)", k ? ", " : "",
+					   f->places[k]->name ? f->places[k]->name : "?",
+					   (f->places[k]->end - f->places[k]->start) >> 10);
+			out_printf(o, "%s\n", count > f->n_places ? ", ..." : "");
+			any = true;
+		}
+	if (any)
+		out_printf(o,
+			   "  it is in files: `explain memory-in-files` tells whose job that is\n");
+	stepdump__check_report__free_unpacked(r, NULL);
+}

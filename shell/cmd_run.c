@@ -19,6 +19,8 @@ static struct err *run_pipeline(struct shell *sh, struct run_request *req, struc
 	struct err *e = session_run(sh->session, req, &stop);
 	progress_end(&p);
 	stop_print(stop, o);
+	if (stop && (stop->committed || !strcmp(stop->reason, "gate")))
+		tell_elsewhere(sh, o);
 	if (stop)
 		stepdump__stop__free_unpacked(stop, NULL);
 	return e;

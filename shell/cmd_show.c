@@ -6,6 +6,7 @@
 
 #include "shell/cmd.h"
 #include "shell/cmds.h"
+#include "shell/why_saved.h"
 #include "views/panes.h"
 
 #define PEEK_BYTES 256
@@ -260,13 +261,49 @@ const struct cmd_entry cmd_show = {
 	.exec = show_exec,
 };
 
-static bool snapshot_has_why(const Stepdump__Snapshot *s, uint64_t addr)
+static const Stepdump__Why *snapshot_has_why(const Stepdump__Snapshot *s, uint64_t addr)
 {
-	for (size_t i = 0; i < s->n_whys; i++) {
-		if (s->whys[i]->vaddr == (addr & ~0xfffull))
-			return true;
+	for (size_t i = 0; i < s->n_whys; i++)
+		if (s->whys[i]->vaddr == addr)
+			return s->whys[i];
+	return NULL;
+}
+
+/* What was asked when the snapshot was saved is in it; the rest follows from its runs. */
+static struct err *why_opened(struct shell *sh, const uint64_t *addrs, size_t nr, struct out *o)
+{
+	Stepdump__Snapshot tell = *sh->opened;
+	struct pane_opts po = pane_opts(sh);
+	AUTO_FREE Stepdump__Why **whys = xcalloc(nr, sizeof(Stepdump__Why *));
+	struct grid g;
+
+	for (size_t i = 0; i < nr; i++) {
+		const Stepdump__Why *known = snapshot_has_why(sh->opened, addrs[i]);
+
+		whys[i] = known ? (Stepdump__Why *)known : xzalloc(sizeof(**whys));
+		if (!known) {
+			stepdump__why__init(whys[i]);
+			why_saved(sh->opened, addrs[i], whys[i]);
+		}
 	}
-	return false;
+	tell.whys = whys;
+	tell.n_whys = nr;
+	if (o->json) {
+		Stepdump__Snapshot only = STEPDUMP__SNAPSHOT__INIT;
+
+		only.whys = whys;
+		only.n_whys = nr;
+		out_message(o, &only.base);
+	} else {
+		grid_init(&g, o->width, 0);
+		pane_render(pane_find("why"), &tell, &po, &g);
+		out_grid(o, &g);
+		grid_deinit(&g);
+	}
+	for (size_t i = 0; i < nr; i++)
+		if (!snapshot_has_why(sh->opened, addrs[i]))
+			stepdump__why__free_unpacked(whys[i], NULL);
+	return NULL;
 }
 
 static struct err *why_exec(struct shell *sh, const struct args *a, struct out *o)
@@ -274,20 +311,26 @@ static struct err *why_exec(struct shell *sh, const struct args *a, struct out *
 	struct snap_request req = { .parts = SNAP_TARGET | SNAP_WHY | SNAP_VMAS };
 	struct pane_opts po = pane_opts(sh);
 	AUTO_FREE uint64_t *addrs = xcalloc(a->argc, sizeof(*addrs));
+	size_t nr = 0;
 
 	if (!sh->opened && !session_has_target(sh->session))
 		return err_hint(err_new(ERR_STATE, "why: no target is attached"),
 				"`attach PID` or `run PROGRAM`");
-	for (unsigned i = 0; i < a->argc; i++) {
-		TRY(arg_addr(sh, a->argv[i], &addrs[i]));
-		if (sh->opened && !snapshot_has_why(sh->opened, addrs[i]))
-			return err_hint(err_new(ERR_STATE,
-						"the saved snapshot does not say why %lx",
-						addrs[i]),
-					"its verdict is in `show pages`");
+	for (unsigned i = 0; i < a->argc; i++, nr++) {
+		uint64_t index;
+
+		if (!strcmp(a->argv[i], "vma") && i + 1 < a->argc) {
+			TRY(arg_uint(a->argv[++i], "number of a VMA", 0, UINT32_MAX, &index));
+			TRY(arg_vma_index(sh, index, &addrs[nr]));
+		} else {
+			TRY(arg_addr(sh, a->argv[i], &addrs[nr]));
+		}
+		addrs[nr] &= ~0xffful;
 	}
+	if (sh->opened)
+		return why_opened(sh, addrs, nr, o);
 	req.why = addrs;
-	req.nr_why = a->argc;
+	req.nr_why = nr;
 	return show_pane(sh, pane_find("why"), &req, &po, o);
 }
 
@@ -296,15 +339,20 @@ const struct cmd_entry cmd_why = {
 	.aliases = "w",
 	.group = GROUP_LOOK,
 	.args = { 1, ARGS_MANY, comp_addr },
-	.usage = "ADDR...",
+	.usage = "ADDR|vma N...",
 	.summary = "explain what becomes of a page, and by which rule",
-	.help = "ADDR is hexadecimal, with or without 0x, or $ip or $sp of the first thread; "
-		"+N or -N (hexadecimal) can follow.  Works at any time after attach: a page "
-		"that has not been scanned yet is judged on the spot.",
-	.examples = (const struct cmd_example[]){ { "why $sp", "the page under the stack pointer",
-						    "attach %P" },
-						  { "why $sp $ip", "several", "attach %P" },
-						  { "why 7f3a41c0c000", "", NULL },
-						  { 0 } },
+	.help = "ADDR is hexadecimal, with or without 0x, $ip or $sp of the first thread, or the name of "
+		"a VMA in brackets; +N or -N (hexadecimal) can follow.  `vma N` is the first page of that VMA.  Works at "
+		"any time after attach: a page that has not been scanned yet is judged on the spot; after a "
+		"commit the images tell what was done with it.  In a saved snapshot, what is known "
+		"there.",
+	.examples =
+		(const struct cmd_example[]){
+			{ "why $sp", "the page under the stack pointer", "attach %P" },
+			{ "why $sp $ip", "several", "attach %P" },
+			{ "why [heap]+1000", "the heap's second page", "attach %P" },
+			{ "why vma 2", "", "attach %P" },
+			{ "why 7f3a41c0c000", "", NULL },
+			{ 0 } },
 	.exec = why_exec,
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/session/diagnose.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
 #include "shell/format.h"
@@ -216,6 +217,25 @@ const struct cmd_entry cmd_kill = {
 	.exec = kill_exec,
 };
 
+/* What is there after all: the report tells what was done. */
+static void tell_residue(pid_t pid, struct out *o)
+{
+	Stepdump__ResidueReport *r;
+	struct err *e = session_residue(pid, &r);
+
+	if (e) {
+		err_free(e);
+		return;
+	}
+	out_member(o, "mappings_left", json_object_new_int64((int64_t)r->n_mappings));
+	if (r->n_mappings)
+		out_printf(o, "%zu mapping%s of a parasite still there: `residue %d`\n",
+			   r->n_mappings, r->n_mappings == 1 ? " is" : "s are", (int)pid);
+	if (r->stopped)
+		out_printf(o, "it is stopped %s: `residue %d`\n", r->stopped, (int)pid);
+	stepdump__residue_report__free_unpacked(r, NULL);
+}
+
 static struct err *rescue_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	uint64_t pid;
@@ -227,6 +247,7 @@ static struct err *rescue_exec(struct shell *sh, const struct args *a, struct ou
 	out_printf(o, "%s", *report ? report : "nothing to rescue\n");
 	if (*report && report[strlen(report) - 1] != '\n')
 		out_printf(o, "\n");
+	tell_residue((pid_t)pid, o);
 	return NULL;
 }
 

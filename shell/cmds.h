@@ -21,7 +21,7 @@ extern const struct cmd_entry cmd_break, cmd_tbreak, cmd_delete;
 extern const struct cmd_entry cmd_commit, cmd_restart, cmd_abort;
 extern const struct cmd_entry cmd_show, cmd_why, cmd_x, cmd_view, cmd_snap, cmd_open, cmd_close;
 extern const struct cmd_entry cmd_verify, cmd_diff, cmd_flatten, cmd_serve;
-extern const struct cmd_entry cmd_explain, cmd_check, cmd_log;
+extern const struct cmd_entry cmd_explain, cmd_check, cmd_log, cmd_residue;
 extern const struct cmd_entry cmd_set, cmd_help, cmd_apropos, cmd_source, cmd_history, cmd_alias;
 extern const struct cmd_entry cmd_echo, cmd_shell, cmd_pwd, cmd_cd, cmd_version, cmd_quit;
 
@@ -29,6 +29,8 @@ extern const struct cmd_entry cmd_echo, cmd_shell, cmd_pwd, cmd_cd, cmd_version,
 struct err *show_log(struct shell *sh, const char *path, const char *images, bool verbose,
 		     struct out *o) __attribute__((warn_unused_result));
 
+/* "not in this set: ...", at the gate and after a commit: memory that is in files. */
+void tell_elsewhere(struct shell *sh, struct out *o);
 /* "2 findings: `check`", after an attach; nothing if there are none. */
 void tell_findings(struct shell *sh, struct out *o);
 

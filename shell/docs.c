@@ -16,7 +16,7 @@ static const char *const synopsis[] = {
 	"[OPTION]... -p PID",
 	"[OPTION]... -S FILE",
 	"[OPTION]... -- PROGRAM [ARG]...",
-	"[OPTION]... check|log|explain [ARG]...",
+	"[OPTION]... check|log|explain|residue [ARG]...",
 	NULL,
 };
 

@@ -263,3 +263,28 @@ void report_check(const Stepdump__CheckReport *r, const struct pane_opts *o, str
 		   r->checked == 1 ? "" : "es", r->found, in_plural(r->found), r->notes,
 		   in_plural(r->notes));
 }
+
+/* ---- residue --------------------------------------------------------------------------------- */
+
+void report_residue(const Stepdump__ResidueReport *r, const struct pane_opts *o, struct grid *g)
+{
+	struct paint p = paint_begin(&no_session, o, g);
+	AUTO_FREE char *about = xasprintf("%s %s", txt_pid(&p, r->pid).s, r->comm ?: "");
+
+	diagnose_title(&p, "RESIDUE", about);
+	for (size_t i = 0; i < r->n_mappings; i++)
+		paint_field(&p, i ? "" : "mapped", TONE_BAD, "%s-%s %s",
+			    txt_addr(&p, r->mappings[i]->start).s,
+			    txt_addr(&p, r->mappings[i]->end).s, r->mappings[i]->name ?: "");
+	if (r->traced)
+		paint_field(&p, "traced", TONE_WARN, "%s", r->traced);
+	if (r->stopped)
+		paint_field(&p, "stopped", TONE_WARN, "%s", r->stopped);
+	if (r->protection)
+		paint_field(&p, "protections", TONE_NORMAL, "%s", r->protection);
+	for (size_t i = 0; i < r->n_advice; i++)
+		paint_field(&p, i ? "" : "advice", TONE_NORMAL, "%s", r->advice[i]);
+	if (r->clean)
+		paint_line(&p, TONE_OK,
+			   "nothing is left in it: no parasite, not stopped, not traced");
+}

@@ -6,6 +6,23 @@
 #include "proto/verdict.h"
 #include "views/pane_impl.h"
 
+/* Bits of a pagemap entry, from the top. */
+static char *raw_bits(uint64_t raw)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} bits[] = { { 63, "present" }, { 62, "swap" },      { 61, "file" },      { 58, "guard" },
+		     { 57, "uffd-wp" }, { 56, "exclusive" }, { 55, "soft-dirty" } };
+	char *names[8];
+	size_t nr = 0;
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
+		if (raw >> bits[i].bit & 1)
+			names[nr++] = (char *)bits[i].name;
+	return join_names(names, nr, ", ");
+}
+
 static void paint_why(struct paint *p, const Stepdump__Why *w)
 {
 	AUTO_FREE char *sentence = text_shown(p, w->sentence), *held = text_shown(p, w->held_by);
@@ -23,10 +40,15 @@ static void paint_why(struct paint *p, const Stepdump__Why *w)
 
 		paint_field(p, i ? "" : "facts", TONE_NORMAL, "%s", fact);
 	}
-	if (w->has_pagemap_raw)
-		paint_field(p, "pagemap entry", TONE_NORMAL, "%016lx",
-			    p->o->relative ? w->pagemap_raw & ~((1ul << 55) - 1) : w->pagemap_raw);
-	if (w->rule)
+	if (w->has_pagemap_raw) {
+		char *bits = raw_bits(w->pagemap_raw);
+
+		paint_field(p, "pagemap entry", TONE_NORMAL, "%016lx: %s",
+			    p->o->relative ? w->pagemap_raw & ~((1ul << 55) - 1) : w->pagemap_raw,
+			    bits);
+		free(bits);
+	}
+	if (w->rule && *w->rule)
 		paint_field(p, "rule", TONE_NORMAL, "%s", w->rule);
 	if (w->held_by)
 		paint_field(p, "held by", TONE_NORMAL, "%s", held);

@@ -19,5 +19,6 @@ void report_log(const Stepdump__LogReport *r, const struct pane_opts *o, struct 
 
 /* verbose: of --all, also processes with notes only. */
 void report_check(const Stepdump__CheckReport *r, const struct pane_opts *o, struct grid *g);
+void report_residue(const Stepdump__ResidueReport *r, const struct pane_opts *o, struct grid *g);
 
 #endif

@@ -371,3 +371,25 @@ struct err *check_known(const struct caps *caps, pid_t pid, const struct vma_lis
 {
 	return check_any(caps, CHECK_ONE, pid, vmas, ret);
 }
+
+struct err *check_elsewhere(const struct caps *caps, pid_t pid, const struct vma_list *vmas,
+			    Stepdump__CheckReport **ret)
+{
+	struct check_env env;
+	struct look k = { .env = &env, .pid = pid };
+	Stepdump__CheckReport *r;
+
+	TRY(env_init(&env, caps));
+	k.task = xzalloc(sizeof(*k.task));
+	stepdump__checked_task__init(k.task);
+	k.task->pid = (uint32_t)pid;
+	for (size_t i = 0; i < vmas->nr; i++)
+		if (vmas->v[i].status & VMA_FILE_SHARED)
+			check_file(&k, &vmas->v[i]);
+	r = xzalloc(sizeof(*r));
+	stepdump__check_report__init(r);
+	r->checked = 1;
+	add_task(r, k.task);
+	*ret = r;
+	return NULL;
+}

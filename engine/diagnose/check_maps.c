@@ -67,7 +67,7 @@ static bool on_tmpfs(const struct look *k, uint64_t dev)
 	return false;
 }
 
-static void check_file(struct look *k, const struct vma *v)
+void check_file(struct look *k, const struct vma *v)
 {
 	bool shared = v->status & VMA_FILE_SHARED;
 	char path[96];

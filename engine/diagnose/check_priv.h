@@ -50,6 +50,7 @@ void check_family(struct look *k);
 void check_cgroup_memory(struct look *k);
 /* check_maps.c */
 void check_maps(struct look *k);
+void check_file(struct look *k, const struct vma *v);
 /* check_pages.c */
 void check_pages(struct look *k);
 /* check_limits.c */

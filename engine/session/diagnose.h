@@ -34,5 +34,9 @@ struct err *session_check(struct session *s, const char *who, bool tree, bool al
 			  Stepdump__CheckReport **ret);
 /* The same for the tasks that are attached: their mappings are not read again.  ERR_STATE: none is. */
 struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret);
+/* What memory of the attached tasks no image of the dump holds: it is in files. */
+struct err *session_elsewhere(struct session *s, Stepdump__CheckReport **ret);
+/* What a dumper that died has left in the process. */
+struct err *session_residue(pid_t pid, Stepdump__ResidueReport **ret);
 
 #endif

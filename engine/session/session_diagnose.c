@@ -13,6 +13,7 @@
 #include "engine/diagnose/check.h"
 #include "engine/diagnose/log.h"
 #include "engine/diagnose/message.h"
+#include "engine/diagnose/residue.h"
 #include "engine/session/diagnose.h"
 #include "engine/session/session_priv.h"
 #include "proto/message.h"
@@ -160,14 +161,17 @@ struct err *session_check(struct session *s, const char *who, bool tree, bool al
 	return check_run(&s->caps, scope, (pid_t)pid, ret);
 }
 
-struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret)
+static struct err *each_task(struct session *s,
+			     struct err *(*look)(const struct caps *, pid_t,
+						 const struct vma_list *, Stepdump__CheckReport **),
+			     Stepdump__CheckReport **ret)
 {
 	Stepdump__CheckReport *all = NULL, *r;
 
 	if (!attached(s))
 		return err_new(ERR_STATE, "nothing is attached");
 	for (size_t i = 0; i < s->nr_tasks; i++) {
-		struct err *e = check_known(&s->caps, s->t[i].pid, &s->t[i].vmas, &r);
+		struct err *e = look(&s->caps, s->t[i].pid, &s->t[i].vmas, &r);
 
 		if (e) {
 			if (all)
@@ -181,6 +185,16 @@ struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret)
 	}
 	*ret = all;
 	return NULL;
+}
+
+struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret)
+{
+	return each_task(s, check_known, ret);
+}
+
+struct err *session_elsewhere(struct session *s, Stepdump__CheckReport **ret)
+{
+	return each_task(s, check_elsewhere, ret);
 }
 
 /* What is seen now of what the log tells, if the process is the same. */
@@ -232,4 +246,9 @@ struct err *session_log(struct session *s, const char *path, const char *images,
 	}
 	*ret = r;
 	return NULL;
+}
+
+struct err *session_residue(pid_t pid, Stepdump__ResidueReport **ret)
+{
+	return residue_look(pid, ret);
 }

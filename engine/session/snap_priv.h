@@ -26,6 +26,11 @@ void snap_region(uint64_t start, uint64_t end, uint64_t cats, Stepdump__Pmc *o);
 /* The regular files of a directory, by name. */
 void snap_files(int dirfd, Stepdump__Xfer *o);
 void snap_entry(Stepdump__PagemapEntry *o, const struct pagemap_entry *e);
+/* snap_why.c: the reason for one page; has generate-iovs been past it; and, once its entry is on disk,
+ * the byte offset of the page in pages-N.img. */
+struct err *snap_why(struct session *s, uint64_t addr, Stepdump__Snapshot *snap);
+bool snap_is_scanned(const struct dump *d, size_t task, uint64_t addr);
+bool snap_find_in_image(struct session *s, uint64_t addr, uint32_t *pages_id, uint64_t *off);
 /* snap_pages.c: verdict runs, why, peek */
 struct err *snap_pages(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
 

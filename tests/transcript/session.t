@@ -52,7 +52,7 @@ A whole session on a sleeping process, and what is refused on the way.
     hint: b, h, w and g are 1, 2, 4 and 8 bytes
   $ stepdump -batch -p $T -ex 'why nonsense' 2>&1 | tail -n +2
   error: "nonsense" is not an address
-    hint: hex digits, $ip or $sp, each with +N or -N
+    hint: hex digits, $ip, $sp, or the name of a VMA like [heap], each with +N or -N
 
 What was done last is told of the whole run, not of its first unit.
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* `why` on a saved snapshot: what it holds of a page, in the form that the engine answers in. */
+#include "shell/why_saved.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/vec.h"
+#include "proto/message.h"
+#include "proto/verdict.h"
+
+static const Stepdump__VerdictRun *run_of(const Stepdump__Snapshot *s, uint64_t addr)
+{
+	for (size_t i = 0; i < s->n_runs; i++)
+		if (addr >= s->runs[i]->start &&
+		    addr < add_sat(s->runs[i]->start, mul_sat(s->runs[i]->nr_pages, PAGE_BYTES)))
+			return s->runs[i];
+	return NULL;
+}
+
+static const Stepdump__Vma *vma_of(const Stepdump__Snapshot *s, uint64_t addr)
+{
+	for (size_t i = 0; i < s->n_vmas; i++)
+		if (addr >= s->vmas[i]->start && addr < s->vmas[i]->end)
+			return s->vmas[i];
+	return NULL;
+}
+
+static char *ppb_of(const Stepdump__Snapshot *s, uint64_t addr)
+{
+	for (size_t i = 0; s->page_pipe && i < s->page_pipe->n_ppbs; i++) {
+		const Stepdump__Ppb *b = s->page_pipe->ppbs[i];
+
+		for (size_t k = 0; k < b->n_iovs; k++)
+			if (addr >= b->iovs[k]->start &&
+			    addr < add_sat(b->iovs[k]->start, b->iovs[k]->nr_pages * PAGE_BYTES))
+				return xasprintf("ppb %u, iov %zu", b->index, k);
+	}
+	return NULL;
+}
+
+static void saved_fact(Stepdump__Why *w, char *text)
+{
+	*vec_push(w->facts, w->n_facts) = text;
+}
+
+void why_saved(const Stepdump__Snapshot *s, uint64_t addr, Stepdump__Why *w)
+{
+	const Stepdump__VerdictRun *r = run_of(s, addr);
+	const Stepdump__Vma *v = vma_of(s, addr);
+
+	w->vaddr = addr;
+	w->verdict = r ? r->verdict : v ? VD(NOT_SCANNED) : VD(ABSENT);
+	if (!v) {
+		w->sentence = xasprintf("%lx: nothing was mapped here", addr);
+		return;
+	}
+	SET(w, vma_index, v->index);
+	saved_fact(w, xasprintf("VMA %u: %lx-%lx %s %s %s", v->index, v->start, v->end, v->prot,
+				v->kind, v->name ? v->name : ""));
+	if (!r) {
+		w->sentence = xasprintf("%lx: the snapshot holds no verdict on it", addr);
+		return;
+	}
+	saved_fact(w, xasprintf("in a run of %lu pages from %lx with one verdict: %s%s%s",
+				r->nr_pages, r->start, r->present ? "present" : "not present",
+				r->has_dirty ? r->dirty ? ", dirty" : ", clean" : "",
+				r->lazy ? ", lazy" : ""));
+	w->rule = xstrdup(verdict_info(r->verdict)->rule);
+	if (verdict_is_data(r->verdict))
+		w->held_by = ppb_of(s, addr);
+	w->sentence = xasprintf("%lx: %s, when the snapshot was saved%s%s", addr,
+				verdict_info(r->verdict)->why, w->held_by ? "; held by " : "",
+				w->held_by ? w->held_by : "");
+}
