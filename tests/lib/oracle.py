@@ -112,7 +112,7 @@ class Demo(Program):
 
     def __init__(self, *options):
         super().__init__(lambda directory: [
-            os.path.join(sd.TARGETS, 'demo'), '--for-criu', '--dir', directory, '--status',
+            os.path.join(sd.TARGETS, 'demo'), '--for-criu', '--aio', '--dir', directory, '--status',
             os.path.join(directory, 'status'), '--sparse-every', '1024', *options])
         self.status = os.path.join(self.base, 'status')
 

@@ -239,7 +239,8 @@ static const char usage[] =
 	"  --dense SIZE --reserve SIZE --vmas N --child --seccomp\n"
 	"  --for-criu        ask for nothing that a dump and restore by CRIU cannot give;\n"
 	"                    check all memory in each round\n"
-	"  --no-aio          no AIO ring: whoever has one may write unseen by dirty tracking\n"
+	"  --aio             an AIO ring: whoever has one may write unseen by dirty tracking, so that\n"
+	"                    an incremental dump finds nothing unchanged\n"
 	"  --secretmem --iouring   memory that cannot be dumped\n";
 
 static size_t size_arg(const char *s)
@@ -283,7 +284,7 @@ static void parse(int argc, char **argv, bool *list)
 		FATAL,
 		RUN,
 		CRIU,
-		NO_AIO,
+		AIO,
 		LIST,
 		HELP
 	};
@@ -306,7 +307,7 @@ static void parse(int argc, char **argv, bool *list)
 		{ "run-for", 1, 0, RUN },
 		{ "for-criu", 0, 0, CRIU },
 		{ "list", 0, 0, LIST },
-		{ "no-aio", 0, 0, NO_AIO },
+		{ "aio", 0, 0, AIO },
 		{ "help", 0, 0, HELP },
 		{ 0 },
 	};
@@ -362,8 +363,8 @@ static void parse(int argc, char **argv, bool *list)
 		case CRIU:
 			opt.for_criu = true;
 			break;
-		case NO_AIO:
-			opt.no_aio = true;
+		case AIO:
+			opt.aio = true;
 			break;
 		case RUN:
 			opt.run_for = size_arg(optarg);

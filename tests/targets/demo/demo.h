@@ -26,7 +26,7 @@ struct options {
 	size_t dense;        /* bytes */
 	size_t reserve;      /* bytes of PROT_NONE */
 	size_t vmas;         /* VMAs of one page each */
-	bool child, secretmem, iouring, seccomp, quiet, fatal, for_criu, no_aio;
+	bool child, secretmem, iouring, seccomp, quiet, fatal, for_criu, aio;
 	const char *dir; /* where its files live */
 	const char *status, *record;
 	unsigned run_for; /* seconds; 0: for ever */

@@ -564,8 +564,10 @@ void kinds_setup(void)
 	files();
 	memfds();
 	shared_memory();
-	if (!opt.no_aio)
+	if (opt.aio)
 		aio();
+	else
+		kind_no("aio", "asked for with --aio; dirty tracking then trusts nothing");
 	modern();
 	huge();
 	advised();
