@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* explain, check, log: why dumps fail */
+/* explain: what terms mean, and why dumps fail; check, log */
 #include <string.h>
 
 #include "engine/session/diagnose.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
+#include "shell/explain.h"
 #include "views/reports.h"
 
 static struct pane_opts diagnose_opts(const struct shell *sh, bool verbose)
@@ -19,8 +20,38 @@ static struct pane_opts diagnose_opts(const struct shell *sh, bool verbose)
 
 /* ---- explain --------------------------------------------------------------------------------- */
 
+struct term_offer {
+	const struct cword *w;
+	struct complist *l;
+};
+
+static bool offer_term(const struct explain_term *t, const void *arg)
+{
+	const struct term_offer *offer = arg;
+
+	for (const char *p = t->names; *p;) {
+		size_t n = strcspn(p, "|");
+		AUTO_FREE char *name = xstrndup(p, n);
+
+		if (n > 1 && !strchr(name, ' '))
+			complist_add(offer->l, offer->w, name, t->kind);
+		p += n + (p[n] == '|');
+	}
+	return false;
+}
+
+void comp_term(const struct cword *w, struct complist *l)
+{
+	const struct term_offer offer = { w, l };
+
+	explain_find(offer_term, &offer);
+}
+
+/* Terms, and causes of failed dumps. */
 void comp_cause(struct shell *sh, const struct cword *w, struct complist *l)
 {
+	comp_term(w, l);
+
 	Stepdump__CauseList *all;
 	struct err *e = session_causes(NULL, &all);
 
@@ -35,10 +66,22 @@ void comp_cause(struct shell *sh, const struct cword *w, struct complist *l)
 
 static struct err *explain_exec(struct shell *sh, const struct args *a, struct out *o)
 {
+	AUTO_FREE char *name = args_join(a);
 	Stepdump__CauseList *l;
 	struct grid g;
+	unsigned nr = *name ? explain_print(sh, name, o) : 0;
+	struct err *e = session_causes(*name ? name : NULL, &l);
 
-	TRY(session_causes(a->argc ? a->argv[0] : NULL, &l));
+	if (e && nr) { /* a term, and not a cause as well */
+		err_free(e);
+		return NULL;
+	}
+	if (e && e->code == ERR_USAGE) {
+		err_free(e);
+		return err_hint(err_new(ERR_USAGE, "no term or cause is called \"%s\"", name),
+				"`apropos WORD` searches, `explain` lists the causes");
+	}
+	TRY(e);
 	out_message(o, &l->base);
 	if (!o->json) {
 		struct pane_opts po = diagnose_opts(sh, false);
@@ -55,13 +98,21 @@ static struct err *explain_exec(struct shell *sh, const struct args *a, struct o
 const struct cmd_entry cmd_explain = {
 	.name = "explain",
 	.group = GROUP_DIAGNOSE,
-	.args = { 0, 1, comp_cause },
-	.usage = "[CAUSE]",
-	.summary = "what makes dumps fail, how it is seen, what to do",
-	.help = "Without an argument, lists all causes that are known; with the name of one, tells in "
-		"which phase CRIU fails, how it shows before a dump, what the log says, what to do, "
-		"and where it was reported. `check` and `log` use these names.",
-	.examples = (const struct cmd_example[]){ { "explain", "", "" },
+	.args = { 0, ARGS_MANY, comp_cause },
+	.usage = "[TERM|CAUSE]",
+	.summary = "what a term on the screen means; what makes dumps fail",
+	.help = "TERM is any heading of a column, glyph of a legend, phase, verdict, structure or "
+		"flag: what it is, why it exists, the function of CRIU, what the text of 2017 says "
+		"and what holds now, what to type to see it, and the numbers of the target "
+		"that is attached. Quote a glyph that the shell would take for its own: explain "
+		"'>'. Without an argument, lists all causes of failed dumps that are known; with the "
+		"name of one, tells in which phase CRIU fails, how it shows before a dump, what the log "
+		"says, what to do, and where it was reported. `check` and `log` use these names.",
+	.examples = (const struct cmd_example[]){ { "explain ppb", "a structure", "" },
+						  { "explain chunk offset", "a column", "" },
+						  { "explain pmc", "with numbers",
+						    "attach %P; step 2" },
+						  { "explain", "all causes", "" },
 						  { "explain sealed", "one of them", "" },
 						  { 0 } },
 	.flags = CMD_ALONE,

@@ -6,6 +6,7 @@
 
 #include "shell/cmd.h"
 #include "shell/cmds.h"
+#include "shell/explain.h"
 #include "shell/topics.h"
 #include "shell/version.h"
 #include "views/panes.h"
@@ -26,7 +27,8 @@ static void help_all(const struct shell *sh, struct out *o)
 		out_printf(o, "  %-20s %s\n", t->name, t->summary);
 	out_printf(o, "\n");
 	out_prose(o, "Commands can be shortened; Tab completes; Enter repeats step, next, x, show. "
-		     "Any output can be piped or written to a file: show iovs | grep hole.");
+		     "Any output can be piped or written to a file: show iovs | grep hole. "
+		     "`explain TERM` tells what a column, a glyph or a word means.");
 }
 
 static void help_examples(const struct cmd_example *examples, struct out *o)
@@ -74,6 +76,23 @@ static const struct help_topic *topic_find(const char *name)
 	return found;
 }
 
+/* Its name or a short one, in full. */
+static bool help_is_name(const struct cmd_entry *c, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (!strcmp(c->name, word))
+		return true;
+	for (const char *p = c->aliases ?: ""; *p; p += strspn(p, " ")) {
+		size_t n = strcspn(p, " ");
+
+		if (n == len && !strncmp(p, word, n))
+			return true;
+		p += n;
+	}
+	return false;
+}
+
 static struct err *help_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	const struct cmd_entry *c = NULL;
@@ -88,6 +107,12 @@ static struct err *help_exec(struct shell *sh, const struct args *a, struct out 
 	bool is_topic = t && !strcmp(t->name, name);
 	struct err *e = cmd_lookup(sh->commands, &sh->aliases, name, strlen(name), &c, &alias);
 
+	/* `explain` has what is neither; a shortened command does not hide the full name of a term. */
+	bool whole = (c && help_is_name(c, name)) || alias || is_topic;
+	if (!whole && explain_print(sh, name, o)) {
+		err_free(e);
+		return NULL;
+	}
 	if (!c && !alias && !t)
 		return e;
 	err_free(e);
@@ -114,9 +139,10 @@ const struct cmd_entry cmd_help = {
 	.aliases = "h ?",
 	.group = GROUP_SHELL,
 	.args = { 0, 1, comp_command_or_topic },
-	.usage = "[COMMAND|TOPIC]",
-	.summary = "list the commands, or explain one command or topic",
-	.help = "`apropos WORD` searches names, summaries and texts.",
+	.usage = "[COMMAND|TOPIC|TERM]",
+	.summary = "list the commands, or explain a command, topic or term",
+	.help = "`apropos WORD` searches names, summaries and texts.  TERM is what `explain` takes: "
+		"help ppb.",
 	.examples = (const struct cmd_example[]){ { "help", "", "" },
 						  { "help break", "", "" },
 						  { "help phases", "", "" },
@@ -128,6 +154,28 @@ const struct cmd_entry cmd_help = {
 static bool help_mentions(const char *text, const char *word)
 {
 	return text && strcasestr(text, word);
+}
+
+struct mention {
+	struct out *o;
+	const char *word;
+	unsigned nr;
+};
+
+static bool apropos_term(const struct explain_term *t, const void *arg)
+{
+	struct mention *m = (struct mention *)arg;
+
+	if (!help_mentions(t->names, m->word) && !help_mentions(t->what, m->word) &&
+	    !help_mentions(t->why, m->word) && !help_mentions(t->criu, m->word))
+		return false;
+	AUTO_FREE char *name = explain_name(t);
+
+	size_t len = strcspn(t->what, ".:,(");
+
+	out_printf(m->o, "explain %-12s %.*s\n", name, (int)(len < 59 ? len : 59), t->what);
+	m->nr++;
+	return false;
 }
 
 static struct err *apropos_exec(struct shell *sh, const struct args *a, struct out *o)
@@ -150,6 +198,10 @@ static struct err *apropos_exec(struct shell *sh, const struct args *a, struct o
 		out_printf(o, "help %-15s %s\n", t->name, t->summary);
 		nr++;
 	}
+	struct mention m = { o, word, 0 };
+
+	explain_find(apropos_term, &m);
+	nr += m.nr;
 	for (const struct pane *p = panes; p->name; p++) {
 		if (!help_mentions(p->name, word) && !help_mentions(p->summary, word))
 			continue;

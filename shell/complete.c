@@ -73,6 +73,7 @@ void comp_command_or_topic(struct shell *sh, const struct cword *w, struct compl
 	comp_command(sh, w, l);
 	for (const struct help_topic *t = help_topics; t->name; t++)
 		complist_add(l, w, t->name, t->summary);
+	comp_term(w, l);
 }
 
 /* ---- what the session knows ------------------------------------------------ */

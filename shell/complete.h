@@ -41,6 +41,8 @@ void complete_line(struct shell *sh, const char *line, size_t point, struct comp
 
 /* Completers for the tables. */
 void comp_command_or_topic(struct shell *sh, const struct cword *w, struct complist *l);
+/* Names that `explain` knows, but for causes. */
+void comp_term(const struct cword *w, struct complist *l);
 void comp_pane(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_pid(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_where(struct shell *sh, const struct cword *w, struct complist *l);

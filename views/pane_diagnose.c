@@ -38,6 +38,17 @@ static const char *severity_words(const char *severity)
 					   "worth knowing";
 }
 
+void report_fields(const char *title, const char *about, const struct report_field *f, size_t nr,
+		   const struct pane_opts *o, struct grid *g)
+{
+	struct paint p = paint_begin(&no_session, o, g);
+
+	diagnose_title(&p, title, about);
+	for (size_t i = 0; i < nr; i++)
+		if (f[i].text)
+			paint_field(&p, f[i].label, TONE_NORMAL, "%s", f[i].text);
+}
+
 /* ---- explain --------------------------------------------------------------------------------- */
 
 static void paint_cause(struct paint *p, const Stepdump__Cause *c)

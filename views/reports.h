@@ -12,6 +12,13 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 void report_diff(const Stepdump__DiffReport *r, const struct pane_opts *o, struct grid *g);
 void report_flatten(const Stepdump__FlattenReport *r, const struct pane_opts *o, struct grid *g);
 
+/* A title and labelled texts; those that are NULL are left out. */
+struct report_field {
+	const char *label, *text;
+};
+void report_fields(const char *title, const char *about, const struct report_field *f, size_t nr,
+		   const struct pane_opts *o, struct grid *g);
+
 /* One cause in full, several as a table. */
 void report_causes(const Stepdump__CauseList *l, const struct pane_opts *o, struct grid *g);
 /* verbose: all errors and all noise. */

@@ -9,6 +9,7 @@ Help, man page and completion come from the same tables.
   Examples
     tbreak xfer
   $ stepdump -batch -ex 'apropos 2017' -ex 'apropos zyzzy'
+  explain              what a term on the screen means; what makes dumps fail
   help history         where older texts about CRIU's dump are wrong
   error: nothing mentions "zyzzy"
   [1]
@@ -31,6 +32,7 @@ Help, man page and completion come from the same tables.
   ppb
   $ stepdump --complete 'help ph'
   phases
+  phase
   $ stepdump --complete 'co'
   continue
   commit

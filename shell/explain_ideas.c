@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the terms mean: phases, structures, verdicts, flags, events. */
+#include "shell/explain.h"
+
+const struct explain_term explain_ideas[] = {
+	/* ---- structures ---------------------------------------------------------------------- */
+	{ "page_pipe|page-pipe|pp", "structure",
+	  "The list of pipes (ppbs) that the pages of one chunk go through, with all iovs and holes.",
+	  "Pages leave the target by reference: they are spliced into pipes while it is frozen, and "
+	  "written from there. Nothing is copied.",
+	  "struct page_pipe, create_page_pipe() in criu/page-pipe.c",
+	  "As described there. In a dump the page-pipe is bound to 8 pipes and reused (chunk mode); in "
+	  "a pre-dump it takes as many as it needs, for the pages stay in it until the target runs.",
+	  "show ppb, show iovs, show holes, view pipes", here_ppb },
+	{ "ppb|page_pipe_buf|page-pipe buffer", "structure",
+	  "One pipe of the page-pipe: which iovs go into it, how many pages are planned (pages_in), "
+	  "and how much the kernel lets it hold (pipe_size).",
+	  "A pipe has a limited size, so a dump needs several; one ppb is one DUMPPAGES command, "
+	  "which is one unit of drain.",
+	  "struct page_pipe_buf, ppb_alloc(), ppb_resize_pipe()",
+	  "As described there. Where some pages are lazy, a change of LAZY begins another ppb, which may "
+	  "share the pipe of the one before.",
+	  "show ppb, show ppb 0, break drain if ppb == 1", here_ppb },
+	{ "iov|iovec|iovs", "structure",
+	  "An address and a number of pages: a range of the target that goes into a pipe in one piece.",
+	  "vmsplice() takes an array of them. Neighbouring pages merge into one iov, so that sparse "
+	  "memory costs many iovs and dense memory few.",
+	  "struct iovec in struct page_pipe, generate_iovs()", NULL,
+	  "show iovs, show iovs 0, x ADDR pipe", here_iov },
+	{ "hole|holes", "structure",
+	  "A range of pages that did not change since the parent dump: the pagemap says \"look in the "
+	  "parent\", and no data are written.",
+	  "This is what makes a dump incremental.", "page_pipe_add_hole(), dump_holes(), PE_PARENT",
+	  "Texts of 2017 call the dirty pages holes. It is the other way round: dirty pages are "
+	  "dumped, clean ones are holes. Here each hole is also checked through the whole chain.",
+	  "show holes, break verdict hole, show parents, help chains", here_hole },
+	{ "pmc|pagemap cache|pagemap-cache", "structure",
+	  "The pagemap cache: what the kernel says about the pages of a window of addresses. A VMA "
+	  "that lies in the window is a hit, any other is a miss and one fill.",
+	  "One system call for many small neighbours instead of one for each.",
+	  "pmc_get_map(), pmc_fill_cache() in criu/pagemap-cache.c",
+	  "The text knows only pread() of /proc/PID/pagemap. Since Linux 6.7 ioctl PAGEMAP_SCAN "
+	  "returns regions; both are here (`set pmc scan|pread`), with equal results.",
+	  "show pmc, until pmc-fill, set pmc-cache off", here_pmc },
+	{ "window|cache mode|simple mode", "term",
+	  "What one fill of the pmc covers. Cache mode: 2 MiB, aligned, several VMAs. Simple mode: the "
+	  "VMA alone.",
+	  "Cache mode pays when small VMAs lie close together: the VMA that missed is below 2 MiB, "
+	  "starts less than 512 KiB above the window's start (the gap), and a neighbour ends inside "
+	  "the window. If any of the three does not hold, it is simple mode.",
+	  "pmc_fill_cache(), PMC_SIZE, PMC_SIZE_GAP", NULL, "show pmc", here_pmc },
+	{ "pstate|pstates|page state|pst", "structure",
+	  "Two bits for each page of a shared memory object: bits 2n and 2n+1 are page n. 0 do not "
+	  "dump, 1 dump, 2 zero, 3 dirty.",
+	  "Several mappings, in several processes, see the same page; it is dumped once. The states "
+	  "that they contribute are ORed, so a state only ever rises.",
+	  "struct shmem_info.pstate_map, set_pstate(), update_shmem_pmaps()",
+	  "The old walk covers the pages of the whole object over the map of one VMA, and reads past "
+	  "its end if the object is larger. Here it covers the VMA's own pages, at their offset.",
+	  "set track-shmem on, show shmem, show pstate", here_shmem },
+	{ "shmem|shmid|shared memory", "structure",
+	  "A shared memory object (anonymous, memfd, SysV), named by its shmid. Its pages are "
+	  "dumped once, after the tasks, into files of its own.",
+	  "Whoever maps it, its contents must be in the images exactly once.",
+	  "struct shmem_info, add_shmem_area(), cr_dump_shmem()", NULL, "show shmem, show pstate",
+	  here_shmem },
+	{ "page_xfer|xfer", "phase",
+	  "Where pagemap entries and pages go: image files, or nowhere in a rehearsal. In the phase "
+	  "xfer, one unit is one entry: an iov with its pages, or a hole checked in the parent.",
+	  "The operations (write_pagemap, write_pages, write_hole, close) hide what is behind them: "
+	  "files, or a page server.",
+	  "struct page_xfer, open_page_xfer(), page_xfer_dump_pages()",
+	  "A hole that is written with an offset had its address changed in place; here addresses "
+	  "stay as they were found.",
+	  "show xfer, until xfer, set xfer null", here_xfer },
+	{ "pagemap|pagemap entry|entry", "term",
+	  "Two things: the kernel's /proc/PID/pagemap (one word a page), which is read; and the image "
+	  "pagemap-PID.img (one entry a range), which is written. An entry has an address, a number of "
+	  "pages and flags; its pages follow each other in pages-N.img.",
+	  NULL, "PagemapEntry in images/pagemap.proto",
+	  "Older entries say in_parent; now there are flags: PRESENT, LAZY, PARENT.",
+	  "show xfer, show pages, why ADDR", here_xfer },
+	{ "vma|mapping|vmas", "structure",
+	  "A mapping of the target: a range of addresses with one protection and one thing behind it.",
+	  "The scan goes VMA by VMA; its kind decides the rules for all of its pages.",
+	  "struct vma_area, collect_mappings(), parse_smaps()", NULL,
+	  "show vmas, show vmas N, show map, break vma N", here_vma },
+	{ "parent|parents|chain|generation|parent link", "term",
+	  "The earlier dump that holes point into: a link `parent` in the image directory. It may "
+	  "have a parent too; a chain ends with a full dump.",
+	  "Most memory does not change between two dumps.",
+	  "open_parent(), open_page_read_at(), page_read.parent", NULL,
+	  "set parent DIR, show parents, help chains", here_parent },
+	{ "tracker|dirty tracking|soft-dirty|uffd", "structure",
+	  "What knows which pages were written since the last dump: soft-dirty bits, or userfaultfd "
+	  "write-protection where the kernel has no such bits.",
+	  "Without it every page has to be dumped again.",
+	  "task_reset_dirty_track(), kdat.has_dirty_track",
+	  "The text knows soft-dirty alone. Clearing it succeeds even on kernels that do not have it, so "
+	  "here it is tried on a page of our own before it is trusted.",
+	  "show tracker, set track, help tracking", here_tracker },
+	{ "clear_refs|clear_refs 4", "term",
+	  "Writing 4 to /proc/PID/clear_refs clears the soft-dirty bits of all pages of a process: a "
+	  "new round of tracking begins.",
+	  "CRIU does it while the dump runs; here it is the last step, after the images are durable, "
+	  "so that a failed dump loses no history.",
+	  "do_task_reset_dirty_track()", NULL, "show tracker, show events", NULL },
+	{ "parasite|infect|cure", "structure",
+	  "Position-independent code that is put into the target (infect) and taken out again (cure). "
+	  "It runs on a borrowed thread and obeys commands over a socket.",
+	  "Only the target itself can vmsplice() its own pages.",
+	  "compel_infect(), parasite_dump_pages_seized(), compel_cure()", NULL,
+	  "show target, until pmc-fill", here_parasite },
+	{ "DUMPPAGES|PARASITE_CMD_DUMPPAGES|vmsplice|dumppages", "term",
+	  "The command that makes the parasite vmsplice() the iovs of one ppb into its pipe, with the flags "
+	  "SPLICE_F_GIFT | SPLICE_F_NONBLOCK. args->off is the first of the chunk's iovs, args->nr_segs "
+	  "how many, args->nr_pages what they hold; the pipe's write end comes over the socket.",
+	  "vmsplice() puts references to the pages into the pipe, so it takes microseconds.",
+	  "dump_pages() in criu/pie/parasite.c, drain_pages() in criu/mem.c", NULL,
+	  "until drain, next, show ppb 0, show events", here_ppb },
+	{ "PROT_READ|made readable|add prot", "term",
+	  "Mappings without PROT_READ get it for the time of the dump, and lose it again in reset, "
+	  "restart and abort.",
+	  "vmsplice() cannot read what the target itself cannot read.",
+	  "PARASITE_CMD_MPROTECT_VMAS, parasite_mprotect_seized()", NULL, "show vmas, show target",
+	  here_parasite },
+
+	/* ---- phases -------------------------------------------------------------------------- */
+	{ "prepare", "phase",
+	  "Collects VMAs, opens parent and tracker, infects, adds PROT_READ, sizes the pmc, makes the "
+	  "page-pipe, opens the xfer: one unit each.",
+	  NULL, "prep_dump_pages_args(), pmc_init(), create_page_pipe(), open_page_xfer()", NULL,
+	  "step, show target, show tracker", NULL },
+	{ "pmc-fill", "phase",
+	  "Looks one VMA up in the pagemap cache: a hit, or a miss and one fill.", NULL,
+	  "pmc_get_map()", NULL, "until pmc-fill, show pmc", here_pmc },
+	{ "generate-iovs|generate_iovs|scan", "phase",
+	  "Gives each run of pages its verdict: an iov, a hole, or nothing.", NULL,
+	  "generate_iovs(), should_dump_page()", NULL, "until generate-iovs, show pages, why ADDR",
+	  here_iov },
+	{ "drain", "phase", "The parasite splices the pages of one ppb into its pipe.", NULL,
+	  "drain_pages()", NULL, "until drain, next, show ppb", here_ppb },
+	{ "chunk|-EAGAIN|EAGAIN|chunk mode", "term",
+	  "What eight pipes hold. When they are full, adding a page gives -EAGAIN: the pipes are drained "
+	  "and transferred, the page-pipe is reinitialised, and the scan goes on at the same address.",
+	  "It bounds the memory and descriptors of a dump, whatever the size of the target.",
+	  "NR_PIPES_PER_CHUNK, page_pipe_reinit(), the loop around generate_iovs()",
+	  "As described there.", "until chunk 2, finish, show cursor", here_chunk },
+	{ "gate|commit gate|commit", "phase",
+	  "Between xfer and reset: everything is staged, nothing is published, and the dirty bits are as "
+	  "they were. `commit DIR` passes it; `restart` and `abort` drop it all.",
+	  "The last moment at which a dump can be given up without a trace.",
+	  "none: CRIU writes images in place", NULL, "continue, show checks, commit DIR", NULL },
+	{ "reset", "phase",
+	  "Restores protections, checks and syncs the images, renames them into place, clears dirty "
+	  "tracking, cures.",
+	  "In this order, so that no failure costs data or history.",
+	  "parasite_mprotect_seized(), task_reset_dirty_track(), compel_cure()", NULL,
+	  "commit DIR, show events", NULL },
+	{ "ready|done", "phase", "ready: attached, nothing has begun. done: committed.", NULL, NULL,
+	  NULL, "show cursor, show phases", NULL },
+	{ "unit|units", "term",
+	  "The smallest step that can be looked at: what `next` does. `help phases` says what it is in "
+	  "each phase.",
+	  NULL, NULL, NULL, "next, show phases", NULL },
+	{ "freezing|frozen|freeze|freezing_time|frozen_time", "term",
+	  "freezing_time is from the first thread seized until all stand; frozen_time from then until they run "
+	  "again.",
+	  "The second one is what users of the target notice.", "struct timing in criu/stats.c",
+	  NULL, "show stats, set mode pre-dump", NULL },
+	{ "pre-dump|predump", "term",
+	  "A dump of memory only, that lets the target run again before anything is written: the pages "
+	  "wait in the pipes, by reference, and are marked clean.",
+	  "The last dump then takes only what changed, and freezes shortly.", "cr_pre_dump_tasks()",
+	  NULL, "set mode pre-dump, help chains", NULL },
+	{ "staging|xfer to", "term",
+	  "A hidden directory next to the final one, where images are written before the gate.",
+	  "An image directory is complete or absent.", "none", NULL, "show xfer", here_xfer },
+
+	/* ---- verdicts, flags, events ------------------------------------------------------------ */
+	{ "verdict|verdicts|pages by verdict", "term",
+	  "What becomes of a page: dump, dump-swapped, always, hole, zero, file-clean, absent, guard, "
+	  "never, shared; not-scanned until the scan reaches it. `help verdicts` has them all.",
+	  "Each page of a private mapping gets exactly one, so their sum is the whole.",
+	  "should_dump_page()", NULL, "show pages, why ADDR, show stats", NULL },
+	{ "dump", "verdict", "Present: the page goes into a pipe.", NULL, "should_dump_page()",
+	  NULL, "break verdict dump, why ADDR", here_iov },
+	{ "dump-swapped", "verdict",
+	  "Swapped out: the splice reads it in, and it goes into a pipe.", NULL,
+	  "should_dump_page(): PME_SWAP", NULL, "break verdict dump-swapped", NULL },
+	{ "always", "verdict", "Goes into a pipe whatever the pagemap says: vdso, AIO ring.",
+	  "Their pages are the kernel's, and the pagemap does not tell whether they matter.",
+	  "vma_entry_is(VMA_AREA_VDSO)", NULL, "break verdict always", NULL },
+	{ "zero", "verdict", "The kernel's zero page: comes back by itself as untouched memory.",
+	  NULL, "should_dump_page(): zero_page_pfn", NULL, "break verdict zero", NULL },
+	{ "file-clean", "verdict",
+	  "A page of a private file mapping that nobody wrote to: the file has it.", NULL,
+	  "should_dump_page(): PME_FILE", NULL, "break verdict file-clean", NULL },
+	{ "absent", "verdict", "Never touched: there is nothing to dump.", NULL,
+	  "should_dump_page()", NULL, "show pages", NULL },
+	{ "guard", "verdict", "A guard region (MADV_GUARD_INSTALL): recorded, without data.", NULL,
+	  "VMA_AREA_GUARD", "Unknown to the text: Linux 6.13.", "break verdict guard", NULL },
+	{ "never", "verdict", "In a mapping that is skipped by rule: vvar, vsyscall, droppable.",
+	  NULL, "vma_area_is_private()", NULL, "show vmas", NULL },
+	{ "shared", "verdict", "In a shared mapping: its object is dumped once, separately.", NULL,
+	  "add_shmem_area()", NULL, "show shmem", here_shmem },
+	{ "not-scanned", "verdict", "The pipeline has not reached it yet.", NULL, NULL, NULL,
+	  "show cursor", NULL },
+	{ "PRESENT|PE_PRESENT", "flag", "The entry has its pages in this pages file.", NULL,
+	  "PE_PRESENT", NULL, "show xfer", NULL },
+	{ "PARENT|PE_PARENT", "flag", "The entry is a hole: its pages are in the parent.", NULL,
+	  "PE_PARENT", "In older images a boolean, in_parent.", "show holes, show xfer",
+	  here_hole },
+	{ "LAZY|PE_LAZY|lazy", "flag",
+	  "The pages may be fetched later, in a lazy restore: private anonymous memory, not locked.",
+	  NULL, "PE_LAZY, vma_entry_can_be_lazy()", NULL, "set lazy, show xfer", NULL },
+	{ "WRITTEN|PAGE_IS_WRITTEN|WPALLOWED|SOFT_DIRTY|PFNZERO|SWAPPED|FILE|HUGE|categories",
+	  "flag",
+	  "Categories of PAGEMAP_SCAN: WRITTEN since it was write-protected, WPALLOWED userfaultfd "
+	  "watches it, SOFT_DIRTY, PFNZERO the zero page, SWAPPED, FILE, HUGE, PRESENT.",
+	  "Verdicts are made of these.", "PAGE_IS_* of ioctl PAGEMAP_SCAN",
+	  "In 2017 bits of a pagemap word: PME_PRESENT, PME_SWAP, PME_FILE, PME_SOFT_DIRTY.",
+	  "show pmc, why ADDR", here_pmc },
+	{ "event|events", "event",
+	  "One line of what happened, with the time since attach: froze, infected, spliced, full, "
+	  "failed, published.",
+	  NULL, NULL, NULL, "show events", NULL },
+	{ "spliced", "event",
+	  "A ppb was drained: that many pages of that many iovs are in its pipe now.", NULL,
+	  "drain_pages()", NULL, "until drain, next, show events", here_ppb },
+	{ "froze", "event", "All threads of the target stand still; nothing in it was changed.",
+	  NULL, "compel_interrupt_task(), seize", NULL, "show events, show threads", NULL },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL },
+};

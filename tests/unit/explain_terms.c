@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whatever a pane has as the heading of a column or as a glyph of its legend, `explain` knows.  The
+ * panes are drawn, from snapshots full of everything, and read from their cells.
+ */
+#include "shell/cmds.h"
+#include "shell/explain.h"
+#include "views/panes.h"
+
+#include "tests/lib/random_snapshot.h"
+#include "tests/lib/test.h"
+
+#define COLS 400
+
+static unsigned heads, glyphs, unknown;
+
+static void demand(const struct pane *p, const char *what, const char *name)
+{
+	if (explain_find(explain_is, name))
+		return;
+	unknown++;
+	print_error("show %s: no `explain` for the %s \"%s\"\n", p->name, what, name);
+}
+
+/* All headings of a row: stretches in the tone of headings, two blanks apart. */
+static void read_heads(const struct pane *p, const struct grid *g, unsigned row)
+{
+	const struct cell *c = &g->cells[row * g->cols];
+
+	for (unsigned i = 0; i < g->cols; i++) {
+		char name[128];
+		size_t len = 0;
+
+		if (c[i].tone != TONE_HEAD || c[i].ch == U' ' || !c[i].ch)
+			continue;
+		for (; i < g->cols && len < sizeof(name) - 1; i++) {
+			if ((c[i].ch == U' ' || !c[i].ch) &&
+			    (i + 1 == g->cols || c[i + 1].ch == U' ' || !c[i + 1].ch))
+				break;
+			name[len++] = (char)c[i].ch;
+		}
+		name[len] = '\0';
+		heads++;
+		demand(p, "column", name);
+	}
+}
+
+/* A legend is a row of glyphs, each with a blank and words in the dim tone behind it. */
+static void read_legend(const struct pane *p, const struct grid *g, unsigned row)
+{
+	const struct cell *c = &g->cells[row * g->cols];
+	unsigned nr = 0, at[32];
+
+	for (unsigned i = 1; i + 2 < g->cols && nr < 32;) {
+		if (c[i].ch == U' ' || !c[i].ch || c[i + 1].ch != U' ' ||
+		    c[i + 2].tone != TONE_DIM || c[i + 2].ch == U' ')
+			break;
+		at[nr++] = i;
+		for (i += 2; i + 1 < g->cols && !(c[i].ch == U' ' && c[i + 1].ch == U' '); i++)
+			;
+		i += 2;
+	}
+	for (unsigned i = 0; nr >= 3 && i < nr; i++) {
+		struct grid one;
+
+		grid_init(&one, 2, 0);
+		grid_putc(&one, 0, 0, TONE_NORMAL, c[at[i]].ch);
+
+		char *text = grid_to_text(&one);
+
+		text[strcspn(text, " \n")] = '\0';
+		glyphs++;
+		demand(p, "glyph", text);
+		free(text);
+		grid_deinit(&one);
+	}
+}
+
+TEST(headings_and_glyphs_are_explained)
+{
+	unsigned before = 0;
+
+	for (unsigned round = 0; round < rounds(60); round++) {
+		Stepdump__Snapshot *s = random_snapshot();
+
+		for (const struct pane *p = panes; p->name; p++) {
+			const struct pane_opts o = { .ascii = round % 2,
+						     .verbose = round % 3 == 0,
+						     .index = round % 4 ? -1 : 0 };
+			struct grid g;
+
+			grid_init(&g, COLS, 0);
+			pane_render(p, s, &o, &g);
+			for (unsigned row = 2; row < g.rows; row++) {
+				read_heads(p, &g, row);
+				read_legend(p, &g, row);
+			}
+			grid_deinit(&g);
+		}
+		stepdump__snapshot__free_unpacked(s, NULL);
+		if (unknown > before + 40)
+			break;
+	}
+	assert_in_range(heads, 500, UINT32_MAX);
+	assert_in_range(glyphs, 50, UINT32_MAX);
+	assert_int_equal(unknown, 0);
+}
+
+static bool is_whole(const struct explain_term *t, const void *arg)
+{
+	assert_non_null(t->kind);
+	assert_true(t->what && strlen(t->what) > 10 && t->what[strlen(t->what) - 1] == '.');
+	assert_true(!t->why || t->why[strlen(t->why) - 1] == '.');
+	assert_true(!t->then || t->then[strlen(t->then) - 1] == '.');
+	assert_non_null(t->look);
+	return false;
+}
+
+TEST(terms_are_whole)
+{
+	explain_find(is_whole, NULL);
+	for (const char *const *w = (const char *const[]){ "ppb", "PMC", "hole", "vmsplice",
+							   "-EAGAIN", "chunk offset", "#", NULL };
+	     *w; w++)
+		assert_non_null(explain_find(explain_is, *w));
+	assert_null(explain_find(explain_is, "pp b"));
+	assert_null(explain_find(explain_is, ""));
+	/* s and S are two glyphs. */
+	assert_ptr_not_equal(explain_find(explain_is, "s"), explain_find(explain_is, "S"));
+}
