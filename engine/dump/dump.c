@@ -144,7 +144,7 @@ void dump_begin_item(struct dump *d)
 	}
 }
 
-/* The item's pages stay where they are, in pipes of its own. */
+/* The pages of the item stay in its own pipes. */
 static void dump_keep_pages(struct dump *d)
 {
 	if (!d->kept)
@@ -244,14 +244,14 @@ uint64_t dump_count(const struct dump *d, verdict_t v)
 	return pages;
 }
 
-/* Memory whose changes nobody sees, or that is not worth it: CRIU leaves a clean vdso to the parent,
- * for us its two pages are always data. */
+/* Memory whose changes are not tracked, or not worth tracking: CRIU leaves a clean vdso to the
+ * parent, we always dump its two pages. */
 static bool dump_never_hole(const struct vma *v)
 {
 	return vma_always_dumped(v) || (v->vmf & VMF_HUGETLB) || !(v->prot & PROT_READ);
 }
 
-/* The last dump takes these whole anyway; process_vm_readv cannot read what has no PROT_READ. */
+/* The last dump takes these whole anyway; process_vm_readv cannot read memory without PROT_READ. */
 static bool dump_left_out_of_pre_dump(const struct task_dump *td, const struct vma *v)
 {
 	if (td->opts->mode != MODE_PRE_DUMP || !vma_is_private(v))

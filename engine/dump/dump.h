@@ -71,7 +71,7 @@ struct dump_counts {
 	uint64_t pipes, bufs; /* of page-pipes that were kept; see dump_pipes() */
 	uint64_t holes_checked;
 	uint64_t pages_scanned;  /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
-	uint64_t pages_vanished; /* pre-dump by reading: gone before they were read */
+	uint64_t pages_vanished; /* pre-dump by reading: were gone before they were read */
 	uint64_t pages_lazy;
 	uint64_t shpages_scanned, shpages_written;
 	uint64_t units[16]; /* done, by phase */
@@ -107,7 +107,7 @@ struct dump {
 	struct dump_drained drained;
 	struct dump_counts count;
 	struct dump_times times;
-	uint64_t uptime_us; /* of the dump: what is written from then on belongs to the next */
+	uint64_t uptime_us; /* of the dump: later writes belong to the next one */
 
 	char *committed;       /* directory, once published; owned */
 	const char *commit_to; /* during commit; borrowed */
@@ -128,12 +128,13 @@ static inline struct shmem_info *dump_shmem(const struct dump *d)
 /* t[0..nr): parents before children; borrowed. */
 void dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
 	       struct tracker_table *tt, const struct opts *o, const struct caps *c);
-/* Is this dump to be part of a chain, so that writes have to be known? */
+/* Is this dump part of a chain, so that writes have to be tracked? */
 bool dump_is_tracked(const struct dump *d);
 /* Cures, drops pipes and staged files.  After it: READY. */
 struct err *dump_undo(struct dump *d);
 void dump_deinit(struct dump *d);
-/* An error of putting task `pid` back, which is none if it has died: nothing was left to put back. */
+/* Filters an error of putting task `pid` back: NULL if the task has died, as nothing is left to put
+ * back. */
 struct err *dump_unless_dead(struct keeper *k, pid_t pid, struct err *e);
 
 /* Pre-dump, before the thaw: pages stay in their pipes, and the pipes stay with their item. */
@@ -148,10 +149,10 @@ static inline bool dump_reads_pages(const struct dump *d)
 	return d->opts->mode == MODE_PRE_DUMP && d->opts->pre_dump == PRE_DUMP_READ;
 }
 
-/* The page-pipe is full, or the item scanned: its first ppb is next. */
+/* The page-pipe is full, or the item is scanned: goes on with the first ppb. */
 void dump_begin_drain(struct dump *d);
 
-/* A fresh d->pp, as the mode wants it. */
+/* A fresh d->pp, of the kind that the mode needs. */
 void dump_new_page_pipe(struct dump *d);
 
 /* Pre-dump, after the thaw: item i is transferred from what was kept. */
@@ -164,7 +165,7 @@ struct page_read *dump_parent(const struct dump *d);
 
 /* The first VMA (>= i) of the current task whose pages this dump looks at; nr if none. */
 size_t dump_next_vma(const struct dump *d, size_t i);
-/* Begins with the pages of the current item, whose pagemap is open. */
+/* Begins to scan the current item, whose pagemap is open. */
 void dump_begin_item(struct dump *d);
 /* Is all of the current item scanned? */
 bool dump_item_scanned(const struct dump *d);
@@ -178,8 +179,8 @@ uint64_t dump_count(const struct dump *d, verdict_t v);
 
 /* page_verdict() with the mode, the parent and the tracker of the task taken into account. */
 verdict_t dump_verdict(const struct task_dump *td, const struct vma *v, uint64_t categories);
-/* What pages with these categories in a shared VMA contribute to their object's pstate map.  Only soft-dirty can tell a
- * clean page; a page that no page table has may still exist. */
+/* What pages with these categories in a shared VMA contribute to the pstate map of their object.
+ * Only soft-dirty can prove a page clean; a page that is in no page table may still exist. */
 enum pst dump_pstate(const struct task_dump *td, uint64_t categories);
 /* Is the verdict on VMA v the same for all its pages, whatever pagemap says? */
 bool dump_decides_alone(const struct task_dump *td, const struct vma *v);

@@ -133,8 +133,8 @@ static struct err *history_mismatch(const struct parent_set *ps, const struct tr
 					"parent %s: nothing tracks the target's writes: %s",
 					ps->path, tracker_reason(t)),
 				"`set parent \"\"` makes a full dump");
-	/* soft-dirty may have been reset by somebody else (criu pre-dump): if not by us, it is as
-	 * good as the parent's word. */
+	/* Somebody else may have reset soft-dirty (criu pre-dump): then we have to trust the
+	 * parent. */
 	if (tracker_kind(t) == TRACK_SOFT_DIRTY && !reset)
 		return NULL;
 	if (history_begins_at_parent(ps, t))

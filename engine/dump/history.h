@@ -21,7 +21,7 @@
 #include "engine/pages/caps.h"
 #include "engine/target/target.h"
 
-/* The parent set, for all tasks. */
+/* The parent image set, shared by all tasks. */
 struct parent_set {
 	int dirfd;  /* -1: no parent */
 	char *path; /* real path; owned */
@@ -42,21 +42,22 @@ struct tracker_table {
 	size_t nr;
 };
 
-/* The tracker of a task, made if there is none yet, or if it is of another kind than asked for.
- * Target: frozen, not infected. */
+/* The tracker of a task; creates one if there is none yet, or if the one there is of another kind
+ * than asked for.  Target: frozen, not infected. */
 struct err *tracker_table_get(struct tracker_table *tt, enum opt_track want, struct keeper *k,
 			      const struct target *t, const struct caps *c, struct tracker **ret);
 /* NULL: none yet. */
 struct tracker *tracker_table_find(const struct tracker_table *tt, const struct target *t);
-/* Unregisters and forgets those of `pid`; 0: all. */
+/* Unregisters and forgets the trackers of `pid`; 0: all. */
 void tracker_table_drop(struct tracker_table *tt, pid_t pid);
 
 /*
- * history_pid_reused - is it another process than the one in the parent, which only has its pid?
- * Both times are floored to a tick.  A process that began in an earlier tick than the dump is the one
- * that was dumped; one of a later tick is not.  In the same tick both can be: then it is reused unless
- * the caller knows that this process was in that dump (was_dumped).  CRIU, which knows nothing of the
- * kind, calls it reused: that costs a full dump, the other answer would cost pages.
+ * history_pid_reused - is this another process than the one in the parent, with the same pid?  Both
+ * times are floored to a tick.  A process that began in an earlier tick than the dump is the one
+ * that was dumped; one that began in a later tick is not.  In the same tick both are possible: then
+ * it counts as reused unless the caller knows that this process was in that dump (was_dumped).
+ * CRIU does not know, and calls it reused: that costs a full dump, the other answer would lose
+ * pages.
  * Mirrors: criu/mem.c detect_pid_reuse().
  */
 bool history_pid_reused(uint64_t start_time_ticks, uint64_t dump_uptime_us, bool was_dumped);

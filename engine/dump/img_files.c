@@ -20,7 +20,7 @@
 #include "engine/proc/proc.h"
 #include "proto/files.pb-c.h"
 
-/* A mapped file as opened: what files.img has one entry of. */
+/* A mapped file as it was opened; each has one entry in files.img. */
 struct file {
 	uint64_t dev, ino;
 	uint32_t flags; /* O_RDONLY, O_WRONLY, O_RDWR */
@@ -85,7 +85,7 @@ void file_table_destroy(struct file_table *ft)
 	free(ft);
 }
 
-/* The file for this key, made if need be (*made_ret: its facts are still to be filled in). */
+/* The file for this key; added if it is new (*made_ret: the caller has to fill in the rest). */
 static struct file *file_look_up(struct file_table *ft, uint64_t dev, uint64_t ino, uint32_t flags,
 				 bool *made_ret)
 {
@@ -116,8 +116,8 @@ static void file_take_size(struct file *f, const struct stat *st)
 	f->mode = st->st_mode;
 }
 
-/* `link` is the magic link in /proc to the open file: it needs a capability to follow, and leads to
- * deleted files too.  The path may lead to another file by now. */
+/* `link` is the magic link in /proc to the open file: following it takes a capability, and it works
+ * for deleted files too.  The path may lead to another file by now. */
 static void file_find_size(struct file *f, pid_t pid, const char *link)
 {
 	char path[PATH_MAX + 32];

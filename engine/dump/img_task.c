@@ -47,8 +47,8 @@ static void img_fill_guard(Criu__VmaEntry *m, const struct guard_range *g)
 	m->fd = -1;
 }
 
-/* How many events were asked for: the kernel rounds the ring up to pages, a 32-byte header and
- * 32-byte slots, and keeps half of what is left for itself (fs/aio.c aio_setup_ring()). */
+/* How many events were asked for: the kernel rounds the ring (a 32-byte header and 32-byte slots)
+ * up to pages, and keeps half of the remaining slots for itself (fs/aio.c aio_setup_ring()). */
 static uint32_t img_aio_nr_req(uint64_t ring_len)
 {
 	return (uint32_t)(((ring_len - 32) / 32 - 2) / 2);
@@ -134,8 +134,9 @@ struct err *img_core_write(int dirfd, const struct task_info *ti)
 	return image_write_one(dirfd, IMG_CORE, (uint64_t)ti->ns_pid, &core.base);
 }
 
-/* Ids of the dumper itself are 1 for task objects, and 1 to 8 for namespaces in the order of NS_*.  Task
- * number `seq` has its own, but for the namespaces that it shares with the dumper; 0: the dumper. */
+/* The dumper's own ids are 1 for task objects, and 1 to 8 for namespaces in the order of NS_*.
+ * Task number `seq` has ids of its own, except for the namespaces that it shares with the dumper;
+ * 0: the dumper. */
 static void img_fill_ids(Criu__TaskKobjIdsEntry *m, const uint64_t ns[NS_NR], uint32_t seq)
 {
 	uint32_t *id[NS_NR] = { &m->pid_ns_id, &m->net_ns_id,  &m->ipc_ns_id,    &m->uts_ns_id,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The images beside the pages: enough for crit and for a later `criu dump` that takes the set
- * as its parent, and what a full checkpoint shares with it.
+ * The images other than pages: enough for crit and for a later `criu dump` that takes the set as
+ * its parent; a full checkpoint has the same images.
  *
  * A set is written in this order (any order is valid; ids are given by file_table_add()):
  *	file_table_create, file_table_add for every task, img_files_write,
@@ -28,10 +28,10 @@ struct file_table *file_table_create(void);
 /* NULL is fine. */
 void file_table_destroy(struct file_table *ft);
 /*
- * file_table_add - take up all that `vmas` map, and the executable (*exe_id_ret).
- * Sets vma.shmid of every VMA that maps a file or a memfd to its file id; same file and same
- * fdflags share one.  Sizes come from map_files or, without the right to, from the path if it
- * still leads to the same inode; else they are left out.
+ * file_table_add - add all files that `vmas` map, and the executable (*exe_id_ret). Sets vma.shmid
+ * of every VMA that maps a file or a memfd to its file id; mappings of the same file with the same
+ * fdflags share an id.  Sizes come from map_files or, without the right to use it, from the path if
+ * it still leads to the same inode; else they are left out.
  * Fails: ERR_REFUSED for a memfd that cannot be opened.
  */
 struct err *file_table_add(struct file_table *ft, const struct task_info *ti, struct vma_list *vmas,

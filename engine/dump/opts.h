@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Options of a dump, as `set NAME VALUE` and `show settings` know them.  One table describes
- * all: opt_parse(), opt_print(), completion and help work from it.
+ * Options of a dump, for `set NAME VALUE` and `show settings`.  One table describes them all:
+ * opt_parse(), opt_print(), completion and help work from it.
  */
 #ifndef STEPDUMP_OPTS_H
 #define STEPDUMP_OPTS_H
@@ -31,10 +31,10 @@ struct opts {
 	uint32_t timeout_s;  /* longest wait for the server */
 	uint32_t pipe_pages; /* how many pages a pipe is asked to hold at the most */
 	bool lazy;           /* mark pages that may be restored lazily */
-	enum opt_mode mode;  /* a full dump, or one that is followed by others */
+	enum opt_mode mode;  /* a full dump, or one that others follow */
 	enum opt_pre_dump pre_dump;         /* how a pre-dump gets the pages */
 	char *parent;                       /* image directory that holes point into; NULL: none */
-	enum opt_track track;               /* how writes are known from now on */
+	enum opt_track track;               /* how writes are tracked from now on */
 	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
 	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
 	bool leave_stopped;                 /* detach leaves the target stopped (SIGSTOP) */

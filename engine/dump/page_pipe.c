@@ -32,7 +32,7 @@ void page_pipe_init_no_pipes(struct page_pipe *pp, unsigned ask_pages)
 	pp->no_pipes = true;
 }
 
-/* Lets go of the ppbs from `from` on, and of the pipes that are theirs alone. */
+/* Drops the ppbs from `from` on, and the pipes that only they use. */
 static void page_pipe_drop_ppbs(struct page_pipe *pp, unsigned from)
 {
 	for (unsigned i = from; i < pp->nr_pipes; i++) {
@@ -82,7 +82,7 @@ static unsigned ppb_room(const struct page_pipe_buf *ppb)
 	return ppb->pipe_size - ppb->pipe_off - ppb->pages_in;
 }
 
-/* In keep mode a pipe with room left goes on in the next ppb: descriptors are what runs out. */
+/* In keep mode the next ppb goes on in a pipe with room left, to save descriptors. */
 static bool ppb_share_pipe(const struct page_pipe *pp, struct page_pipe_buf *ppb, unsigned i)
 {
 	const struct page_pipe_buf *prev = i ? &pp->ppb[i - 1] : NULL;
@@ -230,7 +230,7 @@ struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr
 
 	if (!e)
 		return NULL;
-	/* The caller will come again with the whole run: none of it may be planned. */
+	/* The caller will try the whole run again, so none of it may stay planned. */
 	pp->bufs_made -= pp->nr_ppbs - nr_ppbs;
 	pp->nr_ppbs = nr_ppbs;
 	if (!pp->max_pipes)
@@ -261,7 +261,7 @@ void page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages, 
 		(struct page_pipe_hole){ .start = addr, .nr_pages = nr_pages, .flags = flags };
 }
 
-/* Those that share a pipe follow each other: [*first, *end). */
+/* The ppbs that share the pipe, which are adjacent: [*first, *end). */
 static void ppb_sharers(const struct page_pipe *pp, unsigned i, unsigned *first, unsigned *end)
 {
 	for (*first = i; pp->ppb[*first].shares; --*first)

@@ -54,10 +54,10 @@ struct page_pipe_buf {
 	unsigned pipe_off; /* pages of earlier ppbs in the same pipe */
 	bool shares;       /* the pipe is its predecessor's */
 	enum ppb_state state;
-	bool asked;          /* PLANNED, and the parasite is at it */
-	unsigned next_iov;   /* first one whose pagemap entry is not yet recorded */
+	bool asked;          /* PLANNED, and the parasite is filling the pipe */
+	unsigned next_iov;   /* first iov whose pagemap entry is not yet recorded */
 	uint64_t read_pages; /* pre-dump by reading: pages of next_iov that are done */
-	unsigned moved_iov;  /* first one whose pages have not left the pipe; >= next_iov */
+	unsigned moved_iov;  /* first iov whose pages have not left the pipe; >= next_iov */
 	uint64_t drain_us;
 };
 
@@ -75,7 +75,7 @@ struct page_pipe {
 	unsigned max_pipes; /* 0: keep mode */
 	bool no_pipes;
 	unsigned ask_pages;  /* how far a pipe may grow */
-	unsigned size_known; /* what the kernel refuses to exceed; 0: not met yet */
+	unsigned size_known; /* the limit that the kernel enforces; 0: not reached yet */
 	int size_errno;
 	/* since creation, for stats: CRIU's page_pipes, page_pipe_bufs */
 	uint64_t pipes_made, bufs_made;
@@ -88,10 +88,10 @@ void page_pipe_init_no_pipes(struct page_pipe *pp, unsigned ask_pages);
 void page_pipe_deinit(struct page_pipe *pp);
 
 /*
- * page_pipe_add_pages - plan a run of pages.
- * *added_ret <= nr_pages is how many found room.  Fewer than asked means: the chunk is full
- * (CRIU's -EAGAIN); drain, transfer, page_pipe_reinit(), and go on with the rest.
- * Fails only if a pipe cannot be made (EMFILE, ENFILE); then nothing of the run is planned.
+ * page_pipe_add_pages - plan a run of pages.  *added_ret <= nr_pages is how many fitted.  Fewer
+ * than asked for means that the chunk is full (CRIU's -EAGAIN); drain, transfer,
+ * page_pipe_reinit(), and go on with the rest.  Fails only if a pipe cannot be made (EMFILE,
+ * ENFILE); then nothing of the run is planned.
  */
 struct err *page_pipe_add_pages(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages,
 				unsigned flags, uint64_t *added_ret);
@@ -104,7 +104,7 @@ void page_pipe_reinit(struct page_pipe *pp);
  * that share the pipe are PLANNED afterwards. */
 struct err *page_pipe_empty(struct page_pipe *pp, unsigned i);
 
-/* Bytes that ought to be in the pipe of ppb i, by the states of all that share it. */
+/* Bytes that should be in the pipe of ppb i, by the states of all ppbs that share it. */
 uint64_t page_pipe_expected(const struct page_pipe *pp, unsigned i);
 
 /* FIONREAD: bytes that the kernel says are in the pipe. */

@@ -28,7 +28,7 @@ struct local {
 	struct pagemap_writer pm;
 };
 
-/* What this write lacks, or better: what all that is still to come needs. */
+/* The space that this write needs, or better: that all the rest of the dump needs. */
 static uint64_t local_still_needed(const struct page_xfer *x, uint64_t lacking)
 {
 	uint64_t out = x->pages * PAGE_BYTES;

@@ -37,7 +37,7 @@ struct page_xfer_ops {
 
 enum { XFER_RECENT = 8 };
 
-/* An entry that was recorded, kept for those who look. */
+/* A recorded entry, kept for display. */
 struct xfer_entry {
 	uint64_t vaddr, nr_pages, pages_off; /* bytes in pages-N.img; of a hole: unused */
 	uint32_t flags;                      /* PE_* */
@@ -58,7 +58,7 @@ struct page_xfer {
 		recent[XFER_RECENT]; /* the newest is number (entries_here - 1) % XFER_RECENT */
 	/* since creation */
 	uint64_t pages, entries, holes, hole_pages;
-	uint64_t expected; /* bytes that all of it will take at the most; 0: nobody knows */
+	uint64_t expected; /* upper bound of the bytes of the whole dump; 0: unknown */
 	void *priv;
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * drain: the pages of one ppb come into its pipe, by reference.
- * For a task the parasite does it (DUMPPAGES, the pipe's descriptor, the reply); a shared-memory
- * object is spliced from its own descriptor.
+ * drain: moves the pages of one ppb into its pipe, by reference.  For a task the parasite does it
+ * (DUMPPAGES, the pipe's descriptor, the reply); a shared-memory object is spliced from its own
+ * descriptor.
  * Mirrors: criu/mem.c drain_pages(); criu/pie/parasite.c dump_pages().
  */
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 #define MAX_WAITING_IOVS 256u
 
-/* Which page stopped the splice, where it lies, and what the kernel says of it. */
+/* Which page stopped the splice, where it is, and what the kernel says about it. */
 static struct err *drain_page_at_fault(struct dump *d, unsigned index, uint64_t bytes, int why)
 {
 	const struct page_pipe_buf *ppb = &d->pp.ppb[index];
@@ -88,7 +88,7 @@ static bool drain_can_wait(const struct page_pipe_buf *ppb)
 	return ppb->nr_segs - ppb->moved_iov <= MAX_WAITING_IOVS;
 }
 
-/* Asks the parasite for the pages of ppb i; and, looking ahead, of those behind it. */
+/* Asks the parasite for the pages of ppb i and, looking ahead, of the ppbs after it. */
 static struct err *drain_ask(struct dump *d, unsigned i, bool ahead)
 {
 	for (unsigned k = i; k < d->pp.nr_ppbs && (k == i || ahead); k++) {
@@ -105,8 +105,8 @@ static struct err *drain_ask(struct dump *d, unsigned i, bool ahead)
 	return NULL;
 }
 
-/* Waits for what ppb i was asked for, and checks it against the plan and FIONREAD: DRAINED then.  After
- * a failure its pipe is empty, and the error names the page. */
+/* Waits for the pages of ppb i, checks them against the plan and FIONREAD, and makes it DRAINED.
+ * After a failure its pipe is empty, and the error names the page. */
 static struct err *drain_wait(struct dump *d, unsigned i)
 {
 	struct page_pipe_buf *ppb = &d->pp.ppb[i];
@@ -143,8 +143,8 @@ static struct err *drain_wait(struct dump *d, unsigned i)
 }
 
 /*
- * Takes the answers that are under way, so that none of them passes for another one's; the ppbs may
- * hold their pages then.  If one never comes, no other is waited for.
+ * Takes the outstanding answers, so that none is mistaken for the answer to a later command; the
+ * ppbs may hold their pages then.  If one does not come, the rest is not waited for.
  */
 static struct err *drain_settle(struct dump *d, struct err *e)
 {
@@ -166,9 +166,9 @@ static struct err *drain_settle(struct dump *d, struct err *e)
 	return e;
 }
 
-/* At most `len` bytes of an object into a pipe, as splice().  `whole` is where the last page begins
- * that the object fills only in part: that one is copied, since images hold whole pages.  So are the
- * pages of an object that cannot be spliced from, such as one on hugetlbfs. */
+/* Moves at most `len` bytes of an object into a pipe, as splice() does.  From `whole` on, the
+ * object fills its last page only in part: that page is copied, since images hold whole pages.  So
+ * are the pages of an object that does not support splice, such as one on hugetlbfs. */
 static ssize_t drain_splice_object(int fd, loff_t *off, int pipe_fd, size_t len, uint64_t whole)
 {
 	char page[PAGE_BYTES] = "";

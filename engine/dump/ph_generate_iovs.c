@@ -33,7 +33,7 @@ static void generate_fit_to_parent(struct dump *d, verdict_t otherwise)
 		d->scan.end = after->vaddr;
 }
 
-/* The next run of a shared object: from its pstate map, and by SEEK_DATA where the map says nothing.
+/* The next run of a shared object: from its pstate map, or by SEEK_DATA where the map has no entry.
  * Mirrors criu/shmem.c do_dump_one_shmem(). */
 static struct err *generate_look_ahead_shmem(struct dump *d, const struct shmem_info *o)
 {
@@ -69,7 +69,7 @@ static struct err *generate_look_ahead_shmem(struct dump *d, const struct shmem_
 	return NULL;
 }
 
-/* Finds the run that begins at d->scan.vaddr, unless it is known already.  Changes d->scan alone. */
+/* Finds the run that begins at d->scan.vaddr, unless it is known already.  Changes only d->scan. */
 static struct err *generate_look_ahead(struct dump *d)
 {
 	if (d->scan.end > d->scan.vaddr)
@@ -102,7 +102,7 @@ static void generate_next(struct dump *d, struct unit *u)
 		u->vma = (int64_t)d->scan.vma;
 	if (dump_item_scanned(d)) /* an item without anything to look at */
 		return;
-	/* A failure shows when the unit is done. */
+	/* A failure is reported when the unit is done. */
 	struct err *e = generate_look_ahead(d);
 
 	if (!e) {
@@ -134,7 +134,7 @@ static void generate_count(struct dump *d, uint64_t pages)
 	d->count.pages_scanned += td->pmc.scan ? 1 : pages;
 }
 
-/* The item is scanned: what is planned goes out, however little it is. */
+/* The item is scanned: drain what is planned, however little it is. */
 static struct err *generate_item_scanned(struct dump *d)
 {
 	if (!d->pp.nr_ppbs && !d->pp.nr_holes)
@@ -208,7 +208,7 @@ static struct err *generate_step(struct dump *d, enum pace pace)
 	uint64_t t0 = now_us();
 	struct err *e = NULL;
 
-	/* In bulk: until the phase changes, but come back now and then for ^C and progress. */
+	/* In bulk: until the phase changes, but return now and then for ^C and progress. */
 	for (unsigned n = 0; n < (pace == PACE_UNIT ? 1u : 4096u); n++) {
 		e = generate_run(d);
 		if (e || d->phase != PH(GENERATE_IOVS))

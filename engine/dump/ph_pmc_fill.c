@@ -20,7 +20,7 @@ static struct err *pmc_fill_step(struct dump *d, enum pace pace)
 	uint64_t t0 = now_us();
 	bool hit;
 
-	/* Whatever the pagemap says of these, it decides nothing. */
+	/* VMAs whose verdict does not depend on the pagemap. */
 	if (!dump_decides_alone(td, v)) {
 		struct err *e =
 			pmc_get_map(&td->pmc, &td->t->vmas, d->scan.vma, d->scan.vaddr, &hit);

@@ -22,7 +22,7 @@ static bool prepare_must_become_readable(const struct vma *v)
 		(v->vmf & VMF_HUGETLB)); /* huge pages do not count as Rss */
 }
 
-/* The sums that later views are checked against, and room for the counts. */
+/* The totals that later views are checked against, and room for the counts. */
 static struct err *prepare_collect_task(struct task_dump *td)
 {
 	const struct vma_list *l = &td->t->vmas;
@@ -60,8 +60,8 @@ static struct err *prepare_collect(struct dump *d)
 	return NULL;
 }
 
-/* Is the history of every task that maps the object known since the parent?  Only soft-dirty sees
- * stores to shared memory at all. */
+/* Is the history since the parent known for every task that maps the object?  Only soft-dirty sees
+ * stores to shared memory. */
 static bool prepare_all_mappers_tracked(const struct dump *d, const struct shmem_info *o)
 {
 	for (size_t i = 0; i < o->nr_maps; i++) {

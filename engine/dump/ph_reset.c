@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * reset: what follows the commit gate.  The images become complete, are checked, made durable and
- * published; only then is anything undone that a second try would need.
+ * reset: everything after the commit gate.  The images are completed, checked, made durable and
+ * published; what a second try would need is undone only after that.
  * Mirrors: criu/mem.c task_reset_dirty_track(), criu/cr-dump.c cr_dump_finish(), criu/stats.c.
  */
 #include <errno.h>
@@ -99,7 +99,7 @@ static struct err *reset_link_parent(struct dump *d, int dirfd)
 	return NULL;
 }
 
-/* Sampled while the tasks are frozen: what they write from now on comes after it. */
+/* Sampled while the tasks are frozen: all later writes come after it. */
 static struct err *reset_uptime(struct dump *d)
 {
 	return uptime_us(&d->uptime_us);
@@ -152,7 +152,7 @@ static struct err *reset_publish(struct dump *d)
 	return staging_discard(TAKE_PTR(d->staging));
 }
 
-/* Only now: what was dirty is durable elsewhere, so a failed dump never loses a change. */
+/* Only now: the dirty pages are durable in the images, so a failed dump never loses a change. */
 static struct err *reset_dirty(struct dump *d)
 {
 	for (size_t i = 0; i < d->nr_tasks; i++) {
@@ -189,7 +189,7 @@ static struct err *reset_cure(struct dump *d)
 	return e;
 }
 
-/* Pre-dump: the tasks run again, and their pages go out while they do. */
+/* Pre-dump: the tasks run again while their pages are transferred. */
 static struct err *reset_thaw(struct dump *d)
 {
 	struct err *e = NULL;
@@ -211,8 +211,8 @@ struct reset_unit {
 	struct err *(*run)(struct dump *d);
 };
 
-/* A dump is published before anything is reset.  A pre-dump cannot wait so long: what it is for is
- * that the tasks run meanwhile.  If its transfer fails, the history is lost with it: the trackers
+/* A dump is published before anything is reset.  A pre-dump cannot wait so long, since the tasks
+ * have to run during its transfer.  If that transfer fails, the history is lost too: the trackers
  * then belong to a set that does not exist, and the next dump has to be a full one. */
 static const struct reset_unit dump_units[] = {
 	{ "take the time", reset_uptime },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * xfer: pagemap entries go out in address order, iovs with their pages and holes without.
+ * xfer: writes pagemap entries in address order, iovs with their pages and holes without.
  * Mirrors: criu/page-xfer.c page_xfer_dump_pages(), dump_holes().
  * Differs in: in bulk, one splice moves a whole pipe instead of one iov, unless it goes to a server.
  */
@@ -20,7 +20,7 @@ static uint32_t xfer_data_flags(const struct page_pipe_buf *ppb)
 	return PE_PRESENT | (ppb->flags & PPB_LAZY ? PE_LAZY : 0);
 }
 
-/* The first ppb that is not all out; NULL: there is none. */
+/* The first ppb that is not completely transferred; NULL: there is none. */
 static struct page_pipe_buf *xfer_current(struct dump *d)
 {
 	while (d->at.xfer < d->pp.nr_ppbs && d->pp.ppb[d->at.xfer].state == PPB_SENT)
@@ -51,7 +51,8 @@ static void xfer_next(struct dump *d, struct unit *u)
 	}
 }
 
-/* A hole that the parent does not cover would be lost memory.  Mirrors check_pagehole_in_parent(). */
+/* Memory in a hole that the parent does not cover would be lost.  Mirrors
+ * check_pagehole_in_parent(). */
 static struct err *xfer_check_hole(struct dump *d, const struct page_pipe_hole *h)
 {
 	const struct page_read *pr = dump_parent(d);
@@ -135,8 +136,8 @@ static struct err *xfer_read_pages(struct dump *d, const struct page_pipe_buf *p
 }
 
 /*
- * Pre-dump by reading: the task runs, so a page may be gone, or be another by now.  What is gone is
- * left out; what changed is dirty, and comes again in the next dump.  Mirrors
+ * Pre-dump by reading: the task runs, so a page may be gone, or have changed.  Pages that are gone
+ * are left out; pages that changed are dirty, and are taken again by the next dump.  Mirrors
  * criu/page-xfer.c page_xfer_predump_pages().
  */
 static struct err *xfer_read_iov(struct dump *d, struct page_pipe_buf *ppb)
@@ -152,7 +153,7 @@ static struct err *xfer_read_iov(struct dump *d, struct page_pipe_buf *ppb)
 		ssize_t n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
 		uint64_t pages = n > 0 ? (uint64_t)n / PAGE_BYTES : 0;
 
-		/* Of a tree, some may end: theirs are gone too. */
+		/* Some tasks of a tree may end: their pages are gone too. */
 		if (n < 0 && errno != EFAULT && !(errno == ESRCH && d->nr_tasks > 1))
 			return err_vaddr(
 				err_hint(err_sys(errno, "read %d at %lx", t->pid, at),
@@ -173,7 +174,7 @@ static struct err *xfer_read_iov(struct dump *d, struct page_pipe_buf *ppb)
 	return NULL;
 }
 
-/* All of the chunk is out. */
+/* The whole chunk is transferred. */
 static struct err *xfer_chunk_done(struct dump *d)
 {
 	page_pipe_reinit(&d->pp);
@@ -209,7 +210,7 @@ static struct err *xfer_unit(struct dump *d, bool bulk)
 	return NULL;
 }
 
-/* In bulk: a ppb with the holes that come before its iovs, in one splice; or what holes are left. */
+/* In bulk: a ppb with the holes before its iovs, in one splice; or the remaining holes. */
 static struct err *xfer_step(struct dump *d, enum pace pace)
 {
 	struct page_pipe_buf *ppb = xfer_current(d);

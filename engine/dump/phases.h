@@ -2,9 +2,9 @@
 /*
  * The phases of the pipeline, and how they are run.
  *
- * A phase does one unit at a time, and between two units everything can be looked at.  `next`
+ * A phase does one unit at a time, and everything can be inspected between two units.  `next`
  * describes the unit that would be done now, without doing it; `step` does it, or several if
- * nobody looks in between (enum pace).  The images are the same at every pace.
+ * nothing can stop us between them (enum pace).  The images are the same at every pace.
  */
 #ifndef STEPDUMP_PHASES_H
 #define STEPDUMP_PHASES_H
@@ -41,20 +41,20 @@ struct phase_ops {
 	const char *effect; /* on the target */
 	bool undo;
 	const char *mirrors;
-	/* The two that call each other up for every VMA, or for every ppb, name each other here. */
+	/* The phase that this one takes turns with, for every VMA or for every ppb. */
 	bool takes_turns;
 	phase_t turns_with;
-	bool small_units; /* in bulk they are not worth a line in the log */
+	bool small_units; /* in bulk, its units get no line in the log */
 	bool bulk_steps;  /* in bulk, one step does several units */
 	/* Describes the next unit; pure. */
 	void (*next)(struct dump *d, struct unit *u);
 	/* Does it; sets d->phase (and what goes with it) to where the pipeline goes on.  On failure
 	 * the same unit is next, unless the phase says otherwise. */
 	struct err *(*step)(struct dump *d, enum pace pace);
-	/* Ends what PACE_FLOW has left under way, before anybody looks; NULL: nothing ever is.
-	 * Takes and returns the error of the flow. */
+	/* Ends what PACE_FLOW has left under way, before anything is inspected; NULL: there never
+	 * is anything.  Takes and returns the error of the flow. */
 	struct err *(*settle)(struct dump *d, struct err *e);
-	/* One line on what the phase has done, for the operator; "" if nothing. */
+	/* One line on what the phase has done, for the operator; "" if it did nothing. */
 	void (*summary)(const struct dump *d, const struct unit *last, char *buf, size_t len);
 };
 

@@ -81,7 +81,7 @@ void shmem_list_deinit(struct shmem_list *l)
 	*l = (struct shmem_list){ 0 };
 }
 
-/* Without the right to follow map_files: a descriptor of the same object that the target holds. */
+/* Without the right to follow map_files: uses a descriptor of the object that the target holds. */
 static int shmem_open_by_fd(const struct shmem_info *o, pid_t pid)
 {
 	char path[64];
@@ -126,7 +126,8 @@ struct err *shmem_open(struct shmem_info *o)
 				"shared memory is only reachable through map_files");
 		}
 	}
-	/* A memfd is restored as a file of its own size; the others only as far as they are mapped. */
+	/* A memfd is restored as a file with its own size; other objects only as far as they are
+	 * mapped. */
 	if (!strcmp(o->kind, "memfd") && fstat(o->fd, &st) == 0)
 		o->size = PAGE_UP((uint64_t)st.st_size);
 	return NULL;
@@ -141,7 +142,7 @@ struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t 
 
 	off_t data = lseek(o->fd, (off_t)from, SEEK_DATA);
 
-	/* What lies beyond is data that the object has, but nobody maps any more. */
+	/* Data beyond that is still in the object, but nobody maps it any more. */
 	if ((data < 0 && errno == ENXIO) || data >= (off_t)o->size)
 		return NULL;
 	if (data < 0)

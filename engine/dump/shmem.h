@@ -37,7 +37,7 @@ struct shmem_info {
 	const char *name; /* of one of its VMAs; borrowed from the list */
 	uint64_t size;    /* bytes, whole pages */
 	int fd;           /* of the object, read-only; -1 until shmem_open() */
-	const char *how;  /* "map_files", "fd": where the descriptor comes from */
+	const char *how;  /* where the descriptor comes from: "map_files" or "fd" */
 	struct shmem_map *map;
 	size_t nr_maps;
 	bool tracked; /* pstate is kept, and used (`set track-shmem on`) */

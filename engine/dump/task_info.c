@@ -37,11 +37,11 @@ static struct err *task_info_collect_mm(struct task_info *ti)
 {
 	struct proc_auxv auxv;
 
-	/* The kernel hides addresses as 0 or 1 from who may not trace the task. */
+	/* The kernel shows addresses as 0 or 1 to those who may not trace the task. */
 	if (ti->stat.start_code <= 1 || !ti->stat.start_stack)
 		return err_hint(err_new(ERR_TARGET, "read the memory layout of %d: hidden from us",
 					ti->pid),
-				"it takes the right to trace the task");
+				"this needs the right to trace the task");
 	TRY(proc_read_auxv(ti->pid, &auxv));
 	ti->auxv = auxv.words;
 	ti->nr_auxv = auxv.nr;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the images hold about a task besides its pages and VMAs, from /proc.
- * The target is only read.  It should be frozen: otherwise the parts may not fit together.
+ * What the images contain about a task besides its pages and VMAs, from /proc.  The target is only
+ * read.  It should be frozen: otherwise the parts may not fit together.
  */
 #ifndef STEPDUMP_TASK_INFO_H
 #define STEPDUMP_TASK_INFO_H
@@ -30,7 +30,8 @@ struct task_info {
 	char *exe;          /* owned */
 	uint64_t ns[NS_NR]; /* inode of /proc/PID/ns/X; 0: it cannot be read */
 
-	/* For the caller to fill in: only code inside the target, and who froze it, can tell. */
+	/* Filled in by the caller: known only to code inside the target, and to the one who froze
+	 * it. */
 	bool was_stopped; /* in group stop before it was frozen */
 	uint64_t brk;
 	int dumpable;

@@ -16,10 +16,10 @@
 #include "engine/pages/verdict.h"
 #include "engine/proc/proc.h"
 
-/* ---- what makes all memory of a task suspect ------------------------------------------ */
+/* ---- reasons to call all memory of a task dirty ------------------------------------------ */
 
-/* Stores through pages that were pinned before the reset pass by the page table, and with it
- * both ways of tracking. */
+/* Stores through pages that were pinned before the reset bypass the page table, and so both ways of
+ * tracking. */
 static const char *task_distrust(pid_t pid, const struct vma_list *vmas)
 {
 	struct proc_status st;
@@ -84,9 +84,9 @@ static const char *no_soft_dirty(const struct caps *c)
 {
 	if (!c->soft_dirty)
 		return "this kernel has no soft-dirty bits: a store does not set one";
-	/* the page map would be read by the ioctl, and every page would look clean */
+	/* the ioctl would read the page map, and every page would look clean */
 	if (c->pagemap_scan && !c->scan_soft_dirty)
-		return "PAGEMAP_SCAN of this kernel does not tell soft-dirty pages";
+		return "PAGEMAP_SCAN of this kernel does not report soft-dirty pages";
 	return NULL;
 }
 
@@ -114,7 +114,7 @@ set_reason(struct tracker *t, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Failures that say nothing about this way of tracking, but about the task or ourselves. */
+/* Failures that are not about this way of tracking, but about the task or ourselves. */
 static bool is_fatal(const struct err *e)
 {
 	return e->code == ERR_TARGET || e->code == ERR_HARM || e->code == ERR_NOMEM;
@@ -261,7 +261,8 @@ struct err *tracker_reset(struct tracker *t, const struct vma_list *vmas)
 {
 	struct err *e = NULL;
 
-	/* If this fails half-way the history is lost: not armed, all dirty. */
+	/* If this fails half-way, the history is lost: the tracker is not armed, and all pages are
+	 * dirty. */
 	t->armed = false;
 	t->reset_uptime_us = 0;
 	if (t->kind == TRACK_NONE)
@@ -304,8 +305,8 @@ bool tracker_page_dirty(const struct tracker *t, const struct vma *v, uint64_t c
 	/* Not armed by us, the bits may still be the history that criu pre-dump began. */
 	if (t->kind == TRACK_SOFT_DIRTY)
 		return categories & PAGE_IS_SOFT_DIRTY;
-	/* Whether a page can be clean at all comes first: without a registration it is never
-	 * called written. */
+	/* Checked first, because PAGEMAP_SCAN never reports a page as written where nothing is
+	 * registered. */
 	return !t->armed || !(categories & PAGE_IS_WPALLOWED) || (categories & PAGE_IS_WRITTEN);
 }
 

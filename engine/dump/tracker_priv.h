@@ -35,7 +35,7 @@ struct err *soft_dirty_reset(struct tracker *t);
 struct err *uffd_obtain(struct tracker *t, struct keeper *k);
 struct err *uffd_reset(struct tracker *t, const struct vma_list *vmas);
 const char *uffd_untrusted(const struct tracker *t, const struct vma *v);
-/* Does the task hold a userfaultfd that can call pages clean behind our back?  Or may it? */
+/* Does the task have a userfaultfd, or might it, that can make pages clean behind our back? */
 bool uffd_has_rival(pid_t pid);
 
 #endif

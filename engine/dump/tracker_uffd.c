@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Asynchronous write-protection by userfaultfd: the kernel itself lifts the protection of a page
- * at the first store and remembers it; nobody ever reads the descriptor and no store waits.
- * PAGEMAP_SCAN reads what was written.  A userfaultfd acts on the memory of the task that made
- * it, whoever uses it: it is made inside the target and then held here only.
+ * at the first store and remembers it; nobody ever reads the descriptor, and no store waits.
+ * PAGEMAP_SCAN reads what was written.  A userfaultfd acts on the memory of the task that made it,
+ * whoever uses it: it is made inside the target, and then only we hold it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -140,7 +140,7 @@ bool uffd_has_rival(pid_t pid)
 
 /* ---- arming ------------------------------------------------------------------------- */
 
-/* Is the VMA at `start` under asynchronous write-protection?  All of it is, or nothing. */
+/* Is the VMA at `start` under asynchronous write-protection?  Either all of it, or nothing. */
 static struct err *is_registered(int pagemap_fd, uint64_t start, bool *ret)
 {
 	const struct pagemap_scan_query q = {
@@ -156,7 +156,8 @@ static struct err *is_registered(int pagemap_fd, uint64_t start, bool *ret)
 	return NULL;
 }
 
-/* What could not be registered is untracked, and no error: its pages count as dirty. */
+/* Memory that could not be registered is untracked, which is not an error: its pages count as
+ * dirty. */
 static struct err *register_vma(struct tracker *t, int pagemap_fd, const struct vma *v)
 {
 	struct uffdio_register reg = {
@@ -167,7 +168,7 @@ static struct err *register_vma(struct tracker *t, int pagemap_fd, const struct 
 	bool registered;
 
 	TRY(is_registered(pagemap_fd, v->start, &registered));
-	/* Does nothing if it is ours already, and tells us if it is somebody else's: arming that
+	/* Does nothing if the VMA is ours already, and fails if it is somebody else's: arming it
 	 * would clear their history. */
 	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg)) {
 		add_untracked(t, v,
@@ -177,10 +178,10 @@ static struct err *register_vma(struct tracker *t, int pagemap_fd, const struct 
 	}
 	if (registered)
 		return NULL;
-	/* mremap() beside armed memory can merge VMAs such that the registration goes, while marks
-	 * of protection stay on pages that are written to.  A new registration would revive
-	 * them as "clean", and arming skips what is marked: such a page would never be
-	 * reported again.  So every registration begins with all marks lifted. */
+	/* mremap() next to armed memory can merge VMAs such that the registration is lost, while
+	 * protection marks stay on pages that are written to.  A new registration would revive them
+	 * as "clean", and arming skips pages that are marked: such a page would never be reported
+	 * again.  So every registration begins by lifting all marks. */
 	if (!ioctl(t->uffd, UFFDIO_WRITEPROTECT, &lift))
 		return NULL;
 	ioctl(t->uffd, UFFDIO_UNREGISTER, &reg.range);
@@ -188,8 +189,8 @@ static struct err *register_vma(struct tracker *t, int pagemap_fd, const struct 
 	return NULL;
 }
 
-/* Protects what is written.  Holes are left alone: markers would fill page tables, and later
- * pass for swapped pages. */
+/* Protects what is written.  Holes are left alone: markers would fill page tables, and later look
+ * like swapped pages. */
 static struct err *arm(int pagemap_fd, uint64_t start, uint64_t end)
 {
 	const struct pagemap_scan_query q = {
