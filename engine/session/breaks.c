@@ -221,7 +221,7 @@ void brk_list_deinit(struct brk_list *l)
 	*l = (struct brk_list){ 0 };
 }
 
-/* A unit that is not about a field, such as a hole, which is in no ppb, meets no condition on it. */
+/* A condition on a field that the unit does not have (a hole is in no ppb) is never met. */
 static bool brk_cond_holds(const struct brk_cond *c, const struct unit *u)
 {
 	const int64_t of_unit[] = {

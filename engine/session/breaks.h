@@ -45,18 +45,18 @@ void brk_list_deinit(struct brk_list *l);
 
 /*
  * brk_match - the first breakpoint that stops before `u`; NULL if none.
- * prev is the unit that was done last: a phase without conditions matches only where it begins,
- * a chunk too.  vmas resolves `vma ADDR`.
+ * prev is the unit that was done last: a phase without conditions, and a chunk, match only where
+ * they begin.  vmas resolves `vma ADDR`.
  */
 struct brk *brk_match(const struct brk_list *l, const struct unit *u, const struct unit *prev,
 		      const struct vma_list *vmas);
-/* Is there one on failures? */
+/* Is there a breakpoint on failures? */
 bool brk_on_failure(const struct brk_list *l);
-/* Could one match between the first and the last unit of a phase, so that units must not be
- * done in bulk? */
+/* Could a breakpoint match between the first and the last unit of a phase, so that units must not
+ * be done in bulk? */
 bool brk_fine_grained(const struct brk_list *l, phase_t phase);
 
-/* Could one match anywhere in `phase`? */
+/* Could a breakpoint match anywhere in `phase`? */
 bool brk_in_phase(const struct brk_list *l, phase_t phase);
 
 #endif

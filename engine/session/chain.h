@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The tools on image chains as the shell sees them.  They work without a target; a session lends them
- * its keeper and its interrupt (session_interrupt() stops them with ERR_INTERRUPTED).
- * No effect on any target.  Reports are freed with stepdump__..._report__free_unpacked(.., NULL).
+ * The tools for image chains as the shell sees them.  They work without a target; a session lends
+ * them its keeper and its interrupt (session_interrupt() stops them with ERR_INTERRUPTED). No
+ * effect on any target.  Reports are freed with stepdump__..._report__free_unpacked(.., NULL).
  */
 #ifndef STEPDUMP_CHAIN_H
 #define STEPDUMP_CHAIN_H
@@ -15,16 +15,16 @@
 struct session;
 
 /*
- * session_verify - all that is wrong with the directory and the chain behind it.
- * pid not 0: also compared with that process, which must be attached, and frozen (ERR_STATE).
- * Findings are in the report, not an error: see nr_fatal.
+ * session_verify - report everything that is wrong with the directory and the chain behind it.  pid
+ * not 0: also compare with that process, which must be attached and frozen (else ERR_STATE).
+ * Findings are not an error; they are in the report: see nr_fatal.
  */
 struct err *session_verify(struct session *s, const char *dir, pid_t pid,
 			   Stepdump__VerifyReport **ret);
 /* Pages added, gone and changed from `old_dir` to `new_dir`.  pid 0: all objects. */
 struct err *session_diff(struct session *s, const char *old_dir, const char *new_dir, pid_t pid,
 			 Stepdump__DiffReport **ret);
-/* Writes what `chain` stands for to `dir`, without a parent; complete, or not at all. */
+/* Merges `chain` into `dir`, which needs no parent.  `dir` appears complete, or not at all. */
 struct err *session_flatten(struct session *s, const char *chain, const char *dir,
 			    Stepdump__FlattenReport **ret);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Why dumps fail, as the shell asks it: the catalogue, a process before it is dumped, a log of one that
- * failed.  No effect on any process, which is not even stopped.  Reports are freed with
+ * Why dumps fail, for the shell: the catalogue of causes, a process before it is dumped, the log of
+ * a dump that failed.  No process is affected, or even stopped.  Reports are freed with
  * stepdump__..__free_unpacked(.., NULL).
  */
 #ifndef STEPDUMP_SESSION_DIAGNOSE_H
@@ -15,13 +15,14 @@
 
 struct session;
 
-/* Everything that is known to make dumps fail.  name NULL: all.  ERR_USAGE: no cause of that name. */
+/* The known causes of failed dumps.  name NULL: all of them.  ERR_USAGE: no cause of that name. */
 struct err *session_causes(const char *name, Stepdump__CauseList **ret);
 
 /*
- * session_log - what the log file tells.  images: its image directory, NULL: not asked about.
- * If the process of the log lives, what check sees of it now.
- * Fails: ERR_SYS; ERR_FORMAT it is not a log of CRIU's.
+ * session_log - explain a log file of CRIU.  images: the image directory of that run; NULL: not
+ * given.  If the process in the log is still alive, the report also has what `check` finds in it
+ * now.
+ * Fails: ERR_SYS; ERR_FORMAT it is not a log of CRIU.
  */
 struct err *session_log(struct session *s, const char *path, const char *images,
 			Stepdump__LogReport **ret);

@@ -143,7 +143,7 @@ static struct err *run_unit(struct session *s, const struct unit *u, enum pace p
 		run_log_summary(s, ops, &done);
 	s->last = one ? *u : run_several_units(last, u);
 	if (last != ops && !last->small_units &&
-	    d->phase != last->phase) /* else it has more to say */
+	    d->phase != last->phase) /* otherwise it is not done yet */
 		run_log_summary(s, last, &s->last);
 	return NULL;
 }
@@ -155,13 +155,13 @@ struct run {
 	const struct run_request *req;
 	struct run_report rep;
 	unsigned left;      /* RUN_STEP, RUN_NEXT: how many more */
-	unsigned chunk;     /* RUN_FINISH: the one to end */
+	unsigned chunk;     /* RUN_FINISH: the chunk to end */
 	bool ignore_breaks; /* commit */
 	unsigned until;     /* number of the temporary breakpoint; 0: none */
 	uint64_t next_progress;
 };
 
-/* Could one match in `phase`, or in the one that takes turns with it? */
+/* Could a breakpoint match in `phase`, or in the phase that takes turns with it? */
 static bool run_stops_between(const struct brk_list *l, phase_t phase)
 {
 	const struct phase_ops *ops = phase_ops(phase);
@@ -186,7 +186,7 @@ static bool run_hits_breakpoint(struct run *r, const struct unit *u)
 	struct session *s = r->s;
 
 	if (r->ignore_breaks || s->stopped_at == s->units_done + 1)
-		return false; /* we stand on it: go on from here */
+		return false; /* this breakpoint stopped us here before: go on */
 
 	struct brk *b = brk_match(&s->breaks, u, &s->last, &s->t[u->task].vmas);
 
@@ -380,7 +380,7 @@ static struct err *run_commit(struct session *s, const struct run_request *req,
 					"staged",
 					dir),
 				"`restart`, `set xfer local`, then commit");
-	/* Before anything is run, as it may take long. */
+	/* Checked before anything is run, which may take long. */
 	TRY(err_wrap(staging_check(dir), "commit %s", dir));
 	d->commit_to = dir;
 	if (d->phase != PH(GATE) && !d->thawed) {
@@ -445,7 +445,7 @@ static struct err *run_undo(struct session *s, const char *what, phase_t phase)
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;
 	session_event(s, phase, "%s", what);
-	/* What could not be restored in a survivor comes first. */
+	/* An error of restoring a task that is alive takes precedence. */
 	e = err_wrap(e, "%s", what);
 	return session_keep_error(s, gone ? err_first(e, run_gone_error(s, NULL)) : e);
 }

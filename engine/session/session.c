@@ -26,11 +26,12 @@ struct err *session_create(struct session **ret)
 {
 	struct session *s = xzalloc(sizeof(*s));
 
-	/* A lost page server, a pager that quits, a file size limit: errors, not ends. */
+	/* A lost page server, a pager that quits and a file size limit must be errors; they must
+	 * not kill us. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	/* A pre-dump keeps all pages in pipes (two descriptors for each MiB), and every shared object
-	 * is open: take what there is. */
+	/* A pre-dump keeps all pages in pipes (two descriptors for each MiB), and every shared
+	 * object is open: raise the limit of open files as far as it goes. */
 	if (!getrlimit(RLIMIT_NOFILE, &s->nofile)) {
 		struct rlimit all = { s->nofile.rlim_max, s->nofile.rlim_max };
 
@@ -158,7 +159,7 @@ static bool session_is_held(const struct session *s, pid_t pid)
 	return false;
 }
 
-/* Has it ended?  Zombies have. */
+/* Has it ended?  A zombie counts as ended. */
 static bool has_ended(pid_t pid)
 {
 	struct proc_stat st;
@@ -192,7 +193,7 @@ static struct err *session_seize_children(struct session *s, size_t parent)
 		else
 			e = err_wrap(session_seize_one(s, c.pid[i], (int)parent), "child %d of %d",
 				     c.pid[i], s->t[parent].pid);
-		if (e && e->code == ERR_TARGET && has_ended(c.pid[i])) { /* while we came for it */
+		if (e && e->code == ERR_TARGET && has_ended(c.pid[i])) { /* ended meanwhile */
 			err_free(e);
 			e = NULL;
 		}
@@ -201,8 +202,8 @@ static struct err *session_seize_children(struct session *s, size_t parent)
 	return e;
 }
 
-/* A frozen task makes no more children, but gets some: orphans, if it is their subreaper, and what a
- * child makes as its sibling (CLONE_PARENT).  So look until nobody is new. */
+/* A frozen task makes no children, but it can get some: orphans, if it is their subreaper, and
+ * siblings that a child makes with CLONE_PARENT. So look until no new task turns up. */
 static struct err *session_seize_descendants(struct session *s)
 {
 	size_t before;
@@ -268,11 +269,11 @@ size_t session_task(const struct session *s)
 {
 	if (s->selected >= 0)
 		return (size_t)s->selected;
-	/* Once no task is being dumped any more it is the root again. */
+	/* Once no task is being dumped any more, the root is selected again. */
 	return s->d.phase < PH(GATE) && s->d.at.item < s->nr_tasks ? s->d.at.item : 0;
 }
 
-/* In the child: becomes the program, or says why not. */
+/* In the child: execs the program, or reports why it cannot. */
 static void session_exec_program(char *const argv[], int report, const struct rlimit *nofile)
 {
 	int null = open("/dev/null", O_RDONLY);

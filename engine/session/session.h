@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The engine as the shell sees it: a session holds at most one target and one
- * run of the pipeline over it.  This header and chain.h are all that
- * shell/ needs; nothing here prints, and nothing here knows a terminal.
+ * The engine as the shell sees it: a session holds at most one target and one run of the pipeline
+ * over it.  shell/ needs only this header, chain.h and diagnose.h.  Nothing here prints or uses a
+ * terminal.
  *
  * Threads: all calls come from one thread, except session_interrupt(), which is
  * async-signal-safe.
@@ -44,19 +44,20 @@ struct err *session_attach(struct session *s, pid_t pid);
 /* Same for `pid` and all its descendants, also those that appear meanwhile. */
 struct err *session_attach_tree(struct session *s, pid_t pid);
 size_t session_nr_tasks(const struct session *s);
-/* Which task `show`, `why` and the prompt speak of: an index; -1: the one the pipeline is at. */
+/* Which task `show`, `why` and the prompt refer to: an index; -1: the task the pipeline is at. */
 struct err *session_select_task(struct session *s, int64_t index);
 
 /* Starts argv[0..] (NULL-terminated, PATH searched) as a session of its own with /dev/null as
- * stdin, waits until it has exec'ed, and attaches.  It outlives us. */
+ * stdin, waits until it has exec'ed, and attaches.  It stays alive when stepdump ends. */
 struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret);
 
-/* Aborts the pipeline, cures, lets go.  The target runs if it ran.  ERR_HARM if that failed. */
+/* Aborts the pipeline, cures, detaches.  The target runs if it ran before.  ERR_HARM if that
+ * failed. */
 struct err *session_detach(struct session *s);
-/* Same, but writes go on being tracked until it is attached again or stepdump ends. */
+/* Same, but its writes are tracked until it is attached again or stepdump ends. */
 struct err *session_detach_keep_tracking(struct session *s);
 
-/* Sends SIGKILL to the target: the only way in which we ever end it. */
+/* Sends SIGKILL to the target.  Nothing else that we do ends a target. */
 struct err *session_kill(struct session *s);
 
 /* Removes from `pid` what an earlier, killed dumper left (parasite mappings, borrowed
@@ -89,14 +90,15 @@ bool session_target_gone(struct session *s);        /* it died; polls the keeper
 bool session_has_pipeline(const struct session *s); /* prepare has begun, not yet done/aborted */
 bool session_past_gate(const struct session *s);    /* committed */
 pid_t session_pid(const struct session *s);         /* of the selected task; 0: none */
-/* "ready", "pmc-fill", "drain 5/8", "gate", "done": for the prompt.  Writes at most `len` bytes. */
+/* "ready", "pmc-fill", "drain 5/8", "gate", "done": for the prompt.  Writes at most `len` bytes,
+ * NUL included. */
 void session_position(const struct session *s, char *buf, size_t len);
-/* One clause on what the target is now: "target 4242 frozen, its memory untouched".
- * Every error report ends with it. */
+/* One clause on the state of the target: "target 4242 frozen, its memory untouched".  Every error
+ * report ends with it. */
 void session_state_clause(struct session *s, char *buf, size_t len);
 struct opts *session_opts(struct session *s);
-/* Changes one of them.  ERR_STATE: it cannot change while a dump is under way.  A parent that is not an image
- * directory is an error at once. */
+/* Changes one option.  ERR_STATE: it cannot change while a dump is under way.  A parent that is not
+ * an image directory is refused at once. */
 struct err *session_set(struct session *s, const struct opt_desc *d, const char *value);
 
 /* ---- run control --------------------------------------------------------- */
@@ -114,8 +116,8 @@ struct run_request {
 	enum run_kind kind;
 	unsigned count;    /* RUN_STEP, RUN_NEXT: how many times; 0 means 1 */
 	const char *where; /* RUN_UNTIL: as for session_break(); RUN_COMMIT: directory or NULL */
-	/* Called about ten times a second while it runs, and never more often; may be NULL.
-	 * It may take a snapshot.  It must not run or change anything. */
+	/* Called about ten times a second, never more often, while the pipeline runs; may be NULL.
+	 * The callback may take a snapshot, but must not run or change anything. */
 	void (*progress)(struct session *s, void *arg);
 	void *progress_arg;
 };
@@ -123,9 +125,8 @@ struct run_request {
 /*
  * session_run - advance the pipeline.
  * *stop_ret (caller frees with stepdump__stop__free_unpacked(.., NULL)) is set on success,
- * and also when a unit failed or the operator interrupted, so that what was done can be shown.
- * A failed unit changes nothing that was done before; the same unit is tried again by the
- * next run command.
+ * and also when a unit failed or the operator interrupted, to show what was done.  A failed unit
+ * changes nothing that was done before; the same unit is tried again by the next run command.
  */
 struct err *session_run(struct session *s, const struct run_request *req,
 			Stepdump__Stop **stop_ret);
@@ -165,8 +166,8 @@ struct err *session_delete_break(struct session *s, unsigned number);
 /* ---- looking ------------------------------------------------------------- */
 
 /*
- * What a snapshot is to hold.  A part that is not asked for stays empty; a window that is all zeros means
- * everything, unless it says otherwise.
+ * What a snapshot is to contain.  A part that is not asked for stays empty; a window that is all
+ * zeros means everything, unless its comment says otherwise.
  */
 struct snap_request {
 	uint32_t parts;              /* SNAP_* of proto/parts.h */

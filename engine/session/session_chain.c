@@ -20,7 +20,7 @@ static struct err *frozen_task(const struct session *s, pid_t pid, const struct 
 	}
 	return err_hint(
 		err_new(ERR_STATE, "%d is not attached, so its memory cannot be compared", pid),
-		"`attach %d` first: it has to stand still", pid);
+		"`attach %d` first: it has to be frozen", pid);
 }
 
 /* Its number in the images: that of the innermost pid namespace. */
@@ -47,7 +47,7 @@ struct err *session_verify(struct session *s, const char *dir, pid_t pid,
 		TRY(pid_in_images(pid, &ns_pid));
 	}
 	TRY(chain_verify(dir, &r));
-	/* Pages can only be found in a chain that holds together. */
+	/* Pages cannot be looked up in a broken chain. */
 	if (t && !r->nr_fatal)
 		e = chain_compare_live(dir, t, ns_pid, &s->caps, &s->interrupted, &r->live);
 	if (e) {

@@ -43,7 +43,7 @@ struct err *session_causes(const char *name, Stepdump__CauseList **ret)
 
 /* ---- log ------------------------------------------------------------------------------------- */
 
-static struct err *read_log(const char *path, char **ret, size_t *len_ret)
+static struct err *diagnose_read_log(const char *path, char **ret, size_t *len_ret)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -53,7 +53,7 @@ static struct err *read_log(const char *path, char **ret, size_t *len_ret)
 	if (!S_ISREG(st.st_mode))
 		return err_new(ERR_USAGE, "%s is not a regular file", path);
 
-	/* The end tells; of a log that is too long the beginning is left out. */
+	/* The end matters; the beginning of a log that is too long is left out. */
 	off_t from = st.st_size > LOG_BYTES_MAX ? st.st_size - LOG_BYTES_MAX : 0;
 	AUTO_FREE char *text = xzalloc((size_t)(st.st_size - from) + 1);
 	ssize_t n = pread_full(fd, text, (size_t)(st.st_size - from), from);
@@ -65,13 +65,13 @@ static struct err *read_log(const char *path, char **ret, size_t *len_ret)
 	return NULL;
 }
 
-static int by_name(const void *a, const void *b)
+static int diagnose_by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* What a failed dump has left in its directory. */
-static struct err *look_at_images(const char *dir, Stepdump__LogReport *r)
+static struct err *diagnose_images(const char *dir, Stepdump__LogReport *r)
 {
 	AUTO_CLOSEDIR DIR *d = opendir(dir);
 	size_t nr = 0, empty = 0;
@@ -99,7 +99,7 @@ static struct err *look_at_images(const char *dir, Stepdump__LogReport *r)
 				xasprintf("%s %lu bytes", e->d_name, (unsigned long)st.st_size);
 		}
 	}
-	qsort(r->written, r->n_written, sizeof(*r->written), by_name);
+	qsort(r->written, r->n_written, sizeof(*r->written), diagnose_by_name);
 	r->written = xreallocarray(r->written, r->n_written + 1, sizeof(*r->written));
 	r->written[r->n_written++] =
 		xasprintf("%zu images, %lu bytes in all, %zu of them empty%s", nr, bytes, empty,

@@ -29,9 +29,9 @@ struct session {
 	struct target *t; /* parents before children; NULL: not attached */
 	size_t nr_tasks;
 	bool tree;        /* attached with all descendants */
-	int64_t selected; /* task that `show` speaks of; -1: the one the pipeline is at */
+	int64_t selected; /* task that `show` refers to; -1: the one the pipeline is at */
 	struct dump d;    /* valid while attached */
-	struct unit last; /* done last; phase READY: none */
+	struct unit last; /* unit done last; phase READY: none */
 	uint64_t units_done;
 	struct tracker_table trackers; /* outlive an attach */
 	struct brk_list breaks;
@@ -40,7 +40,7 @@ struct session {
 	struct rlimit nofile; /* as we found it: for programs that we start */
 
 	struct event events[NR_EVENTS]; /* ring */
-	uint64_t nr_events;             /* ever */
+	uint64_t nr_events;             /* since the start */
 	uint64_t t_attach_us;
 
 	struct watch *watch;        /* a criu that is watched instead; NULL: none */
@@ -55,7 +55,7 @@ static inline bool attached(const struct session *s)
 	return s->nr_tasks > 0;
 }
 
-/* Index of the task that `show` speaks of. */
+/* Index of the task that `show` refers to. */
 size_t session_task(const struct session *s);
 
 void session_event(struct session *s, phase_t phase, const char *fmt, ...)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From a session to a snapshot: the request, and what is not worth a file of its own.
- * The target is in snap_target.c, where the pipeline stands in snap_cursor.c, its structures are in
- * snap_pipe.c, single pages in snap_pages.c.
+ * From a session to a snapshot: the request, and the parts that need no file of their own.
+ * snap_target.c fills in the target, snap_cursor.c the position of the pipeline, snap_pipe.c its
+ * structures, snap_pages.c single pages.
  */
 #include <stdio.h>
 #include <stdlib.h>

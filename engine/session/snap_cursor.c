@@ -86,7 +86,7 @@ void unit_in_words(const struct unit *u, char *buf, size_t len)
 	}
 }
 
-static const char *phase_state(const struct session *s, phase_t p)
+static const char *snap_phase_state(const struct session *s, phase_t p)
 {
 	const struct dump *d = &s->d;
 
@@ -125,7 +125,7 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 		SET(p, undo, ops->undo);
 		p->mirrors = xstrdup(ops->mirrors);
 		SET(p, units_done, d->count.units[ops->phase]);
-		p->state = xstrdup(phase_state(s, ops->phase));
+		p->state = xstrdup(snap_phase_state(s, ops->phase));
 		if (ops->phase == PH(DRAIN) && d->phase == PH(DRAIN))
 			SET(p, units_total, d->pp.nr_ppbs);
 	}

@@ -158,7 +158,7 @@ static struct err *peek_page(struct session *s, const char *source, uint64_t add
 	return got == PAGE_BYTES ? NULL : err_sys(EIO, "read the target's memory at %lx", addr);
 }
 
-/* Pages up to the first that cannot be read; the reason for that one is in the answer. */
+/* Reads pages up to the first that cannot be read; the answer says why. */
 static struct err *snap_peek(struct session *s, const struct snap_request *req,
 			     Stepdump__Snapshot *snap)
 {

@@ -103,7 +103,7 @@ static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t
 	}
 }
 
-static Stepdump__PpbState ppb_state(enum ppb_state st)
+static Stepdump__PpbState snap_ppb_state(enum ppb_state st)
 {
 	return st == PPB_PLANNED ? STEPDUMP__PPB_STATE__PLANNED :
 	       st == PPB_DRAINED ? STEPDUMP__PPB_STATE__DRAINED :
@@ -118,7 +118,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	bool shared = b->shares || (i + 1 < s->d.pp.nr_ppbs && s->d.pp.ppb[i + 1].shares);
 	uint64_t in_pipe = s->d.pp.no_pipes ? 0 : page_pipe_in_pipe(b);
 
-	/* FIONREAD speaks of the whole pipe: of a shared one it is this ppb's part by its state. */
+	/* FIONREAD counts the whole pipe; in a shared one, this ppb's state decides. */
 	if (shared)
 		in_pipe = b->state == PPB_DRAINED ?
 				  ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_BYTES :
@@ -136,7 +136,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	}
 	SET(o, shares_pipe, b->shares);
 	SET(o, nr_segs, b->nr_segs);
-	SET(o, state, ppb_state(b->state));
+	SET(o, state, snap_ppb_state(b->state));
 	SET(o, in_pipe_bytes, in_pipe);
 	SET(o, lazy, (b->flags & PPB_LAZY) != 0);
 	SET(o, drain_us, b->drain_us);
@@ -205,8 +205,8 @@ static void snap_data_runs(const struct shmem_info *i, Stepdump__Shmem *o)
 	SET(o, data_bytes, bytes);
 }
 
-static void push_state(Stepdump__PstateRun ***runs, size_t *nr, uint64_t page, uint64_t nr_pages,
-		       uint32_t state)
+static void snap_push_state(Stepdump__PstateRun ***runs, size_t *nr, uint64_t page,
+			    uint64_t nr_pages, uint32_t state)
 {
 	if (!state || *nr == MAX_DATA_RUNS)
 		return;
@@ -224,12 +224,12 @@ static void snap_pstate(const struct shmem_info *in, Stepdump__Shmem *o)
 
 	for (uint64_t page = 0; page < pages; page = end) {
 		end = pstate_run(&in->pstate, page, pages);
-		push_state(&o->pstate, &o->n_pstate, page, end - page,
-			   pstate_get(&in->pstate, page));
+		snap_push_state(&o->pstate, &o->n_pstate, page, end - page,
+				pstate_get(&in->pstate, page));
 	}
 }
 
-/* What one mapping contributes, asked of the frozen task again. */
+/* What one mapping contributes: the frozen task gives the same answer again. */
 static void snap_contribution(struct session *s, const struct shmem_map *m,
 			      Stepdump__PstateContribution *c)
 {
@@ -246,8 +246,8 @@ static void snap_contribution(struct session *s, const struct shmem_map *m,
 			break;
 		uint64_t cats = pmc_run(&pmc, at, m->end, &end);
 
-		push_state(&c->runs, &c->n_runs, first + (at - m->start) / PAGE_BYTES,
-			   (end - at) / PAGE_BYTES, dump_pstate(td, cats));
+		snap_push_state(&c->runs, &c->n_runs, first + (at - m->start) / PAGE_BYTES,
+				(end - at) / PAGE_BYTES, dump_pstate(td, cats));
 		at = end;
 	}
 	pmc_deinit(&pmc);
@@ -291,7 +291,7 @@ static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
 
 /* ---- xfer --------------------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
+static int snap_file_by_name(const void *a, const void *b)
 {
 	Stepdump__ImageFile *const *x = a, *const *y = b;
 
@@ -316,10 +316,10 @@ void snap_files(int dirfd, Stepdump__Xfer *o)
 	}
 	closedir(dir);
 	if (o->n_files) /* an empty array is NULL, which qsort() does not take */
-		qsort(o->files, o->n_files, sizeof(*o->files), by_name);
+		qsort(o->files, o->n_files, sizeof(*o->files), snap_file_by_name);
 }
 
-static void flag_names(uint32_t flags, char ***out, size_t *nr)
+static void snap_flag_names(uint32_t flags, char ***out, size_t *nr)
 {
 	static const struct {
 		uint32_t bit;
@@ -351,7 +351,7 @@ static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
 
 		e->vaddr = in->vaddr;
 		e->nr_pages = in->nr_pages;
-		flag_names(in->flags, &e->flags, &e->n_flags);
+		snap_flag_names(in->flags, &e->flags, &e->n_flags);
 		if (!(in->flags & PE_PARENT))
 			SET(e, pages_off, in->pages_off);
 	}
@@ -438,7 +438,7 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 
 		r->vaddr = e->vaddr;
 		r->nr_pages = e->nr_pages;
-		flag_names(e->flags, &r->flags, &r->n_flags);
+		snap_flag_names(e->flags, &r->flags, &r->n_flags);
 		if (e->flags & PE_PRESENT)
 			SET(r, pages_off, e->pages_off);
 	}
@@ -456,7 +456,7 @@ static void snap_parents(struct session *s, const struct snap_request *req,
 
 /* ---- invariants ------------------------------------------------------------------------------------------ */
 
-static void check(Stepdump__Snapshot *snap, const char *name, bool ok, char *detail)
+static void snap_check(Stepdump__Snapshot *snap, const char *name, bool ok, char *detail)
 {
 	Stepdump__Check *c = MSG_PUSH(snap, checks, check);
 
@@ -465,7 +465,7 @@ static void check(Stepdump__Snapshot *snap, const char *name, bool ok, char *det
 	c->detail = detail;
 }
 
-static void check_sum(struct session *s, Stepdump__Snapshot *snap)
+static void snap_check_sum(struct session *s, Stepdump__Snapshot *snap)
 {
 	uint64_t sum = 0, all = 0;
 
@@ -474,11 +474,11 @@ static void check_sum(struct session *s, Stepdump__Snapshot *snap)
 		for (unsigned v = 0; v < NR_VERDICTS; v++)
 			sum += s->d.task[i].total.pages[v];
 	}
-	check(snap, "sum", sum == all,
-	      xasprintf("%lu of %lu private pages accounted for", sum, all));
+	snap_check(snap, "sum", sum == all,
+		   xasprintf("%lu of %lu private pages accounted for", sum, all));
 }
 
-static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
+static void snap_check_pipes(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct page_pipe *pp = &s->d.pp;
 	uint64_t last = 0, plan = 0, fact = 0;
@@ -496,14 +496,14 @@ static void check_pipes(struct session *s, Stepdump__Snapshot *snap)
 		if (!b->shares && !pp->no_pipes)
 			fact += page_pipe_in_pipe(b);
 	}
-	check(snap, "iovs sorted", sorted, xasprintf("%u ppbs", pp->nr_ppbs));
-	plan -= s->d.xfer.partial; /* of a transfer that failed */
-	check(snap, "FIONREAD = plan", plan == fact,
-	      xasprintf("%lu bytes in the pipes, %lu planned", fact, plan));
+	snap_check(snap, "iovs sorted", sorted, xasprintf("%u ppbs", pp->nr_ppbs));
+	plan -= s->d.xfer.partial; /* after a failed transfer */
+	snap_check(snap, "FIONREAD = plan", plan == fact,
+		   xasprintf("%lu bytes in the pipes, %lu planned", fact, plan));
 }
 
-/* Everything selected is planned, or already out. */
-static void check_out(struct session *s, Stepdump__Snapshot *snap)
+/* Every selected page is planned, or already out. */
+static void snap_check_out(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct dump *d = &s->d;
 	uint64_t selected = d->count.shpages_written, pending = 0;
@@ -513,18 +513,18 @@ static void check_out(struct session *s, Stepdump__Snapshot *snap)
 			selected += dump_count(d, (verdict_t)v);
 	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
 		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
-	check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
-	      xasprintf("%lu selected, %lu in the page-pipe, %lu out", selected, pending,
-			d->xfer.pages));
+	snap_check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
+		   xasprintf("%lu selected, %lu in the page-pipe, %lu out", selected, pending,
+			     d->xfer.pages));
 }
 
-static void check_holes(struct session *s, Stepdump__Snapshot *snap)
+static void snap_check_holes(struct session *s, Stepdump__Snapshot *snap)
 {
 	const struct dump *d = &s->d;
 
 	if (d->parent.dirfd >= 0)
-		check(snap, "holes in parent", d->count.holes_checked == d->xfer.holes,
-		      xasprintf("%lu of %lu", d->count.holes_checked, d->xfer.holes));
+		snap_check(snap, "holes in parent", d->count.holes_checked == d->xfer.holes,
+			   xasprintf("%lu of %lu", d->count.holes_checked, d->xfer.holes));
 }
 
 void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap)
@@ -540,9 +540,9 @@ void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__
 	if (req->parts & SNAP_PARENTS)
 		snap_parents(s, req, snap);
 	if (req->parts & SNAP_CHECKS && s->d.task[0].by_vma) {
-		check_sum(s, snap);
-		check_pipes(s, snap);
-		check_out(s, snap);
-		check_holes(s, snap);
+		snap_check_sum(s, snap);
+		snap_check_pipes(s, snap);
+		snap_check_out(s, snap);
+		snap_check_holes(s, snap);
 	}
 }

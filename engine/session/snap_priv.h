@@ -7,7 +7,7 @@
 #include "engine/session/session_priv.h"
 #include "proto/message.h"
 
-/* The next unit, said in words. */
+/* The next unit, in words. */
 void unit_in_words(const struct unit *u, char *buf, size_t len);
 
 /* One element for each verdict that has pages. */
