@@ -29,7 +29,7 @@ const struct argv_desc argv_descs[] = {
 	{ NULL, NULL, NULL },
 };
 
-/* gdb's options have one dash, the rest has two; all are taken with either. */
+/* gdb's options have one dash, the others two; all are accepted with either. */
 const char *argv_dashes(const struct argv_desc *d)
 {
 	return !d->name[1] || !strcmp(d->name, "ex") || !strcmp(d->name, "batch") ? "-" : "--";
@@ -100,7 +100,8 @@ static void argv_apply(struct argv_options *o, const char *name, const char *val
 		argv_add_script(o, false, value);
 }
 
-/* `stepdump check --json 4242`: what is said of the output may stand anywhere, the rest is the command's. */
+/* `stepdump check --json 4242`: options about the output may stand anywhere, the rest belongs to
+ * the command. */
 static void argv_take_command(struct argv_options *o, int nr, char **words)
 {
 	size_t n = 0;
@@ -155,8 +156,8 @@ static struct err *argv_parse_all(int argc, char **argv, struct argv_options *o)
 		return argv_usage(
 			err_new(ERR_USAGE, "%s: only one of them", "-p, -S and -- PROGRAM"));
 	if (o->command && (o->pid || o->snapshot || o->nr_script))
-		return argv_usage(err_new(ERR_USAGE, "\"%s\" goes without -p, -S, -x and -ex",
-					  o->command[0]));
+		return argv_usage(
+			err_new(ERR_USAGE, "\"%s\" excludes -p, -S, -x and -ex", o->command[0]));
 	return NULL;
 }
 

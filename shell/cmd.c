@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What can be told from the entry of a command. */
+/* What follows from the entry of a command. */
 #include "shell/cmd.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ struct err *cmd_usage(const struct cmd_entry *c)
 {
 	return err_hint(
 		err_new(ERR_USAGE, "usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage),
-		"`help %s` tells more", c->name);
+		"`help %s` explains it", c->name);
 }
 
 char *cmd_example_text(const struct cmd_example *e)

@@ -48,11 +48,9 @@ struct args {
 	const char *mod; /* text after "/", or NULL */
 };
 
-/*
- * `line` is a command line that works as it stands when `setup` has run before (commands
- * separated by ";"; "" for none), with a pid for %P and a directory for %D.  setup NULL: shown in
- * help, not run by the tests.
- */
+/* `line` is a command line that works as it stands when `setup` has run before (commands separated
+ * by ";"; "" for none), with a pid for %P and a directory for %D.  setup NULL: shown in help, not
+ * run by the tests. */
 struct cmd_example {
 	const char *line;
 	const char *what;

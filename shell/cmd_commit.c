@@ -16,8 +16,7 @@ static struct err *commit_set_parent(struct shell *sh, const char *dir)
 		return NULL;
 	if (session_has_pipeline(sh->session))
 		return err_hint(
-			err_new(ERR_STATE,
-				"commit --parent: the dump that is under way was begun %s",
+			err_new(ERR_STATE, "commit --parent: the dump under way was begun %s",
 				opts->parent ? "with another parent" : "without a parent"),
 			"`commit DIR` finishes it as it is; `restart`, then commit with --parent");
 	return session_set(sh->session, opt_find("parent"), dir);
@@ -83,7 +82,7 @@ const struct cmd_entry cmd_commit = {
 	.exec = commit_exec,
 };
 
-/* One that is under way, or done: after a pre-dump the target runs, and can be frozen again. */
+/* A dump that is under way, or done: after a pre-dump the target runs, and can be frozen again. */
 static struct err *need_dump(struct shell *sh, const char *what)
 {
 	if (session_has_pipeline(sh->session) || session_past_gate(sh->session))
@@ -122,7 +121,7 @@ static struct err *abort_exec(struct shell *sh, const struct args *a, struct out
 {
 	TRY(need_dump(sh, "abort"));
 	TRY(session_abort(sh->session));
-	out_printf(o, "aborted: the target is as right after attach\n");
+	out_printf(o, "aborted: the target is as it was right after attach\n");
 	return NULL;
 }
 

@@ -168,11 +168,11 @@ const struct cmd_entry cmd_log = {
 	.usage = "[-v] FILE [--images DIR]",
 	.summary = "explain the log of a CRIU run that failed",
 	.help = "FILE is dump.log or restore.log of any CRIU 3.x or 4.x, or what runc, crun, podman or "
-		"containerd printed of it. Tells how far CRIU came, which line matters, which errors "
-		"are only noise, the likely causes and what to do. A log that simply stops, "
-		"or fails without a reason, gets the causes that do that. With --images, what is in the image "
-		"directory. If the process lives, what `check` still sees of the cause. -v lists all "
-		"errors.",
+		"containerd printed of it. Shows how far CRIU got, which line matters, which "
+		"errors are only noise, the likely causes and what to do. A log that simply stops, "
+		"or fails without a reason, gets the causes that do that. With --images, "
+		"also what is in the image directory. If the process is alive, also what "
+		"`check` still finds of the cause. -v lists all errors.",
 	.examples = (const struct cmd_example[]){ { "log dump.log", "", NULL },
 						  { "log dump.log --images dump/", "", NULL },
 						  { 0 } },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* shell, pwd, cd: the system around us */
+/* shell, pwd, cd */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,7 +13,8 @@
 #include "shell/cmds.h"
 #include "shell/signals.h"
 
-/* With JSON what it prints becomes part of our object; otherwise it has our terminal. */
+/* With JSON the output of the command becomes part of our object; otherwise the command has our
+ * terminal. */
 static struct err *shell_cmd_read(int fd, struct out *o)
 {
 	char buf[4096];
@@ -97,7 +98,7 @@ static struct err *pwd_exec(struct shell *sh, const struct args *a, struct out *
 	AUTO_FREE char *dir = getcwd(NULL, 0);
 
 	if (!dir)
-		return err_sys(errno, "cannot tell the working directory");
+		return err_sys(errno, "cannot find out the working directory");
 	out_member(o, "dir", json_object_new_string(dir));
 	out_printf(o, "%s\n", dir);
 	return NULL;

@@ -59,7 +59,7 @@ const struct cmd_entry cmd_history = {
 	.group = GROUP_SHELL,
 	.args = { 0, 1, NULL },
 	.usage = "[N]",
-	.summary = "list what was typed, or the last N lines of it",
+	.summary = "list the lines that were typed, or the last N",
 	.help = "The history is kept in $XDG_STATE_HOME/stepdump/history, readable only by "
 		"you, without duplicates.  A line that begins with a blank is not kept.  ^R "
 		"searches it at the prompt.",
@@ -82,7 +82,7 @@ static struct err *alias_list_all(const struct shell *sh, struct out *o)
 	return NULL;
 }
 
-/* Would never be reached: commands and their own short names come first. */
+/* Such an alias would never be reached: commands and their own short names come first. */
 static bool alias_is_command(const struct shell *sh, const char *name)
 {
 	for (const struct cmd_entry *const *c = sh->commands; *c; c++) {

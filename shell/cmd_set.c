@@ -38,7 +38,8 @@ static const struct opt_desc *set_exact(const struct opt_desc *descs, const char
 	return d && !strcmp(d->name, name) ? d : NULL;
 }
 
-/* One of *d_ret (of the dump) and *s_ret (of the shell); a prefix must be unique in both tables. */
+/* Sets one of *d_ret (a setting of the dump) and *s_ret (of the shell); a prefix must be unique in
+ * both tables. */
 static struct err *set_find(const char *name, const struct opt_desc **d_ret,
 			    const struct opt_desc **s_ret)
 {

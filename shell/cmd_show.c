@@ -84,7 +84,7 @@ static struct err *show_page(struct shell *sh, const char *text, struct snap_req
 
 	TRY(arg_addr(sh, text, &addr));
 	*ret = (int64_t)addr;
-	if (!(req->parts & SNAP_RUNS)) /* why and peek tell themselves what is wrong with it */
+	if (!(req->parts & SNAP_RUNS)) /* why and peek themselves report what is wrong with it */
 		return NULL;
 	TRY(shell_snap(sh, &vmas, &s));
 	const Stepdump__Vma *v = show_vma_at(s, addr);
@@ -112,7 +112,7 @@ static struct err *show_index(struct shell *sh, const struct pane *p, const char
 		return show_vma(sh, p, text, ret);
 	TRY(arg_uint(text, "number", 0, INT64_MAX, &n));
 	*ret = (int64_t)n;
-	/* Panes of one pipe buffer need the iovs of no other. */
+	/* Panes of one pipe buffer do not need the iovs of the others. */
 	if (p->needs & SNAP_IOVS && n <= UINT32_MAX) {
 		req->ppb_first = (uint32_t)n;
 		req->ppb_nr = 1;
@@ -120,7 +120,7 @@ static struct err *show_index(struct shell *sh, const struct pane *p, const char
 	return NULL;
 }
 
-/* Is there what a number names?  VMAs and addresses have been looked up before. */
+/* Does the thing with that number exist?  VMAs and addresses have been looked up before. */
 static struct err *show_check(const struct pane *p, const Stepdump__Snapshot *s, int64_t index)
 {
 	const char *what = "ppb";
@@ -251,7 +251,7 @@ const struct cmd_entry cmd_show = {
 			{ "show", "what can be shown", "" },
 			{ "show pipeline", "the whole dump at a glance", "attach %P; step 2" },
 			{ "show vmas", "the mappings", "attach %P" },
-			{ "show vmas $sp", "the stack, all that is known of it", "attach %P" },
+			{ "show vmas $sp", "the stack, with all that is known", "attach %P" },
 			{ "show ppb 0", "the first pipe buffer, planned and real",
 			  "attach %P; until xfer" },
 			{ "show iovs | wc -l", "", "attach %P; until drain" },

@@ -54,7 +54,7 @@ static struct err *open_exec(struct shell *sh, const struct args *a, struct out 
 
 	struct err *e = snapfile_load(path, &s);
 	if (e && e->code == ERR_FORMAT) {
-		/* CRIU's log is the other file that people want explained. */
+		/* The other kind of file that people want explained is a log of CRIU. */
 		struct err *other = show_log(sh, path, NULL, false, o);
 
 		if (!other) {

@@ -63,7 +63,7 @@ static struct err *attach_exec(struct shell *sh, const struct args *a, struct ou
 	e = arg_uint(text, "pid", 1, INT32_MAX, &pid);
 	if (e)
 		return err_hint(
-			e, "`pidof NAME` tells it; at the prompt, the beginning of a name and Tab");
+			e, "`pidof NAME` prints it; at the prompt, type part of a name and Tab");
 	TRY(tree ? session_attach_tree(sh->session, (pid_t)pid) :
 		   session_attach(sh->session, (pid_t)pid));
 	return tell_attached(sh, "attached", o);
@@ -101,7 +101,7 @@ static struct err *task_exec(struct shell *sh, const struct args *a, struct out 
 	} else if (a->argc) {
 		TRY(arg_uint(a->argv[0], "number of a task", 0, UINT32_MAX, &n));
 		TRY(session_select_task(sh->session, (int64_t)n));
-		sh->x.valid = false; /* the address was of another one's memory */
+		sh->x.valid = false; /* the address was in the memory of another task */
 	}
 	TRY(shell_snap(sh, &req, &s));
 	for (size_t i = 0; i < s->n_tasks; i++) {
@@ -200,7 +200,7 @@ static struct err *kill_exec(struct shell *sh, const struct args *a, struct out 
 	int pid = (int)session_pid(sh->session);
 
 	TRY(session_kill(sh->session));
-	sh->gone_told = true; /* no news */
+	sh->gone_told = true; /* do not report its death again */
 	out_member(o, "pid", json_object_new_int(pid));
 	out_printf(o, "killed %d\n", pid);
 	return NULL;

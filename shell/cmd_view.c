@@ -15,7 +15,7 @@
 #define DEFAULT_ROWS 24
 #define DEFAULT_COLS 80
 
-/* Where the operator left off; there is one terminal, so one of these. */
+/* Where the operator left off; one, as there is one terminal. */
 static struct view_session state = { .fresh = true };
 
 static struct err *find_view(const char *name, enum view_id *ret)
@@ -50,7 +50,7 @@ static struct err *read_keys(const char *path, char **ret)
 
 static void leave(struct view_session *v)
 {
-	ui_action(&v->ui, ACT_BACK, NULL); /* a pane that was open stays behind */
+	ui_action(&v->ui, ACT_BACK, NULL); /* a pane that was open is closed */
 	view_free_snapshots(v);
 	if (v->opened)
 		v->opened = false;

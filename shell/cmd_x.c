@@ -13,7 +13,8 @@
 #define MAX_BYTES (1u << 20) /* of one peek */
 #define ROW 16
 
-/* "4w", "16", "gx": a count and a unit, in gdb's letters; the x of "4gx" is what we do anyway. */
+/* "4w", "16", "gx": a count and a unit, in gdb's letters; the x in "4gx" changes nothing, as we
+ * always print hex. */
 static struct err *x_parse_mod(const char *mod, struct x_state *x)
 {
 	static const char units[] = "bhwg";
@@ -44,7 +45,7 @@ static struct err *x_parse_source(const char *text, char *buf, size_t len)
 	static const char *const names[] = { "target", "pipe", "image", "parent" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		/* "p" is the older of the two. */
+		/* "p" means "pipe", not "parent". */
 		if (*text && !strncmp(names[i], text, strlen(text))) {
 			snprintf(buf, len, "%s", names[i]);
 			return NULL;
@@ -136,7 +137,7 @@ static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
 
 static char *x_repeat(const struct shell *sh, const struct args *a)
 {
-	return xstrdup("x"); /* which goes on where it stopped, in the same way */
+	return xstrdup("x"); /* continues where it stopped, with the same unit and source */
 }
 
 const struct cmd_entry cmd_x = {

@@ -307,7 +307,7 @@ void comp_task(struct shell *sh, const struct cword *w, struct complist *l)
 void comp_detach(struct shell *sh, const struct cword *w, struct complist *l)
 {
 	if (!w->argn)
-		complist_add(l, w, "--keep-tracking", "writes are known until the next attach");
+		complist_add(l, w, "--keep-tracking", "writes are tracked until the next attach");
 }
 
 void comp_file(struct shell *sh, const struct cword *w, struct complist *l)
@@ -351,7 +351,7 @@ static bool comp_read_process(const char *name, struct process *ret)
 	AUTO_FCLOSE FILE *f = fopen(path, "re");
 	bool ok = f && fgets(ret->comm, sizeof(ret->comm), f);
 	ret->comm[strcspn(ret->comm, "\n")] = '\0';
-	/* Neither we nor what holds the target for us. */
+	/* Neither ourselves nor our keeper. */
 	return ok && ret->pid != (long)getpid() && strcmp(ret->comm, "stepdump-keeper") != 0;
 }
 

@@ -56,8 +56,7 @@ static struct err *line_expand(const struct cmd_entry *const *table,
 		if (r->cmd)
 			return NULL;
 		if (hops == MAX_ALIAS_HOPS)
-			return err_new(ERR_USAGE, "alias \"%s\" goes round in a circle",
-				       alias->name);
+			return err_new(ERR_USAGE, "alias \"%s\" refers to itself", alias->name);
 		text = xasprintf("%s%s", line_skip_blanks(alias->text), r->text + r->word_len);
 		free(r->text);
 		r->text = text;
@@ -93,7 +92,7 @@ static struct err *dispatch_parse_raw(const struct resolved *r, struct line *ret
 	return NULL;
 }
 
-/* What the flags of the entry promise, so that no command begins with "is there a target?". */
+/* Checks the flags of the entry, so that no command has to check for a target itself. */
 static struct err *dispatch_check(struct shell *sh, const struct cmd_entry *c)
 {
 	unsigned live = CMD_LIVE | CMD_NEEDS_TARGET | CMD_NEEDS_PIPELINE | CMD_MUTATES;
@@ -116,7 +115,7 @@ static struct err *dispatch_check(struct shell *sh, const struct cmd_entry *c)
 	return NULL;
 }
 
-/* An error of a line that never got as far as having an output. */
+/* An error of a line that failed before it had an output. */
 static void dispatch_json_error(struct shell *sh, const char *text, const struct err *e)
 {
 	struct out o = { .f = stdout, .dest = stdout, .json = json_object_new_object() };
@@ -147,7 +146,7 @@ static struct err *dispatch_run(struct shell *sh, const struct resolved *r, cons
 	}
 	e = err_first(e, out_close(&o, e != NULL, &kept));
 	if (kept) {
-		*told = false; /* nobody reads it there */
+		*told = false; /* nobody would read it there */
 		notice(sh, "%s: left as it was", line->file);
 	}
 	if (!e && repeat_ret && !(c->flags & CMD_NO_REPEAT))

@@ -12,7 +12,7 @@ struct resolved {
 	char *mod;       /* behind "/", or NULL */
 };
 
-/* ERR_USAGE: unknown or ambiguous word, aliases that go round. */
+/* ERR_USAGE: unknown or ambiguous word, an alias that refers to itself. */
 struct err *line_resolve(const struct cmd_entry *const *table, const struct alias_list *aliases,
 			 const char *text, struct resolved *ret);
 void resolved_deinit(struct resolved *r);

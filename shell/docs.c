@@ -27,7 +27,7 @@ static const struct {
 	{ "stepdump -- sleep 1000", "start a program to play with" },
 	{ "stepdump -batch -p 4242 -ex 'commit dump/'", "one dump, no questions" },
 	{ "stepdump -batch --json -p 4242 -ex 'show vmas'", "for programs" },
-	{ "stepdump -S incident.snap", "look at what somebody saved" },
+	{ "stepdump -S incident.snap", "look at a saved snapshot" },
 };
 
 #define NR_EXAMPLES (sizeof(examples) / sizeof(examples[0]))
@@ -177,20 +177,20 @@ void docs_man(FILE *f)
 		".SH DESCRIPTION\n"
 		"A debugger for checkpoints: it freezes a process and runs CRIU's memory dump over it one\n"
 		"step at a time.  Between two steps every structure can be looked at.  Nothing is published\n"
-		"and nothing in the process is changed for good before \\fBcommit\\fR; whatever way stepdump\n"
-		"ends, the process goes on as before.\n");
+		"and nothing in the process is changed for good before \\fBcommit\\fR; however\n"
+		"stepdump ends, the process goes on as before.\n");
 	man_options(f);
 	man_commands(f);
 	man_tables(f);
 	man_keys(f);
 	fprintf(f, ".SH ENVIRONMENT\n");
 	man_rows(f, "STEPDUMP_PAGER, PAGER", NULL,
-		 "shows what is longer than the screen; else less -FRX");
+		 "shows output that is longer than the screen; default: less -FRX");
 	man_rows(f, "NO_COLOR", NULL, "if not empty: no colour");
 	man_rows(f, "COLUMNS", NULL, "width of output that goes into a file or a pipe");
 	fprintf(f, ".SH FILES\n");
 	man_rows(f, "$XDG_CONFIG_HOME/stepdump/rc", NULL, "commands run before the first prompt");
-	man_rows(f, "$XDG_STATE_HOME/stepdump/history", NULL, "what was typed");
+	man_rows(f, "$XDG_STATE_HOME/stepdump/history", NULL, "the lines that were typed");
 	fprintf(f, ".SH EXAMPLES\n.nf\n");
 	for (size_t i = 0; i < NR_EXAMPLES; i++) {
 		man_text(f, examples[i].line);
@@ -201,7 +201,7 @@ void docs_man(FILE *f)
 
 /* ---- docs/commands.md -------------------------------------------------------------------------------- */
 
-/* A cell of a table; a bar would end it. */
+/* A cell of a table; a bar in the text would end it. */
 static void md_cell(FILE *f, const char *text)
 {
 	fputc(' ', f);
@@ -222,7 +222,7 @@ static void md_row(FILE *f, const char *code, const char *a, const char *b)
 	fputc('\n', f);
 }
 
-/* What Markdown would take for markup, outside of code. */
+/* Escapes what Markdown would take for markup, outside of code. */
 static void md_prose(FILE *f, const char *text)
 {
 	bool code = false;
@@ -261,12 +261,11 @@ static void md_settings(FILE *f, const char *title, const struct opt_desc *d)
 
 void docs_markdown(FILE *f)
 {
-	fprintf(f,
-		"<!-- Made from the tables of the program: `make docs` writes it. -->\n"
-		"# Commands\n\n"
-		"A command can be shortened as long as it is unique.  Inside of stepdump, `help`,\n"
-		"`help COMMAND` and `apropos WORD` tell the same.\n\n"
-		"| command | |\n|---|---|\n");
+	fprintf(f, "<!-- Made from the tables of the program: `make docs` writes it. -->\n"
+		   "# Commands\n\n"
+		   "A command can be shortened as long as it is unique.  Inside stepdump, `help`,\n"
+		   "`help COMMAND` and `apropos WORD` print the same.\n\n"
+		   "| command | |\n|---|---|\n");
 	for (enum cmd_group g = 0; g < NR_GROUPS; g++)
 		for (const struct cmd_entry *const *c = cmd_table; *c; c++)
 			if ((*c)->group == g)

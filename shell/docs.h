@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Documents made from the tables: what is not in a table is not documented twice. */
+/* Documents made from the tables of commands, options and topics. */
 #ifndef STEPDUMP_DOCS_H
 #define STEPDUMP_DOCS_H
 

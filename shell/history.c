@@ -41,7 +41,7 @@ static void history_make_dirs(char *file)
 	}
 }
 
-/* Adds to readline's list and takes an earlier copy out of it. */
+/* Adds to readline's list and removes an earlier copy from it. */
 static void history_add(const char *line)
 {
 	HIST_ENTRY **list = history_list();
@@ -55,7 +55,7 @@ static void history_add(const char *line)
 	add_history(line);
 }
 
-/* The file grows by appending; now and then it is written anew, through a second file. */
+/* The file grows by appending; now and then it is rewritten through a second file. */
 static void history_rewrite(void)
 {
 	HIST_ENTRY **list = history_list();

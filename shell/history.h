@@ -7,7 +7,8 @@
 #ifndef STEPDUMP_HISTORY_H
 #define STEPDUMP_HISTORY_H
 
-/* Once: makes the directories and reads the file.  Without a home there is history in memory only. */
+/* Once: makes the directories and reads the file.  Without a home directory the history is kept in
+ * memory only. */
 void history_load(void);
 /* Blank lines and lines that begin with a blank are not kept. */
 void history_append(const char *line);

@@ -23,7 +23,7 @@ void lines_deinit(struct lines *l)
 	l->buf = NULL;
 }
 
-/* Reads more behind what is there; one byte stays free for a terminating zero. */
+/* Reads more after what is there; one byte stays free for a terminating zero. */
 static struct err *lines_read(struct lines *l)
 {
 	if (l->at)
@@ -51,7 +51,7 @@ struct err *lines_next(struct lines *l, char **ret)
 		char *end = l->buf ? memchr(line, '\n', l->len - l->at) : NULL;
 
 		if (!end && l->eof && l->at < l->len)
-			end = l->buf + l->len; /* the last line lacks its end */
+			end = l->buf + l->len; /* the last line has no newline */
 		if (end) {
 			*end = '\0';
 			l->at = (size_t)(end - l->buf) + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Lines from a descriptor, for scripts: waits so that signals are heard. */
+/* Lines from a descriptor, for scripts: signals end the wait for input. */
 #ifndef STEPDUMP_LINES_H
 #define STEPDUMP_LINES_H
 
@@ -18,7 +18,8 @@ struct lines {
 /* Does not own `fd`. */
 void lines_init(struct lines *l, int fd);
 void lines_deinit(struct lines *l);
-/* The next line without its end, valid until the next call; NULL: end, or time to leave. */
+/* The next line without its end, valid until the next call; NULL: end of input, or a signal asks us
+ * to leave. */
 struct err *lines_next(struct lines *l, char **ret);
 
 #endif

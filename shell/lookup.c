@@ -57,7 +57,7 @@ static void alias_remove(struct alias_list *l, const char *name)
 
 void alias_set(struct alias_list *l, const char *name, const char *text)
 {
-	char *copy = text ? xstrdup(text) : NULL; /* it may be the text of the one that goes */
+	char *copy = text ? xstrdup(text) : NULL; /* may be the text that is freed next */
 
 	alias_remove(l, name);
 	if (copy)
@@ -103,7 +103,7 @@ unsigned edit_distance(const char *a, const char *b)
 	return d[na][nb] < FAR ? d[na][nb] : FAR;
 }
 
-/* The name that is nearest to what was typed, if one is near at all. */
+/* The name nearest to what was typed, if any is near enough. */
 static const char *near_miss(const struct names *all, const char *word)
 {
 	unsigned best = strlen(word) <= 3 ? 2 : 3; /* one edit in short words, two in others */
@@ -112,7 +112,7 @@ static const char *near_miss(const struct names *all, const char *word)
 	for (size_t i = 0; i < all->nr; i++) {
 		unsigned d = edit_distance(word, all->v[i]);
 
-		if (d >= strlen(word)) /* nothing of it would be left */
+		if (d >= strlen(word)) /* no letter of the word would be left */
 			continue;
 		/* Equal distance: the alphabet decides, so that the order of the table does not. */
 		if (d < best || (name && d == best && strcmp(all->v[i], name) < 0)) {

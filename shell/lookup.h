@@ -14,7 +14,7 @@
 
 struct cmd_entry;
 
-/* Names of one kind; the strings belong to others. */
+/* Names of one kind; the strings are borrowed. */
 struct names {
 	const char **v;
 	size_t nr;
@@ -55,8 +55,9 @@ struct err *cmd_lookup(const struct cmd_entry *const *table, const struct alias_
 		       const struct user_alias **alias_ret);
 
 /*
- * Why `word` names nothing: "ambiguous KIND" with the names in `fits` that it begins, or, where these are
- * not several, "unknown KIND" with the name in `all` that is nearest, or else `hint`.
+ * An error for a `word` that names nothing: "ambiguous KIND" with the names in `fits` that begin
+ * with it, or, if there are fewer than two, "unknown KIND" with the nearest name in `all`, or else
+ * `hint`.
  */
 struct err *lookup_failed(const char *kind, const char *word, struct names *fits,
 			  const struct names *all, const char *hint);

@@ -13,7 +13,7 @@
 #include "shell/version.h"
 #include "shell/view.h"
 
-/* Runs one of the lines that the command line stands for; true: go on. */
+/* Runs one of the lines that the command line is translated to; true: go on. */
 static bool main_line(struct shell *sh, const char *line, int *status)
 {
 	signals_command(sh->session);
@@ -25,13 +25,13 @@ static bool main_line(struct shell *sh, const char *line, int *status)
 	report_gone(sh);
 	if (!code)
 		return !sh->quit && !signals_quit();
-	if (sh->interactive) /* the person sees it and goes on from there */
+	if (sh->interactive) /* the user sees the error and goes on from there */
 		return true;
 	*status = code;
 	return false;
 }
 
-/* `command` with quoted words behind it. */
+/* `command` followed by the quoted words. */
 static bool main_words(struct shell *sh, const char *command, char *const *words, int *status)
 {
 	AUTO_FREE char *line = xstrdup(command);
@@ -67,7 +67,7 @@ static bool main_stdin(struct shell *sh, int *status)
 	return !*status;
 }
 
-/* Everything up to the prompt; false: do not come to a prompt. */
+/* Everything before the prompt; false: leave without a prompt. */
 static bool main_script(struct shell *sh, const struct argv_options *o, int *status)
 {
 	if (sh->interactive)
@@ -133,7 +133,7 @@ static int main_session(struct shell *sh, const struct argv_options *o)
 	if (criu)
 		status = criu;
 	if (e) {
-		if (status != 5) /* harm done to a target outweighs what else fails */
+		if (status != 5) /* harm done to a target outweighs any other failure */
 			status = err_exit_status(e);
 		report_error(sh, e);
 	}

@@ -86,7 +86,7 @@ static struct err *out_close_pipe(FILE *f, pid_t child, const char *command)
 	int status;
 
 	fclose(f);                               /* EPIPE: the reader had enough */
-	if (!signals_wait_child(child, &status)) /* the target is not kept frozen by a pager */
+	if (!signals_wait_child(child, &status)) /* a pager must not keep the target frozen */
 		return NULL;
 	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE && WTERMSIG(status) != SIGINT)
 		return err_new(ERR_SYS, "\"%s\" was killed by signal %d", command,
@@ -98,7 +98,7 @@ static struct err *out_close_pipe(FILE *f, pid_t child, const char *command)
 	return NULL;
 }
 
-/* Opened before the command runs, which then does not run in vain; emptied and written after it. */
+/* Opened before the command runs, lest it run in vain; emptied and written afterwards. */
 static struct err *out_open_file(const struct line *line, struct out *o)
 {
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (line->append ? O_APPEND : 0);
@@ -178,7 +178,7 @@ static void out_note_failure(struct out *o, int r)
 		o->failed = errno;
 }
 
-/* Rows that `text` takes on a terminal; bytes stand for columns, near enough to decide. */
+/* Rows that `text` takes on a terminal; bytes count as columns, which is close enough here. */
 static size_t out_rows(const char *text, size_t len, unsigned cols)
 {
 	size_t rows = 0, col = 0;
@@ -233,7 +233,7 @@ struct err *out_close(struct out *o, bool failed, bool *kept_ret)
 		if (o->failed && o->failed != EPIPE)
 			e = err_first(e, err_sys(o->failed, "cannot write the output"));
 	}
-	clearerr(stdout); /* a reader that left must not fail the next command as well */
+	clearerr(stdout); /* a reader that left must not make the next command fail as well */
 	json_object_put(o->json);
 	free(o->buf);
 	free(o->file_buf);
@@ -241,7 +241,7 @@ struct err *out_close(struct out *o, bool failed, bool *kept_ret)
 	return e;
 }
 
-/* What a command said in words, as an array of lines. */
+/* The text that a command printed, as an array of lines. */
 static json_object *out_text_lines(const char *text)
 {
 	json_object *a = json_object_new_array();

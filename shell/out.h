@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Where the output of one command goes: stdout, through a pager, into a file, into a pipe, or as
- * one JSON object.  Commands write with out_printf() and out_grid() and never know which.
+ * one JSON object.  Commands write with out_printf() and out_grid() and need not know which.
  */
 #ifndef STEPDUMP_OUT_H
 #define STEPDUMP_OUT_H
@@ -24,7 +24,7 @@ struct out {
 	char *buf;  /* of f, when that is memory */
 	size_t len;
 	int fd;         /* the file, -1: none */
-	bool created;   /* it was not there before */
+	bool created;   /* we created it */
 	bool append;    /* ">>" */
 	bool complete;  /* set by a command whose result stands, although it ends with an error */
 	char *file_buf; /* what goes into it */
@@ -44,15 +44,15 @@ struct out {
 struct err *out_open(const struct shell *sh, const struct line *line, bool streams, struct out *o);
 /*
  * Delivers and closes.  A reader that goes away early is not an error.
- * failed: the command failed; a file that was there before is left as it was, and *kept_ret set, unless
- * the output is complete all the same.
+ * failed: the command failed; then a file that existed before is left as it was, and *kept_ret is
+ * set, unless the output is complete nevertheless.
  */
 struct err *out_close(struct out *o, bool failed, bool *kept_ret);
 /* Delivers one line of JSON: {"command": ..., "ok": ..., members of o->json, "text": [...]}. */
 void out_json_done(struct out *o, const char *command, json_object *error);
 
-/* Puts '?' for what drives a terminal, but for newlines and tabs: programs, files and mappings may
- * have any name. */
+/* Replaces control characters, except newlines and tabs, by '?': the names of programs, files and
+ * mappings may contain anything. */
 void plain_text(char *text);
 void out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prose, broken between words at the width of the output (80 at the most). */

@@ -44,10 +44,8 @@ static void line_add_word(struct line *l, char *word)
 	l->argv[l->argc] = NULL;
 }
 
-/*
- * Reads one word that begins at *p; *p then stands behind it.  `end` bounds the text.
- * A quote that is still open is an error, or with `partial` simply the end of the word.
- */
+/* Reads one word that begins at *p; *p then points behind it.  `end` bounds the text.  A quote that
+ * is still open is an error, or with `partial` simply the end of the word. */
 static struct err *line_read_word(const char **p, const char *end, bool partial, char **ret)
 {
 	const char *s = *p;
@@ -88,14 +86,14 @@ static struct err *line_read_pipe(const char *p, const char *end, struct line *l
 		end--;
 	if (p < end && *p == '|')
 		return err_hint(err_new(ERR_USAGE, "|| is not an operator"),
-				"for one condition or another, set two breakpoints");
+				"for two alternative conditions, set two breakpoints");
 	if (p == end)
 		return err_new(ERR_USAGE, "no command after |");
 	l->pipe = xstrndup(p, (size_t)(end - p));
 	return NULL;
 }
 
-/* Does `p`, behind a ">", go on with a number that is a word by itself?  Then it is compared with. */
+/* Is the word at `p`, after a ">", a number?  Then the ">" is a comparison. */
 static bool line_is_compared(const char *p, const char *end)
 {
 	while (p < end && (is_blank(*p) || *p == '>' || *p == '='))

@@ -5,9 +5,9 @@
  *   line  := word... [ "|" SHELL-COMMAND | ">" FILE | ">>" FILE ] [ "#" comment ]
  *   word  := plain text, '...' (as is), "..." (with \" and \\), \X (X as is), in any mixture
  *
- * What follows "|" is not looked into: it goes to sh -c as it stands.
+ * What follows "|" is not parsed: it goes to sh -c unchanged.
  *
- * ">" redirects where a blank stands before it and the name of a file behind it.  Inside of a word it is
+ * ">" redirects only if a blank precedes it and a file name follows it.  Inside of a word it is
  * plain text, and a number is not the name of a file: "ppb > 2" is a condition.
  */
 #ifndef STEPDUMP_PARSE_H
@@ -27,7 +27,7 @@ struct line {
 };
 
 /*
- * conditions: the command takes comparisons, so ">" before a number is a word; for others an error.
+ * conditions: the command takes comparisons, so ">" before a number is a word; else it is an error.
  * ERR_USAGE: quote not closed, nothing after "|" or ">", text after the file name.
  */
 struct err *line_parse(const char *text, bool conditions, struct line *ret);

@@ -26,7 +26,7 @@ static void progress_show(struct progress *p, const char *text)
 	p->shown = true;
 }
 
-/* Pages that are selected and not yet out, once all is scanned: before, nobody knows. */
+/* Pages that are selected and not yet transferred; known only once everything is scanned. */
 static bool progress_pages_left(const Stepdump__Counters *c, uint64_t *ret)
 {
 	uint64_t selected = 0, seen = 0;
@@ -93,7 +93,7 @@ static void progress_on_terminal(struct session *s, void *arg)
 	session_position(s, where, sizeof(where));
 	struct err *e = snap_take(s, &req, &snap);
 	if (e) {
-		err_free(e); /* no figures: the position will do */
+		err_free(e); /* no figures: the position is enough */
 		progress_show(p, where);
 		return;
 	}
@@ -103,7 +103,7 @@ static void progress_on_terminal(struct session *s, void *arg)
 	progress_show(p, line);
 }
 
-/* What was out before this command does not count for its rate. */
+/* Pages that were out before this command do not count for its rate. */
 static void progress_start(struct progress *p)
 {
 	struct snap_request req = { .parts = SNAP_XFER };

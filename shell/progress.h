@@ -11,8 +11,8 @@ struct progress {
 	uint64_t begin_us, pages_before; /* when the command began */
 };
 
-/* "chunk 3   8192 pages 32.0M out   850.0M/s   40% scanned", or how long it will take where that
- * is known.  us: since the command began, with so many pages out already. */
+/* "chunk 3   8192 pages 32.0M out   850.0M/s   40% scanned", or the time left once that is known.
+ * us: since the command began, when that many pages were out already. */
 void progress_text(const Stepdump__Snapshot *s, uint64_t pages_before, uint64_t us, char *buf,
 		   size_t len);
 

@@ -28,7 +28,7 @@ static void prompt_text(char *buf, size_t len)
 	bool color = settings_color(&at_prompt->settings, STDERR_FILENO);
 
 	shell_position(at_prompt, where, sizeof(where));
-	/* \001 and \002 tell readline what takes no room on the line. */
+	/* \001 and \002 enclose what takes no room on the line, for readline. */
 	snprintf(buf, len, "%s(%s)%s ", color ? "\001\033[1m\002" : "", *where ? where : "stepdump",
 		 color ? "\001\033[0m\002" : "");
 }
@@ -63,7 +63,7 @@ static void prompt_on_line(char *line)
 		prompt_install();
 }
 
-/* Takes the half-typed line away and leaves the cursor in column 0. */
+/* Erases the half-typed line and leaves the cursor in column 0. */
 static void prompt_clear_line(void)
 {
 	rl_free_line_state();
@@ -85,7 +85,7 @@ static void prompt_suspend(void)
 	prompt_install();
 }
 
-/* Prints above the prompt without destroying what is typed. */
+/* Prints above the prompt and keeps the half-typed line. */
 static void prompt_look_at_target(void)
 {
 	if (at_prompt->gone_told || !session_has_target(at_prompt->session) ||
@@ -97,7 +97,7 @@ static void prompt_look_at_target(void)
 	rl_redisplay();
 }
 
-/* Waits until there is input.  False: time to leave. */
+/* Waits for input.  False: a signal asks us to leave. */
 static bool prompt_wait(void)
 {
 	struct pollfd fd = { .fd = fileno(rl_instream), .events = POLLIN };

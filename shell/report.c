@@ -11,7 +11,7 @@
 #include "shell/report.h"
 #include "shell/shell.h"
 
-/* A slip of the fingers does not raise the question how the target is: "" then. */
+/* The state of the target, or "" after a typing error, which cannot have changed it. */
 static void error_state(struct shell *sh, const struct err *e, char *buf, size_t len)
 {
 	*buf = '\0';

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Errors in the form in which they are shown: what was tried and why it failed, where, what to do next,
- * and what the target is now.  The prompt, the views and JSON differ only in where they put it.
+ * Errors as they are shown: what was tried and why it failed, where, what to do next, and the state
+ * of the target.  The prompt, the views and JSON differ only in where they show it.
  */
 #ifndef STEPDUMP_REPORT_H
 #define STEPDUMP_REPORT_H

@@ -14,10 +14,10 @@
 #include "shell/out.h"
 
 static struct shell *shell;
-static struct complist offered; /* what the last Tab found: the display needs the descriptions */
+static struct complist offered; /* what the last Tab found, with descriptions */
 
-/* The longest beginning that all candidates share, but never less than what was typed:
- * "attach redis" offers pids, which do not begin with "redis". */
+/* The longest prefix that all candidates share, but never shorter than what was typed: "attach
+ * redis" offers pids, which do not begin with "redis". */
 static char *rlcomplete_common(const struct complist *l, const char *typed)
 {
 	size_t n = strlen(l->v[0].text);
@@ -56,7 +56,7 @@ char *rlcomplete_text(char **matches, size_t nr, int longest)
 	return text;
 }
 
-/* One candidate a row, with what it is; cut at the height of the screen. */
+/* One candidate a row, with its description; cut at the height of the screen. */
 static void rlcomplete_show(char **matches, int nr, int longest)
 {
 	AUTO_FREE char *text = rlcomplete_text(matches, (size_t)nr, longest);
@@ -84,7 +84,7 @@ static bool rlcomplete_is_directory(const char *name)
 	return stat(name, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* names[0] is what all others begin with; when one name alone matches, it is the only element. */
+/* names[0] is the prefix of all others; when only one name matches, it is the only element. */
 static int rlcomplete_keep_directories(char **names)
 {
 	int kept = 1;

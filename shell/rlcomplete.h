@@ -7,11 +7,12 @@
 
 struct shell;
 
-/* Readline as this program wants it: completion, and no signal handlers of its own. */
+/* Sets readline up: our completion, and no signal handlers of its own. */
 void rlcomplete_install(struct shell *sh);
-/* What shows the candidates, as rl_completion_display_matches_hook; NULL: the prompt's way. */
+/* Sets the function that shows the candidates, as rl_completion_display_matches_hook; NULL: the
+ * prompt's. */
 void rlcomplete_display(void (*show)(char **matches, int nr, int longest));
-/* The candidates that were found last, a line each with what they are; the caller frees. */
+/* The candidates that were found last, a line each with its description; the caller frees. */
 char *rlcomplete_text(char **matches, size_t nr, int longest);
 
 #endif

@@ -21,7 +21,7 @@ const struct opt_desc setting_descs[] = {
 	{
 		.name = "theme",
 		.values = "dark|light|cb|mono",
-		.summary = "for which background; cb is safe for the colour-blind",
+		.summary = "colours for this background; cb is for the colour-blind",
 		.offset = offsetof(struct settings, theme),
 		.type = OPT_ENUM,
 		.names = theme_names,

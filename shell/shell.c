@@ -19,8 +19,7 @@ struct err *shell_deinit(struct shell *sh)
 	if (sh->session && !session_watched(sh->session) && session_has_pipeline(sh->session) &&
 	    !session_past_gate(sh->session)) {
 		session_position(sh->session, where, sizeof(where));
-		notice(sh,
-		       "the dump of %d stood at %s and was not committed: nothing is kept of it",
+		notice(sh, "the dump of %d stood at %s and was not committed: it is dropped",
 		       (int)session_pid(sh->session), where);
 	}
 	struct err *e = session_destroy(sh->session);
@@ -44,7 +43,7 @@ static void shell_which_task(struct shell *sh, char *buf, size_t len)
 		return;
 	struct err *e = snap_take(sh->session, &req, &s);
 
-	if (e) { /* the prompt has the pid anyway */
+	if (e) { /* the prompt shows the pid anyway */
 		err_free(e);
 		return;
 	}

@@ -19,7 +19,7 @@ struct cmd_entry;
 struct view_session;
 struct args;
 
-/* What `x` alone goes on with. */
+/* Where `x` without arguments continues. */
 struct x_state {
 	bool valid;
 	uint64_t next; /* address after the last byte shown */
@@ -34,8 +34,7 @@ struct shell {
 	struct settings settings;
 	struct alias_list aliases;
 
-	Stepdump__Snapshot
-		*opened; /* browsed by `open FILE`; NULL: the live session is looked at */
+	Stepdump__Snapshot *opened; /* of `open FILE`; NULL: the live session is looked at */
 	char *opened_path;
 
 	bool interactive; /* a person at a prompt: pager, colour, repeat, history */
@@ -44,10 +43,10 @@ struct shell {
 	bool readonly; /* refuse CMD_MUTATES */
 	bool relative; /* addresses relative to the first VMA, no pids, no times: for tests */
 	bool quit;
-	bool findings;  /* `stepdump check PID` ends with status 1 although all went well */
+	bool findings;  /* `stepdump check PID` ends with status 1 although nothing failed */
 	FILE *dest;     /* where `source` sends the output of its lines; NULL: stdout */
 	bool gone_told; /* the death of this target has been reported */
-	unsigned width; /* of output that ends on no terminal; 0: COLUMNS, or 100 */
+	unsigned width; /* of output that does not go to a terminal; 0: COLUMNS, or 100 */
 	struct view_session *view;         /* the full-screen view that is open, or NULL */
 	const char *keys;                  /* --keys: a file that types in the views */
 	unsigned screen_rows, screen_cols; /* --size; 0: as the terminal says */
@@ -56,9 +55,9 @@ struct shell {
 	struct x_state x;
 };
 
-/* Starts the engine.  Readline is not touched.  commands: the table, which stays the caller's. */
+/* Starts the engine.  Readline is not touched.  commands: the table; borrowed. */
 struct err *shell_init(struct shell *sh, const struct cmd_entry *const *commands);
-/* Says what is lost, ends the session, frees.  ERR_HARM: the target could not be restored. */
+/* Reports what is lost, ends the session, frees.  ERR_HARM: the target could not be restored. */
 struct err *shell_deinit(struct shell *sh);
 
 /* Runs one line (dispatch.c).  With --json the result, or the error, has been printed. */
@@ -73,16 +72,16 @@ struct err *shell_source(struct shell *sh, const char *path);
 /* The prompt loop (prompt.c): returns at quit, end of file, or a signal. */
 void shell_loop(struct shell *sh);
 
-/* The one place that prints an error (report.c): stderr; nothing with --json, which has had it
- * on stdout.  Frees `e`. */
+/* The one place that prints an error (report.c): on stderr; nothing with --json, where it is on
+ * stdout already.  Frees `e`. */
 void report_error(struct shell *sh, struct err *e);
-/* A line for the person on stderr, not for programs. */
+/* A line on stderr, for people, not for programs. */
 void notice(const struct shell *sh, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Tells once that the target died. */
+/* Reports once that the target died. */
 void report_gone(struct shell *sh);
 
-/* snap.c: a snapshot of what is being looked at: the live session, or the opened file (all of it,
- * whatever was asked for).  Give it back with shell_snap_free(). */
+/* snap.c: a snapshot of the live session, or the opened file (then always all of it).  Free it with
+ * shell_snap_free(). */
 struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret);
 void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s);
 

@@ -38,11 +38,11 @@ static void on_tstp(int sig)
 
 	(void)sig;
 	if (!running) {
-		got_tstp = 1; /* the prompt has a terminal to put in order first */
+		got_tstp = 1; /* the prompt restores the terminal first */
 		return;
 	}
 	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		errno = 0; /* nobody left to tell */
+		errno = 0; /* nobody is left to report it to */
 	raise(SIGSTOP);
 	errno = saved;
 }

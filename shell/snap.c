@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Snapshots, wherever they come from: the live session, or the file that is open. */
+/* Snapshots of the live session, or of the file that is open. */
 #include "shell/shell.h"
 
 struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret)

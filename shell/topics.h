@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What `help TOPIC` tells beyond the commands. */
+/* Help on topics other than commands. */
 #ifndef STEPDUMP_TOPICS_H
 #define STEPDUMP_TOPICS_H
 
 struct help_topic {
 	const char *name;
 	const char *summary;
-	const char *text; /* what is fixed of it: see help_topic_text() */
+	const char *text; /* the fixed part of the text: see help_topic_text() */
 };
 
 /* Ends with name == NULL. */
