@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a function holds and gives back on every way out:
+ * Resources that a function releases on every way out:
  *
  *     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
  *     AUTO_FREE char *text = xasprintf("...");
  *     ...
- *     *ret = TAKE_PTR(text);        // handed on: not freed here
+ *     *ret = TAKE_PTR(text);        // handed to the caller: not freed here
  */
 #ifndef STEPDUMP_CLEANUP_H
 #define STEPDUMP_CLEANUP_H

@@ -30,7 +30,7 @@ err_vnew(enum err_code code, int sys_errno, const char *fmt, va_list ap)
 		free(e);
 		return err_nomem();
 	}
-	if (!*e->msg) { /* a reader of nothing but "error:" is lost: say at least which kind */
+	if (!*e->msg) { /* an empty message would help nobody: name at least the kind */
 		free(e->msg);
 		e->msg = xasprintf("a failure of the kind '%s', without a text",
 				   err_code_name(code));

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Errors are values.  A function that can fail returns `struct err *`; NULL is
- * success.  The caller owns what it gets: it hands it up (adding context with
- * err_wrap()), or drops it with err_free().  Nothing in engine/ prints: exactly
- * one place, the shell's dispatcher, renders an error.
+ * success.  The caller owns the error it gets: it returns it to its own caller (adding context with
+ * err_wrap()), or drops it with err_free().  Nothing in engine/ prints: exactly one place,
+ * shell/report.c, renders an error.
  *
  * A complete message says what was tried, on what, why it failed, what to do
  * next, and in which state the target is.  `msg` carries the first two, `sys_errno`
- * the third, `hint` the fourth; the dispatcher adds the fifth from the session.
+ * the third, `hint` the fourth; shell/report.c adds the fifth from the session.
  */
 #ifndef STEPDUMP_ERR_H
 #define STEPDUMP_ERR_H
@@ -23,7 +23,7 @@ enum err_code {
 	ERR_NOMEM,       /* out of memory */
 	ERR_USAGE,       /* the request itself is wrong (exit status 2 in batch) */
 	ERR_STATE,       /* right request, wrong moment: no target, dump already done, ... */
-	ERR_TARGET,      /* target gone, or it cannot be taken (exit status 3) */
+	ERR_TARGET,      /* target gone, or cannot be attached (exit status 3) */
 	ERR_UNSUPPORTED, /* this kernel or build cannot do it (exit status 4) */
 	ERR_REFUSED,     /* the target has memory that cannot be dumped: nothing was touched */
 	ERR_FORMAT,      /* bytes from outside (image, /proc, snapshot) do not parse */
@@ -51,7 +51,7 @@ struct err *err_new(enum err_code code, const char *fmt, ...)
 struct err *err_sys(int sys_errno, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
 
-/* Never allocates: a static object that err_free() knows. */
+/* Never allocates: returns a static object that err_free() leaves alone. */
 struct err *err_nomem(void);
 
 /* Puts "context: " before the message.  Takes and returns ownership; NULL stays NULL. */
@@ -62,16 +62,16 @@ struct err *err_wrap(struct err *e, const char *fmt, ...)
 struct err *err_hint(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
 
-/* Says of what kind it is, after all.  NULL stays NULL. */
+/* Changes the code.  NULL stays NULL. */
 struct err *err_code(struct err *e, enum err_code code) __attribute__((warn_unused_result));
 
-/* Says which task / page / phase it is about.  NULL stays NULL. */
+/* Records which task / page / phase the error is about.  NULL stays NULL. */
 struct err *err_pid(struct err *e, pid_t pid) __attribute__((warn_unused_result));
 struct err *err_vaddr(struct err *e, uint64_t vaddr) __attribute__((warn_unused_result));
 struct err *err_phase(struct err *e, const char *phase) __attribute__((warn_unused_result));
 
-/* Says that it is of another kind, where the caller knows better than the call that failed.  NULL stays
- * NULL, and out of memory stays what it is. */
+/* Changes the code, where the caller knows better than the call that failed.  NULL stays NULL, and
+ * out of memory stays out of memory. */
 struct err *err_as(struct err *e, enum err_code code) __attribute__((warn_unused_result));
 
 /* A copy that the caller owns; NULL for NULL. */
@@ -83,7 +83,7 @@ void err_free(struct err *e);
 /* For a clean-up that failed while another error is already on its way up: keeps the first. */
 struct err *err_first(struct err *first, struct err *second) __attribute__((warn_unused_result));
 
-/* "ENOSPC" for ENOSPC; "errno 999" for what has no name.  Static or per-thread storage. */
+/* "ENOSPC" for ENOSPC; "errno 999" for a number without a name.  Static or per-thread storage. */
 const char *err_errno_name(int sys_errno);
 
 /* "nomem", "usage", ...: the stable name used in JSON. */

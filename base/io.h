@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * read() and write() that go on: over EINTR and short counts.
- * They return the bytes moved, fewer than asked for only at the end of the file; -1 with errno set.
+ * read() and write() that continue after EINTR and short counts.  They return the bytes moved,
+ * fewer than asked for only at the end of the file; -1 with errno set.
  */
 #ifndef STEPDUMP_IO_H
 #define STEPDUMP_IO_H
@@ -12,11 +12,11 @@
 
 ssize_t read_full(int fd, void *buf, size_t len);
 ssize_t pread_full(int fd, void *buf, size_t len, off_t at);
-/* All or -1: a device that takes nothing is ENOSPC. */
+/* Writes everything, or returns -1; errno is ENOSPC if the device takes nothing. */
 ssize_t write_full(int fd, const void *buf, size_t len);
 ssize_t pwrite_full(int fd, const void *buf, size_t len, off_t at);
 
-/* The text of a small file, at most len - 1 bytes of it, with a NUL behind; -1 with errno set. */
+/* The text of a small file, at most len - 1 bytes of it, and a NUL; -1 with errno set. */
 ssize_t read_small(const char *path, char *buf, size_t len);
 
 /*

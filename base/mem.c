@@ -13,8 +13,8 @@ static bool low;
 
 void mem_reserve(size_t bytes)
 {
-	/* In the heap, where it stays when it is freed: under a limit that is below what is in use by now,
-	 * what goes back to the kernel is lost. */
+	/* The reserve is in the heap, where it stays when it is freed: memory that goes back to the
+	 * kernel cannot be had again under a limit below what is in use by then. */
 	mallopt(M_MMAP_THRESHOLD, (int)(bytes * 2));
 	mallopt(M_TRIM_THRESHOLD, -1);
 	free(reserve);
@@ -29,7 +29,7 @@ bool mem_low(void)
 	return low;
 }
 
-/* True: there is memory again, try once more. */
+/* Frees the reserve.  True: there is memory again, try once more. */
 static bool spend_reserve(void)
 {
 	if (!reserve)

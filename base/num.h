@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Numbers: pages, and sums that do not wrap.
- * One way to print a uint64_t: "%lu", "%lx", without a cast; every system that we build for is LP64.
+ * Numbers: pages, and sums that do not wrap.  A uint64_t is printed with "%lu" or "%lx", without a
+ * cast: every system that we build for is LP64.
  */
 #ifndef STEPDUMP_NUM_H
 #define STEPDUMP_NUM_H

@@ -36,7 +36,7 @@ static struct err *bad_value(const struct opt_desc *d, const char *value)
 	return err_hint(e, "one of %s", d->values);
 }
 
-/* "on" and "off", and what people type instead; -1 for anything else. */
+/* "on" and "off", and their usual synonyms; -1 for anything else. */
 static int parse_bool(const char *value)
 {
 	static const char *const words[2][4] = {

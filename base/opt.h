@@ -23,7 +23,7 @@ struct opt_desc {
 	uint32_t min, max;        /* OPT_UINT */
 };
 
-/* In a table that ends with name == NULL: exact name, or unique prefix; else NULL. */
+/* Looks a name up in a table that ends with name == NULL: exact, or a unique prefix; else NULL. */
 const struct opt_desc *opt_find_in(const struct opt_desc *descs, const char *name);
 /* `base`: the struct that the table describes.  ERR_USAGE names the values allowed; the struct is
  * untouched on failure. */

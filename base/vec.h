@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Growing arrays and searching in sorted ones: a pointer and a count, as they stand in any struct.
+ * Growing arrays, and searching sorted ones.  An array is a pointer and a count in any struct.
  *
  *     struct row *row;
  *     size_t nr;
@@ -17,8 +17,8 @@
 
 #define VEC_FIRST 8u
 
-/* Makes room for element nr.  The capacity follows from the count (8, 16, 32 ...), so the array must
- * have come from here, or have been NULL. */
+/* Makes room for element nr.  The capacity follows from the count (8, 16, 32 ...), so the array
+ * must have been made here, or be NULL. */
 static inline void *vec_room(void *v, size_t nr, size_t size)
 {
 	if (nr == 0)
@@ -28,7 +28,7 @@ static inline void *vec_room(void *v, size_t nr, size_t size)
 	return v;
 }
 
-/* Appends a zeroed element and gives its address, good until the next push. */
+/* Appends a zeroed element and returns its address, which is valid until the next push. */
 #define vec_push(v, nr)                                                                            \
 	({                                                                                         \
 		(v) = vec_room((v), (nr), sizeof(*(v)));                                           \
@@ -36,7 +36,7 @@ static inline void *vec_room(void *v, size_t nr, size_t size)
 		&(v)[(nr)++];                                                                      \
 	})
 
-/* Takes out element i, keeping the order. */
+/* Removes element i, keeping the order. */
 #define vec_remove(v, nr, i)                                                                       \
 	({                                                                                         \
 		size_t vec_i_ = (i);                                                               \

@@ -22,14 +22,14 @@ static size_t utf8_len(const unsigned char *s)
 	for (size_t i = 1; i < len; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-	/* Overlong forms, surrogates and what lies beyond U+10FFFF differ in the second byte. */
+	/* Overlong forms, surrogates and code points above U+10FFFF show in the second byte. */
 	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
 	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return len;
 }
 
-/* A path can be any bytes, JSON text cannot: what is not UTF-8 becomes U+FFFD. */
+/* A path can contain any bytes, JSON text cannot: bytes that are not UTF-8 become U+FFFD. */
 static json_object *string_to_json(const char *text)
 {
 	char *clean = xcalloc(strlen(text) + 1, 3), *out = clean;
@@ -85,7 +85,7 @@ static json_object *double_to_json(double d)
 {
 	char text[32];
 
-	if (!isfinite(d)) /* JSON has no word for it */
+	if (!isfinite(d)) /* JSON has no notation for it */
 		return json_object_new_string(isnan(d) ? "nan" : d > 0 ? "inf" : "-inf");
 	snprintf(text, sizeof(text), "%.17g", d);
 	return json_object_new_double_s(d, text);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Any protobuf-c message as JSON, by one walk over its descriptor.
+ * Prints any protobuf-c message as JSON, by one walk over its descriptor.
  *
- * Names are those of the .proto file; enums by lower-case name with dashes, as commands spell them; 64-bit numbers as JSON
- * integers; bytes as hex text; absent optional fields are left out; repeated fields are always
- * there, possibly empty.  Bytes of a string that are not UTF-8 become U+FFFD; an enum value
- * without a name is printed as its number, a double that is not a number as "nan", "inf", "-inf".
+ * Names are those of the .proto file; enums are lower-case names with dashes, as commands spell
+ * them; 64-bit numbers are JSON integers; bytes are hex text; absent optional fields are left out;
+ * repeated fields are always there, possibly empty.  Bytes of a string that are not UTF-8 become
+ * U+FFFD; an enum value without a name is printed as its number, a double that is not a number as
+ * "nan", "inf", "-inf".
  */
 #ifndef STEPDUMP_JSON_H
 #define STEPDUMP_JSON_H

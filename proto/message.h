@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Building protobuf-c messages by hand: what they own comes from base/mem.h and is freed by
+ * Building protobuf-c messages by hand: their memory comes from base/mem.h and is freed by
  * ..__free_unpacked(.., NULL).
  */
 #ifndef STEPDUMP_MESSAGE_H
@@ -32,7 +32,7 @@ void msg_push_text(void *array, size_t *nr, const char *text);
 		new_;                                                                              \
 	})
 
-/* One by itself: MSG_NEW(Stepdump__Cursor, cursor). */
+/* A single one: MSG_NEW(Stepdump__Cursor, cursor). */
 #define MSG_NEW(type, name)                                                                        \
 	({                                                                                         \
 		type *new_ = xzalloc(sizeof(*new_));                                               \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Phases: a short spelling of the generated enum, and the names that people type. */
+/* Phases: a short spelling of the generated enum, and the names that users type. */
 #ifndef STEPDUMP_NAMES_H
 #define STEPDUMP_NAMES_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The parts of a snapshot, as bits: what a pane or a view declares that it reads, what the shell asks for,
- * and what snap_take() fills.  A part that is not asked for costs nothing.
+ * The parts of a snapshot, as bits: a pane or a view declares which it reads, the shell asks for
+ * them, and snap_take() fills them in.  A part that is not asked for costs nothing.
  */
 #ifndef STEPDUMP_PARTS_H
 #define STEPDUMP_PARTS_H
@@ -33,7 +33,7 @@
 #define SNAP_PEEK 0x1000000u
 #define SNAP_WATCH 0x2000000u /* the criu that is watched */
 
-/* Whatever needs no further word on which pages: it stays small, however large the process. */
+/* The parts that need no range of pages: they stay small, however large the process is. */
 #define SNAP_ALL                                                                                   \
 	(SNAP_TARGET | SNAP_TASKS | SNAP_THREADS | SNAP_VMAS | SNAP_VMA_COUNTS | SNAP_PMC |        \
 	 SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES | SNAP_SHMEM | SNAP_XFER | SNAP_PARENTS |         \

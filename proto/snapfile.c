@@ -89,7 +89,7 @@ struct err *snapfile_load(const char *path, Stepdump__Snapshot **ret)
 	return err_wrap(load_fd(fd, ret), "snapshot %s", path);
 }
 
-/* Creates, fills and renames; nothing stays behind when it fails. */
+/* Creates, fills and renames; leaves nothing behind when it fails. */
 static struct err *save_bytes(const char *path, const uint8_t *buf, size_t len)
 {
 	AUTO_FREE char *temp = xasprintf("%s.XXXXXX", path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The verdicts on pages: everything that is said about them, in one table.  Commands, views, help,
- * completion and JSON take their words from here; the rule itself is page_verdict() (engine/pages).
+ * The verdicts on pages, in one table: commands, views, help, completion and JSON take their names
+ * and texts from here; the rule itself is page_verdict() (engine/pages).
  */
 #ifndef STEPDUMP_PROTO_VERDICT_H
 #define STEPDUMP_PROTO_VERDICT_H
@@ -15,14 +15,14 @@ typedef Stepdump__Verdict verdict_t;
 #define NR_VERDICTS 11
 
 struct verdict_info {
-	const char *name;    /* "dump-swapped": what people type and JSON says */
+	const char *name;    /* "dump-swapped": as users type it, and in JSON */
 	char glyph;          /* a different one for each */
 	bool data;           /* the page's bytes go into the images */
 	const char *brief;   /* legend of a map: one or two words */
 	const char *legend;  /* legend of the other views */
 	const char *meaning; /* `help verdicts` */
 	const char *why;     /* `why`: "ADDR: [will be ]..." */
-	const char *rule;    /* `why`: the function of CRIU that decides, and on what grounds */
+	const char *rule;    /* `why`: the function of CRIU that decides, and its rule */
 };
 
 /* Never NULL: a snapshot may come from a newer stepdump, whose new verdicts are "unknown", '?'. */

@@ -17,14 +17,14 @@
 #include "base/vec.h"
 #include "engine/target/keeper_wire.h"
 
-/* Longer than everything that the keeper bounds itself: only a keeper that hangs gets here. */
+/* Longer than every limit of the keeper itself: only a keeper that hangs takes so long. */
 #define REPLY_TIMEOUT_MS 180000
 
 struct keeper {
 	pid_t pid;
 	int sock, event_sock;
 	bool dead, out_of_memory;
-	pid_t *gone; /* targets whose death was told */
+	pid_t *gone; /* targets whose death was reported */
 	size_t nr_gone;
 };
 
@@ -40,7 +40,7 @@ struct err *keeper_start(keeper_fn *main, struct keeper **ret)
 		return err_sys(errno, "cannot make a socket for the keeper");
 	AUTO_CLOSE int our_events = ev[0];
 	AUTO_CLOSE int their_events = ev[1];
-	/* Until it has set its own, the child has our dispositions: a ^C would end it. */
+	/* Until the child has set its own dispositions it has ours, and a ^C would end it. */
 	sigset_t all, before;
 	pid_t us = getpid();
 
@@ -75,7 +75,7 @@ int keeper_event_fd(const struct keeper *k)
 	return k->event_sock;
 }
 
-/* It has closed its socket, or does not answer: why?  Reaps it if it has ended. */
+/* Finds out why the keeper closed its socket or does not answer.  Reaps it if it has ended. */
 static struct err *keeper_lost(struct keeper *k, pid_t pid, bool ended)
 {
 	int status;
@@ -84,12 +84,11 @@ static struct err *keeper_lost(struct keeper *k, pid_t pid, bool ended)
 	if (ended && RETRY(waitpid(k->pid, &status, 0)) == k->pid)
 		k->out_of_memory = WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_EXIT_NOMEM;
 	if (k->out_of_memory)
-		return err_hint(
-			err_new(ERR_NOMEM,
-				"the keeper process %d ran out of memory, put back all that "
-				"it held, and ended",
-				k->pid),
-			"free memory or raise its limits, then start stepdump again");
+		return err_hint(err_new(ERR_NOMEM,
+					"the keeper process %d ran out of memory, put back all "
+					"that it held, and ended",
+					k->pid),
+				"free memory or raise its limits, then start stepdump again");
 	if (!pid)
 		return err_new(ERR_CHECK, "the keeper process %d is gone", k->pid);
 	return err_pid(err_hint(err_new(ERR_HARM,
@@ -134,7 +133,7 @@ struct err *keeper_stop(struct keeper *k)
 	struct err *e = keeper_call(k, &m, NULL, NULL, NULL);
 	close(k->sock);
 	close(k->event_sock);
-	RETRY(waitpid(k->pid, NULL, 0)); /* fails if keeper_lost() was first */
+	RETRY(waitpid(k->pid, NULL, 0)); /* fails if keeper_lost() came first */
 	free(k->gone);
 	free(k);
 	return e;
@@ -149,7 +148,7 @@ void keeper_task_deinit(struct keeper_task *t)
 
 static void forget_death(struct keeper *k, pid_t pid)
 {
-	keeper_task_gone(k, pid); /* takes what waits */
+	keeper_task_gone(k, pid); /* receives the notices that wait */
 	for (size_t i = 0; i < k->nr_gone; i++)
 		if (k->gone[i] == pid)
 			k->gone[i--] = k->gone[--k->nr_gone];

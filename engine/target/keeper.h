@@ -2,14 +2,14 @@
 /*
  * The keeper: a small child process that is the tracer of every target.
  *
- * Whoever traces a process must also put it back, and stepdump proper is the part that an
- * operator kills, that runs out of memory, that has bugs.  So ptrace and libcompel live in a
- * process of their own: it holds the threads, infects, cures, detaches, and it does all
- * of the putting-back by itself as soon as the socket to stepdump closes, for whatever reason
- * (quit, crash, kill -9).  The windows in which a target's registers are borrowed (infection,
- * cure, injected syscalls) lie entirely inside the keeper, so a kill of stepdump cannot
- * hit them.  The keeper runs in a session of its own: ^C and SIGHUP of the terminal pass it by.
- * What is left is a kill -9 of the keeper itself; the journal and `rescue` are for that.
+ * Whoever traces a process must also put it back, and stepdump proper is the part that an operator
+ * kills, that runs out of memory, that has bugs.  So ptrace and libcompel live in a process of
+ * their own: it holds the threads, infects, cures, detaches, and it puts everything back by itself
+ * as soon as the socket to stepdump closes, for whatever reason (quit, crash, kill -9).  The
+ * windows in which a target's registers are borrowed (infection, cure, injected syscalls) lie
+ * entirely inside the keeper, so a kill of stepdump cannot hit them.  The keeper runs in a session
+ * of its own: ^C and SIGHUP of the terminal do not reach it.  What is left is a kill -9 of the
+ * keeper itself; the journal and `rescue` are for that.
  *
  * This header is the client side.  All calls are synchronous; one thread only.
  * Mirrors: criu/seize.c, criu/parasite-syscall.c parasite_infect_seized(), compel/src/lib/infect.c.
@@ -26,15 +26,15 @@
 
 struct keeper;
 
-/* The keeper's own program: serves `sock` until it closes, tells deaths on `event_sock`; `client` is
- * the process that it must never take.  keeper_main() of engine/keeper/keeper.h; passed in, as the
- * client's side does not know the keeper's. */
+/* The keeper's own program: serves `sock` until it closes, reports deaths on `event_sock`; it must
+ * never attach to the process `client`.  This is keeper_main() of engine/keeper/keeper.h, passed in
+ * because the client side does not include the keeper's headers. */
 typedef void keeper_fn(int sock, int event_sock, pid_t client);
 
 /* Forks a child that runs `main`.  *ret is owned by the caller. */
 struct err *keeper_start(keeper_fn *main, struct keeper **ret);
-/* Orderly end: cures and releases all tasks still held, waits for the process.  ERR_HARM if a
- * task could not be put back.  NULL is fine. */
+/* Orderly end: cures and releases all tasks still held, waits for the process.  ERR_HARM if a task
+ * could not be put back.  NULL is fine. */
 struct err *keeper_stop(struct keeper *k);
 pid_t keeper_pid(const struct keeper *k);
 /* Readable when a death notice waits: for poll(). */
@@ -42,7 +42,7 @@ int keeper_event_fd(const struct keeper *k);
 
 struct keeper_thread {
 	pid_t tid;
-	bool was_stopped;     /* in group stop (T) when we came, and will be again */
+	bool was_stopped;     /* was in group stop (T), and will be again */
 	uint64_t ip, sp;      /* at the freeze */
 	uint64_t sig_blocked; /* bit n-1 = signal n */
 	uint64_t sig_pending; /* of this thread */
@@ -76,7 +76,7 @@ struct keeper_parasite {
 	int sock; /* our end of the command channel, SOCK_SEQPACKET; owned by the caller */
 	uint64_t map_start,
 		map_end;     /* the mapping of the blob in the target (lowest, highest + 1) */
-	uint64_t syscall_ip; /* where code was borrowed: its page is now a private copy */
+	uint64_t syscall_ip; /* where code was borrowed: that page is now a private copy */
 	uint64_t infect_us;  /* how long registers were borrowed */
 };
 
@@ -85,16 +85,16 @@ struct keeper_parasite {
  * Target: its leader runs our code (all signals blocked); other threads stay stopped.  A
  *         mapping "/memfd:CRIUMFD..." appears.  The parasite serves `sock` (see parasite/proto.h)
  *         until that socket or the keeper's closes; then it undoes what it did (protections).
- * max_mprotect: how many VMAs PC_MPROTECT may change at the most: room for their journal in the
- *         parasite's own argument area.
+ * max_mprotect: how many VMAs PC_MPROTECT may change at the most; sizes their journal in the
+ * parasite's own argument area.
  */
 struct err *keeper_infect(struct keeper *k, pid_t pid, size_t max_mprotect,
 			  struct keeper_parasite *ret);
 
 /*
  * keeper_cure - end the parasite, unmap it, put registers, FPU state, signal mask back.
- * The task is still seized and stopped, exactly as after keeper_seize().  Close `sock` first or
- * after, both work.  ERR_HARM if something could not be put back (it says what).
+ * The task is still seized and stopped, exactly as after keeper_seize().  `sock` can be closed
+ * before or after.  ERR_HARM if something could not be put back (it says what).
  */
 struct err *keeper_cure(struct keeper *k, pid_t pid);
 
@@ -111,7 +111,7 @@ struct err *keeper_release(struct keeper *k, pid_t pid);
 struct err *keeper_take_fd(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],
 			   int64_t *ret, int *fd_ret);
 
-/* The task died or was killed while we held it.  Non-blocking. */
+/* True if the task died or was killed while we held it.  Non-blocking. */
 bool keeper_task_gone(struct keeper *k, pid_t pid);
 
 /*

@@ -84,7 +84,7 @@ int wire_recv(int sock, int timeout_ms, struct keeper_msg *m, char **body_ret, i
 	if (n >= 0 && n != sizeof(*m))
 		n = -EBADMSG;
 	if (n >= 0 && m->body_len) {
-		/* Its length is the other side's to say: no xcalloc(). */
+		/* No xcalloc(): the other side chooses the length. */
 		if (m->body_len > BODY_MAX || !(body = calloc(1, m->body_len + 1)))
 			n = -ENOMEM;
 		for (uint64_t off = 0; n >= 0 && off < m->body_len; off += (uint64_t)n)

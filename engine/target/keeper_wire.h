@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What stepdump and the keeper say to each other: one fixed struct, descriptors with it, and a
- * body in as many further messages as it takes.  Both are one program: no versions, no padding. */
+/* The protocol between stepdump and the keeper: one fixed struct, descriptors with it, and a body
+ * in as many further messages as needed.  Both sides are one program: no versions, no padding. */
 #ifndef STEPDUMP_KEEPER_WIRE_H
 #define STEPDUMP_KEEPER_WIRE_H
 
@@ -45,7 +45,7 @@ int wire_send(int sock, const struct keeper_msg *m, const void *body, int fd);
 /*
  * Receives a message.  *body_ret is allocated (with a NUL behind it), NULL for none; *fd_ret -1
  * for none.  0, -EPIPE when the other side is gone, -ETIMEDOUT, or another -errno.
- * timeout_ms -1: for ever.
+ * timeout_ms -1: no limit.
  */
 int wire_recv(int sock, int timeout_ms, struct keeper_msg *m, char **body_ret, int *fd_ret);
 

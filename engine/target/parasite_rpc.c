@@ -8,7 +8,7 @@
 
 #include "base/io.h"
 
-/* No command computes; the longest copies page references of one pipe.  Only faults that wait
+/* Commands are short; the longest copies the page references of one pipe.  Only faults that wait
  * for storage (swap) or for somebody's userfaultfd handler take long. */
 #define REPLY_TIMEOUT_MS 60000
 

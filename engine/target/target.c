@@ -38,7 +38,7 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **
 	AUTO_FREE char *residue = NULL;
 
 	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1, .task.mem_fd = -1 };
-	/* Errors are dropped: seizing fails for the same reason, and explains it better. */
+	/* Errors are dropped: seizing fails for the same reason, and reports it better. */
 	err_free(keeper_rescue(k, pid, true, &residue));
 
 	struct err *e = keeper_seize(k, pid, &t->task);
@@ -138,7 +138,7 @@ struct err *target_check_dumpable(const struct target *t)
 	struct err *e = err_new(ERR_REFUSED, "VMA %lx-%lx %s cannot be dumped: %s%s", first->start,
 				first->end, *first->name ? first->name : vma_kind(first),
 				first->unsupp, bad > 1 ? ", and it is not the only one" : "");
-	return err_vaddr(err_hint(e, "the target has to give this mapping up before it can be "
+	return err_vaddr(err_hint(e, "the target has to unmap this before it can be "
 				     "checkpointed; nothing in it was touched"),
 			 first->start);
 }

@@ -20,7 +20,7 @@ struct target {
 	struct keeper_task task; /* threads, mem_fd */
 	struct keeper_parasite par;
 	bool infected;
-	bool thawed;          /* it runs: nothing of it is held any more */
+	bool thawed;          /* it runs: we hold nothing of it any more */
 	int pagemap_fd;       /* owned */
 	struct vma_list vmas; /* as found right after the freeze; no mapping of ours */
 	uint64_t t_frozen_us; /* CLOCK_MONOTONIC at the end of the freeze */
@@ -33,15 +33,16 @@ struct target {
 /*
  * target_attach - freeze `pid` and read its mappings.
  * Target: stopped, otherwise untouched.  After a failure it runs on.
- * A residue of an earlier dumper is removed first; *note_ret (caller frees, may be NULL) says so.
+ * A residue of an earlier dumper is removed first; *note_ret (caller frees, may be NULL) then
+ * reports it.
  */
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret);
-/* How long it stands, or stood, still. */
+/* How long it has been, or was, frozen. */
 uint64_t target_frozen_us(const struct target *t);
-/* Cures if need be and lets go.  The struct is empty afterwards, whatever is returned. */
+/* Cures if necessary and detaches.  The struct is empty afterwards, whatever is returned. */
 struct err *target_release(struct target *t);
 
-/* Cures if need be and lets the task go, but keeps what is known of it. */
+/* Cures if necessary and detaches, but keeps what is known about the task. */
 struct err *target_thaw(struct target *t);
 
 struct err *target_infect(struct target *t, size_t max_mprotect);
