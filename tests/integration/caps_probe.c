@@ -57,7 +57,7 @@ TEST(pipes)
 	close(p[1]);
 }
 
-/* What follows from what, whatever the kernel. */
+/* Implications between answers that hold on every kernel. */
 TEST(consistent)
 {
 	if (caps.scan_guard || caps.scan_soft_dirty || caps.uffd_wp_async)
@@ -71,7 +71,7 @@ TEST(consistent)
 		assert_int_equal(caps.uffd_errno, 0);
 }
 
-/* CONFIG_MEM_SOFT_DIRTY as the kernel was built is the witness, where it tells. */
+/* The witness is CONFIG_MEM_SOFT_DIRTY of the kernel's configuration, where it can be read. */
 TEST(soft_dirty_as_configured)
 {
 	FILE *f = popen(
@@ -186,7 +186,7 @@ TEST(described)
 	assert_int_equal(caps_describe(&c, few, 3), 3);
 }
 
-/* As an ordinary user less is available, and the probe says so instead of failing. */
+/* Less is available to an ordinary user, and the probe reports that instead of failing. */
 TEST(unprivileged)
 {
 	int status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A drain that fails half way and is tried again: no page is lost, none comes twice. */
+/* A drain that fails half way and is tried again: no page is lost or stored twice. */
 #include "engine/dump/phases.h"
 
 #include "tests/lib/test.h"

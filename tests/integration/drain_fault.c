@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A page that cannot be read any more when its turn comes, in the middle of a chunk whose DUMPPAGES
- * have all been sent ahead: a file behind a private mapping is cut between the scan and the drain.
+ * A page that has become unreadable by the time it is drained, in the middle of a chunk whose
+ * DUMPPAGES have all been sent ahead: the file of a private mapping is truncated between the scan
+ * and the drain.
  */
 #include "tests/lib/session_rig.h"
 
@@ -38,7 +39,7 @@ static void cut(void)
 	MUST(!ftruncate(file_fd, CUT * PAGE));
 }
 
-/* The pages that were cut off come back as zeros. */
+/* Extends the file again: the pages that were cut off read as zeros. */
 static void mend(void)
 {
 	MUST(!ftruncate(file_fd, FILED * PAGE));
@@ -78,7 +79,7 @@ static void child_is_as_before(void)
 	free(now.b);
 }
 
-/* Whatever is under way behind the page is taken: a second try meets the same page, not an answer
+/* All outstanding answers are taken: a second try fails at the same page and does not see an answer
  * that was meant for another ppb. */
 TEST(it_fails_again_and_again_then_goes_on, at_drain, over)
 {
@@ -100,7 +101,7 @@ TEST(it_fails_again_and_again_then_goes_on, at_drain, over)
 	remove_tree(AT_FDCWD, dir);
 }
 
-/* One ppb after the other nothing is sent ahead: the same page, the same error. */
+/* Draining ppb by ppb, nothing is sent ahead: the same page, the same error. */
 TEST(step_by_step_it_fails_at_the_same_page, at_drain, over)
 {
 	struct err *e = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A whole set of a living process, read by crit (CRIU's own tool), and images by crit read by us.
- * The process is a child of this test that maps every kind of memory the images name.
+ * A whole set of a live process, read by crit (CRIU's own tool), and images made by crit, read by
+ * us.  The process is a child of this test that maps every kind of memory that images can describe.
  */
 #include <ctype.h>
 #include <linux/aio_abi.h>
@@ -20,7 +20,7 @@
 
 #include "tests/lib/images.h"
 
-struct facts { /* told by the child */
+struct facts { /* reported by the child */
 	uint64_t brk, memfd, anon, deleted, aio, guard;
 };
 
@@ -166,7 +166,7 @@ static int setup(void **state)
 	int p[2], status;
 
 	if (access("/usr/bin/crit", X_OK)) {
-		print_message("skipped: crit (Debian's criu package) is not there\n");
+		print_message("skipped: crit (Debian's criu package) is not installed\n");
 		return 0;
 	}
 	if (scratch_make(state) || pipe(p))
@@ -302,7 +302,7 @@ TEST(mm_equals_maps)
 		assert_int_equal(sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64, &start, &end,
 					perm, &off),
 				 4);
-		if (strstr(line, "[vvar_vclock]")) { /* CRIU makes it one with [vvar] */
+		if (strstr(line, "[vvar_vclock]")) { /* CRIU merges it with [vvar] */
 			assert_int_equal(num(json_object_array_get_idx(list, i - 1), "end"), end);
 			continue;
 		}

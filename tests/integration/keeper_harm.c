@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the keeper does when somebody is killed, and what it refuses. */
+/* What the keeper does when stepdump, the keeper or the target is killed, and what it refuses. */
 #include <grp.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -46,7 +46,7 @@ static void run_with_closed_page(struct shared *sh)
 	run_ticks(sh);
 }
 
-/* A process that goes as far as `stage`, says so, and waits; NR_STAGES: goes round for ever. */
+/* A process that goes as far as `stage`, says so, and waits; NR_STAGES: loops forever. */
 static struct client client_at(const struct target *t, enum stage stage, const char *litter)
 {
 	struct client c;
@@ -279,7 +279,7 @@ TEST(target_is_killed)
 		assert_int_equal(poll(&pfd, 1, DEADLINE_MS), 1);
 		assert_true(keeper_task_gone(keeper, t.pid));
 		assert_int_equal(poll(&pfd, 1, 0), 0);
-		/* Its parent gets it while we still hold it. */
+		/* Its parent reaps it while we still hold it. */
 		assert_int_equal(waitpid(t.pid, &status, 0), t.pid);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		if (infected == 2)
@@ -347,7 +347,7 @@ static void run_small_space(struct shared *sh)
 	run_ticks(sh);
 }
 
-/* Changing the uid forgets both of what start() set. */
+/* Changing the uid resets both settings of start(). */
 static void become_nobody(void)
 {
 	if (setgroups(0, NULL) || setgid(65534) || setuid(65534))
@@ -428,7 +428,7 @@ TEST(refusals)
 	target_end(&t);
 }
 
-/* The one that /proc does not tell: the infection fails half-way, and is undone. */
+/* The limit that /proc does not show: the infection fails half-way, and is undone. */
 TEST(undone_halfway)
 {
 	struct keeper_task task;
@@ -643,8 +643,8 @@ static void read_witness(const struct target *t, uint8_t *to)
 	close(fd);
 }
 
-/* Its memory is limited to less than it has: the next request for more fails.  It holds an infected
- * target, which has to come out as it went in, and the client is told. */
+/* The keeper's memory is limited to less than it has: its next allocation fails.  It holds an
+ * infected target, which has to come out as it went in, and the client is told. */
 TEST(keeper_runs_out_of_memory)
 {
 	struct target t = target_start(run_with_memory);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The keeper against real processes.  Every target is a child of this program; what it is asked
- * to compare it compares itself, and this program looks at it through /proc only.
+ * The keeper against real processes.  Every target is a child of this program; it checks its own
+ * state, and this program looks at it only through /proc.
  */
 #include <linux/futex.h>
 #include <sys/epoll.h>
@@ -39,7 +39,7 @@ struct vectors {
 	uint16_t x87_cw;
 } __attribute__((aligned(64)));
 
-/* Fills the registers, spins until *stop, and says what is in them then. */
+/* Fills the registers, spins until *stop, and stores what is in them then. */
 __attribute__((target("avx"), noinline)) static void
 spin_with(const struct vectors *in, struct vectors *out, volatile int *stop)
 {
@@ -222,7 +222,7 @@ static void run_call(struct shared *sh)
 	sh->done = 1;
 }
 
-/* epoll_wait alone is documented to fail with EINTR after any stop (signal(7)): not asked here.
+/* epoll_wait alone is documented to fail with EINTR after any stop (signal(7)): not tested here.
  * The others must neither fail nor end early nor start anew. */
 TEST(calls_are_not_interrupted)
 {
@@ -380,7 +380,7 @@ TEST(pages_pass_the_pipe)
 	assert_int_equal(pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK), 0);
 	fcntl(pipe_fd[1], F_SETPIPE_SZ, 1 << 20);
 
-	/* Without PROT_READ the splice falls short, and says where. */
+	/* Without PROT_READ the splice falls short, and the answer says where. */
 	struct parasite_iov iov[3] = { { a, 4 * 4096 },
 				       { a + 6 * 4096, 10 * 4096 },
 				       { a + 20 * 4096, 4096 } };
@@ -500,7 +500,7 @@ TEST(soak)
 	assert_int_equal(count_fds(t.pid), theirs);
 	char *after = proc_view(t.pid);
 	assert_string_equal(before, after);
-	assert_int_equal(t.sh->bad, 0); /* no poll of it was ever cut short */
+	assert_int_equal(t.sh->bad, 0); /* none of its polls was ever cut short */
 	free(before);
 	free(after);
 	target_end(&t);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Where planned pages and holes land: xfer of whole plans into files, read back byte by byte, and
- * what a full disk leaves.  The pages are our own; nobody else is dumped.
+ * Where planned pages and holes end up: xfer of whole plans into files, read back byte by byte, and
+ * what a full disk leaves.  The pages are our own; no other process is dumped.
  */
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -66,7 +66,7 @@ static struct target nobody;
 static struct opts opts;
 static struct caps caps;
 
-/* What holes are checked against: a set whose pagemap has these pages of the arena. */
+/* A set whose pagemap has these pages of the arena: holes are checked against it. */
 static void parent_has(unsigned page, unsigned nr)
 {
 	struct page_xfer px;
@@ -208,7 +208,7 @@ TEST(holes_alone, scratch_make, drop)
 	free(pm.e);
 }
 
-/* A hole that the parent does not cover would be lost memory: nothing of it is recorded. */
+/* Memory in a hole that the parent does not cover would be lost: no entry is recorded. */
 TEST(a_hole_that_the_parent_lacks_is_refused, scratch_make, drop)
 {
 	plan_begin(16);
@@ -407,7 +407,7 @@ static void pages_that_do_not_fit(int why, void (*make_room)(void))
 	assert_int_equal(e->sys_errno, why);
 	assert_non_null(e->hint);
 	fails(e, ERR_SYS, "pages-1.img");
-	/* What has been moved counts as nothing yet, and is not asked for again. */
+	/* The pages that were moved do not count yet, and are not asked for again. */
 	assert_int_equal(x.pages, before.pages);
 	assert_int_equal(x.entries, before.entries);
 	assert_int_equal(size_of("pages-1.img"), 100 * PAGE + (off_t)x.partial);

@@ -66,7 +66,7 @@ static void mark(const struct page_region *r, size_t nr, uint64_t floor, bool *s
 	}
 }
 
-/* Whatever room there is for the answer, it must say the same. */
+/* The answer must be the same, whatever room there is for it. */
 TEST(every_capacity)
 {
 	static const size_t caps[] = { 1, 2, 511, 512, 513, 1024, PAGES };

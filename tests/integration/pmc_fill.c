@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a fill finds in real memory, our own: both ways against a model kept while the memory was
- * made, against each other, and within bounds.
+ * What a fill finds in real memory, our own: both ways are compared with a model made together with
+ * the memory, with each other, and with bounds on time and space.
  */
 #include "engine/dump/dump.h"
 
@@ -54,7 +54,7 @@ static int end(void **state)
 	return 0;
 }
 
-/* Addresses, aligned to 2 MiB, without huge pages; NULL if there are not so many. */
+/* Reserves addresses, aligned to 2 MiB, without huge pages; NULL if there are not so many. */
 static char *reserve(size_t len)
 {
 	const size_t align = 2ul << 20;
@@ -236,7 +236,7 @@ static void random_layout(void)
 	}
 }
 
-/* Every page as the model has it. */
+/* Every page must be as in the model. */
 static void compare_with_model(const struct runs *r)
 {
 	for (size_t i = 0; i < r->nr; i++)
@@ -286,7 +286,7 @@ TEST(both_ways_find_what_was_made, NULL, end)
 		free(read.r);
 		end(state);
 	}
-	/* the test would prove little if the layouts never shared a window */
+	/* the test proves little if the layouts never share a window */
 	assert_true(hits > 20);
 	assert_true(with_cache > 1000);
 }

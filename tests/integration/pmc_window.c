@@ -113,7 +113,7 @@ TEST(windows, NULL, end)
 		  B + 2 * M,
 		  2,
 		  false },
-		{ "what comes behind one that leaves does not count",
+		{ "what comes after one that leaves does not count",
 		  { { B, B + 64 * K }, { B + M, B + 3 * M }, { B + 3 * M, B + 4 * M } },
 		  B,
 		  B + 64 * K,
@@ -220,7 +220,7 @@ TEST(the_mode_asked_for_is_used, NULL, end)
 	fails(e, ERR_UNSUPPORTED, "PAGEMAP_SCAN");
 }
 
-/* After a failure nothing may be taken for known. */
+/* After a failure nothing may count as known. */
 TEST(a_failed_fill_leaves_no_window, NULL, end)
 {
 	int dead_fd, p[2];

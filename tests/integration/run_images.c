@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What comes out of a run, over a real frozen child: the same bytes however it is driven, the pages
- * that the child really has, also after a disk was full, and never from a child that died.
+ * The images of a run, over a real frozen child: the same bytes however it is driven, the pages
+ * that the child really has, also after the disk was full, and nothing at all of a child that died.
  */
 #include "engine/dump/dump.h"
 
@@ -149,8 +149,8 @@ TEST(a_rehearsal_stages_nothing, small_target, end_target)
 
 /* ---- a full disk ------------------------------------------------------------------ */
 
-/* The file system is as small as `kib`; whatever fails, after it has grown `continue` ends with
- * the same bytes. */
+/* On a file system of `kib` KiB something fails; after it has grown, `continue` ends with the same
+ * bytes. */
 static bool survives(unsigned kib, bool unit_by_unit, const struct staged *want)
 {
 	struct stop stop = { .phase = PH(READY) };
@@ -215,7 +215,7 @@ TEST(a_full_disk_is_survived_wherever_it_fills_up, small_disk, end_target)
 	staged_free(&want);
 }
 
-/* No descriptor is left wherever one is needed: for the third pipe, for the next object's files. */
+/* No descriptor is left where one is needed: for the third pipe, for the next object's files. */
 TEST(descriptors_that_run_out_are_survived, small_target, end_target)
 {
 	struct rlimit old, tight;
@@ -268,7 +268,7 @@ static void kill_child(void)
 	close(p.fd);
 }
 
-/* Killed before unit N, nothing is ever published, and no bytes of it are left. */
+/* If the child is killed before unit N, nothing is published, and no bytes of it are left. */
 TEST(a_child_that_dies_is_never_committed, small_disk, end_target)
 {
 	for (unsigned units = 0; units < 1500; units += units < 14 ? 1 : 29) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Shared memory as objects: what maps what, how an object is reached, where its data is.
- * The objects are real and our own; what is in them is known from having put it there.
+ * Shared memory as objects: which mapping maps which object, how an object is opened, where its
+ * data is.  The objects are real and our own, so their contents are known.
  */
 #include <sys/prctl.h>
 #include <sys/shm.h>
@@ -90,7 +90,7 @@ TEST(an_object_is_one_whatever_maps_it, NULL, end)
 		assert_int_equal(map->pid, getpid());
 		assert_int_equal(self.vmas.v[map->vma].start, map->start);
 	}
-	assert_int_equal(m->size, 20 * PAGE); /* so far only what is mapped is known */
+	assert_int_equal(m->size, 20 * PAGE); /* only the mapped part is known so far */
 	ok(shmem_open(m));
 	assert_int_equal(m->size, 30 * PAGE);
 	assert_string_equal(m->kind, "memfd");
@@ -102,7 +102,7 @@ TEST(an_object_is_one_whatever_maps_it, NULL, end)
 	close(fd);
 }
 
-/* A private mapping of a memfd needs the memfd's content too; a file is its own. */
+/* A private mapping of a memfd needs the content of the memfd too; a file keeps its own. */
 TEST(private_memfds_are_objects_and_files_are_none, NULL, end)
 {
 	char path[] = "/tmp/stepdump-unit.XXXXXX";
@@ -222,7 +222,8 @@ TEST(data_is_found_where_it_was_written, NULL, end)
 					(off_t)(from * PAGE), (off_t)(nr * PAGE)));
 			memset(want + from, 0, nr * sizeof(*want));
 		}
-		/* Only a part stays mapped.  A memfd counts as a whole, the rest so far. */
+		/* Only a part stays mapped.  A memfd counts in full, other objects as far as they
+		 * are mapped. */
 		if (mapped < pages)
 			MUST(!munmap(p + mapped * PAGE, (pages - mapped) * PAGE));
 		collect(false);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Trackers on real processes: what each kind says of known writes, what becomes of the target when
- * things end (tracker, stepdump, image, child), and what tracking costs.
+ * Trackers on real processes: what each kind reports after known writes, what becomes of the target
+ * when something ends (tracker, stepdump, exec, child), and what tracking costs.
  */
 #include "tests/lib/tracker_rig.h"
 
@@ -35,7 +35,7 @@ static void known_writes_are_known(enum opt_track want)
 	assert_true(before < total - NR);
 	thaw(&f);
 
-	/* kept while the target runs free of us */
+	/* kept while the target runs without us */
 	assert_int_equal(status_field(v.pid, "TracerPid:"), 0);
 	tell(&v, STORE_3);
 	tell(&v, READ_5_TO_7);
@@ -79,8 +79,8 @@ TEST(known_writes_are_known_soft_dirty)
 	known_writes_are_known(OPT_TRACK_SOFT_DIRTY);
 }
 
-/* Unfaulted memory moved behind armed memory makes one VMA of both, which loses its registration
- * but not its marks; the store that follows leaves page 0 writable and marked. */
+/* Moving unfaulted memory behind armed memory merges both into one VMA, which loses its
+ * registration but not its marks; the store that follows leaves page 0 writable and marked. */
 static void do_merge(struct shared *sh, int step)
 {
 	if (step == 1)
@@ -120,8 +120,8 @@ TEST(a_merge_beside_armed_memory)
 	target_end(&v);
 }
 
-/* Without privileges the target gets a userfaultfd for user mode only; what the kernel writes for
- * it is seen all the same. */
+/* Without privileges the target gets a userfaultfd for user mode only; the kernel's own writes are
+ * seen all the same. */
 static void run_unprivileged(struct shared *sh)
 {
 	plain_set_up(sh);
@@ -179,7 +179,7 @@ TEST(a_destroyed_tracker_leaves_nothing)
 		struct tracker *t = track(&f, OPT_TRACK_UFFD, &caps);
 		reset_and_thaw(t, &f);
 		assert_true(registered(v.pid, v.sh->address));
-		if (frozen) /* the next shows that it is done without the target's help */
+		if (frozen) /* the next check shows that this works without the target's help */
 			freeze(keeper, v.pid, &f);
 		tracker_destroy(t);
 		assert_false(registered(v.pid, v.sh->address));
@@ -266,7 +266,7 @@ static void after_an_exec(enum opt_track want)
 	freeze(keeper, v.pid, &f);
 	assert_int_equal(f.task.start_time_ticks, start_time); /* so this alone would not tell */
 	assert_false(tracker_fits(t, v.pid, start_time));
-	/* whoever does not ask is told that all is dirty, also after a reset of the old one */
+	/* without a check everything is reported dirty, also after a reset of the old tracker */
 	ok(tracker_count(t, &f.vmas, &dirty, &total));
 	assert_int_equal(dirty, total);
 	if (want == OPT_TRACK_UFFD) {
@@ -334,7 +334,7 @@ TEST(a_child_is_not_tracked)
 	thaw(&f);
 	freeze(keeper, child, &f);
 	assert_false(tracker_fits(t, child, f.task.start_time_ticks));
-	/* the parent's tracker has no say, and a new one begins with everything */
+	/* the parent's tracker does not apply, and for a new one everything is dirty */
 	assert_string_equal(page_states(&f, &caps, t, v.sh->address, 4), "dddd");
 	struct tracker *own = track(&f, OPT_TRACK_UFFD, &caps);
 	assert_string_equal(page_states(&f, &caps, own, v.sh->address, 4), "dddd");
@@ -363,7 +363,7 @@ static void do_big(struct shared *sh, int step)
 static void run_big(struct shared *sh)
 {
 	mem = map_rw(BIG / PAGE);
-	madvise(mem, BIG, MADV_NOHUGEPAGE); /* soft-dirty knows huge pages as a whole */
+	madvise(mem, BIG, MADV_NOHUGEPAGE); /* soft-dirty tracks a huge page as a whole */
 	memset(mem, 1, BIG);
 	sh->address = (uintptr_t)mem;
 	obey(sh, do_big);
@@ -377,7 +377,7 @@ static uint64_t now_us_(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* Prints what it measures; checked is only what must hold on the busiest machine. */
+/* Prints what it measures, and checks only what must hold on the busiest machine. */
 static void cost(enum opt_track want)
 {
 	uint64_t dirty, total, t0, first, again;

@@ -22,7 +22,7 @@ struct shadow {
 	size_t nr, cap;
 };
 
-/* How a run of pages is judged; the real rule, or one that is wrong on purpose. */
+/* The rule that judges a run of pages: the real one, or one that is wrong on purpose. */
 typedef bool judge_fn(const struct tracker *t, const struct vma *v, uint64_t cats);
 
 struct round {
@@ -53,7 +53,7 @@ static void shadow_free(struct shadow *s)
 	*s = (struct shadow){ 0 };
 }
 
-/* The page of the round before, taken out of it; NULL: it had none. */
+/* Takes the page out of the previous round; NULL: it had none. */
 static uint8_t *take_old(struct round *r, uint64_t addr)
 {
 	while (r->at < r->old.nr && r->old.p[r->at].addr < addr)
@@ -86,7 +86,7 @@ static void one_page(struct round *r, const struct vma *v, uint64_t addr, uint64
 
 	bool dirty = r->dirty(r->t, v, cats);
 	/* khugepaged may have filled a hole with zeros between the scan of the last round and its
-	 * reset: such a page has no parent, and is taken (`set hole-missing dump`). */
+	 * reset: such a page has no parent, and is dumped (`set hole-missing dump`). */
 	bool filled = !dirty && !data && is_zero(live);
 
 	if (dirty || filled) {
@@ -140,8 +140,8 @@ static bool forgetful_rule(const struct tracker *t, const struct vma *v, uint64_
 	return !tracker_armed(t) || (tracker_page_dirty(t, v, cats) && rnd(40));
 }
 
-/* Believes WRITTEN also where nothing is registered: what mremap() does to its neighbours (see
- * register_vma() in engine/dump/tracker_uffd.c) must show. */
+/* Believes WRITTEN also where nothing is registered: the effect of mremap() on neighbouring
+ * mappings (see register_vma() in engine/dump/tracker_uffd.c) must show. */
 static bool gullible_rule(const struct tracker *t, const struct vma *v, uint64_t cats)
 {
 	if (!tracker_armed(t) || tracker_untrusted(t, v))
@@ -161,7 +161,7 @@ static void write_from_outside(struct target *v)
 	assert_int_equal(process_vm_writev(v->pid, &here, 1, &there, 1, 0), here.iov_len);
 }
 
-/* As in a dump: what cannot be read is made readable, by code that runs in the victim. */
+/* As in a dump: unreadable memory is made readable, by code that runs in the victim. */
 static void infect(struct round *r, struct keeper_parasite *par)
 {
 	struct parasite_vma v[128];
@@ -218,8 +218,8 @@ static void play_round(struct round *r, struct keeper *k, struct target *v, cons
 	r->old = r->new;
 	r->new = (struct shadow){ 0 };
 
-	/* Counting is looking only; and it is about the same pages, but for the vdso.  khugepaged
-	 * does not stop for a freeze: it can make pages dirty, but never clean. */
+	/* Counting changes nothing, and it is about the same pages, except for the vdso.
+	 * khugepaged does not stop for a freeze: it can make pages dirty, but never clean. */
 	taken = r->taken - taken;
 	clean = r->clean + r->uncovered + r->filled - clean;
 	ok(tracker_count(*t, &r->f.vmas, &again, &count_total));
@@ -235,7 +235,8 @@ static void play_round(struct round *r, struct keeper *k, struct target *v, cons
 	thaw(&r->f);
 }
 
-/* Rounds until `until_lost` pages were lost, or all are played.  Returns how many were played. */
+/* Plays rounds until `until_lost` pages were lost, or to the last round.  Returns how many were
+ * played. */
 static unsigned play(enum opt_track want, judge_fn *rule, const struct caps *c, bool until_lost,
 		     struct round *r)
 {

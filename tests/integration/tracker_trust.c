@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which memory, and which targets, a tracker does not vouch for. */
+/* Memory and targets that a tracker does not trust. */
 #include <sys/resource.h>
 
 #include "tests/lib/tracker_rig.h"
@@ -97,7 +97,7 @@ TEST(memory_with_a_userfaultfd_of_its_own)
 	assert_string_equal(page_states(&f, &caps, t, (uintptr_t)a, NR), "ddddcccccccccccc");
 	thaw(&f);
 
-	/* one that can call pages clean by itself: nothing is sure any more */
+	/* a userfaultfd that can make pages clean by itself: nothing can be trusted any more */
 	tell(&v, OPEN_RIVAL);
 	freeze(keeper, v.pid, &f);
 	assert_true(tracker_fits(t, v.pid, f.task.start_time_ticks));
@@ -130,7 +130,7 @@ static void run_io_uring(struct shared *sh)
 	obey(sh, do_plain);
 }
 
-/* Its descriptor is with a child only, but its buffers are this program's memory. */
+/* Only a child has its descriptor, but its buffers are this program's memory. */
 static void run_pinned(struct shared *sh)
 {
 	uint32_t params[30] = { 0 };

@@ -55,7 +55,7 @@ size_t fuzz_mutate(uint8_t *buf, size_t keep, size_t len, size_t cap)
 			memmove(buf + at, buf + at + nr, len - at - nr);
 			len -= nr;
 			break;
-		default: /* cut, but not often: little is left then */
+		default: /* cut, but not often, as little is left then */
 			if (!rnd(4))
 				len = at + 1;
 		}

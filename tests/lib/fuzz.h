@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the fuzz programs share: PROGRAM ROUNDS [FILE...], seeded by SEED (see random.h).  A program
+ * Shared by the fuzz programs: PROGRAM ROUNDS [FILE...], seeded by SEED (see random.h).  A program
  * that is built with -fsanitize=fuzzer has a main() already: define LIBFUZZER.
  */
 #ifndef STEPDUMP_TESTS_FUZZ_H
@@ -18,15 +18,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 void require(bool ok, const char *what, const char *text);
 
 /*
- * Calls `round` that often; it says whether its input was a good one.  The exit status is 1 unless
- * from `min` to `max` of a hundred were: if only one kind came up, half of the code was not tested.
+ * Calls `round` the given number of times; it returns whether its input was good.  The exit status
+ * is 1 unless `min` to `max` percent were: if only one kind came up, half of the code was not
+ * tested.
  */
 int fuzz_main(int argc, char **argv, bool (*round)(unsigned i), unsigned min, unsigned max);
 
 /* Up to 8 small changes, none of them to the first `keep` bytes; returns the new length. */
 size_t fuzz_mutate(uint8_t *buf, size_t keep, size_t len, size_t cap);
 
-/* A whole file behind its first `skip` bytes, malloc'ed; ends the program if there is nothing. */
+/* A file without its first `skip` bytes, malloc'ed; ends the program if nothing is left. */
 uint8_t *fuzz_load(const char *path, size_t skip, size_t *len_ret);
 
 #endif

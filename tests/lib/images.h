@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A reader of pagemap-*.img and pages-N.img that owes nothing to the engine: bytes as in CRIU's
- * files.  Plus: a directory of the test's own, and a file system of its own that gets full. */
+/* A reader of pagemap-*.img and pages-N.img that shares no code with the engine.  Also: a directory
+ * of the test's own, and a file system of its own that gets full. */
 #ifndef STEPDUMP_TESTS_IMAGES_H
 #define STEPDUMP_TESTS_IMAGES_H
 
@@ -14,10 +14,10 @@ struct bytes {
 struct bytes slurp(int dirfd, const char *name);
 void put_file(int dirfd, const char *name, const void *data, size_t len);
 
-/* A number as protobuf writes it, at most 10 bytes; returns how many. */
+/* A number as protobuf writes it, at most 10 bytes; returns the length. */
 size_t put_varint(uint8_t *to, uint64_t v);
 
-/* pages-ID.img of so many pages of zeros. */
+/* Writes a pages-ID.img with that many pages of zeros. */
 void put_pages(int dirfd, uint32_t id, uint64_t nr);
 
 struct pm_entry {
@@ -43,14 +43,14 @@ extern int scratch_fd;
 int scratch_make(void **state);
 int scratch_drop(void **state);
 
-/* Puts a tmpfs of so many KiB there; skips the test where that is not allowed. */
+/* Mounts a tmpfs of that many KiB there; skips the test where that is not allowed. */
 void scratch_small(unsigned kib);
 
 void scratch_resize(unsigned kib);
 
 void remove_tree(int at, const char *name);
 
-/* How many entries a directory has, but for . and .. */
+/* The number of entries of a directory, without . and .. */
 unsigned entries_in(const char *path);
 
 #endif

@@ -29,7 +29,7 @@ void target_end(struct target *t)
 {
 	int status;
 
-	assert_int_equal(waitpid(t->pid, &status, WNOHANG), 0); /* it lived to the end */
+	assert_int_equal(waitpid(t->pid, &status, WNOHANG), 0); /* it was alive until the end */
 	kill(t->pid, SIGKILL);
 	assert_int_equal(waitpid(t->pid, &status, 0), t->pid);
 	munmap(t->sh, 4096);

@@ -28,10 +28,10 @@ struct target {
 
 extern struct shared *the_shared; /* in the target */
 
-/* A child of the test that runs `run` and has said that it is ready. */
+/* A child of the test that runs `run` and has reported that it is ready. */
 struct target target_start(void (*run)(struct shared *));
 
-/* It must have lived to here. */
+/* Checks that it is still alive. */
 void target_end(struct target *t);
 
 /* Counts, in calls that the kernel must restart. */

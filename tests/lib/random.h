@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Random numbers that can be had again.  The seed is fixed unless SEED=N in the environment says
- * otherwise (`make stress` does); it is printed when the first number is drawn.
+ * Reproducible random numbers.  The seed is fixed unless SEED=N in the environment says otherwise
+ * (`make stress` does); it is printed when the first number is drawn.
  */
 #ifndef STEPDUMP_TESTS_RANDOM_H
 #define STEPDUMP_TESTS_RANDOM_H
@@ -9,12 +9,12 @@
 #include <stdint.h>
 
 uint64_t rnd64(void);
-uint64_t rnd(uint64_t below); /* 0 to below - 1; 0 for 0 */
+uint64_t rnd(uint64_t below); /* 0 to below - 1; 0 if below is 0 */
 
 /* Starts over from a seed of the caller's own, silently. */
 void rnd_seed(uint64_t seed);
 
-/* How often something random is done: `n` times, STRESS=N times as often. */
+/* How often something random is repeated: `n` times, or STRESS=N times as often. */
 unsigned rounds(unsigned n);
 
 #endif

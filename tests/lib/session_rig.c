@@ -210,7 +210,7 @@ void staged_equal(const struct staged *a, struct staged b)
 
 /* ---- against the child's own memory ----------------------------------------------- */
 
-/* The entry that holds the address, or NULL; *off_ret: its page's number in the pages file. */
+/* The entry that holds the address, or NULL; *off_ret: the number of its page in the pages file. */
 static const struct pm_entry *entry_of(const struct pm *pm, uint64_t addr, uint64_t *off_ret)
 {
 	uint64_t stored = 0;

@@ -36,12 +36,12 @@ void session_over(struct memory m);
 
 int small_target(void **state);
 
-/* The child must have come through: it still waits, or runs. */
+/* Checks that the child is unharmed: it still waits, or runs. */
 int end_target(void **state);
 
 /* ---- running ---------------------------------------------------------------------- */
 
-struct stop { /* what a Stepdump__Stop said */
+struct stop { /* contents of a Stepdump__Stop */
 	char reason[16];
 	unsigned breakpoint;
 	Stepdump__Phase phase; /* of the next unit */
@@ -84,7 +84,7 @@ void staged_equal(const struct staged *a, struct staged b);
 
 /* ---- what the child has ------------------------------------------------------------- */
 
-/* Its private memory, page by page, and no page of what was never written. */
+/* Compares its private memory page by page; pages never written must not be there. */
 void images_hold_what_the_child_has(const char *dir);
 
 /* /proc/PID/maps; the caller frees .b. */

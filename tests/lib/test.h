@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What every test program is made of: tests that register themselves, one main() for all, checks on
- * `struct err *`, waiting, random numbers.  The other checks are cmocka's assert_*().
+ * The framework of every test program: tests that register themselves, one main() for all, checks
+ * on `struct err *`, waiting, random numbers.  The other checks are cmocka's assert_*().
  *
  *	TEST(name) { ... }                   a test
  *	TEST(name, setup, teardown) { ... }  with something before and after it; NULL: nothing
@@ -57,7 +57,7 @@ void test_register_group(CMFixtureFunction setup, CMFixtureFunction teardown);
 
 /* ---- checks ----------------------------------------------------------------------- */
 
-/* A system call, or anything else that sets errno, succeeds. */
+/* Checks that a system call, or anything else that sets errno, succeeds. */
 #define MUST(x)                                                                                    \
 	do {                                                                                       \
 		if (!(x)) {                                                                        \
@@ -83,7 +83,7 @@ void fails_at(struct err *e, const char *what, enum err_code code, const char *t
 
 /* ---- waiting ---------------------------------------------------------------------- */
 
-/* For what comes soon or never: 20 s, SD_PATIENCE=SECONDS on slow machines. */
+/* The time limit for an event: 20 s, SD_PATIENCE=SECONDS on slow machines. */
 #define DEADLINE_MS patience_ms()
 int patience_ms(void);
 

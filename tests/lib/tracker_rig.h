@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Freezing targets, asking a tracker about their pages, and a target that does what it is told. */
+/* Freezing targets, asking a tracker about their pages, and a target that executes commands. */
 #ifndef STEPDUMP_TESTS_TRACKER_RIG_H
 #define STEPDUMP_TESTS_TRACKER_RIG_H
 
@@ -47,7 +47,7 @@ const char *page_states(struct frozen *f, const struct caps *c, const struct tra
 /* Why this kind of tracking cannot be tested here; NULL: it can. */
 const char *cannot_track(enum opt_track want, const struct caps *c);
 
-/* ---- a target that does what it is told to 16 pages of its memory ---------------- */
+/* ---- a target that executes commands on 16 pages of its memory ---------------- */
 
 extern struct caps caps;
 
@@ -59,7 +59,7 @@ extern struct caps caps;
 			skip_because(cannot_track(want, &caps));                                   \
 	} while (0)
 
-/* Runs do_it(step) for each step that it is told, in turn. */
+/* Runs do_it(step) for each step that it is sent, in turn. */
 void obey(struct shared *sh, void (*do_it)(struct shared *sh, int step));
 
 void tell(struct target *t, int step);

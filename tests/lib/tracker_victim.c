@@ -107,7 +107,7 @@ static void do_load(struct actor *a)
 			(void)*(volatile uint8_t *)page_at(a, at + i);
 }
 
-/* The kernel writes, not we. */
+/* The kernel writes, not the program. */
 static void do_read(struct actor *a)
 {
 	size_t at, nr;
@@ -203,7 +203,7 @@ static void do_guard(struct actor *a)
 	}
 }
 
-/* To somewhere else in the arena, often right beside other memory. */
+/* Moves to another place in the arena, often right next to other memory. */
 static void do_move(struct actor *a)
 {
 	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | (dice(a, 6) ? 0 : MREMAP_DONTUNMAP);
@@ -215,7 +215,7 @@ static void do_move(struct actor *a)
 	if (to < at + nr && at < to + nr)
 		return;
 	if (mremap(page_at(a, at), nr * 4096, nr * 4096, flags, page_at(a, to)) == MAP_FAILED) {
-		/* several VMAs: how far it came is anybody's guess */
+		/* several VMAs: nobody knows how far it came */
 		munmap(page_at(a, to), nr * 4096);
 		munmap(page_at(a, at), nr * 4096);
 		all_are(a, to, nr, GONE);
@@ -229,8 +229,8 @@ static void do_move(struct actor *a)
 		scribble(a, page_at(a, to));
 }
 
-/* Memory that was never touched is put right behind other memory: the kernel makes one VMA of
- * both.  Slots lie apart, so each of them is a VMA. */
+/* Memory that was never touched is mapped right behind other memory: the kernel merges both into
+ * one VMA.  Slots lie apart, so each of them is a VMA. */
 static void do_transplant(struct actor *a)
 {
 	uint8_t *slot = a->spare + dice(a, SPARE_SLOTS) * 2 * SPARE_PAGES * 4096;
@@ -269,7 +269,7 @@ static void do_resize(struct actor *a)
 		all_are(a, at + nr, room, RW);
 }
 
-/* Not often: it write-protects everything, which heals what the tests look for. */
+/* Not often: it write-protects everything, which hides what the tests look for. */
 static void do_fork(struct actor *a)
 {
 	if (dice(a, 10))
@@ -369,7 +369,7 @@ static void *run_actor(void *arg)
 	for (;;) {
 		do_something(arg);
 		if (!((struct actor *)arg)->is_main)
-			poll(NULL, 0, 0); /* so that one CPU is enough for all */
+			poll(NULL, 0, 0); /* so that one CPU is enough for all threads */
 		else
 			the_shared->ticks++;
 	}

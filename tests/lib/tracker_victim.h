@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A process that does to its private memory all that programs do, at random, in several threads.
- * Each thread keeps to an arena of its own and knows the state of every page in it, so that it
- * never faults for good; a pool that all of them write to lies at sh->address.
+ * A process that changes its private memory at random, in all the ways that programs do, in several
+ * threads.  Each thread stays in an arena of its own and knows the state of every page in it, so
+ * that it never crashes on a fault; a pool that all of them write to lies at sh->address.
  */
 #ifndef STEPDUMP_TESTS_TRACKER_VICTIM_H
 #define STEPDUMP_TESTS_TRACKER_VICTIM_H

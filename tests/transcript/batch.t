@@ -42,7 +42,7 @@ Scripts: order, first error ends the run, exit statuses, streams.
   [3]
   $ stepdump -batch -p x
   error: "x" is not a pid
-    hint: `pidof NAME` tells it; at the prompt, the beginning of a name and Tab
+    hint: `pidof NAME` prints it; at the prompt, type part of a name and Tab
   [2]
   $ stepdump -batch -p 4000000
   error: cannot attach to 4000000: ESRCH (No such process)
@@ -77,7 +77,7 @@ Scripts: order, first error ends the run, exit statuses, streams.
 Signals end a script in order: the target is cured, the status is 128 + the signal.
 
   $ mkfifo idle; exec 9<>idle; stepdump -p $T < idle > log & echo step >&9; until grep -qs prepare log; do :; done; kill -TERM $!; wait $!
-  the dump of %T stood at pmc-fill and was not committed: nothing is kept of it
+  the dump of %T stood at pmc-fill and was not committed: it is dropped
   [143]
   $ mkfifo idle2; exec 9<>idle2; stepdump -p $T < idle2 > log2 & echo '!echo $$ > sub; exec sleep 1000' >&9; until [ -s sub ]; do :; done; kill -INT $!; wait $!; s=$?; kill $(cat sub); exit $s
   [130]

@@ -4,12 +4,12 @@ Chains from the shell: parents, the tools on directories, what is refused.
   error
     hint
   $ stepdump -batch -p $T -ex 'step' -ex 'commit full --parent other' 2>&1 | tail -n +3 | grep -v not.committed
-  error: commit --parent: the dump that is under way was begun without a parent
+  error: commit --parent: the dump under way was begun without a parent
     hint: `commit DIR` finishes it as it is; `restart`, then commit with --parent
     target %T is frozen, with the parasite in it; detach, abort and quit put it back
   $ stepdump -batch -p $T -ex 'commit a b' 2>&1 | tail -n +2; stepdump -batch -p $T -ex 'commit a --parent' 2>&1 | tail -n +2 | head -1
   error: usage: commit [DIR] [--parent OLD]
-    hint: `help commit` tells more
+    hint: `help commit` explains it
   error: usage: commit [DIR] [--parent OLD]
   $ stepdump -batch -p $T -ex 'commit full' > /dev/null; stepdump -batch -ex 'verify full' | tr -s ' ' | sed -n '1p;3p;$p'
    VERIFY full
@@ -53,7 +53,7 @@ Chains from the shell: parents, the tools on directories, what is refused.
   [1]
   $ stepdump -batch -ex "verify full $T"
   error: %T is not attached, so its memory cannot be compared
-    hint: `attach %T` first: it has to stand still
+    hint: `attach %T` first: it has to be frozen
   [1]
   $ stepdump -batch -p $T -ex "verify full $T" | tail -2 | tr -d '\n' | sed 's/[0-9]\+/N/g'; echo
    N pages compared: N the same, N changed, N not there any more; N that a dump would take now are missing

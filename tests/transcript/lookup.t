@@ -22,11 +22,11 @@ ambiguous word lists the candidates, a near miss is named.
   error: "step" is a command
   [2]
   $ stepdump -batch -ex 'alias a1=a2' -ex 'alias a2=a1' -ex 'a1'
-  error: alias "a1" goes round in a circle
+  error: alias "a1" refers to itself
   [2]
   $ stepdump -batch -ex 'break'
   error: usage: break WHERE
-    hint: `help break` tells more
+    hint: `help break` explains it
   [2]
   $ stepdump -batch -ex 'show pp' -ex 'show p'
    PPB  page-pipe buffers: planned and real fill

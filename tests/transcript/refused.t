@@ -11,7 +11,7 @@ What is asked for wrongly is said at once, and nothing is done.
   $ stepdump -batch -p $T -ex 'set pipe-pages 16' -ex 'until drain if ppb > 0' -ex 'show cursor | grep -c "ppb 1"' 2>&1 | tail -n +2 | sed 's/.*(chunk/(chunk/'
   (chunk 1)
   1
-  the dump of %T stood at drain 1/6 and was not committed: nothing is kept of it
+  the dump of %T stood at drain 1/6 and was not committed: it is dropped
   $ stepdump -batch -ex 'break prepare if vma == 3'
   error: breakpoint "prepare if vma == 3": no unit of prepare has a vma
     hint: prepare takes no condition
@@ -40,7 +40,7 @@ What is asked for wrongly is said at once, and nothing is done.
   error: there is no ppb 77
     hint: `show ppb` lists what there is
     target %T is frozen, with the parasite in it; detach, abort and quit put it back
-  the dump of %T stood at drain 0/6 and was not committed: nothing is kept of it
+  the dump of %T stood at drain 0/6 and was not committed: it is dropped
   $ for c in 'ppb 77' 'iovs 77' 'pstate 77' 'vmas 777' 'map 777' 'pages 10' 'parents 10' 'peek 10'; do stepdump -batch -p $T -ex 'until drain > /dev/null' -ex "show $c" > /dev/null 2> err; echo $? $(head -1 err); done
   1 error: there is no ppb 77
   1 error: there is no ppb 77

@@ -37,11 +37,11 @@ A whole session on a sleeping process, and what is refused on the way.
   1
   out3
   $ stepdump -batch -p $T -ex 'step' | wc -l; ls -A | grep stepdump-
-  the dump of %T stood at pmc-fill and was not committed: nothing is kept of it
+  the dump of %T stood at pmc-fill and was not committed: it is dropped
   2
   [1]
   $ stepdump -batch -p $T -ex 'break verdict dump' -ex 'continue' -ex 'next' | grep -c '^breakpoint 1'
-  the dump of %T stood at pmc-fill and was not committed: nothing is kept of it
+  the dump of %T stood at pmc-fill and was not committed: it is dropped
   2
   $ stepdump -batch -p $T -ex 'x/0b 0'
   attached %T sleep: 1 thread frozen, .* resident; dirty tracking: .* (re)

@@ -1,7 +1,7 @@
 Saved snapshots are looked at read-only, without the process.
 
   $ stepdump -batch -p $T -ex 'step 3' -ex 'snap save a.snap' -ex 'show vmas > live' | tail -1
-  the dump of %T stood at pmc-fill and was not committed: nothing is kept of it
+  the dump of %T stood at pmc-fill and was not committed: it is dropped
   saved a.snap
   $ stepdump -batch -S a.snap -ex 'show vmas > saved' | sed 's/ on .*//'; cmp live saved && echo equal
   opened a.snap: %T sleep, pmc-fill,
