@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * libcompel's calls that differ between its releases, as one.  compel_config.h is generated
- * (engine/keeper/probe-compel).
+ * One interface to the calls of libcompel that differ between its releases.  compel_config.h is
+ * generated (engine/keeper/probe-compel).
  */
 #ifndef STEPDUMP_COMPEL_API_H
 #define STEPDUMP_COMPEL_API_H
@@ -29,8 +29,8 @@ int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *
 #define SAVE_REGS_PARAMS void *to, user_regs_struct_t *regs, user_fpregs_struct_t *fpregs
 #endif
 
-/* Restartable sequences are left alone by compel: borrow_begin() has ended the one that the freeze
- * interrupted, as the kernel would have, and the leader comes back outside of any. */
+/* Keeps compel away from restartable sequences: borrow_begin() has ended the one that the freeze
+ * interrupted, as the kernel would have, and the leader returns outside of any. */
 static inline struct parasite_ctl *compel_new_ctl(pid_t pid)
 {
 #if COMPEL_PREPARE_RSEQ
@@ -40,7 +40,7 @@ static inline struct parasite_ctl *compel_new_ctl(pid_t pid)
 #endif
 }
 
-/* A value that no other run uses: it becomes part of the name of the parasite's socket. */
+/* A value that no other run uses; it becomes part of the name of the parasite's socket. */
 static inline void compel_set_run_id(uint64_t id)
 {
 #if COMPEL_RUN_ID_TEXT

@@ -20,7 +20,7 @@ struct journal_file {
 	struct journal j;
 };
 
-/* A directory that somebody else could write would let them choose a target's registers. */
+/* Whoever can write to the directory can choose a target's registers, so it must be ours alone. */
 static bool usable_dir(const char *dir)
 {
 	struct stat st;
@@ -61,7 +61,7 @@ struct err *journal_write(const struct journal *j)
 
 	if (!journal_path(j->pid, path))
 		return err_hint(err_new(ERR_SYS, "cannot find a private directory for the journal"),
-				"set XDG_RUNTIME_DIR to a directory that is yours and writable");
+				"set XDG_RUNTIME_DIR to a directory that you own and can write");
 	snprintf(tmp, sizeof(tmp), "%s.new", path);
 	int fd = create_private(AT_FDCWD, tmp, O_WRONLY | O_TRUNC);
 	if (fd < 0)

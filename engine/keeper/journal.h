@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the keeper borrowed from a target, on disk before it borrows it: for `rescue`, after a
- * kill -9 of the keeper itself.  One file per target, PID.journal, in a directory that only we
- * can write: $XDG_RUNTIME_DIR/stepdump, /run/stepdump (root), or /tmp/stepdump-UID.
+ * A record of what the keeper borrows from a target, written to disk before it is borrowed:
+ * `rescue` needs it after a kill -9 of the keeper itself.  One file per target, PID.journal, in a
+ * directory that only we can write: $XDG_RUNTIME_DIR/stepdump, /run/stepdump (root), or
+ * /tmp/stepdump-UID.
  */
 #ifndef STEPDUMP_JOURNAL_H
 #define STEPDUMP_JOURNAL_H
@@ -24,7 +25,7 @@ struct journal {
 	struct user_regs_struct regs;
 	uint64_t sigmask;
 	uint64_t text_ip;               /* where compel puts a name for the length of one call */
-	uint8_t text[JOURNAL_TEXT_LEN]; /* what is there otherwise */
+	uint8_t text[JOURNAL_TEXT_LEN]; /* the original bytes there */
 	uint64_t insn_ip;               /* the `syscall` instruction that injected calls use */
 	uint64_t map_start, map_end;    /* the parasite; equal: not mapped yet */
 	uint64_t xstate_len;
@@ -33,7 +34,7 @@ struct journal {
 
 /* Creates or replaces. */
 struct err *journal_write(const struct journal *j);
-/* Nothing there is fine. */
+/* Does nothing if there is none. */
 void journal_remove(pid_t pid);
 /* *found_ret false: there is none (or not one of ours). */
 struct err *journal_read(pid_t pid, struct journal *ret, bool *found_ret);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Borrowing the leader thread: everything that foreign code can change in it is saved before, and
- * put back after, by us and not by compel.
+ * Borrowing the leader thread: we, not compel, save everything that foreign code can change in it,
+ * and put it back afterwards.
  *
  * Calls are injected through a `syscall` instruction that is already there (the vDSO has one),
  * from its entry stop to its exit stop.  compel would write `syscall; int3` over the program's
- * text with SIGTRAP blocked, and the kernel answers a blocked int3 by resetting the program's
- * SIGTRAP handler to the default: a real loss, which this avoids.
+ * text with SIGTRAP blocked, and on a blocked int3 the kernel resets the program's SIGTRAP handler
+ * to the default.  Our way avoids that loss.
  *
  * A system call that the freeze interrupted is restarted by the kernel when the thread leaves
  * get_signal(), from orig_ax, ax and the restart_block.  So registers are put back while the
@@ -51,8 +51,8 @@ static bool is_syscall(const uint8_t insn[2])
 	return insn[0] == 0x0f && insn[1] == 0x05;
 }
 
-/* Mappings are read in steps that overlap by one byte.  Nothing is allocated: the memory of a keeper
- * that puts targets back may be used up. */
+/* Mappings are read in steps that overlap by one byte.  Nothing is allocated: the keeper may be out
+ * of memory when it puts targets back. */
 static uint64_t find_insn(int mem_fd, uint64_t start, uint64_t end)
 {
 	static uint8_t buf[SEARCH_STEP];
@@ -73,7 +73,7 @@ static bool search_map(const struct proc_map *m, void *arg)
 {
 	struct search *s = arg;
 
-	if (!strcmp(m->name, "[vsyscall]")) /* is not one of those that vm.max_map_count counts */
+	if (!strcmp(m->name, "[vsyscall]")) /* not counted by vm.max_map_count */
 		return true;
 	s->nr_maps++;
 	if (m->perms[2] != 'x' || m->perms[3] != 'p' || s->vdso != !strcmp(m->name, "[vdso]"))
@@ -81,7 +81,7 @@ static bool search_map(const struct proc_map *m, void *arg)
 	if (!s->insn_ip)
 		s->insn_ip = find_insn(s->mem_fd, m->start, m->end);
 	/* In the vDSO the name that compel writes at text_ip + 8 falls on the padding of the ELF
-	 * identification: not even code. */
+	 * identification, which is not code. */
 	if (!s->text_ip)
 		s->text_ip = m->start;
 	return s->vdso || !s->insn_ip || !s->text_ip;
@@ -243,7 +243,7 @@ static struct err *run_to(struct held *h, enum pt_stop want)
 		case STOP_DEAD:
 			h->gone = true;
 			return held_gone_err(h);
-		case STOP_EVENT: /* somebody sent SIGSTOP or SIGCONT: not now */
+		case STOP_EVENT: /* somebody sent SIGSTOP or SIGCONT: takes effect later */
 		case STOP_SYSCALL:
 			sig = 0;
 			break;

@@ -4,7 +4,7 @@
  *
  * compel's own cure ends with the rt_sigreturn of the parasite, which makes the kernel forget how
  * to restart a nanosleep, poll or futex with a timeout.  We stop the thread at the entry of that
- * call, skip it, and put the registers back ourselves.  If the parasite does not play its part,
+ * call, skip it, and put the registers back ourselves.  If the parasite does not cooperate,
  * everything is done from outside.
  *
  * Mirrors: compel/src/lib/infect.c compel_stop_daemon(), compel_cure_remote().
@@ -19,10 +19,10 @@
 #include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
 
-#define CMD_FINI 3u /* compel's own: end the daemon */
+#define CMD_FINI 3u /* compel's own command: end the daemon */
 #define FINI_MAX_STOPS 1000
 
-/* Waits until compel's socket has something to read, looking after the leader meanwhile. */
+/* Waits until compel's socket has something to read, and handles the leader's stops meanwhile. */
 static struct err *wait_rpc(struct held *h)
 {
 	uint64_t deadline = pt_now_ns() + CURE_TIMEOUT_NS;
@@ -124,7 +124,7 @@ static void find_stray(int fd, const char *link, void *arg)
 		s->fds[s->nr++] = fd;
 }
 
-/* The parasite is dead or never lived: do from outside what it would have done. */
+/* The parasite is dead or never ran: does its part from outside. */
 static struct err *clean_up_inside(struct held *h)
 {
 	struct stray stray = { .h = h };
@@ -167,7 +167,7 @@ struct err *held_forced_cure(struct held *h)
 	if (e && !h->gone)
 		return cure_harm(h, e); /* still ours: can be tried again */
 	if (!e) {
-		/* First: if we are killed now, it runs on from here. */
+		/* First, as the leader runs on from here if we are killed now. */
 		if (pt_set_regs(h->pid, &h->own.regs))
 			e = held_gone_err(h);
 		if (!e)
@@ -195,7 +195,7 @@ struct err *held_cure(struct held *h)
 		return NULL;
 	struct err *e = end_daemon(h);
 	if (e || h->area->nr) {
-		err_free(e); /* what counts is whether it can be put right now */
+		err_free(e); /* only what can be put back now counts */
 		return held_forced_cure(h);
 	}
 	e = unmap_parasite(h);

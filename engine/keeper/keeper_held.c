@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A seized process: its threads, and what the kernel tells about them. */
+/* A seized process: its threads, and what the kernel reports about them. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ void held_free(struct held *h)
 	free(h);
 }
 
-/* Looks after the leader while the parasite runs: stops that mean nothing to it. */
+/* Handles the leader's stops while the parasite runs, so that the parasite does not notice them. */
 static void held_pump(struct held *h, int status)
 {
 	int sig = 0;
@@ -60,7 +60,7 @@ void held_news(struct held *h, struct held_thread *t, int status)
 
 	if (pt_classify(status, &sig) == STOP_DEAD) {
 		t->gone = true;
-		/* Nothing but SIGKILL ends a stopped thread, and it takes them all. */
+		/* Only SIGKILL ends a stopped thread, and it ends all threads. */
 		h->gone = true;
 	} else if (t == &h->threads[0] && h->running) {
 		held_pump(h, status);

@@ -3,9 +3,9 @@
  * Putting the parasite into a held task.
  *
  * libcompel maps the blob and starts its daemon.  Two things are done differently:
- * - its system calls go through borrow_syscall() (see there): the linker's --wrap puts our
- *   compel_execute_syscall() in the place of its own;
- * - its waits have no end: a timer, and a look at every SIGCHLD, jump out of it.
+ * - its system calls go through borrow_syscall() (see there): the linker's --wrap replaces its
+ * compel_execute_syscall() by ours;
+ * - its waits have no time limit: a timer, and a check at every SIGCHLD, jump out of them.
  *
  * Mirrors: criu/parasite-syscall.c parasite_infect_seized(), compel/src/lib/infect.c
  * compel_infect().
@@ -49,7 +49,7 @@ static struct {
 	volatile sig_atomic_t armed; /* may jump */
 	volatile sig_atomic_t timed_out;
 	struct err *err; /* of an injected call */
-	long failed_nr;  /* the call that the target's kernel refused */
+	long failed_nr;  /* the system call that failed in the target */
 	int failed_errno;
 	char log[512]; /* the last lines that compel logged */
 } infecting;
@@ -84,7 +84,7 @@ int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *
 	long nr = (long)r->ax;
 	int64_t ret = 0;
 
-	/* Our own wait is bounded; a jump out of its middle would lose track of the thread. */
+	/* Our own wait is bounded; jumping out of it would lose track of the thread. */
 	sigemptyset(&quiet);
 	sigaddset(&quiet, SIGCHLD);
 	sigaddset(&quiet, SIGALRM);
@@ -107,7 +107,7 @@ int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *
 	return infecting.err ? -1 : 0;
 }
 
-/* A change of the leader while compel waits for the daemon to start. */
+/* Handles a change of the leader while compel waits for the daemon to start. */
 static void on_child(int sig, siginfo_t *si, void *ctx)
 {
 	int saved_errno = errno, status;
@@ -140,7 +140,7 @@ static int save_regs(SAVE_REGS_PARAMS)
 	return 0;
 }
 
-/* What the parasite returns through if the keeper dies before it could cure. */
+/* The frame through which the parasite returns if the keeper dies before the cure. */
 static int make_sigframe(void *from, struct rt_sigframe *frame, struct rt_sigframe *rframe,
 			 k_rtsigset_t *sigmask)
 {
@@ -168,7 +168,7 @@ static int __attribute__((format(printf, 3, 4))) open_proc(int pid, int mode, co
 
 /* ---- preparations -------------------------------------------------------- */
 
-/* The socket that the parasite connects to must be of its network namespace: abstract names are
+/* The socket that the parasite connects to must be in its network namespace, as abstract names are
  * per namespace. */
 static struct err *make_sock(pid_t pid, int *ret)
 {
@@ -192,8 +192,8 @@ static struct err *make_sock(pid_t pid, int *ret)
 	if (sock < 0)
 		e = err_sys(errno, "cannot make a socket for the parasite of %d", pid);
 	if (other && setns(own_ns, CLONE_NEWNET))
-		e = err_first(e, err_sys(errno, "cannot come back from the network namespace of %d",
-					 pid));
+		e = err_first(
+			e, err_sys(errno, "cannot return from the network namespace of %d", pid));
 	if (!e)
 		*ret = TAKE_FD(sock);
 	return e;
@@ -215,7 +215,7 @@ static struct err *prepare_ctl(struct held *h)
 		return err_pid(err_new(ERR_SYS, "cannot prepare the infection of %d: %s", h->pid,
 				       infecting.log),
 			       h->pid);
-	/* We have blocked everything; the task's own mask belongs into the signal frame. */
+	/* We have blocked all signals; the signal frame needs the task's own mask. */
 	compel_task_sigmask(h->ctl)->sig[0] = h->own.sigmask;
 	struct infect_ctx *c = compel_infect_ctx(h->ctl);
 	c->sock = -1;
@@ -239,7 +239,7 @@ void infect_drop(struct held *h)
 {
 	close_fd(&h->rpc);
 	close_fd(&h->log);
-	/* It unmaps our side of the shared memory; there is nothing to do if that fails. */
+	/* Unmaps our side of the shared memory; nothing can be done if that fails. */
 	int ignored = h->ctl ? compel_cure_local(h->ctl) : 0;
 	(void)ignored;
 	h->ctl = NULL;
@@ -262,7 +262,7 @@ static void set_timer(int sec)
 	setitimer(ITIMER_REAL, &t, NULL);
 }
 
-/* compel_infect() with a way out.  false: it failed. */
+/* compel_infect(), with a way out of its waits.  false: it failed. */
 static bool run_compel_infect(struct held *h, size_t args_size)
 {
 	struct sigaction alarm_sa = { .sa_handler = on_alarm }, dfl = { .sa_handler = SIG_DFL };
@@ -286,7 +286,7 @@ static bool run_compel_infect(struct held *h, size_t args_size)
 	return ok;
 }
 
-/* The last lines of compel here, and of compel's code in the target. */
+/* Logs the last lines of compel here, and of compel's code in the target. */
 const char *infect_logged(struct held *h)
 {
 	size_t have = strlen(infecting.log);

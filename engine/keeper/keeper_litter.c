@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Staging directories that are removed if stepdump ends without having taken them back. */
+/* Staging directories that are removed if stepdump ends without unregistering them. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>

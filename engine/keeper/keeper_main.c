@@ -35,10 +35,10 @@
 #endif
 
 /*
- * Set aside for putting targets back when memory has run out.  What that takes: errors and their
- * texts (a few KiB for each target), a directory stream (32 KiB), and the small buffers of reading
- * /proc.  The list of a target's descriptors or threads that was being made when it happened may
- * need more, but nothing needs such a list from there on.
+ * Set aside for putting targets back when memory has run out.  That needs errors and their texts (a
+ * few KiB for each target), a directory stream (32 KiB), and the small buffers for reading /proc.
+ * A list of a target's descriptors or threads that was being made at that moment may need more, but
+ * no such list is needed afterwards.
  */
 #define RESERVE_BYTES (512ul << 10)
 
@@ -69,7 +69,7 @@ static void tell_death(struct held *h)
 				    MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(h->pid);
 }
 
-/* Takes all that has changed in anything we trace. */
+/* Handles all changes of the tasks that we trace. */
 static void reap(void)
 {
 	int status, sig = 0;
@@ -83,7 +83,7 @@ static void reap(void)
 			if (t)
 				held_news(h, t, status);
 		}
-		/* One that would not stop when we gave up on it. */
+		/* A thread that did not stop before we gave up on it. */
 		if (!t && pt_classify(status, &sig) != STOP_DEAD)
 			pt_detach(tid, pt_classify(status, &sig) == STOP_SIGNAL ? sig : 0);
 	}
@@ -91,7 +91,7 @@ static void reap(void)
 		tell_death(h);
 }
 
-/* Cures, lets go, forgets. */
+/* Cures, detaches, forgets. */
 static struct err *let_go(struct held *h)
 {
 	struct err *e = NULL;
@@ -99,7 +99,8 @@ static struct err *let_go(struct held *h)
 	if (!h->gone) {
 		e = held_cure(h);
 		if (h->infected && !h->gone) {
-			/* The leader may wait for a thread that we hold, as in a userfaultfd. */
+			/* The leader may wait for a thread that we hold, such as a userfaultfd
+			 * handler. */
 			held_detach_others(h);
 			err_free(e);
 			e = held_cure(h);
@@ -252,8 +253,8 @@ static struct err *do_take_fd(struct keeper_msg *m, int *fd_ret)
 	return err_pid(err_first(e, borrow_end(h)), h->pid);
 }
 
-/* true: the last one. */
-static bool serve_one(void)
+/* true: it was the last request. */
+static bool keeper_serve_one(void)
 {
 	struct keeper_msg m = { 0 };
 	AUTO_FREE struct keeper_thread *threads = NULL;
@@ -330,12 +331,12 @@ static void set_up_process(void)
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "stepdump-keeper");
-	/* The directory that we were started in is not ours to keep busy. */
+	/* We must not keep the directory busy that we were started in. */
 	if (chdir("/"))
 		return;
 }
 
-/* All descriptors but our two: whatever stepdump had open must not stay open for our sake. */
+/* Closes all descriptors but our two: what stepdump has open must not stay open because of us. */
 static void close_others(void)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -378,7 +379,7 @@ _Noreturn void keeper_main(int sock, int event_sock, pid_t client)
 			;
 		reap();
 		if (p[0].revents)
-			last = serve_one();
+			last = keeper_serve_one();
 		last |= mem_low();
 	}
 	while (keeper.held)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The keeper's program: what engine/target/keeper.h starts. */
+/* The keeper's program, which engine/target/keeper.h starts. */
 #ifndef STEPDUMP_KEEPER_MAIN_H
 #define STEPDUMP_KEEPER_MAIN_H
 

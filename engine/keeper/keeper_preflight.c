@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Everything that makes a task impossible to take, found out by looking only.  The kernel says
- * EPERM to nearly all of it, and a frozen task says nothing at all: whoever injects code into it
- * waits for ever, and kills it by giving up.
+ * Checks for everything that makes a task impossible to attach or infect, without touching it.  The
+ * kernel's answer is EPERM in nearly all cases, and a frozen task does not answer at all: a dumper
+ * that injects code into one waits forever, and kills it by giving up.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,8 +63,8 @@ static bool cgroup_says(const char *mount, const char *path, const char *file, c
 	return read_small(name, buf, sizeof(buf)) > 0 && strstr(buf, word);
 }
 
-/* cgroup.events tells when all are frozen; before that, the wish is in cgroup.freeze of the group
- * or of one above it. */
+/* cgroup.events reports when all tasks are frozen; before that, the request is in cgroup.freeze of
+ * the group or of one above it. */
 static bool cgroup2_frozen(const char *mount, char *where)
 {
 	if (cgroup_says(mount, where, "cgroup.events", "frozen 1"))

@@ -15,7 +15,7 @@
 #include "engine/keeper/ptrace.h"
 #include "engine/target/keeper.h"
 
-/* Names that compel, and so CRIU too, gives to what it puts into a target. */
+/* Names of the memory and the log that compel, and so CRIU too, creates in a target. */
 #define PARASITE_MEMFD "/memfd:CRIUMFD"
 #define LOG_MEMFD "stepdump-log" /* ours */
 #define SEIZE_TIMEOUT_NS 5000000000ull
@@ -44,14 +44,14 @@ struct held {
 	bool seccomp_suspended;
 
 	bool running;  /* the leader is: it runs the parasite */
-	bool borrowed; /* the leader's state is ours; `own` holds what it was */
+	bool borrowed; /* the leader is borrowed; `own` holds its own state */
 	struct journal own;
 	uint64_t nr_maps; /* its mappings when they were looked at; 0: not yet */
 
 	bool infected;
-	int crash_sig;              /* the parasite took a signal that it must not see */
+	int crash_sig;              /* the parasite got a signal that it must not see */
 	struct parasite_area *area; /* the parasite's argument area, as mapped here */
-	uint32_t area_cap; /* what is in there can be changed by who shares the target's memory */
+	uint32_t area_cap; /* processes that share the target's memory can change its contents */
 	struct parasite_ctl *ctl;
 	void *compel_regs;
 	int rpc;         /* compel's own socket */
@@ -74,38 +74,38 @@ struct err *held_gone_err(const struct held *h);
 
 /* ---- seizing (keeper_seize.c) ------------------------------------------ */
 
-/* `us`: the process that must not be taken (stepdump).  despite_frozen: also a task whose
- * cgroup is frozen, as nothing can be injected into one, but registers can be put back. */
+/* `us`: the process that must not be attached (stepdump).  despite_frozen: also a task whose cgroup
+ * is frozen, as nothing can be injected into one, but registers can be put back. */
 struct err *held_seize(pid_t pid, pid_t us, bool despite_frozen, struct held **ret);
 /* Detaches from all threads; frees nothing.  Running tasks run, stopped ones stay stopped. */
 struct err *held_detach(struct held *h);
 /* Detaches from all but the leader. */
 void held_detach_others(struct held *h);
 
-/* Why this pid cannot be taken, looked up in /proc before anything is touched. */
+/* Why this pid cannot be attached, found out in /proc before anything is touched. */
 struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen);
-/* PTRACE_SEIZE said no: why. */
+/* Why PTRACE_SEIZE failed. */
 struct err *explain_seize(pid_t pid, int sys_errno);
-/* Does it stand in a frozen cgroup? */
+/* Is it in a frozen cgroup? */
 bool preflight_frozen(pid_t pid);
-/* Has it room for the parasite: descriptors, address space, mappings?  After borrow_look(). */
+/* Is there room for the parasite: descriptors, address space, mappings?  After borrow_look(). */
 struct err *preflight_infect(struct held *h, size_t bytes);
 
 /* ---- borrowing the leader (keeper_borrow.c) ------------------------------ */
 
 /* Reads the target's mappings: counts them, and finds the places where calls can be injected.
- * Once in a freeze, as it is long if there are many; says nothing if they cannot be read. */
+ * Called once in a freeze, as it takes long if there are many; silent if they cannot be read. */
 void borrow_look(struct held *h);
-/* Saves all that injected code changes, blocks all signals, writes the journal. */
+/* Saves everything that injected code changes, blocks all signals, writes the journal. */
 struct err *borrow_begin(struct held *h);
 /* Puts it back; the leader must be inside get_signal().  ERR_HARM on failure. */
 struct err *borrow_end(struct held *h);
 /* Runs one call between begin and end; *ret as the kernel leaves it, -errno on failure. */
 struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int64_t *ret);
 
-/* On to the next entry to or exit from a system call. */
+/* Resumes to the next entry to or exit from a system call. */
 struct err *borrow_to_syscall(struct held *h);
-/* From an exit stop, with the thread's own registers, into get_signal(). */
+/* Moves from an exit stop, with the thread's own registers, into get_signal(). */
 struct err *borrow_to_signal_stop(struct held *h);
 
 /* ---- the parasite (keeper_infect.c) -------------------------------------- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* engine/proc/proc.h for a reader that does not ask why: false means gone, or not readable. */
+/* engine/proc/proc.h for callers that do not need the reason: false means gone, or not readable. */
 #ifndef STEPDUMP_KEEPER_PROC_H
 #define STEPDUMP_KEEPER_PROC_H
 

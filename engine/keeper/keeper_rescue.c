@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Repairing what a killed keeper (or a killed CRIU) left in a process.  The parasite brings the
- * thread back by itself when its master is gone; what stays is its mapping.  Killed earlier or
- * later than that, in the middle of an injected call, it leaves foreign registers in a thread that
- * has not run on since: one in a frozen cgroup, or stopped.  The journal has the right ones.
+ * Repairing what a killed keeper (or a killed CRIU) left in a process.  When the keeper is gone, a
+ * running parasite restores the thread by itself, and only its mapping stays.  A keeper that was
+ * killed earlier or later than that, in the middle of an injected call, leaves foreign registers in
+ * a thread that has not run on since, because it is in a frozen cgroup, or stopped.  The journal
+ * has the right ones.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "engine/keeper/keeper_priv.h"
 
 #define MAX_RANGES 64
-/* A parasite that is on its way out gets this long to finish. */
+/* A parasite that is about to end gets this long to finish. */
 #define LEAVE_TIMEOUT_NS 5000000000ull
 #define LEAVE_SLICE_NS 20000000l
 
@@ -170,7 +171,7 @@ struct err *rescue(pid_t pid, pid_t us, bool remove, char **report_ret)
 	FILE *report = open_memstream(&text, &len);
 	if (!report)
 		return err_sys(ENOMEM, "cannot write the report about %d", pid);
-	if (!st.tracer_pid) { /* else it belongs to somebody who is at work */
+	if (!st.tracer_pid) { /* otherwise it belongs to a dumper that is still running */
 		e = journal_read(pid, &j, &have_journal);
 		if (have_journal && j.start_time_ticks != stat.start_time_ticks) {
 			fprintf(report, "journal of an earlier process %d: removed\n", pid);

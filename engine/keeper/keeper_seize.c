@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Stopping a process and letting it go.  PTRACE_SEIZE leaves signals and group stops alone: what
- * was stopped by SIGSTOP is again after the detach, by the kernel's own doing.
+ * Stopping a process and letting it go.  PTRACE_SEIZE leaves signals and group stops alone: the
+ * kernel itself stops a task again after the detach that was stopped by SIGSTOP before.
  *
  * Mirrors: criu/seize.c collect_pstree(), compel/src/lib/infect.c compel_wait_task().
  */
@@ -17,14 +17,14 @@
 #include "base/vec.h"
 #include "engine/keeper/keeper_priv.h"
 
-/* A process that makes threads as fast as we stop them is not waited for any longer. */
+/* We give up after this long on a process that makes threads as fast as we stop them. */
 #define MAX_PASSES 1000
-/* The kernel's own: never seen by programs. */
+/* Internal to the kernel: programs never see them. */
 #define ERESTARTNOHAND 514
 
-/* How often, while others may wait for it, the dead are reaped. */
+/* How often dead threads are reaped while others may wait for that. */
 #define REAP_EVERY_US 20000
-/* An execve() that is in the way of an attach gets this long. */
+/* An execve() that blocks an attach gets this long. */
 #define EXEC_TIMEOUT_NS 2000000000ull
 #define EXEC_RETRY_NS 2000000l
 #define EXEC_RETRIES 100
@@ -36,8 +36,8 @@ static bool thread_is_dead(pid_t pid, pid_t tid)
 	return !kproc_status(pid, tid, &st) || st.state == 'Z' || st.state == 'X';
 }
 
-/* Alive, and traced by us: a thread that executes a program takes over the leader's id, and what
- * has that id then may be one that we have let go of, or have never held. */
+/* Alive, and traced by us: a thread that executes a program takes over the leader's id, so the
+ * thread with that id may be one that we have detached from, or have never held. */
 static bool thread_is_ours(pid_t pid, pid_t tid)
 {
 	struct proc_status st;
@@ -48,8 +48,9 @@ static bool thread_is_ours(pid_t pid, pid_t tid)
 
 /*
  * execve() in a thread ends all others, waits until each of them has been reaped, by its tracer if
- * it has one, and keeps everybody who attaches waiting meanwhile.  A tracer that has some of the
- * threads and attaches to the next would wait for itself: so a timer reaps the dead under it.
+ * it has one, and makes everybody who attaches wait meanwhile.  A tracer that has some of the
+ * threads and attaches to the next would wait for itself, so a timer reaps the dead threads
+ * meanwhile.
  */
 static struct held *seizing;
 
@@ -83,7 +84,7 @@ static int seize_reaping(struct held *h, pid_t tid)
 	return err;
 }
 
-/* *taken_ret false: it exited under our hands. */
+/* *taken_ret false: it exited meanwhile. */
 static struct err *seize_thread(struct held *h, pid_t tid, bool *taken_ret)
 {
 	*taken_ret = false;
@@ -94,11 +95,11 @@ static struct err *seize_thread(struct held *h, pid_t tid, bool *taken_ret)
 		return explain_seize(h->pid, -err);
 	vec_push(h->threads, h->nr)->tid = tid;
 	*taken_ret = true;
-	pt_interrupt(tid); /* fails only if it is dying: the wait tells */
+	pt_interrupt(tid); /* fails only if it is dying: the wait shows that */
 	return NULL;
 }
 
-/* Calls that fail with EINTR after any stop, as signal(7) tells, though no handler has run. */
+/* Calls that fail with EINTR after any stop although no handler has run; see signal(7). */
 static bool fails_when_stopped(long nr)
 {
 	switch (nr) {
@@ -123,8 +124,8 @@ static bool fails_when_stopped(long nr)
 }
 
 /*
- * Many programs do not expect EINTR and end.  ERESTARTNOHAND makes the kernel run the call
- * again, or still fail with EINTR if a handler does run first.  A timeout starts anew.
+ * Many programs do not expect EINTR and exit.  ERESTARTNOHAND makes the kernel run the call again,
+ * or still fail with EINTR if a handler does run first.  A timeout starts anew.
  */
 static void restart_call(pid_t tid)
 {
@@ -179,8 +180,8 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 				restart_call(t->tid);
 			return NULL;
 		default:
-			/* A signal on its way: it goes on, and our stop comes next.  Asked for
-			 * again, as a signal stop that began after the first request has used
+			/* A signal is being delivered: pass it on, and our stop comes next.  Asked
+			 * for again, as a signal stop that began after the first request has used
 			 * it up; under a storm of signals ours would never come. */
 			pt_interrupt(t->tid);
 			pt_cont(t->tid, sig);
@@ -188,7 +189,7 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 	}
 }
 
-/* Threads that nobody has seen in this pass are new; a pass without new ones ends it. */
+/* Repeated until a pass over the threads finds no new ones. */
 static struct err *seize_all(struct held *h)
 {
 	uint64_t deadline = pt_now_ns() + SEIZE_TIMEOUT_NS;
@@ -279,8 +280,8 @@ static struct err *seize_once(pid_t pid, pid_t us, bool despite_frozen, struct h
 }
 
 /*
- * Can it be that an execve() was in the way, which is over soon?  Meanwhile the kernel says EPERM,
- * the leader is a zombie, or has gone, and then is there again.
+ * Could an execve() be in the way, which is over soon?  Meanwhile the kernel returns EPERM, or the
+ * leader is a zombie, or it is gone for a moment.
  */
 static bool was_in_exec(pid_t pid, const struct err *e, unsigned nr_tried)
 {
@@ -323,7 +324,8 @@ static struct err *detach_one(struct held *h, struct held_thread *t)
 	t->gone = true;
 	int err = pt_detach(t->tid, 0);
 	if (err == -ESRCH && thread_is_ours(h->pid, t->tid)) {
-		/* It runs.  If it does not stop now, the main loop lets it go when it does. */
+		/* The thread runs.  If it does not stop now, the main loop detaches from it when it
+		 * does. */
 		pt_interrupt(t->tid);
 		err = pt_wait(t->tid, pt_now_ns() + CALL_TIMEOUT_NS / 10, &status);
 		if (!err && pt_classify(status, &sig) == STOP_DEAD)
@@ -335,7 +337,7 @@ static struct err *detach_one(struct held *h, struct held_thread *t)
 	if (err && thread_is_ours(h->pid, t->tid))
 		return err_pid(err_hint(err_new(ERR_HARM, "cannot let go of thread %d of %d",
 						t->tid, h->pid),
-					"it is let go when stepdump ends"),
+					"it is detached when stepdump ends"),
 			       h->pid);
 	return NULL;
 }

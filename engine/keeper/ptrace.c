@@ -16,7 +16,7 @@
 #define REQ_GET_RSEQ_CONFIGURATION 0x420f
 
 #define NS_PER_SEC 1000000000ull
-/* A wait looks by itself this often: a SIGCHLD may have been used up by another task's change. */
+/* A wait polls this often: a SIGCHLD may have been used up by another task's change. */
 #define WAIT_SLICE_NS 20000000ull
 
 struct rseq_configuration {
@@ -197,7 +197,7 @@ bool pt_reap_dead(pid_t tid)
 {
 	siginfo_t si = { 0 };
 
-	/* Stops of a traced task are reported whether they are asked for or not: look first. */
+	/* Stops of a traced task are reported whether they are asked for or not, so peek first. */
 	if (waitid(P_PID, (id_t)tid, &si, WEXITED | __WALL | WNOHANG | WNOWAIT) ||
 	    si.si_pid != tid ||
 	    (si.si_code != CLD_EXITED && si.si_code != CLD_KILLED && si.si_code != CLD_DUMPED))

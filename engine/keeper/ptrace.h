@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The only file that calls ptrace().  Every function returns 0 or -errno; -ESRCH means that the
- * task is dead, or not in a ptrace stop.  Waiting is always bounded, and SIGCHLD must be blocked
- * by the caller: it is what wakes a wait.
+ * task is dead, or not in a ptrace stop.  Waiting is always bounded, and the caller must block
+ * SIGCHLD, which wakes a wait.
  */
 #ifndef STEPDUMP_PTRACE_H
 #define STEPDUMP_PTRACE_H
@@ -13,7 +13,7 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-/* AMX tile data makes it 11 KiB; the kernel rounds nothing up. */
+/* With AMX tile data it is 11 KiB. */
 #define PT_XSTATE_MAX 16384
 
 uint64_t pt_now_ns(void); /* CLOCK_MONOTONIC */
@@ -45,13 +45,13 @@ int pt_write(pid_t tid, uint64_t addr, const void *buf, size_t len);
 
 /* Waits for a change of `tid` until `deadline_ns`; -ETIMEDOUT, -ECHILD. */
 int pt_wait(pid_t tid, uint64_t deadline_ns, int *status_ret);
-/* Takes one change of any traced task if there is one: its tid, or 0. */
+/* Reaps one change of any traced task if there is one; returns its tid, or 0. */
 pid_t pt_poll_any(int *status_ret);
-/* Same for one task: 1, or 0 for nothing new. */
+/* Same for one task; returns 1, or 0 for nothing new. */
 int pt_poll(pid_t tid, int *status_ret);
-/* Takes the death of `tid` if it is dead; leaves stops alone.  Async-signal-safe. */
+/* Reaps `tid` if it is dead; leaves stops alone.  Async-signal-safe. */
 bool pt_reap_dead(pid_t tid);
-/* Is there a change of `tid`?  Takes nothing; async-signal-safe. */
+/* Is there a change of `tid`?  Reaps nothing; async-signal-safe. */
 bool pt_has_news(pid_t tid);
 
 /* What a stop is. */

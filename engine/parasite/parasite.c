@@ -45,8 +45,8 @@ static bool sigpipe_is_pending(void)
 	return set & SIGPIPE_BIT;
 }
 
-/* stepdump died with the read end of the pipe: the kernel's SIGPIPE waits, blocked, for the target
- * to run again, and would kill it. */
+/* stepdump died with the read end of the pipe: a blocked SIGPIPE is pending, which would kill the
+ * target when it runs again. */
 static void take_back_sigpipe(void)
 {
 	uint64_t set = SIGPIPE_BIT;
@@ -71,7 +71,7 @@ static void put_back_all(void)
 		if (v->len && !sys_mprotect((void *)v->start, v->len, v->prot))
 			v->len = 0;
 	}
-	trim(); /* what is left could not be put back: the keeper finds it here */
+	trim(); /* entries that remain could not be put back: the keeper finds them here */
 }
 
 static int protect_one(const struct parasite_vma *v, uint32_t add)
@@ -100,7 +100,7 @@ static int unprotect_one(const struct parasite_vma *v)
 			return err;
 		c->len = 0;
 		area->cursor = at + 1;
-		break; /* what is not in the journal was never changed */
+		break; /* anything not in the journal was never changed */
 	}
 	trim();
 	return 0;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What stepdump and its parasite say to each other, over a SOCK_SEQPACKET socket: one message
- * with a command, one reply with the same cmd.  Included by both sides: fixed-size types only,
- * no libc.
+ * The protocol between stepdump and its parasite, over a SOCK_SEQPACKET socket: one message with a
+ * command, one reply with the same cmd.  Included by both sides: fixed-size types only, no libc.
  *
  * Drain follows CRIU: DUMP_PAGES with the iovecs, the pipe's descriptor as a message of its own
  * (SCM_RIGHTS), the reply.  The iovecs travel inside the message, where CRIU has them in a
