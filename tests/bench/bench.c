@@ -91,7 +91,7 @@ struct job {
 	enum method method;
 };
 
-/* A small part of the delay is of our own making: dumper and target wake each other. */
+/* We cause a small part of the delay ourselves: dumper and target wake each other. */
 static bool is_disturbed(const struct sample *s)
 {
 	return s->delay * 100 > s->main * 15;
@@ -102,7 +102,7 @@ static bool touches_target(enum method m)
 	return m != WRITE && m != MEMCPY;
 }
 
-/* What the file system still has to do for the last sample shall not be paid by the next. */
+/* The next sample must not pay for what the file system still has to do for the last one. */
 static void settle(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

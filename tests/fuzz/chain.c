@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Chains from strangers: pagemaps and mm images of three generations, mutated.  Nothing in them
- * may crash or hang page_read, verify, diff or flatten; a directory that flatten did publish is good.
+ * Untrusted chains: pagemaps and mm images of three generations, mutated.  Nothing in them may
+ * crash or hang page_read, verify, diff or flatten; a directory that flatten did publish is good.
  */
 
 #include "engine/chain/chain_diff.h"
@@ -253,7 +253,7 @@ int main(int argc, char **argv)
 
 	for (unsigned g = 0; g < GENERATIONS; g++)
 		remove_tree(AT_FDCWD, dir[g]);
-	if (rmdir(base)) { /* staging directories that were forgotten */
+	if (rmdir(base)) { /* staging directories that were left behind */
 		printf("%s is not empty\n", base);
 		return 1;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Image files from strangers: nothing in them may crash us, hang us, or make us take more
- * memory than the bounds in engine/image/image.c.  First byte: which kind of image; the rest: the file.
- * As a plain program (see tests/lib/fuzz.h): random images, half of them mutations of those in the
+ * Untrusted image files: nothing in them may crash us, hang us, or make us take more memory than
+ * the bounds in engine/image/image.c.  First byte: which kind of image; the rest: the file.  As a
+ * plain program (see tests/lib/fuzz.h): random images, half of them mutations of those in the
  * directory (named for pid 1), if one is given.
  */
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static void remove_set_dir(void)
 	rmdir(set_path);
 }
 
-/* A directory with a set of which every input replaces one file; made once. */
+/* A directory with a set; every input replaces one of its files.  Made once. */
 static int set_dir(void)
 {
 	static int fd = -1;
@@ -64,7 +64,7 @@ static void read_all(int dirfd, const char *name, enum image_kind kind)
 		return;
 	}
 	while (!(e = image_next(r, &m)) && m) {
-		/* What parses can be written again. */
+		/* Whatever parses can be written again. */
 		if (protobuf_c_message_check(m) &&
 		    protobuf_c_message_get_packed_size(m) > UINT32_MAX)
 			abort();

@@ -30,7 +30,7 @@ static void some_file(void *arg, const struct vma *v, struct vma_file *ret)
 	};
 }
 
-/* What every caller relies on. */
+/* Properties that every caller relies on. */
 static void check_list(const struct vma_list *l)
 {
 	for (size_t i = 0; i < l->nr; i++) {

@@ -54,7 +54,8 @@ static void draw_all(const Stepdump__Snapshot *s, unsigned choice)
 	for (const struct pane *p = panes; p->name; p++) {
 		struct grid g;
 
-		/* A message of a few bytes can ask for a terabyte of rows: screens have an end. */
+		/* A message of a few bytes can ask for a terabyte of rows, so the height is
+		 * limited. */
 		grid_init(&g, cols, 500);
 		pane_render(p, s, &o, &g);
 		check_grid(p, &g, cols, o.ascii);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chains of image directories as an independent witness reads them, and the sessions that make them.
+"""An independent reader of chains of image directories, and the sessions that make them.
 
 A pagemap is read twice: by a reader of our own, from the raw bytes and for both ways in which a
 number of pages is written, and by pycriu where that can.  Holes are followed page by page through
@@ -36,7 +36,7 @@ def inventory(directory):
 
 
 def set_uptime(directory, uptime_us):
-    """None: without one."""
+    """None: no parent."""
     path = os.path.join(directory, 'inventory.img')
     magics, (message,) = records(path)
     values = fields(message)
@@ -47,7 +47,7 @@ def set_uptime(directory, uptime_us):
 
 
 def rewrite(directory, name, change):
-    """Replaces the pagemap entries by what `change` makes of them, and the pages file with them."""
+    """Replaces the pagemap entries by the result of `change`, and the pages file to match."""
     path = os.path.join(directory, f'pagemap-{name}.img')
     old = mem_of(directory, name)
     magics, messages = records(path)
@@ -62,7 +62,7 @@ def rewrite(directory, name, change):
 
 
 def without(entries, page):
-    """Entries without that page; the one that holds it is cut in two."""
+    """Entries without that page; the entry that holds it is split in two."""
     cut = []
     for vaddr, nr, flags in entries:
         before = (page - vaddr) // mem.PAGE
@@ -187,7 +187,7 @@ class Maker:
         self.attach()
 
     def prepare(self, kind, parent=True):
-        """Up to the gate."""
+        """Runs up to the gate."""
         if not self.fresh:
             self.s.do('restart')
         self.fresh = False
@@ -236,7 +236,7 @@ class Mutator(sd.Target):
 
 
 class Terminal:
-    """stepdump at a terminal, where an error does not end it; text, not JSON."""
+    """stepdump on a terminal, where an error does not end it; text, not JSON."""
 
     def __init__(self, *args):
         self.master, slave = pty.openpty()
@@ -255,7 +255,7 @@ class Terminal:
         self.read()
 
     def read(self):
-        """What it says up to its next prompt."""
+        """Its output up to the next prompt."""
         data, deadline = b'', time.monotonic() + sd.PATIENCE
         while not re.search(rb'(^|\n|\r)\([^()\r\n]*\) $', data):
             left = deadline - time.monotonic()

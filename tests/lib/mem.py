@@ -53,8 +53,8 @@ def vmas(pid):
 
 
 def pagemap(pid, start, end):
-    """Yields (address, entry) for every page about which there is something to say.  A terabyte of
-    nothing costs a second."""
+    """Yields (address, entry) for every page with a nonzero entry.  A terabyte of untouched
+    addresses takes a second."""
     nothing = bytes(1 << 20)
     with open(f'/proc/{pid}/pagemap', 'rb', buffering=0) as f:
         f.seek(start // PAGE * 8)
@@ -199,7 +199,7 @@ def compare(pid, directory, maps, check, images=Pages):
 
 
 def check_unselected(pid, vma, want, memory, check, counts):
-    """A page that is left out and present is zero, or what its file has."""
+    """A present page that is left out is zero, or equal to its file."""
     link = f'/proc/{pid}/map_files/{vma.start:x}-{vma.end:x}'
     fd = -1
     for address, e in list(pagemap(pid, vma.start, vma.end)):
@@ -249,7 +249,7 @@ def compare_shared(pid, directory, maps, check, counts, images):
 
 
 def check_mm(pid, directory, maps, check):
-    """mm-PID.img names the VMAs that were there, with their own protections."""
+    """mm-PID.img has the VMAs that were there, with their own protections."""
     mm = load(os.path.join(directory, f'mm-{pid}.img'))[0]
     guard = 0x10000
     got = [(v['start'], v['end'], v['prot']) for v in mm['vmas'] if not v['status'] & guard]
@@ -269,7 +269,7 @@ def check_mm(pid, directory, maps, check):
 
 
 def check_pagemap_in_private_vmas(directory, pid, mm, check):
-    """CRIU's restore refuses a page outside of a private VMA."""
+    """CRIU's restore refuses pages outside of private VMAs."""
     private = [(v['start'], v['end']) for v in mm['vmas']
                if v['status'] & 0x2000 or (v['status'] & 1 and v['status'] & 0x240)]
     for vaddr, nr, flags in Pages(directory, pid).entries:

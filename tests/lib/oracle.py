@@ -28,7 +28,7 @@ def adopt():
 # ---- programs that CRIU can dump --------------------------------------------
 
 class Program:
-    """A session leader without ties to us, its status in files; it may come back under its pid."""
+    """A session leader without ties to us, its status in files; it can come back under its pid."""
 
     serial = 0
     living = []
@@ -41,7 +41,7 @@ class Program:
         argv = make_argv(self.base)
         out = os.path.join(self.base, 'out')
         with open(out, 'wb') as f:
-            # SysV memory can be dumped only by whoever dumps its whole IPC namespace.
+            # SysV memory can be dumped only together with its whole IPC namespace.
             self.proc = subprocess.Popen(['unshare', '--ipc', *map(str, argv)], cwd='/',
                                          stdin=subprocess.DEVNULL, stdout=f, stderr=f,
                                          start_new_session=True)
@@ -70,7 +70,7 @@ class Program:
             os.kill(pid, number)
 
     def freeze(self):
-        """Stopped, by itself, for whoever comes to dump it: two dumpers see the same memory."""
+        """Stops itself before it is dumped, so that two dumpers see the same memory."""
         self.signal(signal.SIGSTOP)
         sd.wait_until(lambda: all(sd.status_field(pid, 'State').startswith('T')
                                   for pid in self.pids()), 'all tasks to stop')
@@ -94,7 +94,7 @@ class Program:
 
 
 def reap():
-    """Whatever child has ended: programs, what criu restored, orphans of a tree."""
+    """Reaps all children that have ended: programs, restored ones, orphans of a tree."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -162,7 +162,7 @@ def dump(program, directory, *args):
 
 
 def restore(program, directory):
-    """Brings it back under its old pid, stopped if it was stopped, with its files as they were."""
+    """Restores it under its old pid, stopped if it was stopped, with its files as they were."""
     shutil.copytree(program.dumped + '.files', program.base, dirs_exist_ok=True)
     criu('restore', directory, '-d')
     sd.check(os.path.exists(f'/proc/{program.pid}'), 'nothing was restored')
@@ -198,7 +198,7 @@ def page_of_infection(directory, pid):
 
 
 def place(directory, name, address):
-    """(status, text): what the mm image says of an address; of shared objects nothing."""
+    """(status, text): what the mm image says about an address; nothing for shared objects."""
     for v in vmas_of(directory, name) if name.isdigit() else ():
         if v['start'] <= address < v['end']:
             return (v['status'],

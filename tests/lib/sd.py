@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What live tests need: targets, the real stepdump, and the order of things around them.
+"""The library of the live tests: targets, the real stepdump, and the sequences of a session.
 
 A test file ends with `sd.main()`: its functions `test_NAME` are the cases, `FILE NAME` runs one.
 """
@@ -54,7 +54,7 @@ def rounds(nr):
 
 
 def seeds(nr):
-    """For targets that are told what to do by a seed."""
+    """For targets whose behaviour a seed determines."""
     first = random.randrange(1 << 32)
     return range(first, first + rounds(nr))
 
@@ -148,7 +148,7 @@ def status_of(path):
 
 
 def check_moving(path, rounds, counters, alive=lambda: True):
-    """That many more rounds of checks of all memory begin and end, no damage, all counters go on."""
+    """Waits for that many complete rounds of memory checks: no damage, and all counters advance."""
     before = status_of(path)
 
     def moved():
@@ -161,7 +161,7 @@ def check_moving(path, rounds, counters, alive=lambda: True):
 
 
 class Demo(Target):
-    """The demo target: it checks itself, we watch its counters."""
+    """The demo target: it checks itself, and we watch its counters."""
 
     serial = 0
 
@@ -181,8 +181,8 @@ class Demo(Target):
         return status_of(self.status_file)
 
     def check_working(self, rounds=2):
-        """That many more complete rounds of checks begin and end, all without damage.  Sleepers,
-        timer and registers go on too."""
+        """Waits for that many complete rounds of checks, all without damage.  Sleepers, timer and
+        registers advance too."""
         check_moving(self.status_file, rounds, ('writes', 'spins', 'ticks', 'sleeps', 'polls'), self.alive)
 
     def check_quiet(self):
@@ -278,7 +278,7 @@ def status_field(pid, field):
 
 
 def check_free(pid, staging=None):
-    """Nobody holds the target, and nothing of ours is left in it or on disk."""
+    """Nothing holds the target, and nothing of ours is left in it or on disk."""
     def let_go():
         for tid in os.listdir(f'/proc/{pid}/task'):
             try:
@@ -294,7 +294,7 @@ def check_free(pid, staging=None):
 
 
 def wait_state(pid, letter):
-    """A detached task that was stopped runs for the blink of an eye before it stops again."""
+    """A detached task that was stopped runs for a moment before it stops again."""
     wait_until(lambda: status_field(pid, 'State')[0] == letter, f'{pid} to be in state {letter}')
 
 
@@ -309,7 +309,7 @@ def settled_state(pid):
 
 
 def state(pid):
-    """What must be the same before attach and after detach: everything that can be seen, but
+    """What must be the same before attach and after detach: everything visible except
     counters, and which of its threads runs."""
     s = {'maps': proc_text(pid, 'maps'), 'limits': proc_text(pid, 'limits')}
     base = f'/proc/{pid}/task'

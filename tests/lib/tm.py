@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A terminal that tests can look at: tmux with a server of its own."""
+"""A terminal that tests can read: tmux with a server of its own."""
 import os
 import shutil
 import subprocess

@@ -379,7 +379,7 @@ static void parse(int argc, char **argv, bool *list)
 			fputs(usage, stderr);
 			exit(2);
 		}
-	/* Nothing ticks in a quiet target. */
+	/* A quiet target has no timer. */
 	if (optind < argc || !opt.threads || opt.threads > 16 || (opt.quiet && opt.run_for))
 		die("bad arguments; see --help");
 }
@@ -455,7 +455,7 @@ int main(int argc, char **argv)
 		if (status_fd < 0)
 			die("%s: %s", opt.status, strerror(errno));
 	}
-	/* From here on malloc makes no mapping of its own: the layout shall stay as it is. */
+	/* From here on malloc makes no mapping of its own: the layout must not change. */
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 1 << 30);
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
@@ -483,7 +483,7 @@ int main(int argc, char **argv)
 	else
 		kind_no("seccomp", "asked for with --seccomp");
 
-	/* Workers add their stacks to the table before anybody walks it. */
+	/* Workers add their stacks to the table before anything walks it. */
 	pthread_barrier_init(&started, NULL, opt.threads + 2);
 	for (uintptr_t i = 0; i < opt.threads; i++)
 		thread_start("worker", worker, (void *)i);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * family still|storm STATUS: a process with descendants, each with private memory of its own and a
- * counter in the file STATUS (one 64-bit word for each, the root's first), which also tells that
+ * counter in the file STATUS (one 64-bit word for each, the root's first), which grows only while
  * the memory is as it was written.
  *
  * still: a child, a grandchild, a stopped child, a zombie.
@@ -26,7 +26,7 @@
 #define PAGES 64
 
 static volatile uint64_t *word;
-static uint64_t *memory; /* private: inherited, and then everybody's own */
+static uint64_t *memory; /* private: inherited, then each process has its own */
 static uint64_t seed = 88172645463325252ull;
 
 static uint64_t rnd(uint64_t below)
@@ -60,7 +60,7 @@ static pid_t child(void)
 	return pid;
 }
 
-/* A page holds who wrote it and how often; nobody else can. */
+/* A page contains its writer and a counter, so no other process can have written it. */
 static void work(unsigned me)
 {
 	static uint64_t times[PAGES];

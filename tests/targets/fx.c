@@ -51,7 +51,7 @@ struct uffdio_poison {
 #define SYS_io_uring_setup 425
 #endif
 
-/* Exit status 77: this kernel lacks it; the test that asked is skipped. */
+/* Exit status 77: this kernel lacks the feature, and the test is skipped. */
 static void fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
 static void fail(int status, const char *fmt, ...)
 {
@@ -116,7 +116,7 @@ static void fill(unsigned char *p, size_t bytes, size_t every)
 			*(uint64_t *)(p + i + k) = (i + k) * 0x9e3779b97f4a7c15ull + 1;
 }
 
-/* ---- tasks that cannot be taken ------------------------------------------- */
+/* ---- tasks that cannot be attached ------------------------------------------- */
 
 static void zombie(const char *arg)
 {
@@ -307,7 +307,7 @@ static void uffd(const char *arg)
 	ready_and_wait();
 }
 
-/* Sealed: nobody can give PROT_READ, not even the process itself.  ARG "r": readable. */
+/* Sealed: nothing can add PROT_READ, not even the process itself.  ARG "r": readable. */
 static void seal(const char *arg)
 {
 	unsigned char *p = map(16 * PAGE, RW, ANON);

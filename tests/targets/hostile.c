@@ -5,7 +5,7 @@
  *   storm       three signals every 100 us, and more from a child
  *   name        a command name and a mapped memfd that would drive a terminal
  *   hugetlb     a shared memfd of huge pages, which cannot be spliced from
- *   sharer      a process of its own in the same memory, which overwrites parasites
+ *   sharer      another process in the same memory, which overwrites parasites
  *   exec        64 idle threads, and one that executes the program anew whenever it was frozen
  *   exec-storm  the same, at random moments within 10 ms
  */
@@ -200,7 +200,7 @@ static void *idle(void *arg)
 	return NULL;
 }
 
-/* A gap in time is a freeze (or a busy machine, which does no harm). */
+/* A gap in time means a freeze (or a busy machine, which does no harm). */
 static void *exec_after_freeze(void *arg)
 {
 	for (long long last = now_ns(), now; (now = now_ns()) - last < FROZEN_NS; last = now)

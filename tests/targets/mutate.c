@@ -232,9 +232,9 @@ static void move_brk(struct actor *a)
 }
 
 /*
- * A mapping without pages comes to lie directly behind one with pages, and both become one VMA.  Some
- * kernels forget then that it was registered with a userfaultfd, and leave marks in it that call
- * pages clean.
+ * Moves a mapping without pages directly behind one with pages, and both become one VMA.  Some
+ * kernels then forget that it was registered with a userfaultfd, and leave marks in it that make
+ * pages look clean.
  */
 static void trap(struct actor *a)
 {
@@ -263,7 +263,7 @@ static void trap(struct actor *a)
 		if (mremap(lure, LURE_PAGES * PAGE, LURE_PAGES * PAGE,
 			   MREMAP_MAYMOVE | MREMAP_FIXED, end) != end)
 			_exit(3);
-		/* Not what lay between them: that may be another's by now. */
+		/* Not the memory between them, which may belong to another thread by now. */
 		munmap(lure - LURE_PAGES * PAGE, LURE_PAGES * PAGE);
 		munmap(lure + LURE_PAGES * PAGE, LURE_PAGES * PAGE);
 		lure = NULL;
@@ -348,7 +348,7 @@ static void act(struct actor *a)
 	}
 }
 
-/* Stretches of the large mapping go, and come again or not. */
+/* Unmaps stretches of the large mapping, and maps some of them again. */
 static void vanish_some(struct actor *a)
 {
 	unsigned char *p = large + rnd(a, LARGE / 2 / PAGE) * PAGE;
@@ -408,7 +408,7 @@ int main(int argc, char **argv)
 		perror("mutate");
 		return 2;
 	}
-	/* Between neighbours with other rights, so that nothing merges with it unasked. */
+	/* Between neighbours with other rights, so that nothing merges with it by accident. */
 	shore = mmap(NULL, 3 * SHORE_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (shore == MAP_FAILED || mprotect(shore += SHORE_PAGES * PAGE, SHORE_PAGES * PAGE, RW))
 		return 2;
@@ -427,7 +427,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&t, NULL, run, &actors[i]))
 			return 2;
 	}
-	/* From here on nobody calls malloc(): the program break is ours. */
+	/* From here on nothing calls malloc(): the program break is ours. */
 	actors[0].brk_base = (unsigned char *)(((uintptr_t)sbrk(0) + PAGE - 1) & -PAGE);
 	run(&actors[0]);
 }

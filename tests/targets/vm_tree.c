@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * vm_tree STATUS: four processes (root, two children, a grandchild) that share memory, work in it
- * and check it for ever.
+ * and check it forever.
  *
  * One shared anonymous object and one memfd, each process with other mappings of the memfd (whole,
- * from its middle on, read-only), and private memory that it inherited and partly rewrote.  A
- * shared page is written by anybody, under a lock that lies in shared memory too; what it must hold
+ * from its middle on, read-only), and private memory that it inherited and partly rewrote.  Any
+ * process can write a shared page, under a lock that lies in shared memory too; what it must hold
  * follows from a generation that is kept in the *other* object, so copies that are no longer shared
- * do not agree for long.  Process N keeps its counters in STATUS.N: rounds, damage, and how often it
- * saw the others at work.  Prints "READY PID" when all work.
+ * do not agree for long.  Process N keeps its counters in STATUS.N: rounds, damage, and how often
+ * it saw the others at work.  Prints "READY PID" when all work.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -192,7 +192,7 @@ static void objects(int fd)
 		page_write(private_pages + i * WORDS, 16, private_gen[i] = 1);
 }
 
-/* Returns in the child, as process `nr`, which goes when its parent goes. */
+/* Returns in the child, as process `nr`, which ends when its parent ends. */
 static int child(unsigned nr)
 {
 	pid_t pid = fork();
@@ -222,7 +222,7 @@ int main(int argc, char **argv)
 	else
 		child(3);
 
-	/* The root sees the memfd by its whole, 1 also by a second mapping, 2 by a read-only one. */
+	/* The root maps the whole memfd, 1 has a second mapping, 2 a read-only one. */
 	if (me == 1)
 		obj[1].view =
 			map(SHARED - VIEW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, CONTROL + VIEW);

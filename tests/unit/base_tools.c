@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* base/: arrays, bisection, scope guards, whole reads and writes, and what happens without memory. */
+/* base/: arrays, bisection, scope guards, whole reads and writes, and running out of memory. */
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -88,7 +88,8 @@ static void *slow_writer(void *arg)
 	return NULL;
 }
 
-/* A pipe that is filled bit by bit while a timer interrupts every call: all arrives, and the end too. */
+/* A pipe is filled bit by bit while a timer interrupts every call: all bytes and the end of file
+ * arrive. */
 TEST(io_goes_on)
 {
 	struct sigaction sa = { .sa_handler = on_alarm }; /* no SA_RESTART */
@@ -123,7 +124,8 @@ TEST(sums_saturate)
 	assert_int_equal(mul_sat(3, 5), 15);
 }
 
-/* A child with little address space allocates until it ends: status 3 if the reserve told it in time. */
+/* A child with little address space allocates until it ends: status 3 if mem_low() was true in
+ * time. */
 static int child_without_memory(bool with_reserve)
 {
 	pid_t pid = fork();

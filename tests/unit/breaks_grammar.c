@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Breakpoints: what is understood, what is refused, and which units each one stops before. */
+/* Breakpoints: what is accepted, what is refused, and which units each one stops before. */
 #include "engine/session/breaks.h"
 
 #include "tests/lib/test.h"
@@ -203,7 +203,7 @@ TEST(what_is_not_understood, NULL, end)
 	fails(brk_add(&l, "verdict nothing", false, &number), ERR_USAGE, "nothing");
 	assert_int_equal(l.nr, 0);
 	new_brk("drain");
-	assert_int_equal(number, 1); /* failures use no numbers up */
+	assert_int_equal(number, 1); /* failures use up no numbers */
 }
 
 TEST(very_long_input, NULL, end)
@@ -316,7 +316,7 @@ TEST(conditions_match_units, NULL, end)
 	assert_false(stops("drain if ppb < 5", u, prev));
 	assert_false(stops("drain if ppb <= 4", u, prev));
 	assert_false(stops("drain if ppb != 5", u, prev));
-	/* a hole is in no ppb: it is neither below nor unlike any */
+	/* a hole is in no ppb: neither < nor != is true for it */
 	assert_false(stops("xfer if ppb < 3", UNIT(XFER), prev));
 	assert_false(stops("xfer if ppb != 3", UNIT(XFER), prev));
 	u.shmem = 0;
@@ -356,7 +356,7 @@ TEST(a_vma_matches_by_index_and_by_address, NULL, end)
 	assert_true(stops("vma 0x10000", u, prev));
 	u.phase = PH(GENERATE_IOVS);
 	assert_false(stops("vma 0", u, prev));
-	u = UNIT(PMC_FILL); /* about no VMA; 2000 is in none either */
+	u = UNIT(PMC_FILL); /* not about a VMA; 2000 is in none either */
 	assert_false(stops("vma 0x2000000", u, prev));
 }
 
@@ -406,7 +406,7 @@ TEST(the_first_of_several_is_named, NULL, end)
 	assert_null(brk_match(&l, &u, &prev, &vmas));
 }
 
-/* Which phases must go unit by unit: whatever could match in the middle of one. */
+/* Which phases must go unit by unit: those in whose middle a breakpoint could match. */
 TEST(bulk_is_allowed_where_nothing_can_match, NULL, end)
 {
 	static const struct {

@@ -35,7 +35,7 @@ static void generation(unsigned g, bool uptime, const struct raw *e)
 	int d = open(path[g], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	MUST(d >= 0);
-	if (g) { /* the one made before is the child */
+	if (g) { /* the directory made before is the child */
 		char to[32];
 
 		snprintf(to, sizeof(to), "../g%u", g);
@@ -88,7 +88,7 @@ static void verify_says(bool fatal, const char *file, int64_t entry, uint64_t va
 	ok(chain_verify(path[0], &r));
 	const Stepdump__Finding *f = find(r, text);
 
-	/* Each fault is told once, though two ways lead to a parent. */
+	/* Each fault is reported once, though two paths lead to a parent. */
 	for (size_t i = 0; i < r->n_findings; i++)
 		for (size_t k = i + 1; k < r->n_findings; k++)
 			if (!strcmp(r->findings[i]->file, r->findings[k]->file))
@@ -107,7 +107,7 @@ static void verify_says(bool fatal, const char *file, int64_t entry, uint64_t va
 	stepdump__verify_report__free_unpacked(r, NULL);
 }
 
-/* It fails, says so, and there is nothing beside what was there. */
+/* It fails with that error, and leaves nothing behind. */
 static void flatten_fails(enum err_code code, const char *text)
 {
 	Stepdump__FlattenReport *r;
@@ -284,7 +284,7 @@ TEST(short_data, scratch_make, scratch_drop)
 	flatten_fails(ERR_CHECK, "has 5000 bytes");
 }
 
-/* What is wrong in the parent, but nothing of ours depends on it. */
+/* Faults in the parent that nothing of ours depends on. */
 TEST(harm_to_the_parent_alone, scratch_make, scratch_drop)
 {
 	GENERATION(0, true, { 0x10000, 2, P, 0 });

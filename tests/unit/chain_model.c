@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * page_read, verify, diff and flatten on random chains that a Python program made of a model
+ * page_read, verify, diff and flatten on random chains that a Python program makes from a model
  * (chain_maker.py): every page, every encoding, entries cut anywhere.
  */
 #include "engine/chain/chain_diff.h"
@@ -127,7 +127,7 @@ static void read_generation(unsigned g)
 		for (int k = 0; k < 512; k++)
 			assert_int_equal(buf[k], page[i].id);
 	}
-	/* What is not in the newest generation is not found, wherever else it is. */
+	/* An object that is not in the newest generation is not found, wherever else it is. */
 	for (uint64_t at = lo; lo <= hi && at <= hi + PAGE; at += PAGE) {
 		uint64_t missing = 0, first = at, nr = 1 + rnd(8);
 		struct page_place place;

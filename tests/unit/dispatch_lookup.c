@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Which command a word means must not depend on the order of the table: every question is asked
- * of tables in many orders.  The table itself keeps what help and the man page promise.
+ * Which command a word means must not depend on the order of the table: every look-up is tried on
+ * tables in many orders.  The table itself keeps the promises of help and the man page.
  */
 #include "shell/cmd.h"
 #include "shell/cmds.h"
@@ -147,7 +147,8 @@ TEST(the_table_keeps_its_promises)
 		assert_non_null((*c)->exec);
 		assert_true((*c)->args.min <= (*c)->args.max);
 		assert_in_range((*c)->group, 0, NR_GROUPS - 1);
-		/* What changes a process is never repeated by Enter, but for the run commands. */
+		/* Enter never repeats a command that changes a process, except for the run
+		 * commands. */
 		if ((*c)->flags & CMD_MUTATES && (*c)->group != GROUP_RUN)
 			assert_true((*c)->flags & CMD_NO_REPEAT);
 		for (const struct cmd_entry *const *d = cmd_table; *d; d++) {

@@ -109,7 +109,7 @@ TEST(double_width_takes_two_cells)
 			 4);
 	assert_int_equal(g.cells[1].ch, 0);
 	assert_text(&g, "\xe6\xbc\xa2\xe5\xad\x97\n");
-	/* Overwriting one half leaves no other half behind. */
+	/* Overwriting one half of a wide character also removes the other. */
 	grid_putc(&g, 0, 1, TONE_NORMAL, U'x');
 	grid_putc(&g, 0, 2, TONE_NORMAL, U'y');
 	assert_text(&g, " xy\n");

@@ -24,7 +24,7 @@ TEST(a_later_tick_is_another_one)
 	assert_true(history_pid_reused(TICK + 1, us(TICK), true));
 }
 
-/* Who does not know dumps all of it; who dumped it knows. */
+/* Reused, unless the caller knows that this process was in the dump. */
 TEST(in_the_same_tick_it_takes_a_witness)
 {
 	assert_true(history_pid_reused(TICK, us(TICK), false));

@@ -237,7 +237,7 @@ TEST(python_agrees_on_zeros)
 {
 	struct types t = types_init();
 
-	/* Present and zero is not absent. */
+	/* A field that is present and zero is not absent. */
 	SET(&t, i32, 0);
 	SET(&t, u64, 0);
 	SET(&t, yes, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * How runs of pages and holes are planned: merging, growing pipes, full chunks, reuse, failures.
- * fcntl() is our own: it counts the sizes asked for and plays a kernel that refuses, or one
+ * fcntl() is our own: it counts the sizes asked for and acts as a kernel that refuses, or as one
  * that grants what it would to root.
  */
 #include <sys/resource.h>
@@ -304,7 +304,8 @@ TEST(lazy_and_not_never_share_a_ppb, NULL, end)
 		assert_int_equal(add(P(i), 1, i & 1 ? PPB_LAZY : 0), 1);
 		assert_int_equal(pp.nr_ppbs, i + 1);
 	}
-	/* eight pages fill the chunk for what would need a ninth, not for more of the last kind */
+	/* with eight pipes the chunk is full for pages that need a ninth, not for more of the last
+	 * kind */
 	assert_int_equal(add(P(8), 1, 0), 0);
 	assert_int_equal(add(P(8), 1, PPB_LAZY), 1);
 	assert_int_equal(pp.nr_ppbs, 8);

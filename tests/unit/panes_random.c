@@ -15,7 +15,7 @@ static char *draw(const struct pane *p, const Stepdump__Snapshot *s, const struc
 
 	grid_init(&g, cols, 0);
 	g.max_rows = 2000; /* random peeks and zooms are long */
-	/* Panes append: what stands there already must stay. */
+	/* Panes append: text that is in the grid already must stay. */
 	grid_puts(&g, 0, 0, TONE_NORMAL, "first");
 	pane_render(p, s, o, &g);
 	assert_int_equal(g.cols, cols);
@@ -174,7 +174,7 @@ TEST(names_are_found)
 	assert_null(pane_find("ppbs"));
 }
 
-/* Each verdict has another glyph. */
+/* Each verdict has a glyph of its own. */
 TEST(glyphs_differ)
 {
 	char seen[16] = "";

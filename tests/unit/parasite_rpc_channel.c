@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Commands to the parasite, against a thread that plays it: well, badly, or dies.
- * poll() is our own, so that a minute of silence does not take one; sendmsg() too, so that the peer
- * can die between two messages.
+ * Commands to the parasite, against a thread that plays it: correctly, wrongly, or by dying.
+ * poll() is our own, so that a time-out does not take a minute; sendmsg() too, so that the peer can
+ * die between two messages.
  */
 #include <poll.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The command line: words, quotes, pipes and files; what is wrong is said, never guessed. */
+/* The command line: words, quotes, pipes and files; a mistake is an error, never guessed. */
 #include "shell/parse.h"
 
 #include "tests/lib/test.h"

@@ -77,7 +77,7 @@ static const struct row rows[] = {
 	{ "rw-p 00000000 00:00 0 ", "rd wr rr hg", 4, 0x201, 0x22, 0, 0x4002, "anon" },
 	{ "rw-p 00000000 00:00 0 ", "rd wr nh lo", 4, 0x201, 0x2022, 0, 0x8000, "anon" },
 	{ "r--p 00000000 00:00 0 ", "rd sl", 4, 0x201, 0x22, 0, 0, "anon" },
-	/* a file of somebody who wants to be taken for something else */
+	/* a file that poses as something else */
 	{ "rw-p 00000000 fe:00 5      /memfd:x", "rd wr", 4, 0x41, 0x2, 0, 0, "file cow" },
 	{ "rw-s 00000000 fe:00 5      /dev/zero (deleted)", "rd wr sh", 4, 0x81, 0x1, 0, 0,
 	  "file" },

@@ -8,7 +8,7 @@
 
 TEST(or_table)
 {
-	/* Rows: what is there; columns: what comes.  CRIU's numbers on purpose. */
+	/* Rows: the present state; columns: the new one.  CRIU's numbers on purpose. */
 	static const int want[4][4] = {
 		{ 0, 1, 2, 3 }, { 1, 1, 3, 3 }, { 2, 3, 2, 3 }, { 3, 3, 3, 3 }
 	};
@@ -64,7 +64,7 @@ TEST(random_mappings)
 			assert_int_equal(end, want);
 			p = end;
 		}
-		/* Beyond all that was said it is DONT_DUMP to any end. */
+		/* Beyond the last page that was set, the state is DONT_DUMP. */
 		uint64_t last = PAGES;
 
 		while (last && !model[last - 1])

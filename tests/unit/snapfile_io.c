@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Snapshot files: what is saved comes back, damage of every kind is an error, nothing stays behind. */
+/* Snapshot files: what is saved is read back, any damage is an error, nothing is left behind. */
 #include "proto/snapfile.h"
 
 #include "tests/lib/images.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Every verdict through everybody who speaks of it: all take the words of one table. */
+/* Every verdict, wherever it is shown: all texts come from one table. */
 #include <stdlib.h>
 #include <string.h>
 

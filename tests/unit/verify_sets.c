@@ -315,7 +315,7 @@ TEST(parents, setup, scratch_drop)
 	put_pages(p1, 1, 3);
 	FATAL("parent/pagemap-42.img", WHOLE, "12288 bytes");
 
-	/* A chain that bites its tail ends. */
+	/* A chain that leads back to itself does not loop. */
 	PAGEMAP_AT(p2, "pagemap-42.img", 1, PARENT(0x20000, 4));
 	PAGEMAP_AT(p1, "pagemap-42.img", 1, PARENT(0x20000, 4));
 	assert_int_equal(symlinkat("../p1", p2, "parent"), 0);
@@ -381,7 +381,7 @@ static void larger_object(Criu__VmaEntry *v, Criu__MmEntry *m)
 
 TEST(vmas, setup, scratch_drop)
 {
-	/* So that a broken VMA is no second finding. */
+	/* So that a broken VMA is not a second finding. */
 	PAGEMAP(PRESENT(0x20000, 1));
 	mm(overlap);
 	FATAL("mm-42.img", V_ANON2, 0x27000, "overlaps the VMA before");
@@ -421,7 +421,7 @@ TEST(objects, setup, scratch_drop)
 	FATAL("pagemap-shmem-88.img", 0, 0x2000, "beyond the end of the object (8192 bytes)");
 	PAGEMAP_AT(scratch_fd, "pagemap-shmem-88.img", 3, PRESENT(0x1000, 1));
 
-	/* Shared memory is as large as its mappings: pages behind them are only useless. */
+	/* Shared memory is as large as its mappings: more pages are useless, but harmless. */
 	PAGEMAP_AT(scratch_fd, "pagemap-shmem-77.img", 2, PRESENT(0x3000, 2));
 	FATAL("pagemap-shmem-77.img", 0, 0x3000, "beyond the end of the object (16384 bytes)");
 	PAGEMAP_AT(scratch_fd, "pagemap-shmem-77.img", 2, PRESENT(0x3000, 1), PRESENT(0x4000, 1));

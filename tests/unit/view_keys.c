@@ -72,7 +72,7 @@ TEST(every_action_has_a_binding_and_help)
 	}
 }
 
-/* What ? shows in each view has every key that works there. */
+/* The help that ? shows in a view has every key that works there. */
 TEST(help_lists_every_key)
 {
 	for (enum view_id v = 0; v < NR_VIEWS; v++) {
@@ -104,7 +104,7 @@ TEST(bottom_bar_fits)
 
 		for (const struct action_desc *a = actions; a->id; a++)
 			all += a->bar && a->bar_in & 1u << v;
-		/* At 80 columns nothing has to go. */
+		/* At 80 columns nothing is left out. */
 		assert_int_equal(bar_items(1u << v, 80, items), all);
 		for (unsigned cols = SCREEN_MIN_COLS; cols <= 250; cols++) {
 			unsigned nr = bar_items(1u << v, cols, items), end = 0;
@@ -116,7 +116,7 @@ TEST(bottom_bar_fits)
 				assert_true(end <= cols);
 				help |= items[i].id == ACT_HELP;
 				quit |= items[i].id == ACT_QUIT;
-				/* What the bar offers works there. */
+				/* Every key that the bar offers works there. */
 				assert_int_equal(
 					key_action(key_parse(items[i].key, items[i].key_len),
 						   1u << v),

@@ -86,7 +86,7 @@ TEST(anything_can_be_looked_at)
 	}
 }
 
-/* Rows of a window never go beyond what there is, wherever the cursor jumps. */
+/* The rows of a window always exist, wherever the cursor jumps. */
 TEST(windows_stay_bounded)
 {
 	struct ui ui;

@@ -31,9 +31,9 @@ extern const char *const load_names[NR_LOADS];
 /* Shared between the benchmark and one target. */
 struct target_ctl {
 	uint32_t ready;  /* futex: 1 once the memory is filled */
-	uint32_t watch;  /* futex: 1 while the target shall watch the clock */
+	uint32_t watch;  /* futex: 1 while the target has to watch the clock */
 	uint64_t ticks;  /* turns of the watch */
-	uint64_t gap_us; /* longest time between two of them: how long it stood still */
+	uint64_t gap_us; /* longest time between two of them: how long it was frozen */
 };
 
 struct load {
@@ -41,7 +41,7 @@ struct load {
 	const char *name;  /* "dense" */
 	char what[48];     /* "1024 MiB, every page" */
 	uint64_t base;     /* first address of the region */
-	uint64_t span;     /* pages of it, with those that hold nothing */
+	uint64_t span;     /* pages of it, empty ones included */
 	uint64_t nr_pages; /* pages of it that must be dumped */
 	struct target_ctl *ctl;
 	pid_t pid;
@@ -74,7 +74,7 @@ struct sample {                      /* microseconds, unless said otherwise; 0: 
 	uint64_t smaps;              /* reading mappings alone */
 	uint64_t prepare;            /* infect, open files */
 	uint64_t commit;             /* the other images, check, fsync, rename, cure */
-	uint64_t total;              /* begin of attach to end of detach */
+	uint64_t total;              /* from the beginning of attach to the end of detach */
 	uint64_t frozen;             /* as the target saw it; to a tick of a millisecond */
 	uint64_t delay; /* of `main`: how long others kept dumper and target from a CPU */
 	uint64_t peak_kib, keeper_peak_kib;
@@ -121,15 +121,15 @@ bool report_checks(const struct results *r, bool json);
 /* ---- odds and ends (util.c) ----------------------------------------------------------- */
 
 /* Touches some free memory, a quarter at the most, so that fewer samples pay for pages that the
- * host took back (a virtual machine reports free pages).  The allocator may still hand out
- * others: the same loop was seen five times slower.  report_checks() refuses such results; to
- * touch all that is free would do harm to whoever else uses the machine. */
+ * host took back (a virtual machine reports free pages).  The allocator may still hand out others:
+ * the same loop was seen five times slower.  report_checks() refuses such results; touching all
+ * free memory would harm other users of the machine. */
 void touch_free_memory(uint64_t bytes);
 /* Microseconds that we and the target were ready to run, but somebody else ran; pid 0: only we. */
 uint64_t run_delay_us(pid_t target);
 /* A line of /proc/PID/status in KiB, "VmHWM:"; 0 if it is not there. */
 uint64_t status_kib(pid_t pid, const char *field);
-/* Of ours; 0: none, or the kernel does not tell. */
+/* Our own; 0: none, or the kernel does not report it. */
 pid_t first_child(void);
 void remove_tree(const char *path);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The other methods: stepdump's engine, and what the machine can do at the best. */
+/* The other methods: stepdump's engine, and the best that the machine can do. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -145,7 +145,7 @@ struct err *sample_memcpy(uint64_t bytes, struct sample *s)
 	uint64_t delay = run_delay_us(0), t0 = now_us();
 
 	memcpy(dst, src, bytes);
-	__asm__ volatile("" : : "r"(dst) : "memory"); /* it is used, believe me */
+	__asm__ volatile("" : : "r"(dst) : "memory"); /* so that the compiler does not drop it */
 	s->main = now_us() - t0;
 	s->delay = run_delay_us(0) - delay;
 	s->pages = bytes / PAGE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Tables, JSON, and the limits of issue "a session". */
+/* Tables, JSON, and the limits that the results have to keep. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

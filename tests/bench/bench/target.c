@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Processes with known contents, which can tell how long they were not run. */
+/* Processes with known contents, which measure how long they were not run. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

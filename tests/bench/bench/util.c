@@ -14,7 +14,7 @@ static noreturn void touch(uint64_t bytes)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-	/* Should memory run short, it is this process that goes, and not somebody's work. */
+	/* If memory runs short, this process is to be killed, and not somebody's work. */
 	if (fd < 0 || write(fd, "1000", 4) != 4)
 		_exit(1);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Do the images hold what the target holds?  Knows the target by rule, so it trusts nobody. */
+/* Do the images contain what the target contains?  Its contents follow from a rule, so no other
+ * witness is needed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Do the images hold what they should?  By rule: neither the tracker nor the engine is asked. */
+/* Do the images contain what they should?  A rule decides; neither the tracker nor the engine is
+ * asked. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

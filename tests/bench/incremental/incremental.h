@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The second benchmark: what a dump costs when a parent has most of the memory, what knowing the
+ * The second benchmark: what a dump costs when a parent has most of the memory, what tracking its
  * writes costs the target, and how long a pre-dump freezes it.
  *
- * One target writes on command, so that which pages are dirty is known by rule.  Each round runs in
- * a process of its own, with a fresh session.
+ * One target writes on command, so that a rule says which pages are dirty.  Each round runs in a
+ * process of its own, with a fresh session.
  */
 #ifndef STEPDUMP_BENCH_INCREMENTAL_H
 #define STEPDUMP_BENCH_INCREMENTAL_H
@@ -35,7 +35,7 @@ void writer_stop(struct writer *w);
 struct err *writer_pass(const struct writer *w, uint64_t generation, uint64_t *us_ret);
 /* Writes the pages for which page_is_dirty(). */
 struct err *writer_touch(const struct writer *w, uint64_t generation);
-/* Between the two it wakes up every millisecond; *us_ret: the longest time that it could not. */
+/* Between the two calls the target wakes up every millisecond; *us_ret: the longest delay. */
 struct err *writer_watch(const struct writer *w);
 struct err *writer_unwatch(const struct writer *w, uint64_t *us_ret);
 
@@ -69,7 +69,7 @@ struct round {
 	uint64_t peak_kib;
 };
 
-/* Can the tracker be had for this target?  *why_ret (caller frees) if not: the reason. */
+/* Does the tracker work for this target?  *why_ret (caller frees): the reason if not. */
 struct err *tracker_try(const struct writer *w, enum opt_track kind, char **why_ret);
 /* generation: the last one used; up to 10 more are used.  verify: look into the images. */
 struct err *measure_round(const struct writer *w, enum opt_track kind, const char *dir, bool verify,

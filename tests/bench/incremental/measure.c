@@ -45,7 +45,7 @@ static struct err *reset(struct keeper *k, const struct writer *w, const struct 
 	return err_first(e, keeper_release(k, w->pid));
 }
 
-/* The best of a few: what counts is whether stores fault, not who else runs. */
+/* The best of a few: only whether stores fault counts, not what else runs. */
 static struct err *best_pass(const struct writer *w, uint64_t generation, uint64_t *us_ret)
 {
 	uint64_t best = UINT64_MAX, us;

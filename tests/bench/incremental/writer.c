@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The target: does what it is told by messages, and answers when it is done. */
+/* The target: executes the orders that it gets as messages, and answers when it is done. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

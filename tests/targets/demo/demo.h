@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The demo target: a process that owns every kind of memory the kernel lets it have, keeps
- * working in it, and checks all of it for ever.
+ * The demo target: a process that owns every kind of memory the kernel lets it have, works in it,
+ * and checks all of it, forever.
  *
  * A region is one mapping (or a part of one) with a rule for each page.  Content pages are a
- * pure function of (seed, region, page, generation), so whoever knows the seed can tell the
- * bytes of a page, and the process itself knows which generation it wrote last.
+ * pure function of (seed, region, page, generation), so the seed determines the bytes of a page,
+ * and the process itself knows which generation it wrote last.
  */
 #ifndef DEMO_H
 #define DEMO_H
@@ -60,7 +60,7 @@ enum rule {
 	R_ZERO_READ,    /* only ever read: the zero page */
 	R_ZERO_WRITTEN, /* 4096 zero bytes were written */
 	R_EITHER,       /* content or zero: the kernel may drop it */
-	R_GUARD,        /* touching it is a fault */
+	R_GUARD,        /* touching it faults */
 	R_ABSENT,       /* never touched */
 	R_OPAQUE,       /* the kernel's own content (AIO ring) */
 };
@@ -89,7 +89,7 @@ struct region {
 extern struct region regions[MAX_REGIONS];
 extern unsigned nr_regions;
 
-/* A kind that this kernel or this call gives, or not, and why. */
+/* A kind of memory that is available here, or not, and why. */
 struct kind {
 	const char *name;
 	bool have;

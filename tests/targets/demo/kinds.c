@@ -102,7 +102,7 @@ static void protect(struct region *r, int prot)
 
 static void heap(void)
 {
-	/* Small blocks come from brk; mallopt() in main() saw to it that this is small. */
+	/* Small blocks come from brk; with the mallopt() in main() this one counts as small. */
 	region_fill(region_add("heap", aligned_alloc(PAGE, K(256)), K(256), RW));
 	kind_yes("heap");
 
@@ -297,7 +297,7 @@ static void aio(void)
 	while (bytes < M(1) && mincore((void *)(aio_ctx + bytes), PAGE, &vec) == 0)
 		bytes += PAGE;
 
-	/* What follows in memory may be somebody else's: the ring's own header knows. */
+	/* The memory behind it may belong to something else: its own header has the length. */
 	unsigned nr = ((const unsigned *)aio_ctx)[1];
 	size_t ring = (32 + (size_t)nr * sizeof(struct io_event) + PAGE - 1) & ~(PAGE - 1);
 
