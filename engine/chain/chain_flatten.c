@@ -18,7 +18,7 @@
 #include "proto/message.h"
 
 #define BLOCK (256u * 1024u)
-/* Between two looks at the operator's wish to stop. */
+/* Between two checks for an interrupt. */
 #define COPY_AT_ONCE (64u * 1024u * 1024u)
 
 struct flatten {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A chain made into one directory without a parent, equivalent to it: every hole becomes the page
- * that it stands for, all other images are copied.  A chain of pre-dumps becomes one pre-dump.
- * Effect on any target: none.
+ * Merges a chain into one equivalent directory without a parent: every hole is replaced by its
+ * page, all other images are copied.  A chain of pre-dumps becomes one pre-dump.  Effect on any
+ * target: none.
  */
 #ifndef STEPDUMP_CHAIN_FLATTEN_H
 #define STEPDUMP_CHAIN_FLATTEN_H
@@ -13,10 +13,10 @@
 #include "proto/report.pb-c.h"
 
 /*
- * chain_flatten - write what `chain` (its newest directory) stands for to `dir`, which must not exist
- * or be empty.  `dir` appears complete and checked, or not at all; `chain` is only read.
- * PE_LAZY is kept.  k: told of the staging directory, so that it is removed if we are killed;
- * may be NULL.  Caller frees *ret.
+ * chain_flatten - merge `chain` (its newest directory) into `dir`, which must not exist or be
+ * empty.  `dir` appears complete and checked, or not at all; `chain` is only read.  PE_LAZY is
+ * kept.  k: told of the staging directory, so that it is removed if we are killed; may be NULL.
+ * Caller frees *ret.
  * Fails: ERR_CHECK if the chain is broken, or has pages without data (a lazy dump); ERR_SYS with advice.
  */
 struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, chain_stop_t stop,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A directory against the process that it was made of. */
+/* Compares a directory with the process that it was made from. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static void push_live(struct live *l, const struct vma *v, const char *state)
 		o->name = xstrdup(v->name);
 }
 
-/* What tells an image's VMA from the one that is mapped now; NULL: nothing.  Caller frees. */
+/* How an image's VMA differs from the one that is mapped now; NULL: it does not.  Caller frees. */
 static char *difference(const Criu__VmaEntry *e, const struct vma *v)
 {
 	char was[5], is[5];
@@ -129,7 +129,7 @@ static void live_make_rows(struct live *l)
 		qsort(l->r->vmas, l->r->n_vmas, sizeof(*l->r->vmas), by_start);
 }
 
-/* Rows ascend, and so do the pages: mostly it is the row of the last page, or the next one. */
+/* Rows and pages both ascend: usually it is the row of the last page, or the next one. */
 static Stepdump__LiveVma *row_of(struct live *l, uint64_t addr)
 {
 	for (int pass = 0; pass < 2; pass++, l->row = 0)
@@ -208,7 +208,7 @@ static struct err *compare_pages(struct live *l)
 	return NULL;
 }
 
-/* Pages of [start, end) that the directory says nothing of. */
+/* Pages of [start, end) that the directory has no entry for. */
 static void count_missing(struct live *l, uint64_t start, uint64_t end)
 {
 	uint64_t missing;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The address space of a task as its mm images tell it: rows that pages are counted in. */
+/* The address space of a task according to its mm images, as rows that pages are counted in. */
 #ifndef STEPDUMP_CHAIN_ROWS_H
 #define STEPDUMP_CHAIN_ROWS_H
 
@@ -27,8 +27,8 @@ struct chain_rows {
 struct err *chain_read_mm(int dirfd, uint64_t pid, Criu__MmEntry **ret);
 
 /*
- * chain_rows_make - the VMAs of the new side, and what of the old ones lies outside of them.
- * An image that is missing (NULL) counts as equal to the other.  Both are borrowed for the life of
+ * chain_rows_make - the VMAs of the new side, and the parts of the old ones outside of them.  An
+ * image that is missing (NULL) counts as equal to the other.  Both are borrowed for the life of
  * *ret.  ERR_CHECK if the VMAs of one are not in order.
  */
 struct err *chain_rows_make(const Criu__MmEntry *old_mm, const Criu__MmEntry *new_mm,

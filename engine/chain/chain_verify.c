@@ -30,7 +30,7 @@ static Stepdump__Finding *push_finding(struct chain_check *c, unsigned generatio
 	return o;
 }
 
-/* The chain of holes led there already. */
+/* The holes led there already. */
 static bool is_known(const struct chain_check *c, const char *file, const struct verify_finding *f)
 {
 	for (size_t i = 0; i < c->r->n_findings; i++) {
@@ -75,7 +75,7 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 	}
 }
 
-/* ERR_CHECK is a finding, and in the report; anything else kept us from looking. */
+/* ERR_CHECK is a finding, and in the report; anything else prevented the check. */
 static struct err *check_generation(struct chain_check *c)
 {
 	struct verify_report vr;

@@ -13,10 +13,10 @@
 #include "proto/report.pb-c.h"
 
 /*
- * chain_verify - all findings in `dir`, and in its parents what concerns them alone.
- * What a hole of `dir` needs is checked through all generations, and fatal; what would only keep a
- * parent from being restored by itself is a note.
- * Findings are not errors: see nr_fatal.  Caller frees *ret.
+ * chain_verify - all findings in `dir`, and those in its parents that concern only them.
+ * Everything that a hole of `dir` needs is checked through all generations, and a fault in it is
+ * fatal; a fault that would only prevent the restore of a parent itself is a note.  Findings are
+ * not errors: see nr_fatal.  Caller frees *ret.
  * Fails: ERR_SYS if `dir` cannot be looked at.
  */
 struct err *chain_verify(const char *dir, Stepdump__VerifyReport **ret);

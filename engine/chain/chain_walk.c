@@ -30,7 +30,7 @@ struct err *chain_run_at(const struct page_read *pr, uint64_t vaddr, uint64_t en
 	struct chain_run run = { .start = vaddr, .end = end };
 
 	TRY(page_read_locate(pr, vaddr, &run.place));
-	/* As long as no generation on the way begins a new entry. */
+	/* The run ends where a generation on the way begins a new entry. */
 	for (unsigned g = 0; g <= run.place.generation; g++) {
 		const struct pagemap_image *pi = page_read_image(pr, g);
 		uint64_t entry_end = pagemap_entry_end(&pi->e[pagemap_image_find(pi, vaddr)]);
@@ -116,7 +116,7 @@ struct add_arg {
 	pid_t pid;
 };
 
-static struct err *add_object(void *arg, int dirfd, const char *name)
+static struct err *walk_add_object(void *arg, int dirfd, const char *name)
 {
 	const struct add_arg *a = arg;
 	struct chain_objects *l = a->l;
@@ -152,7 +152,7 @@ struct err *chain_objects_add(struct chain_objects *l, int dirfd, const char *di
 {
 	struct add_arg a = { l, pid };
 
-	TRY(flatdir_each(dirfd, dir, add_object, &a));
+	TRY(flatdir_each(dirfd, dir, walk_add_object, &a));
 	if (l->nr)
 		qsort(l->o, l->nr, sizeof(*l->o), compare_objects);
 	return NULL;

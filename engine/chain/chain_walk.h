@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Going over all pages of an object in a chain, run by run: a run is what lies contiguously in one
- * pages file.  Page by page would be a search through all generations for each of them.
- * Effect on any target: none.
+ * Walks over all pages of an object in a chain, run by run: a run is contiguous in one pages file.
+ * Page by page, each would be a search through all generations.  Effect on any target: none.
  */
 #ifndef STEPDUMP_CHAIN_WALK_H
 #define STEPDUMP_CHAIN_WALK_H
@@ -62,7 +61,7 @@ struct chain_objects {
 	size_t nr;
 };
 
-/* Adds those of a directory that are not in it yet.  pid not 0: only that task's. */
+/* Adds the pagemaps of a directory that are not in it yet.  pid not 0: only that task's. */
 struct err *chain_objects_add(struct chain_objects *l, int dirfd, const char *dir, pid_t pid);
 void chain_objects_deinit(struct chain_objects *l);
 
