@@ -187,7 +187,7 @@ struct err *flatdir_copy(int from, int to, const char *from_path, const char *to
 
 static struct err *clear_entry(void *path, int dirfd, const char *name)
 {
-	/* A directory is not ours: unlinkat() refuses it, and so do we. */
+	/* A directory in it cannot be ours; unlinkat() refuses it. */
 	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
 		return err_sys(errno, "remove %s/%s", (char *)path, name);
 	return NULL;

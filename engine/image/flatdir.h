@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Operations on a flat directory: regular files and symlinks, as an image set is.
- * `path` is only for messages.  What is neither file nor link is ERR_CHECK, and left alone.
+ * `path` is only for messages.  Anything else is ERR_CHECK, and left alone.
  */
 #ifndef STEPDUMP_FLATDIR_H
 #define STEPDUMP_FLATDIR_H

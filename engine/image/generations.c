@@ -11,7 +11,8 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 
-/* Takes the directory over, unless it was visited before or cannot be looked at: then errno says why. */
+/* Takes the directory over, unless it was visited before or cannot be examined: then errno says
+ * why. */
 static bool generations_enter(struct generations *g, int dirfd)
 {
 	struct stat st;

@@ -58,7 +58,8 @@ const struct image_desc *image_desc(enum image_kind kind)
 	return &descs[kind];
 }
 
-/* The decimal id between prefix and suffix; leading zeros or signs would make two names for one. */
+/* The decimal id between prefix and suffix, without leading zeros or signs, as names must be
+ * unique. */
 static bool parse_id(const char *name, const struct image_desc *d, uint64_t *ret)
 {
 	size_t plen = strlen(d->prefix);
@@ -129,8 +130,8 @@ static bool write_all(int fd, const uint8_t *data, size_t len)
 	return true;
 }
 
-/* Returns 0 or an errno.  Failing leaves the buffer full and the file as it was, so that it can be
- * tried again once there is room. */
+/* Returns 0 or an errno.  A failure leaves the buffer full and the file as it was, so that it can
+ * be tried again once there is room. */
 static int flush(struct image_writer *w)
 {
 	int why = w->write_errno;
@@ -204,7 +205,7 @@ struct err *image_write(struct image_writer *w, const ProtobufCMessage *m)
 	if (len > IMAGE_ENTRY_MAX)
 		return err_new(ERR_CHECK, "write %s: message of %zu bytes is longer than %u",
 			       w->name, len, IMAGE_ENTRY_MAX);
-	/* What fits into the buffer goes in as a whole or not at all. */
+	/* A message that fits into the buffer goes in as a whole or not at all. */
 	if (len + sizeof(uint32_t) > BUFFER_SIZE - w->used)
 		TRY(image_flush(w));
 	append_u32(w, (uint32_t)len);

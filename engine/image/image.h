@@ -78,7 +78,7 @@ struct err *image_create(int dirfd, const char *name, enum image_kind kind,
 struct err *image_write(struct image_writer *w, const ProtobufCMessage *m);
 /* Writes what is buffered; can be tried again after a failure. */
 struct err *image_flush(struct image_writer *w);
-/* Flushes, closes, frees `w`, also on failure.  Durability is the business of staging_publish(). */
+/* Flushes, closes, frees `w`, also on failure.  staging_publish() makes it durable. */
 struct err *image_finish(struct image_writer *w);
 /* Closes and frees without flushing: after an error elsewhere.  NULL is fine. */
 void image_abandon(struct image_writer *w);

@@ -123,7 +123,7 @@ static size_t first_beyond(const struct pagemap_image *pi, uint64_t vaddr)
 	return vec_first(pi->nr, i, pagemap_entry_end(&pi->e[i]) > vaddr);
 }
 
-/* Down to data: a PARENT entry is worth as much as what is behind it. */
+/* Down to data: a PARENT entry counts only if the parent has the page. */
 static bool covers(const struct page_read *pr, size_t generation, uint64_t vaddr, uint64_t end,
 		   uint64_t *missing_ret)
 {

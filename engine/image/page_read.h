@@ -31,8 +31,8 @@ struct page_read;
 struct err *page_read_open(int dirfd, const char *name, struct page_read **ret);
 void page_read_close(struct page_read *pr); /* NULL is fine */
 
-/* Is all of [vaddr, vaddr + nr_pages pages) there, through as many generations as it takes?  Else
- * *missing_ret is the first address that is not.  CRIU's check of a hole asks only the newest one. */
+/* Is all of [vaddr, vaddr + nr_pages pages) there, in any generation?  Else *missing_ret is the
+ * first address that is not.  CRIU's check of a hole asks only the newest one. */
 bool page_read_covers(const struct page_read *pr, uint64_t vaddr, uint64_t nr_pages,
 		      uint64_t *missing_ret);
 /* The last entry that ends at or before vaddr, and the first that begins after it, in the newest
@@ -59,11 +59,11 @@ size_t page_read_generations(const struct page_read *pr);
 const char *page_read_dir(const struct page_read *pr, size_t generation); /* real path */
 const struct pagemap_image *page_read_image(const struct page_read *pr, size_t generation);
 
-/* What a directory's inventory says that matters to a child. */
+/* The part of a directory's inventory that matters to a child. */
 struct parent_info {
 	bool has_uptime;
 	uint64_t dump_uptime_us;
-	uint32_t pre_dump_mode; /* 0: not said, 1: splice, 2: read */
+	uint32_t pre_dump_mode; /* 0: not given, 1: splice, 2: read */
 	uint32_t img_version;
 };
 

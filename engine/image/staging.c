@@ -22,7 +22,7 @@ struct staging {
 	const char *name; /* last component of it */
 	int parent_fd;    /* O_PATH, the directory that holds it */
 	int dirfd;
-	bool moved;      /* nothing at `path` any more: renamed away, or removed */
+	bool moved;      /* `path` is gone: renamed, or removed */
 	char *published; /* NULL: not yet */
 	struct staging_guard guard;
 	bool guarded;
@@ -205,7 +205,7 @@ static struct err *guard_tell(struct staging *st, bool exists)
 /* NAME_MAX less the dots, ".stepdump-", a pid and the random part. */
 #define BASE_MAX 200
 
-/* A name that nobody can guess or has by chance: whoever is to remove it may do so unseen. */
+/* A name that nobody can guess or use by chance, as the guard removes it without looking. */
 static struct err *staging_name(struct staging *st, const char *parent, const char *base)
 {
 	uint64_t random;
@@ -223,7 +223,7 @@ static struct err *staging_make_dir(struct staging *st, const char *parent)
 	st->parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (st->parent_fd < 0)
 		return err_sys(errno, "open the directory %s", parent);
-	/* First the guard: it also has to know what we are killed in the middle of making. */
+	/* The guard comes first: we can be killed while we make the directory. */
 	TRY(guard_tell(st, true));
 	if (mkdir_private(st->parent_fd, st->name) == 0)
 		st->dirfd = openat(st->parent_fd, st->name,
@@ -317,7 +317,7 @@ struct err *staging_discard(struct staging *st)
 		return NULL;
 	if (!st->moved && st->dirfd >= 0)
 		e = err_hint(remove_dir(st), "remove it by hand: it may hold memory of the target");
-	/* What could not be removed stays with the guard, who may have more luck later. */
+	/* The guard keeps what could not be removed, and may succeed later. */
 	if (!e)
 		e = guard_tell(st, false);
 	close_fd(&st->dirfd);
@@ -330,8 +330,8 @@ struct err *staging_discard(struct staging *st)
 
 /* ---- publishing -------------------------------------------------------------- */
 
-/* Of a directory that we have as O_PATH.  One that may not be read cannot be opened for fsync():
- * then all of its file system is synced, through the staged directory in it. */
+/* Syncs a directory that we have as O_PATH.  If we may not read it, it cannot be opened for
+ * fsync(): then its whole file system is synced, through the staged directory in it. */
 static struct err *sync_parent(int parent_fd, int dirfd, const char *path)
 {
 	int fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -355,7 +355,7 @@ static struct err *set_final_mode(const struct staging *st, const struct place *
 	return NULL;
 }
 
-/* The one moment at which the set appears.  *cross_device_ret: why it did not. */
+/* Here the set appears, at once.  *cross_device_ret: why it did not. */
 static struct err *appear(struct staging *st, const struct place *p, bool *cross_device_ret)
 {
 	TRY(set_final_mode(st, p));
@@ -419,7 +419,7 @@ static struct err *copy_and_move(struct staging *st, const struct place *p)
 	if (!e)
 		e = staging_move(copy, p, &cross_device);
 	if (e) {
-		/* The space that the copy holds is free again for the next try: count it so. */
+		/* The copy is removed before the next try, so its space counts as free. */
 		struct err *clean = flatdir_clear(copy->dirfd, copy->path);
 
 		e = err_first(staging_advise(e, p->parent_fd, need), clean);

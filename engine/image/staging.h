@@ -3,8 +3,9 @@
  * Commit as a transaction: images are written to a staging directory, checked, made durable,
  * and appear at their final name all at once by rename, or not at all.
  *
- * Directories are flat and 0700, files are 0600, whatever the umask: memory of a process is nobody
- * else's business before its owner says so.  CRIU has nothing like it: a failed dump leaves half a set behind.
+ * Directories are flat and 0700, files are 0600, whatever the umask: nobody else may read the
+ * memory of a process before its owner allows it.  CRIU has nothing like this: a failed dump of it
+ * leaves half a set behind.
  */
 #ifndef STEPDUMP_STAGING_H
 #define STEPDUMP_STAGING_H
@@ -17,9 +18,10 @@
 struct staging;
 
 /*
- * Somebody who removes a staging directory if we die: told its absolute path with exists = true before
- * it is made (an error: it is not made), and with false when it is published or removed.
- * keeper_litter() is one.  Publishing to another file system makes a second one, which is told too.
+ * A guard removes a staging directory if we die.  It is called with the absolute path and exists =
+ * true before the directory is made (which is not made after an error), and with false when it is
+ * published or removed.  keeper_litter() is one.  Publishing to another file system makes a second
+ * directory, which is announced too.
  */
 struct staging_guard {
 	struct err *(*tell)(void *arg, const char *path, bool exists); /* NULL: nobody */

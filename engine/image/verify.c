@@ -34,7 +34,7 @@ static void check_inventory(struct verify *v)
 		return;
 	v->r->files++;
 	const Criu__InventoryEntry *inv = (Criu__InventoryEntry *)m;
-	/* 0 is a pre-dump; 1 is a set of very old times, with other framing. */
+	/* 0 is a pre-dump; 1 is a very old set, with other framing. */
 	v->pre_dump = v->r->pre_dump = inv->img_version == 0;
 	v->r->has_uptime = inv->has_dump_uptime;
 	v->r->dump_uptime_us = inv->dump_uptime;
@@ -130,7 +130,7 @@ static void check_process(struct verify *v, const char *file, int64_t entry,
 
 	image_name(IMG_MM, p->pid, mm);
 	image_name(IMG_CORE, p->pid, core);
-	/* A zombie has a core and nothing else. */
+	/* A zombie has only a core image. */
 	if (!verify_has(v, mm) && !verify_has(v, core))
 		verify_find(v, true, file, entry, NULL, "process %u has no image", p->pid);
 }

@@ -2,8 +2,8 @@
 /*
  * Is this directory an image set that can be trusted?  The self-check before a commit.
  *
- * What is wrong here makes CRIU's restore fail, spin or put wrong bytes in place, mostly without
- * naming the cause; so all of it is looked for, entry by entry.  Page contents are not read.
+ * The faults that it looks for make CRIU's restore fail, spin or restore wrong bytes, mostly
+ * without naming the cause; so it checks every entry.  Page contents are not read.
  */
 #ifndef STEPDUMP_VERIFY_H
 #define STEPDUMP_VERIFY_H
@@ -39,7 +39,7 @@ struct verify_report {
 };
 
 /*
- * verify_dir - check all that is known of the set in `dir`.
+ * verify_dir - check everything that is known about the set in `dir`.
  *
  * Every pagemap: entries sorted, aligned, not overlapping, flags known and not 0; PRESENT pages
  * x 4096 == size of its pages-N.img; N unique; PARENT entries covered by the parent's
@@ -49,7 +49,7 @@ struct verify_report {
  * and statistics parse.  A pre-dump (img_version 0) needs inventory and pagemaps only.
  *
  * *ret is set in every case (verify_report_deinit()): an error is the first fatal finding as
- * ERR_CHECK, or what kept us from looking at all (ERR_SYS, ERR_NOMEM).
+ * ERR_CHECK, or what prevented the check (ERR_SYS, ERR_NOMEM).
  */
 struct err *verify_dir(const char *dir, struct verify_report *ret);
 /* Same, of an open directory. */

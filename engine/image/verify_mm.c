@@ -6,7 +6,7 @@
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
 
-#define VMA_EXT_PLUGIN 0x08000000u /* a CRIU plugin knows what it maps */
+#define VMA_EXT_PLUGIN 0x08000000u /* only a CRIU plugin knows what it maps */
 
 static const struct known_file *find_file(const struct verify *v, uint64_t id)
 {
@@ -38,7 +38,7 @@ static void check_file_id(struct verify *v, const char *mm, int64_t i, const Cri
 			    e->shmid);
 }
 
-static void add_object(struct verify *v, const Criu__VmaEntry *e)
+static void verify_add_object(struct verify *v, const Criu__VmaEntry *e)
 {
 	uint64_t size = e->pgoff + (e->end - e->start);
 	bool size_known = !(e->status & VMA_AREA_SYSVIPC);
@@ -73,7 +73,7 @@ static void check_vma(struct verify *v, const char *mm, int64_t i, const Criu__V
 	if ((e->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED)) && !v->no_files)
 		check_file_id(v, mm, i, e);
 	if ((e->status & VMA_ANON_SHARED) && e->start < e->end)
-		add_object(v, e);
+		verify_add_object(v, e);
 }
 
 static void check_aios(struct verify *v, const char *mm, const Criu__MmEntry *m)

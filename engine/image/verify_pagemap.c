@@ -16,7 +16,7 @@
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
 
-/* Entries in themselves; true if all are good, so that they can be searched. */
+/* Checks the entries by themselves; true if all are good, so that they can be searched. */
 static bool check_entries(struct verify *v, const char *file, const struct pagemap_image *pi)
 {
 	bool good = true;
@@ -42,7 +42,7 @@ static void check_pages_file(struct verify *v, int dirfd, const char *file,
 
 	snprintf(name, sizeof(name), "pages-%u.img", pi->pages_id);
 	if (fstatat(dirfd, name, &st, 0) < 0) {
-		/* An image that is not there is one without pages. */
+		/* A missing image counts as one without pages. */
 		if (errno != ENOENT || want)
 			verify_find(v, true, file, NO_ENTRY, NULL, "its %s cannot be read: %s",
 				    name, strerror(errno));
@@ -95,7 +95,7 @@ static void note_counts(struct verify *v, const char *file, const struct pagemap
 			    pi->nr_disagree);
 }
 
-/* Only a server of lazy pages has those. */
+/* Only a lazy-pages server has those. */
 static void note_lazy(struct verify *v, const char *file, const struct pagemap_image *pi)
 {
 	uint64_t pages = 0;

@@ -34,7 +34,7 @@ struct verify {
 	bool pre_dump;
 	bool mm_unread;      /* so it is not known which objects are mapped */
 	bool pagemap_unread; /* so it is not known which pages files are used */
-	bool no_files;       /* files.img is missing or broken: said once */
+	bool no_files;       /* files.img is missing or broken: reported once */
 
 	struct known_file *file; /* sorted by id */
 	size_t nr_files;

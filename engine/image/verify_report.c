@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What verify finds, and the files of the set that it knows by name. */
+/* The findings of verify, and its list of the files of the set. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,7 @@ bool verify_absorb(struct verify *v, const char *file, struct err *e)
 		return false;
 	AUTO_FREE char *text = err_text(e);
 
-	/* Too large for us to read is not a fault of the image. */
+	/* An image that is too large for us to read is not at fault. */
 	if (e->code == ERR_NOMEM || !text)
 		v->nomem = true;
 	else

@@ -41,7 +41,8 @@ static bool entry_has(int pagemap_fd, const volatile char *page, uint64_t bit)
 	return entry & bit;
 }
 
-/* The write to clear_refs succeeds on kernels without soft-dirty too: only a store tells. */
+/* The write to clear_refs succeeds on kernels without soft-dirty too: only a store shows whether
+ * they have it. */
 static bool probe_soft_dirty(int pagemap_fd, volatile char *page)
 {
 	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
@@ -105,8 +106,8 @@ static void probe_trackers(struct caps *c, int pagemap_fd)
 		return;
 	c->soft_dirty = probe_soft_dirty(pagemap_fd, page);
 
-	/* The one that handles kernel faults too needs a privilege; asynchronous
-	 * protection does without. */
+	/* A userfaultfd that handles kernel faults too needs a privilege; asynchronous protection
+	 * does not need that kind. */
 	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	if (uffd < 0)
 		uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
@@ -148,7 +149,7 @@ static void probe_pipe(struct caps *c)
 	}
 	if (fcntl(p[1], F_SETPIPE_SZ, CAPS_PIPE_PAGES_WANTED * PAGE_BYTES) < 0) {
 		c->pipe_errno = errno;
-		/* as page_pipe does: what can be had without the privilege */
+		/* as page_pipe does: the size available without the privilege */
 		if (c->pipe_max_size)
 			(void)fcntl(p[1], F_SETPIPE_SZ, (int)c->pipe_max_size);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What this kernel and our privileges allow, found by trying it on ourselves, never by
+ * What this kernel and our privileges allow, found out by trying it on ourselves, never by
  * comparing versions.  Mirrors: criu/kerndat.c.
  */
 #ifndef STEPDUMP_CAPS_H
@@ -31,7 +31,7 @@ struct caps {
 
 	uint64_t pipe_max_size; /* bytes: fs.pipe-max-size */
 	uint32_t pipe_pages;    /* that a pipe holds when asked for CAPS_PIPE_PAGES_WANTED */
-	int pipe_errno;         /* why it is fewer; 0: it is not */
+	int pipe_errno;         /* errno: why it is fewer; 0: it is not */
 	bool vmsplice;
 	uint32_t seccomp; /* our own: 0 none, 1 strict, 2 filter */
 	bool map_files;   /* links in /proc/PID/map_files can be opened */
@@ -42,7 +42,7 @@ struct caps {
 
 /*
  * caps_probe - a few milliseconds; leaves no descriptor and no mapping behind.  Clears our own
- * soft-dirty bits.  Fails only if nothing can be found out: no /proc, no memory.
+ * soft-dirty bits.  Fails only if nothing can be found out, as without /proc or memory.
  */
 struct err *caps_probe(struct caps *ret);
 

@@ -38,8 +38,8 @@ static inline uint64_t page_run_pages(const struct page_run *r)
 /* Fails as pmc_get_map(). */
 struct err *page_walk_next(struct page_walk *w, struct page_run *ret);
 
-/* Makes the window of `pmc` begin at `from`, in VMA idx, and go to `end` or the end of the VMA: of a
- * VMA of 100 GiB no more is read than is asked for. */
+/* Makes the window of `pmc` begin at `from`, in VMA idx, and extend to `end` or the end of the VMA,
+ * so that no more of a VMA of 100 GiB is read than is asked for. */
 struct err *page_walk_fill(struct pmc *pmc, const struct vma_list *vmas, size_t idx, uint64_t from,
 			   uint64_t end);
 

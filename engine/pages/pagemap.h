@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the kernel says of a process's pages: the ioctl PAGEMAP_SCAN (Linux 6.7) and plain
+ * What the kernel reports about a process's pages: the ioctl PAGEMAP_SCAN (Linux 6.7) and plain
  * reads of /proc/PID/pagemap.  Addresses are bytes, page aligned; ranges are half-open and lie
- * below PAGEMAP_TASK_SIZE.  Nothing here changes the process, but for a scan with
+ * below PAGEMAP_TASK_SIZE.  Nothing here changes the process, except a scan with
  * PM_SCAN_WP_MATCHING, which write-protects.
  *
  * The definitions of <linux/fs.h> are repeated: the one on the build machine may be older.
@@ -66,7 +66,7 @@ struct err *pagemap_open(pid_t pid, int *fd_ret);
 /*
  * pagemap_scan - the matching pages of [start, end), as regions in address order.
  * Fills at most `cap` regions; neighbours that are equal are merged, no page comes twice.
- * *walk_end_ret: all below was looked at; `end` unless `out` filled up.
+ * *walk_end_ret: everything below was looked at; `end` unless `out` filled up.
  * Fails: ERR_UNSUPPORTED no such ioctl; ERR_SYS EINVAL a category that this kernel lacks.
  */
 struct err *pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
@@ -82,7 +82,7 @@ struct err *pagemap_scan_guards(int pagemap_fd, uint64_t start, uint64_t end,
 /* The entries of nr_pages pages from `start` on.  ERR_TARGET if the memory is gone. */
 struct err *pagemap_read(int pagemap_fd, uint64_t start, size_t nr_pages, uint64_t *out);
 
-/* What works here, found by trying it on pages of our own, which are unmapped again. */
+/* What works here, found out by trying it on pages of our own, which are unmapped again. */
 struct pagemap_probe {
 	bool scan;                        /* PAGEMAP_SCAN */
 	bool scan_guard, scan_soft_dirty; /* it knows these categories */

@@ -58,7 +58,7 @@ static void pmc_window(const struct pmc *pmc, const struct vma_list *l, size_t i
 	}
 }
 
-/* Room for so many entries or regions; at most PMC_MAX_*. */
+/* Room for that many entries or regions; at most PMC_MAX_*. */
 static void *pmc_room(struct pmc *pmc, void *p, size_t want, size_t size)
 {
 	if (want <= pmc->cap)
@@ -82,8 +82,8 @@ static struct err *pmc_fill_scan(struct pmc *pmc, uint64_t start, uint64_t end)
 
 	pmc->region = pmc_room(pmc, pmc->region, want, sizeof(*pmc->region));
 	TRY(pagemap_scan(pmc->pagemap_fd, start, end, &q, pmc->region, want, &pmc->nr, &pmc->end));
-	/* The ioctl finds nothing, and no fault either, in the memory of a process that died.  A
-	 * read fails: what was found before it was found in living memory. */
+	/* In the memory of a process that died, the ioctl finds nothing and does not fail, but a
+	 * read fails.  So if this read succeeds, the answer of the ioctl was about live memory. */
 	return pagemap_read(pmc->pagemap_fd, start, 1, &entry);
 }
 
@@ -92,9 +92,9 @@ static struct err *pmc_fill_pread(struct pmc *pmc, const struct vma *v, uint64_t
 {
 	uint64_t pages = (end - start) / PAGE_BYTES;
 
-	/* A reservation that nobody touched: smaps has just counted its pages, and reading eight
-	 * bytes for each of them (2 GiB for a TiB) would only say the same again.  It does not
-	 * count the pages of hugetlbfs. */
+	/* A reservation that was never touched: smaps has just counted its pages, and reading eight
+	 * bytes for each of them (2 GiB for a TiB) would only confirm that.  It does not count the
+	 * pages of hugetlbfs. */
 	if (!pmc->cached && pages > PMC_MAX_ENTRIES && !v->rss_bytes && !v->swap_bytes &&
 	    !(v->vmf & VMF_HUGETLB)) {
 		pmc->nr = 0;
@@ -161,7 +161,7 @@ static uint64_t entry_categories(const struct caps *caps, uint64_t e)
 		c |= PAGE_IS_GUARD;
 	if (e & PM_SOFT_DIRTY)
 		c |= PAGE_IS_SOFT_DIRTY;
-	/* An absent page has no properties worth a run of its own. */
+	/* The other bits of an absent page must not split runs. */
 	return c & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_GUARD) ? c : 0;
 }
 

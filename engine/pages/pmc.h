@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The pagemap cache: what the kernel says of the target's pages, fetched by windows.
+ * The pagemap cache: what the kernel reports about the target's pages, fetched by windows.
  *
  *   VMAs      |--a--|  |-b-|      |------------c------------|
  *   window    [==============)                                  cache mode: a, b in one fill

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the page tables of all mappings say of the pages of one shared object: two bits a page.
+ * What the page tables of all mappings say about the pages of one shared object: two bits a page.
  *
  *	0 DONT_DUMP   no mapping has it: SEEK_DATA decides (data: as DIRTY, hole: as ZERO)
  *	1 DUMP        present and clean: a hole if the parent has the object, else data
@@ -23,7 +23,7 @@ enum pst { PST_DONT_DUMP = 0, PST_DUMP = 1, PST_ZERO = 2, PST_DIRTY = 3 };
 
 struct pstate {
 	uint64_t *word;    /* 32 pages each; owned */
-	uint64_t nr_pages; /* that there is room for; grows, with zeros */
+	uint64_t nr_pages; /* capacity in pages; grows, filled with zeros */
 };
 
 /* ORs `state` into pages [page, page + nr). */

@@ -19,7 +19,7 @@ verdict_t page_verdict(const struct vma *v, uint64_t c)
 		return VD(GUARD);
 	if (!(c & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED)))
 		return VD(ABSENT);
-	if (c & PAGE_IS_PFNZERO) /* before FILE, which the huge zero page has too */
+	if (c & PAGE_IS_PFNZERO) /* tested before FILE, which the huge zero page has too */
 		return VD(ZERO);
 	if (c & PAGE_IS_FILE)
 		return VD(FILE_CLEAN);

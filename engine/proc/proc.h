@@ -20,7 +20,7 @@
 
 /* ---- mappings (smaps.c) -------------------------------------------------- */
 
-/* What stat() of a mapped file says, beyond the text of smaps. */
+/* What stat() of a mapped file adds to the text of smaps. */
 struct vma_file {
 	bool known; /* dev, ino, mode, rdev are valid */
 	uint64_t dev, ino;
@@ -30,7 +30,7 @@ struct vma_file {
 	uint32_t fdflags; /* O_RDONLY, O_WRONLY or O_RDWR */
 };
 
-/* What classification must be told besides the text. */
+/* What the classification needs besides the text. */
 struct smaps_env {
 	uint64_t shmem_dev; /* device of the kernel's own tmpfs: proc_shmem_dev() */
 	/* Asked for every VMA with a file behind it (dev, ino and name are set, name is not
@@ -158,11 +158,11 @@ struct proc_map {
 	const char *name;    /* "" for none; valid during the call */
 };
 
-/* Calls `fn` for each mapping in /proc/PID/maps until it returns false: without what only smaps
- * tells, but ten times as fast. */
+/* Calls `fn` for each mapping in /proc/PID/maps until it returns false: without the details of
+ * smaps, but ten times as fast. */
 struct err *proc_each_map(pid_t pid, bool (*fn)(const struct proc_map *m, void *arg), void *arg);
-/* Calls `fn` for each open descriptor; link: what it is, "" if it was closed meanwhile, cut off
- * at 255 bytes. */
+/* Calls `fn` for each open descriptor; link: what it refers to, cut off at 255 bytes; "" if it was
+ * closed meanwhile. */
 struct err *proc_each_fd(pid_t pid, void (*fn)(int fd, const char *link, void *arg), void *arg);
 
 struct proc_limits {

@@ -10,8 +10,8 @@
 
 /* Opens /proc/PID/`file`, close-on-exec.  The caller closes *fd_ret. */
 struct err *proc_open(pid_t pid, const char *file, int flags, int *fd_ret);
-/* What follows from `sys_errno` when /proc/PID/`file` could not be read: ERR_TARGET if the process
- * is gone or not ours to look at. */
+/* The error for `sys_errno` when /proc/PID/`file` could not be read: ERR_TARGET if the process is
+ * gone or may not be looked at. */
 struct err *proc_err(int sys_errno, pid_t pid, const char *file);
 /* Target of the symbolic link /proc/PID/`file`, of any length.  Caller frees. */
 struct err *proc_read_link(pid_t pid, const char *file, char **ret);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Mappings of a live process: smaps for the text, map_files for what the text does not tell. */
+/* Mappings of a live process: smaps for the text, map_files for what the text lacks. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,7 +16,7 @@
 #include "engine/proc/proc.h"
 #include "engine/proc/proc_priv.h"
 
-/* Few files are mapped very often; a file's facts are asked for once. */
+/* A few files are mapped very often, so each file is looked up only once. */
 #define FILE_CACHE_SLOTS 256u
 
 struct file_fact {
@@ -41,7 +41,7 @@ static void facts_from_statx(const struct statx *st, struct vma_file *ret)
 	ret->rdev = makedev(st->stx_rdev_major, st->stx_rdev_minor);
 }
 
-/* What a network file system thinks of the file now is of no interest, and might block. */
+/* Asking a network file system for the current state is useless here, and might block. */
 static bool stat_quickly(int dirfd, const char *path, int flags, struct statx *st)
 {
 	return !statx(dirfd, path, flags | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,

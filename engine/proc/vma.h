@@ -39,7 +39,7 @@
 #define VMA_AREA_UPROBES 0x20000u
 #define VMA_UNSUPP 0x80000000u /* cannot be dumped; never reaches an image */
 
-/* What VmFlags said, beyond what `flags` and `madv` carry into the image. */
+/* From VmFlags: what `flags` and `madv` do not carry into the image. */
 #define VMF_IO 0x1u           /* io */
 #define VMF_PFNMAP 0x2u       /* pf */
 #define VMF_HUGETLB 0x4u      /* ht */

@@ -166,7 +166,7 @@ void vma_classify(struct vma *v, const char *name, const struct smaps_env *env)
 		v->has_fdflags = true;
 		v->fdflags = f.fdflags;
 	}
-	/* Nobody can splice these.  A shared regular file (a PCI resource in sysfs) need not be
+	/* These cannot be spliced.  A shared regular file (a PCI resource in sysfs) need not be
 	 * read, and of vvar no page is taken. */
 	if ((v->vmf & (VMF_IO | VMF_PFNMAP)) && !(v->status & VMA_AREA_VVAR) &&
 	    !((v->status & VMA_FILE_SHARED) && f.known))
