@@ -65,7 +65,7 @@ static void view_show(struct view_session *v)
 	grid_deinit(&g);
 }
 
-/* A snapshot that cannot be taken leaves the last one on screen, and says why. */
+/* If a snapshot cannot be taken, the last one stays on screen, with the reason. */
 static void view_look_again(struct view_session *v)
 {
 	struct err *e = view_look(v);
@@ -118,7 +118,7 @@ static void view_find_in_all(struct view_session *v)
 
 /* ---- commands ------------------------------------------------------------------------------ */
 
-/* What is printed goes into a file in memory, also what children print. */
+/* All output goes into a file in memory, that of children too. */
 struct caught {
 	int out, err, file;
 };
@@ -164,7 +164,7 @@ static bool view_wants_terminal(struct view_session *v, const char *line)
 	struct err *e = line_resolve(v->sh->commands, &v->sh->aliases, line, &r);
 	bool wants;
 
-	if (e) { /* running it says what is wrong with it */
+	if (e) { /* running it will report what is wrong with it */
 		err_free(e);
 		return false;
 	}
@@ -250,7 +250,7 @@ static void view_run_command(struct view_session *v)
 	if (e)
 		view_tell_error(v, e);
 	view_look_again(v);
-	/* What the file shows has nothing to do with what was live before. */
+	/* The file is unrelated to the live data shown before. */
 	if (v->opened && v->before) {
 		stepdump__snapshot__free_unpacked(v->before, NULL);
 		v->before = NULL;
@@ -337,7 +337,7 @@ static void view_suspend(struct view_session *v)
 		terminal_suspend(text);
 }
 
-/* A command that means the screen, not the session. */
+/* A command about the screen, not the session. */
 static bool view_own_command(struct view_session *v)
 {
 	char *line = v->ui.command.line + strspn(v->ui.command.line, " ");
@@ -403,7 +403,7 @@ static bool view_do_effect(struct view_session *v, enum ui_effect effect)
 	case UI_LOOK:
 		break;
 	}
-	/* Another window: what changed in the old one is no longer to be seen. */
+	/* Another window: the changes in the old one are not visible any more. */
 	if (v->before) {
 		stepdump__snapshot__free_unpacked(v->before, NULL);
 		v->before = NULL;
@@ -466,7 +466,7 @@ static enum ui_effect view_wait_and_act(struct view_session *v)
 		return UI_NOTHING;
 	if (key == K_MOUSE)
 		return view_on_mouse(v);
-	/* Alt with a key sends both at once; ESC alone is somebody's finger. */
+	/* Alt with a key sends both at once; a typed ESC comes alone. */
 	if (key == K_ESC && v->ui.mode == UI_LINE)
 		meta = terminal_key(0);
 	return view_on_key(v, key, meta < K_UP ? meta : 0);
@@ -493,7 +493,7 @@ static void view_progress(struct session *s, void *arg)
 	ui_message(&v->ui, TONE_ENGINE, "running: %s   %s   ^C stops", where, text);
 	view_show(v);
 	v->before = before;
-	/* The next frame when this one has been paid for. */
+	/* Schedules the next frame so that drawing takes only its share of the time. */
 	took = now_us() - start;
 	v->next_frame_us =
 		now_us() + (took * FRAME_SHARE > FRAME_US ? took * FRAME_SHARE : FRAME_US);

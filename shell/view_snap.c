@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a view wants to see, as snapshots: windows of VMAs, ranges of pages, some bytes. */
+/* Takes what a view needs as snapshots: windows of VMAs, ranges of pages, some bytes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,7 +88,7 @@ static int look_range_order(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* Neighbours in one go; what overlaps is asked for once. */
+/* Takes neighbours in one go; overlaps are asked for once. */
 static struct err *look_take_runs(struct session *s, struct view_want *w, Stepdump__Snapshot *into)
 {
 	struct snap_request req = { .parts = w->needs & SNAP_PARENTS, .runs_max = RUNS_MAX };
@@ -110,7 +110,7 @@ static struct err *look_take_runs(struct session *s, struct view_want *w, Stepdu
 	return NULL;
 }
 
-/* Bytes that cannot be had are no reason to show nothing: the reason is shown in their place. */
+/* If the bytes cannot be read, the reason is shown in their place. */
 static void look_take_peek(struct session *s, const struct view_want *w, Stepdump__Snapshot *into)
 {
 	struct snap_request req = { .parts = SNAP_PEEK };

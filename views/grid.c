@@ -41,7 +41,7 @@ static bool grid_reach(struct grid *g, unsigned row)
 	return true;
 }
 
-/* The locale's wcwidth() would make the same snapshot look different on two machines. */
+/* With the locale's wcwidth() the same snapshot could look different on two machines. */
 static unsigned char_width(char32_t c)
 {
 	static const struct {
@@ -60,7 +60,7 @@ static unsigned char_width(char32_t c)
 	return 1;
 }
 
-/* What would move the cursor, join its neighbour or reorder the line has no place in a grid. */
+/* Characters that move the cursor, join their neighbour or reorder the line. */
 static bool char_is_plain(char32_t c)
 {
 	static const struct {
@@ -79,7 +79,7 @@ static bool char_is_plain(char32_t c)
 	return c <= 0x10ffff;
 }
 
-/* Decodes one character; a byte that is no UTF-8 counts as one '?'. */
+/* Decodes one character; a byte that is not UTF-8 counts as one '?'. */
 static char32_t utf8_next(const char **text)
 {
 	const unsigned char *s = (const unsigned char *)*text;
@@ -118,7 +118,7 @@ static unsigned grid_set(struct grid *g, unsigned row, unsigned col, enum tone t
 
 	struct cell *line = g->cells + (size_t)row * g->cols;
 
-	/* Half of a double-width character cannot stay behind. */
+	/* Half of a double-width character must not stay behind. */
 	if (col && line[col].ch == 0)
 		line[col - 1].ch = ' ';
 	if (col + width < g->cols && line[col + width].ch == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A grid of cells: what every pane renders to.  `show` prints it, the full-screen
- * views copy it to curses, golden tests compare its text.  Nothing here knows a terminal.
+ * views copy it to curses, golden tests compare its text.  Nothing here uses a terminal.
  */
 #ifndef STEPDUMP_GRID_H
 #define STEPDUMP_GRID_H
@@ -53,7 +53,7 @@ struct grid {
 	bool ascii; /* anything above 0x7e is written as '?' */
 };
 
-/* cols >= 1.  Memory exhaustion aborts (a screen is not worth an error path). */
+/* cols >= 1.  Running out of memory aborts. */
 void grid_init(struct grid *g, unsigned cols, unsigned max_rows);
 void grid_deinit(struct grid *g);
 /* Writes UTF-8 text at (row, col), clipped at the right edge (never wraps, never outside);

@@ -194,7 +194,7 @@ enum action key_action(int key, uint32_t where)
 	return ACT_NONE;
 }
 
-/* What stays longest in a narrow bar: how to get help and how to get out. */
+/* These stay longest in a narrow bar: how to get help and how to get out. */
 static bool keys_essential(enum action id)
 {
 	return id == ACT_HELP || id == ACT_QUIT;

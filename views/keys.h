@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What keys do in the full-screen views: one table for dispatch, the bottom bar, the help
- * screen and the manual page.  Nothing here knows a terminal.
+ * screen and the manual page.  Nothing here uses a terminal.
  */
 #ifndef STEPDUMP_KEYS_H
 #define STEPDUMP_KEYS_H
@@ -131,9 +131,9 @@ const char *view_summary(enum view_id v);
 /* Exact name or unique prefix; NR_VIEWS if there is none. */
 enum view_id view_find(const char *name);
 
-/* What `key` does there (`where` has one bit); ACT_NONE if nothing. */
+/* The action of `key` there (`where` has one bit); ACT_NONE if it has none. */
 enum action key_action(int key, uint32_t where);
-/* "PgDn", "^F", "S-Tab", "j" to a key; K_NONE if it is none. */
+/* "PgDn", "^F", "S-Tab", "j" to a key; K_NONE if it is not a key. */
 int key_parse(const char *name, size_t len);
 
 /*

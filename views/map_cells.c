@@ -23,7 +23,8 @@ void draw_vma_cells(struct paint *p, struct map_look *m, const Stepdump__Vma *v,
 	uint32_t counted = verdicts_of(v->counts, v->n_counts);
 	int at;
 
-	/* Runs that stop short were too many: shares are right, half of the places are not. */
+	/* There were too many runs, and they stop short: shares are right, places are not all
+	 * known. */
 	if (!known && counted && m->channel == CHANNEL_VERDICT) {
 		draw_composition(p, v, col, st->width, &m->look.verdicts);
 		m->composition = true;
@@ -55,7 +56,7 @@ void map_legend(struct paint *p, const struct map_look *m)
 	struct legend more[20];
 	unsigned nr = 0;
 
-	/* What is not scanned yet comes last. */
+	/* Pages that are not scanned yet come last. */
 	for (int i = 1; i <= NR_VERDICTS; i++) {
 		verdict_t v = (verdict_t)(i % NR_VERDICTS);
 
@@ -90,7 +91,7 @@ static unsigned cells_wide(unsigned cols)
 	return cols > CELLS_COL + 9 ? cols - CELLS_COL - 1 : 8;
 }
 
-/* Pages of VMAs, so that a VMA always is in the same picture wherever the cursor is in it. */
+/* Pages of VMAs, so that a VMA is always in the same picture, wherever the cursor is in it. */
 void continuous_window(const struct ui *ui, uint32_t rows, uint32_t *first, uint32_t *nr)
 {
 	uint32_t room = rows * cells_wide(ui->cols) / 2;
@@ -130,7 +131,7 @@ unsigned continuous_scale(const struct ui *ui, const Stepdump__Snapshot *s, uint
 	return scale;
 }
 
-/* Where a cell comes to stand, in a picture that is as wide as the screen and endless below. */
+/* The position of a cell in a picture that is as wide as the screen and has no end below. */
 static uint64_t cells_before(const Stepdump__Snapshot *s, const struct ui *ui, uint32_t first,
 			     uint32_t nr, unsigned scale)
 {

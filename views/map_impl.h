@@ -7,8 +7,8 @@
 #include "views/view_impl.h"
 
 /*
- * How many pages are looked at for one picture: beyond, shares are drawn instead of places, so
- * that a redraw takes no longer for a bigger target.
+ * How many pages are looked at for one picture: if there are more, shares are drawn instead of
+ * places, so that a redraw takes no longer for a bigger target.
  */
 uint64_t map_pages_max(const Stepdump__Snapshot *s);
 #define ZOOM_COL 12 /* where the strips begin */
@@ -34,7 +34,7 @@ void render_continuous(struct paint *p, const struct ui *ui, struct map_look *m,
 /* The strips of single pages around the cursor. */
 unsigned zoom_rows(bool inputs);
 unsigned zoom_width(const struct ui *ui);
-/* Pages shown in `width` cells, as addresses; false: nothing is known of the VMA. */
+/* Pages shown in `width` cells, as addresses; false: nothing is known about the VMA. */
 bool zoom_range(const struct ui *ui, const Stepdump__Snapshot *s, unsigned width, uint64_t *start,
 		uint64_t *end);
 /* Returns how many pages that are. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The pages around the cursor: what the kernel says of them (present, dirty), what one read of
- * the pagemap covered (pmc), and the verdict that follows.
+ * The pages around the cursor: what the kernel reports (present, dirty), what one read of the
+ * pagemap covered (pmc), and the verdict that follows.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ uint64_t want_zoom(const struct ui *ui, const Stepdump__Snapshot *s, struct view
 	uint64_t start, end;
 	const Stepdump__Vma *v = vma_by_index(s, ui->place.vma);
 
-	/* All of its VMA if it is small: the row above shows the same one. */
+	/* The whole VMA if it is small: the row above shows the same one. */
 	if (v && span_pages(v->start, v->end) <= map_pages_max(s) / 4) {
 		start = v->start;
 		end = v->end;
@@ -135,7 +135,7 @@ static void zoom_cursor_line(struct paint *p, const struct ui *ui, const struct 
 	p->row++;
 }
 
-/* Runs that say nothing of it come from a target whose writes nobody watches. */
+/* Runs without it come from a target whose writes are not tracked. */
 static bool zoom_dirty_known(const struct run_index *x, uint64_t start, uint64_t end)
 {
 	bool any = false;

@@ -118,7 +118,7 @@ void paint_verdict_legend(struct paint *p, uint32_t verdicts, const struct legen
 {
 	unsigned col = 1;
 
-	/* What is not scanned yet comes last. */
+	/* Pages that are not scanned yet come last. */
 	for (int i = 1; i <= NR_VERDICTS; i++) {
 		verdict_t v = (verdict_t)(i % NR_VERDICTS);
 		struct legend l = { verdict_tone(v, false), (char32_t)verdict_glyph(v, false),
@@ -182,7 +182,7 @@ void share_columns(const uint64_t *parts, unsigned nr, unsigned width, unsigned 
 			columns[i] = 1;
 		used += columns[i];
 	}
-	/* What rounding left over or took too much is settled with the widest parts. */
+	/* The widest parts absorb the rounding error. */
 	if (used < width)
 		columns[largest] += width - used;
 	for (; used > width; used--) {

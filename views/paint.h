@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What all panes share: title, fields, prose, legend, and how numbers look.
- * Internal to views/.
+ * Shared by all panes: title, fields, prose, legend, and the look of numbers.  Internal to views/.
  */
 #ifndef STEPDUMP_PAINT_H
 #define STEPDUMP_PAINT_H
@@ -25,14 +24,14 @@ struct paint paint_begin(const Stepdump__Snapshot *s, const struct pane_opts *o,
 
 void paint_rule(struct paint *p);
 void paint_blank(struct paint *p);
-/* " TEXT", flowing: a line cut in the middle of a number would be a wrong number. */
+/* " TEXT", flowing, as a line cut in the middle of a number would show a wrong number. */
 void paint_line(struct paint *p, enum tone tone, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* " label         text": the text flows over as many rows as it needs, aligned. */
 void paint_field(struct paint *p, const char *label, enum tone tone, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 unsigned field_col(const struct paint *p);
-/* Text in `width` columns at (p->row, col); what does not fit ends in '~'. */
+/* Text in `width` columns at (p->row, col); text that does not fit ends in '~'. */
 void paint_cut(struct paint *p, unsigned col, unsigned width, enum tone tone, bool right,
 	       const char *text);
 /* Prose from column `col` on, broken between words. */
@@ -92,7 +91,7 @@ char *text_shown(const struct paint *p, const char *text);
 const Stepdump__Vma *vma_by_index(const Stepdump__Snapshot *s, uint32_t index);
 uint64_t span_pages(uint64_t start, uint64_t end);
 
-/* What is known of a list that the request may have cut: "showing 100 of 822". */
+/* Describes a list that the request may have cut: "showing 100 of 822". */
 void paint_shown_of(struct paint *p, const char *what, uint64_t shown, bool has_all, uint64_t all);
 
 #endif

@@ -22,7 +22,7 @@ static void chain_title(struct paint *p, const char *what, const char *about)
 
 /* ---- verify -------------------------------------------------------------------------------- */
 
-static void paint_chain(struct paint *p, const Stepdump__VerifyReport *r)
+static void paint_report_chain(struct paint *p, const Stepdump__VerifyReport *r)
 {
 	const struct column columns[] = {
 		{ "gen", .right = true },
@@ -147,7 +147,7 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 	struct paint p = paint_begin(&no_session, o, g);
 
 	chain_title(&p, "VERIFY", r->dir);
-	paint_chain(&p, r);
+	paint_report_chain(&p, r);
 	if (r->n_findings) {
 		paint_blank(&p);
 		paint_findings(&p, r);

@@ -38,7 +38,7 @@ DECLARE_PANE(why);
 DECLARE_PANE(peek);
 DECLARE_PANE(watch);
 
-/* Pages of a list of counts, by what the operator wants to know first. */
+/* Pages of a list of counts, summed up for the operator. */
 struct tally {
 	uint64_t to_pipe, holes, skipped, to_scan;
 	uint64_t total;
@@ -58,7 +58,7 @@ uint32_t verdicts_of(Stepdump__VerdictCount *const *counts, size_t nr);
 bool at_ppb(const Stepdump__Snapshot *s, uint32_t ppb);
 bool at_vma(const Stepdump__Snapshot *s, const Stepdump__Vma *v);
 
-/* "anon rw- [heap]": how a VMA is called in other panes' tables.  Caller frees. */
+/* "anon rw- [heap]": the name of a VMA in the tables of other panes.  Caller frees. */
 char *vma_label(const Stepdump__Snapshot *s, bool has_index, uint32_t index);
 
 /* Draws one ppb's pipe over `width` columns: capacity, plan and fact. */

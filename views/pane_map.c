@@ -245,7 +245,7 @@ void pane_pages(struct paint *p)
 
 	paint_line(p, TONE_NORMAL, "%s-%s   %lu pages %s in %zu runs", txt_addr(p, start).s,
 		   txt_addr(p, end).s, pages, txt_pages(pages).s, m.index.nr);
-	/* A whole address space is mostly nothing: on one axis, nothing else would show. */
+	/* An address space is mostly empty: on one axis, nothing else would show. */
 	if (pages >= span_pages(start, end) / 2) {
 		paint_page_strips(p, &m, start, end);
 		pane_map_legend(p, &m);

@@ -357,7 +357,7 @@ static void paint_out(struct paint *p)
 		    txt_opt(x->has_pages_written, x->pages_written).s);
 }
 
-/* What fails comes first: it is why one looks here. */
+/* Failed checks come first: they are the reason to look here. */
 void paint_check_line(struct paint *p)
 {
 	const Stepdump__Snapshot *s = p->s;
@@ -393,7 +393,7 @@ void paint_log(struct paint *p, size_t max)
 	for (size_t i = 0; i < s->n_events && i < max; i++) {
 		const Stepdump__Event *e = s->events[s->n_events - 1 - i];
 		AUTO_FREE char *text = text_shown(p, e->text);
-		/* In a view only what is new stands out. */
+		/* In a view only changes stand out. */
 		enum tone tone = i && p->field_col ? TONE_DIM : TONE_NORMAL;
 
 		grid_puts(p->g, p->row, 1, TONE_DIM,

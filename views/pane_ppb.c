@@ -45,7 +45,8 @@ void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Pp
 {
 	uint64_t sent = pages_sent(b), fact = add_sat(sent, pages_in_pipe(b));
 
-	/* Sent lies over the fact, the fact over the plan: what shows of the plan is missing. */
+	/* Sent is drawn over the fact, the fact over the plan: the visible part of the plan is
+	 * missing. */
 	paint_bar(p, col, width,
 		  b->state == STEPDUMP__PPB_STATE__FAILED ? TONE_BAD : TONE_UNSCANNED, b->pages_in,
 		  scale_pages, glyph_plan(p));

@@ -158,7 +158,7 @@ static void paint_map_row(struct paint *p, const struct strip *frame,
 	snprintf(text, sizeof(text), "pid %s +%lX", c->has_pid ? txt_pid(p, c->pid).s : "-",
 		 c->off_pages);
 	pstate_label(p, text);
-	/* Only where this mapping reaches: outside of it, it has no say. */
+	/* Only where this mapping reaches: it contributes nothing elsewhere. */
 	for (unsigned i = 0; i < st.width; i++) {
 		uint64_t first = st.first + i * st.per_cell;
 		bool inside = first + st.per_cell > c->off_pages &&

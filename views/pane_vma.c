@@ -153,7 +153,7 @@ static void draw_counts(struct paint *p, unsigned col, unsigned width, const voi
 		parts[k] = count_of(v->counts, v->n_counts, (Stepdump__Verdict)k);
 	*verdicts |= verdicts_of(v->counts, v->n_counts);
 	share_columns(parts, STEPDUMP__VERDICT__SHARED + 1, width, columns);
-	/* NOT_SCANNED is 0 and belongs at the end: what is still to come. */
+	/* NOT_SCANNED is 0 and belongs at the end, as those pages are still to come. */
 	for (int k = 1; k <= STEPDUMP__VERDICT__SHARED + 1; k++) {
 		Stepdump__Verdict verdict =
 			(Stepdump__Verdict)(k % (STEPDUMP__VERDICT__SHARED + 1));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Where pages go: files, entries, the talk with a page server. */
+/* Where pages go: files, entries, the conversation with a page server. */
 #include <stdlib.h>
 #include <string.h>
 

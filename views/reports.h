@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What commands with a report of their own found, drawn as panes are: pure, any width. */
+/* The reports of commands, drawn as panes are: pure, any width. */
 #ifndef STEPDUMP_REPORTS_H
 #define STEPDUMP_REPORTS_H
 
@@ -7,7 +7,7 @@
 #include "proto/report.pb-c.h"
 #include "views/panes.h"
 
-/* verbose: also what is as it should be (VMAs without a difference). */
+/* verbose: also what is in order (VMAs without a difference). */
 void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, struct grid *g);
 void report_diff(const Stepdump__DiffReport *r, const struct pane_opts *o, struct grid *g);
 void report_flatten(const Stepdump__FlattenReport *r, const struct pane_opts *o, struct grid *g);

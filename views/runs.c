@@ -163,8 +163,8 @@ static int size_order(const void *a, const void *b)
 }
 
 /*
- * One scale for all rows.  A reservation of a terabyte would turn everything else into one
- * cell, so that a few sizes far above all others do not count: their rows are cut.
+ * One scale for all rows.  A reservation of a terabyte would turn everything else into one cell, so
+ * a few sizes far above all others do not count: their rows are cut.
  */
 uint64_t longest_that_counts(Stepdump__Vma *const *vmas, size_t nr)
 {

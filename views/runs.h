@@ -20,7 +20,7 @@ uint64_t run_end(const Stepdump__VerdictRun *r);
 size_t runs_first(const struct run_index *x, uint64_t addr);
 /* The run that holds `addr`, or NULL. */
 const Stepdump__VerdictRun *runs_at(const struct run_index *x, uint64_t addr);
-/* Pages of [start, end) that some run speaks of. */
+/* Pages of [start, end) that are in some run. */
 uint64_t runs_covered(const struct run_index *x, uint64_t start, uint64_t end);
 
 /* What was drawn, for the legend. */
@@ -29,7 +29,7 @@ struct run_look {
 	bool lazy, mixed;
 };
 
-/* Pages of [start, end) into a strip as verdicts; false if no run says anything about them. */
+/* Pages of [start, end) into a strip as verdicts; false if no run covers any of them. */
 bool runs_fill(const struct run_index *x, struct strip *st, uint64_t start, uint64_t end,
 	       struct run_look *look);
 /* Same as 'p'/'.' and 'd'/'.'. */

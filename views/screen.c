@@ -79,7 +79,8 @@ static unsigned screen_line_skip(const struct ui *ui)
 	return skip;
 }
 
-/* What completion offers, in the last rows above the message; the first rows of it, if there are many. */
+/* The candidates of a completion, in the last rows above the message; only the first, if there are
+ * many. */
 static void screen_offered(const struct ui *ui, struct grid *g)
 {
 	const char *line = ui->typed.offered;
@@ -182,7 +183,7 @@ static bool screen_in_word(char32_t c)
 	return (c < 0x80 && isalnum((int)c)) || c == U'.' || c == U'+';
 }
 
-/* A number of which one digit changed has changed as a whole. */
+/* A number with one changed digit is highlighted as a whole. */
 static void screen_mark_changed(struct grid *now, const struct grid *was)
 {
 	for (unsigned r = 0; r < now->rows; r++) {
@@ -194,11 +195,11 @@ static void screen_mark_changed(struct grid *now, const struct grid *was)
 			used += a[c].ch != ' ';
 			different += b && a[c].ch != ' ' && a[c].ch != b[c].ch;
 		}
-		/* Another line altogether: nothing in it has changed, it moved here. */
+		/* A different line: nothing in it has changed, it moved here. */
 		if (!b || !different || (different > 12 && different * 2 > used))
 			continue;
 		for (unsigned c = 0; c < now->cols; c++) {
-			/* Words in the background move, they do not change. */
+			/* Background text moves, but does not change. */
 			if (a[c].ch == b[c].ch || a[c].ch == ' ' || !a[c].ch ||
 			    a[c].tone == TONE_DIM)
 				continue;

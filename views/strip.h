@@ -28,7 +28,7 @@ void strip_init(struct strip *s, uint64_t first, uint64_t nr_pages, uint64_t per
 		unsigned width);
 /* Marks a run of pages, clipped to the strip; cells with two different marks become '%'. */
 void strip_fill(struct strip *s, uint64_t first, uint64_t nr_pages, enum tone tone, char32_t ch);
-/* Cells of which nothing is known show `rest`. */
+/* Cells about which nothing is known show `rest`. */
 void strip_draw(struct paint *p, const struct strip *s, unsigned col, enum tone tone,
 		char32_t rest);
 /* Two rows: page numbers in hex (from `origin`) and ticks. */

@@ -141,7 +141,7 @@ static int table_least_important(const struct table *t)
 	return found;
 }
 
-/* Minimum widths first, columns out until they fit, then the room left is handed back. */
+/* Minimum widths first, columns are dropped until they fit, then the spare room is handed out. */
 static void table_lay_out(struct table *t, unsigned room)
 {
 	for (unsigned i = 0; i < t->nr; i++)
@@ -153,7 +153,8 @@ static void table_lay_out(struct table *t, unsigned room)
 			break;
 		t->gone[i] = true;
 	}
-	/* Far too narrow: whole columns go from the right, half a number would be a wrong one. */
+	/* Far too narrow: whole columns are dropped from the right, as half a number would be
+	 * wrong. */
 	for (unsigned i = t->nr - 1; i && table_total_width(t) > room; i--)
 		t->gone[i] = true;
 	if (table_total_width(t) > room)

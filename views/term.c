@@ -13,7 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 #include "views/theme.h"
-/* Last: they make macros of ordinary words. */
+/* Included last, as they define ordinary words as macros. */
 #include <ncursesw/curses.h>
 #include <ncursesw/term.h>
 #undef tone
@@ -26,7 +26,7 @@ static struct {
 	FILE *in, *out;
 	int fd;
 	struct termios before;
-	char restore[256]; /* what makes the terminal sane, ready for a signal handler */
+	char restore[256]; /* the sequences that restore the terminal, ready for a signal handler */
 	size_t restore_len;
 	attr_t attr[NR_TONES];
 	short pair[NR_TONES];
@@ -91,7 +91,7 @@ static void term_add_restore(const char *cap)
 
 	if (!s || s == (char *)-1)
 		return;
-	len = strcspn(s, "$"); /* padding "$<5>" is for terminals of glass */
+	len = strcspn(s, "$"); /* padding "$<5>" is for old hardware terminals */
 	if (tty.restore_len + len < sizeof(tty.restore)) {
 		memcpy(tty.restore + tty.restore_len, s, len);
 		tty.restore_len += len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Themes: which colour a meaning has.  Colour is never the only carrier of a meaning
- * (each has its glyph), so "mono" loses nothing.
+ * Themes: the colour of each meaning.  Colour is never the only carrier of a meaning (each has its
+ * glyph), so "mono" loses nothing.
  */
 #ifndef STEPDUMP_THEME_H
 #define STEPDUMP_THEME_H

@@ -186,7 +186,7 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 enum ui_effect ui_key(struct ui *ui, int key, const Stepdump__Snapshot *s)
 {
 	if (ui->rows < SCREEN_MIN_ROWS || ui->cols < SCREEN_MIN_COLS) {
-		/* Nothing but the way out can be seen. */
+		/* Only the way out is visible. */
 		return key == 'q' || key == 'Q' || key == 'i' ? UI_LEAVE :
 		       key == K_SUSPEND                       ? UI_SUSPEND :
 								UI_NOTHING;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Search, filter and jumps: what has to look at all there is. */
+/* Search, filter and jumps, which need the complete data. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +88,7 @@ static bool find_iov_matches(const Stepdump__Snapshot *all, const Stepdump__Iov 
 	return v && find_vma_matches(v, text);
 }
 
-/* The next iov, in whatever ppb it is. */
+/* The next iov, in any ppb. */
 static void find_next_iov(struct ui *ui, const Stepdump__Snapshot *all)
 {
 	const Stepdump__PagePipe *pp = all->page_pipe;

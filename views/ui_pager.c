@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What stands over a view: the message, the line being typed, text that scrolls; and moving by rows. */
+/* Whatever is over a view: the message, the line being typed, text that scrolls; and moving by
+ * rows. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -26,8 +26,8 @@
 #define WANT_MAX 256 /* windows of one kind */
 
 /*
- * What a view needs to see.  It is asked twice: first without a snapshot, then with what came
- * of that, since the ranges of pages follow from the VMAs.  The second answer adds to the first.
+ * What a view needs to see.  It is asked twice: first without a snapshot, then with the result of
+ * that, since the ranges of pages follow from the VMAs.  The second answer adds to the first.
  */
 struct view_want {
 	uint32_t needs; /* bits of proto/parts.h; VMAs and runs are asked for by their windows */
@@ -54,7 +54,7 @@ const char *byte_source_name(enum byte_source b);
 
 enum map_channel { CHANNEL_VERDICT, CHANNEL_PRESENT, CHANNEL_DIRTY, NR_CHANNELS };
 
-/* What is over the view: nothing, text that scrolls, or a line being typed. */
+/* On top of the view: nothing, text that scrolls, or a line being typed. */
 enum ui_mode { UI_VIEW, UI_PAGER, UI_LINE };
 
 enum ui_effect {
@@ -62,7 +62,7 @@ enum ui_effect {
 	UI_DRAW, /* the picture changed, the data did not */
 	UI_LOOK, /* a new snapshot is needed */
 	UI_RUN,  /* ui->command is to be run, by the shell's own dispatcher */
-	UI_FIND, /* something is to be looked for in all there is: ui_find() */
+	UI_FIND, /* something has to be searched for in the complete data: ui_find() */
 	UI_GOTO, /* ui->typed.text names an address: the shell knows what $sp is */
 	UI_SUSPEND,
 	UI_LEAVE,
@@ -89,7 +89,7 @@ struct ui {
 	bool ascii, relative;
 	bool saved; /* a snapshot from a file: nothing can be run */
 
-	/* What map and parents share: it survives a change of view. */
+	/* Shared by map and parents: it survives a change of view. */
 	struct {
 		uint64_t addr;   /* page under the cursor */
 		uint32_t vma;    /* its VMA */
@@ -173,18 +173,18 @@ void ui_page(struct ui *ui, const char *title, const char *text);
 
 /* s NULL: the first question; see struct view_want. */
 void ui_want(const struct ui *ui, const Stepdump__Snapshot *s, struct view_want *w);
-/* After each new snapshot or size: puts cursor and window back to where something is. */
+/* After each new snapshot or size: moves cursor and window to where something is. */
 void ui_settle(struct ui *ui, const Stepdump__Snapshot *s);
 /* The cursor goes to where the engine is.  True: the VMA has to be looked up, see UI_FIND. */
 bool ui_follow(struct ui *ui, const Stepdump__Snapshot *s);
-/* Bits of proto/parts.h: what ui_find() wants to see in full. */
+/* Bits of proto/parts.h: the parts that ui_find() needs in full. */
 uint32_t ui_find_needs(const struct ui *ui);
 /* Answers UI_FIND; `all` has all VMAs, or also all iovs. */
 void ui_find(struct ui *ui, const Stepdump__Snapshot *all);
 
 /*
  * The whole screen.  `g` has ui->cols columns and gets ui->rows rows.  `before`, if not NULL, is
- * what was seen before the last unit: cells that differ are drawn as TONE_CHANGED.
+ * the screen before the last unit: cells that differ are drawn as TONE_CHANGED.
  */
 void screen_render(const struct ui *ui, const Stepdump__Snapshot *s,
 		   const Stepdump__Snapshot *before, struct grid *g);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What several views use: windows to ask for, commands to run, parts to draw. */
+/* Shared by several views: windows to ask for, commands to run, parts to draw. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +134,7 @@ void paint_hex(struct paint *p, uint64_t addr, unsigned rows)
 			if (i < n)
 				grid_printf(p->g, p->row, col, d[i] ? TONE_NORMAL : TONE_DIM,
 					    "%02x", d[i]);
-			/* Narrow: pairs without a blank between leave room for the text. */
+			/* Narrow: leaving out the blank between pairs makes room for the text. */
 			col += p->g->cols >= 96 || i % 2 ? 3 : 2;
 		}
 		for (unsigned i = 0; i < n; i++)

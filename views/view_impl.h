@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files of the full-screen views share.  Internal to views/. */
+/* Shared by the files of the full-screen views.  Internal to views/. */
 #ifndef STEPDUMP_VIEW_IMPL_H
 #define STEPDUMP_VIEW_IMPL_H
 
@@ -21,7 +21,7 @@ struct view_ops {
 	enum ui_effect (*act)(struct ui *ui, enum action a, const Stepdump__Snapshot *s);
 	/* Draws into `g`, whose rows are those of the body. */
 	void (*render)(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g);
-	/* What stands in the title, after the view's name.  May be NULL. */
+	/* Text in the title, after the view's name.  May be NULL. */
 	void (*title)(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len);
 };
 

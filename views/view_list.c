@@ -67,7 +67,7 @@ static void list_settle(struct ui *ui, const Stepdump__Snapshot *s)
 	struct grid g = list_draw_all(ui, s);
 	uint32_t nr = g.rows > 3 ? g.rows - 3 : 0;
 
-	/* The newest event is what one wants to see; whoever scrolled up stays there. */
+	/* Shows the newest event, unless the user has scrolled up. */
 	if (ui->list[ui->view].at >= nr || (ui->view == VIEW_EVENTS && !ui->list[ui->view].moved))
 		ui->list[ui->view].at = nr ? nr - 1 : 0;
 	ui->list[ui->view].moved = ui->list[ui->view].at + 1 < nr;

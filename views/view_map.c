@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The map: above, where we are in the address space; below, the pages around the cursor with
- * what led to their verdict.
+ * the facts behind their verdict.
  */
 #include <stdio.h>
 #include <stdlib.h>

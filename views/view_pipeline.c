@@ -77,7 +77,7 @@ static void pipeline_units(struct paint *p)
 	}
 }
 
-/* What one unit of the phase is, and whose code it mirrors. */
+/* What one unit of the phase is, and the code that it mirrors. */
 static void pipeline_words(struct paint *p)
 {
 	const Stepdump__PhaseInfo *ph = pipeline_phase_now(p->s);
@@ -91,7 +91,7 @@ static void pipeline_words(struct paint *p)
 	pipeline_field(p, "", TONE_DIM, line);
 }
 
-/* What each key would do from here. */
+/* The effect of each key from here. */
 static void pipeline_keys(struct paint *p)
 {
 	const Stepdump__Cursor *c = p->s->cursor;
@@ -152,7 +152,7 @@ static void pipeline_error(struct paint *p)
 static const struct section {
 	void (*full)(struct paint *p);
 	void (*brief)(struct paint *p); /* NULL: in full or not at all */
-	unsigned rank; /* 0 is drawn first, the highest goes first where room is short */
+	unsigned rank; /* 0 is drawn first, the highest is dropped first where room is short */
 	bool apart;    /* a blank row before it where there is room */
 } sections[] = {
 	{ paint_phases, paint_phases_short, 0, false },
@@ -167,7 +167,7 @@ static const struct section {
 };
 
 #define NR_SECTIONS (sizeof(sections) / sizeof(*sections))
-#define NR_BRIEF 4 /* up to this rank, better brief than not at all */
+#define NR_BRIEF 4 /* up to this rank, brief is better than not at all */
 
 /* A section by itself, to see how high it is. */
 static struct grid pipeline_draw_section(const struct paint *p, void (*paint)(struct paint *p))
@@ -183,7 +183,8 @@ static struct grid pipeline_draw_section(const struct paint *p, void (*paint)(st
 	return g;
 }
 
-/* What fits: first all that has a brief form in it, then by rank in full, then air. */
+/* Fills the room: first every section that has a brief form in that form, then by rank in full,
+ * then blank rows. */
 static void pipeline_lay_out(const struct grid *full, const struct grid *brief, unsigned rows,
 			     const struct grid **chosen, unsigned *left_ret)
 {
@@ -213,7 +214,7 @@ static void pipeline_render_left(struct paint *p, unsigned rows)
 		brief[i] = pipeline_draw_section(p, sections[i].brief ?: sections[i].full);
 	}
 	pipeline_lay_out(full, brief, rows, chosen, &left);
-	/* Three lines of the log are worth more than air. */
+	/* Three lines of the log are worth more than blank rows. */
 	blanks = left > 3 ? left - 3 : 0;
 	for (size_t i = 0; i < NR_SECTIONS; i++) {
 		if (!chosen[i] || !chosen[i]->rows)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The pipes view: every pipe on one scale, the iovs of one of them, their bytes, the talk with a
- * page server. */
+/* The pipes view: every pipe on one scale, the iovs of one of them, their bytes, the conversation
+ * with a page server. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
