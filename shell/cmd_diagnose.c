@@ -18,35 +18,6 @@ static struct pane_opts diagnose_opts(const struct shell *sh, bool verbose)
 	};
 }
 
-/* ---- explain --------------------------------------------------------------------------------- */
-
-struct term_offer {
-	const struct cword *w;
-	struct complist *l;
-};
-
-static bool offer_term(const struct explain_term *t, const void *arg)
-{
-	const struct term_offer *offer = arg;
-
-	for (const char *p = t->names; *p;) {
-		size_t n = strcspn(p, "|");
-		AUTO_FREE char *name = xstrndup(p, n);
-
-		if (n > 1 && !strchr(name, ' '))
-			complist_add(offer->l, offer->w, name, t->kind);
-		p += n + (p[n] == '|');
-	}
-	return false;
-}
-
-void comp_term(const struct cword *w, struct complist *l)
-{
-	const struct term_offer offer = { w, l };
-
-	explain_find(offer_term, &offer);
-}
-
 /* Terms, and causes of failed dumps. */
 void comp_cause(struct shell *sh, const struct cword *w, struct complist *l)
 {

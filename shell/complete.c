@@ -11,6 +11,7 @@
 
 #include "base/vec.h"
 #include "shell/dispatch.h"
+#include "shell/explain.h"
 #include "shell/topics.h"
 #include "views/panes.h"
 
@@ -56,6 +57,35 @@ static void comp_add_alternatives(struct complist *l, const struct cword *w, con
 
 	for (char *s = strtok_r(copy, "|", &save); s; s = strtok_r(NULL, "|", &save))
 		complist_add(l, w, s, NULL);
+}
+
+/* ---- explain --------------------------------------------------------------------------------- */
+
+struct term_offer {
+	const struct cword *w;
+	struct complist *l;
+};
+
+static bool offer_term(const struct explain_term *t, const void *arg)
+{
+	const struct term_offer *offer = arg;
+
+	for (const char *p = t->names; *p;) {
+		size_t n = strcspn(p, "|");
+		AUTO_FREE char *name = xstrndup(p, n);
+
+		if (n > 1 && !strchr(name, ' '))
+			complist_add(offer->l, offer->w, name, t->kind);
+		p += n + (p[n] == '|');
+	}
+	return false;
+}
+
+void comp_term(const struct cword *w, struct complist *l)
+{
+	const struct term_offer offer = { w, l };
+
+	explain_find(offer_term, &offer);
 }
 
 static void comp_command(const struct shell *sh, const struct cword *w, struct complist *l)

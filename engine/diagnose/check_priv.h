@@ -37,6 +37,8 @@ struct look {
 	Stepdump__CheckedTask *task;
 };
 
+/* Appends a finding without evidence yet. */
+Stepdump__CheckFinding *finding_new(Stepdump__CheckFinding ***v, size_t *nr, enum cause_id id);
 /* Adds a finding, or counts it with the first of its cause.  v: the mapping, or NULL. */
 void found(struct look *k, enum cause_id id, const struct vma *v, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -236,10 +236,10 @@ struct err *session_log(struct session *s, const char *path, const char *images,
 	struct err *e;
 	size_t len = 0;
 
-	TRY(read_log(path, &text, &len));
+	TRY(diagnose_read_log(path, &text, &len));
 	TRY(log_explain(path, text, len, &r));
 	confirm(s, r);
-	e = images ? look_at_images(images, r) : NULL;
+	e = images ? diagnose_images(images, r) : NULL;
 	if (e) {
 		stepdump__log_report__free_unpacked(r, NULL);
 		return e;

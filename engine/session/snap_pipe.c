@@ -336,7 +336,7 @@ void snap_entry(Stepdump__PagemapEntry *o, const struct pagemap_entry *e)
 {
 	o->vaddr = e->vaddr;
 	o->nr_pages = e->nr_pages;
-	flag_names(e->flags, &o->flags, &o->n_flags);
+	snap_flag_names(e->flags, &o->flags, &o->n_flags);
 	if (!(e->flags & PE_PARENT))
 		SET(o, pages_off, e->pages_off);
 }
