@@ -32,7 +32,7 @@ Scripts: order, first error ends the run, exit statuses, streams.
     hint: one of auto|scan|pread
   [2]
   $ stepdump -batch -ex 'set xfer null' -ex 'set pipe-pages 12' -ex 'set xfer' -ex 'set pipe-pages 0'
-  xfer = null  (local|null: where pages go: staged files, or nowhere (rehearsal))
+  xfer = null  (local|null|server: pages go to files, nowhere (rehearsal), a page server)
   error: "0" is not a value of pipe-pages
     hint: a number from 1 to 262144
   [2]

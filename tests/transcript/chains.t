@@ -45,7 +45,8 @@ Chains from the shell: parents, the tools on directories, what is refused.
   $ stepdump -batch --json -ex 'verify flat' | python3 -c 'import json, sys; r = json.load(sys.stdin); print(r["ok"], r["error"]["code"], r["nr_fatal"] == len([f for f in r["findings"] if f["fatal"]]))'
   False check True
   $ stepdump -batch -ex 'flatten flat again' 2>&1 | sed 's/pagemap-[0-9]*/pagemap-N/; s/[0-9]* bytes too/N bytes too/'; ls -d again 2>&1
-  error: flatten flat: pagemap-N.img: %D/flat/pages-1.img: the file ends at byte 0, N bytes too early
+  error: flatten flat: it is not a good image set: files.img: missing: file ids of VMAs cannot be resolved
+    hint: `verify` tells what is wrong with it; nothing was written
   ls: cannot access 'again': No such file or directory
   [2]
   $ stepdump -batch -ex 'diff full nowhere'

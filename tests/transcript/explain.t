@@ -28,6 +28,7 @@ What the words, columns and glyphs on the screen mean.
   $ stepdump -batch -ex 'help s' | head -n 1
   step [N]  -  run to the next change of phase, N times
   $ stepdump -batch -ex 'apropos vmsplice'
+  help watching        criu's own dump, held at its system calls
   explain iov          An address and a number of pages
   explain parasite     Position-independent code that is put into the target 
   explain DUMPPAGES    The command that makes the parasite vmsplice
