@@ -117,9 +117,24 @@ static const char *find_stamp(const char *s)
 	return NULL;
 }
 
+/* "Error (criu/mem.c:45): " */
+static const char *find_mark(const char *s, const char *word)
+{
+	const char *at = strstr(s, word), *p;
+
+	if (!at)
+		return NULL;
+	p = at + strlen(word);
+	p += strcspn(p, ": )");
+	if (*p++ != ':')
+		return NULL;
+	p += strspn(p, "0123456789");
+	return strncmp(p, "): ", 3) ? NULL : at;
+}
+
 static const char *find_level(const char *s, enum level *level)
 {
-	const char *e = strstr(s, "Error ("), *w = strstr(s, "Warn  (");
+	const char *e = find_mark(s, "Error ("), *w = find_mark(s, "Warn  (");
 
 	*level = e ? LEVEL_ERROR : w ? LEVEL_WARN : LEVEL_INFO;
 	return e ? e : w;
@@ -418,7 +433,8 @@ bool log_recognise(const char *text, size_t len)
 		log_split(&l, text, len < 65536 ? len : 65536);
 	for (size_t i = 0; i < l.nr; i++) {
 		is |= l.v[i].criu || strstr(l.v[i].text, "criu failed") ||
-		      strstr(l.v[i].text, "CRIU");
+		      strstr(l.v[i].text, "CRIU checkpointing failed") ||
+		      strstr(l.v[i].text, "CRIU restoring failed");
 		free(l.v[i].text);
 	}
 	free(l.v);
