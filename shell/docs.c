@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/session/diagnose.h"
 #include "shell/argv.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
@@ -142,6 +143,26 @@ static void man_tables(FILE *f)
 	}
 }
 
+/* The catalogue that `check` and `log` work by. */
+static void man_causes(FILE *f)
+{
+	Stepdump__CauseList *l;
+	struct err *e = session_causes(NULL, &l);
+
+	if (e) {
+		err_free(e);
+		return;
+	}
+	fprintf(f, ".SH \"WHY DUMPS FAIL\"\n");
+	for (size_t i = 0; i < l->n_causes; i++) {
+		AUTO_FREE char *text =
+			xasprintf("%s. %s", l->causes[i]->title, l->causes[i]->advice);
+
+		man_rows(f, l->causes[i]->name, l->causes[i]->phase, text);
+	}
+	stepdump__cause_list__free_unpacked(l, NULL);
+}
+
 /* The keys of the views, from the same table that binds them. */
 static void man_keys(FILE *f)
 {
@@ -183,6 +204,7 @@ void docs_man(FILE *f)
 	man_commands(f);
 	man_tables(f);
 	man_keys(f);
+	man_causes(f);
 	fprintf(f, ".SH ENVIRONMENT\n");
 	man_rows(f, "STEPDUMP_PAGER, PAGER", NULL,
 		 "shows output that is longer than the screen; default: less -FRX");
