@@ -74,7 +74,7 @@ struct txt txt_size(uint64_t bytes);                       /* 48.0M */
 struct txt txt_pages(uint64_t pages);                      /* size of that many pages */
 struct txt txt_when(const struct paint *p, uint64_t us);   /* 1.842 */
 struct txt txt_took(const struct paint *p, uint64_t us);   /* 2.1 ms */
-struct txt txt_pid(const struct paint *p, uint32_t pid);   /* 4242 or %T */
+struct txt txt_pid(const struct paint *p, uint32_t pid);   /* 4242 or PID */
 /* "-" for what is absent. */
 struct txt txt_opt(bool has, uint64_t value);
 struct txt txt_opt_size(bool has, uint64_t bytes);
@@ -84,7 +84,7 @@ const char *str_or_dash(const char *text);
 
 /* "a, b, c" or "-"; caller frees. */
 char *join_names(char *const *names, size_t nr, const char *separator);
-/* With relative: addresses and the pid inside free text as offsets and %T.  Caller frees. */
+/* With relative: addresses and the pid inside free text as offsets and PID.  Caller frees. */
 char *text_shown(const struct paint *p, const char *text);
 
 /* The VMA with that index, NULL if the snapshot does not hold it. */

@@ -70,7 +70,7 @@ void pipe_legend(struct paint *p)
 		{ TONE_DUMP, glyph_full(p), "in the pipe (FIONREAD)" },
 		{ TONE_UNSCANNED, glyph_plan(p), "planned (pages_in)" },
 		{ TONE_DIM, U'~', "sent on" },
-		{ TONE_LAZY, U'L', "lazy" },
+		{ TONE_LAZY, U'L', "in the pipe, lazy" },
 	};
 
 	paint_legend(p, items, 4);

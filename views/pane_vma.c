@@ -265,6 +265,13 @@ static void paint_vma_counts(struct paint *p, const Stepdump__Vma *v)
 	table_end(t, p, "no page of it is scanned yet");
 }
 
+/* Kinds of which the rule says that no page is dumped. */
+static bool vma_is_skipped(const Stepdump__Vma *v)
+{
+	return !strcmp(v->kind, "vvar") || !strcmp(v->kind, "vsyscall") ||
+	       !strcmp(v->kind, "droppable");
+}
+
 static void paint_vma(struct paint *p, const Stepdump__Vma *v)
 {
 	uint64_t pages = span_pages(v->start, v->end);
@@ -286,8 +293,9 @@ static void paint_vma(struct paint *p, const Stepdump__Vma *v)
 		    txt_opt_size(v->has_swap_bytes, v->swap_bytes).s);
 	paint_field(p, "private", TONE_NORMAL, "%s",
 		    !v->has_is_private ? "-" :
-		    v->is_private      ? "yes: its pages go to pagemap-PID.img" :
-					 "no");
+		    !v->is_private     ? "no" :
+		    vma_is_skipped(v)  ? "yes, but no page of it is ever dumped" :
+					 "yes: its pages go to pagemap-PID.img");
 	if (v->unsupp)
 		paint_field(p, "cannot dump", TONE_BAD, "%s", v->unsupp);
 	paint_vma_counts(p, v);

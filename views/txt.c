@@ -84,7 +84,7 @@ struct txt txt_pid(const struct paint *p, uint32_t pid)
 	struct txt t;
 
 	if (p->o->relative)
-		return txt(target && target->has_pid && target->pid == pid ? "%T" : "%t");
+		return txt(target && target->has_pid && target->pid == pid ? "PID" : "pid");
 	snprintf(t.s, sizeof(t.s), "%u", pid);
 	return t;
 }
@@ -179,7 +179,7 @@ char *text_shown(const struct paint *p, const char *text)
 		if (target && target->has_pid)
 			snprintf(pid, sizeof(pid), "%u", target->pid);
 		if (len && len == strlen(pid) && !strncmp(text, pid, len)) {
-			fputs("%T", f);
+			fputs("PID", f);
 			text += len;
 		} else if (len >= 8 && p->s->n_vmas && value >= p->base) {
 			fputs(txt_addr(p, value).s, f);
