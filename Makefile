@@ -160,8 +160,9 @@ compile_commands.json: Makefile $(wildcard */*.c) ## for clangd and clang-tidy
 	done; echo ' ]'; } > $@
 
 .PHONY: docs
-docs: $(BIN) ## write docs/commands.md from the tables of the program
+docs: $(BIN) $(TARGETS) ## docs/commands.md and the sessions in README.md: what the program says (needs tmux)
 	$(Q)$(BIN) --markdown > docs/commands.md
+	$(Q)B=$(abspath $(B)) STEPDUMP=$(abspath $(BIN)) tests/pictures/session
 
 # ---- installing ----------------------------------------------------------------------------
 

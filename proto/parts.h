@@ -19,6 +19,7 @@
 #define SNAP_SHMEM 0x400u
 #define SNAP_XFER 0x800u
 #define SNAP_PARENTS 0x1000u
+#define SNAP_PARENT_RUNS_MAX 4096 /* entries of one generation: those beyond are left out */
 #define SNAP_TRACKER 0x2000u
 #define SNAP_COUNTERS 0x4000u
 #define SNAP_CHECKS 0x8000u

@@ -227,27 +227,39 @@ static void parents_generations(struct paint *p, const struct parents_picture *p
 	}
 }
 
+/* Up to where the listed entries tell which pages the generation has. */
+static uint64_t parents_reach(const Stepdump__ParentGeneration *g)
+{
+	const Stepdump__PagemapEntry *last;
+
+	if (g->n_runs < SNAP_PARENT_RUNS_MAX)
+		return UINT64_MAX;
+	last = g->runs[g->n_runs - 1];
+	return add_sat(last->vaddr, mul_sat(last->nr_pages, PAGE_BYTES));
+}
+
 static void parents_needed(struct paint *p, const struct parents_picture *pic)
 {
 	const Stepdump__ParentGeneration *direct = p->s->parents[0];
 	struct strip st = pic->frame;
-	uint64_t needed = 0, found = 0;
+	uint64_t needed = 0, found = 0, reach = parents_reach(direct);
 	char text[160];
 
 	for (size_t i = 0; i < pic->runs.nr; i++) {
 		const Stepdump__VerdictRun *v = pic->runs.runs[i];
-		uint64_t covered;
+		uint64_t end = run_end(v) < reach ? run_end(v) : reach, covered;
 
-		if (v->verdict != STEPDUMP__VERDICT__HOLE)
+		if (v->verdict != STEPDUMP__VERDICT__HOLE || v->start >= end)
 			continue;
-		covered = parents_covered(direct->runs, direct->n_runs, v->start, run_end(v));
-		needed = add_sat(needed, v->nr_pages);
+		covered = parents_covered(direct->runs, direct->n_runs, v->start, end);
+		needed = add_sat(needed, span_pages(v->start, end));
 		found = add_sat(found, covered);
-		strip_fill(&st, v->start / PAGE_BYTES, v->nr_pages,
-			   covered == v->nr_pages ? TONE_OK : TONE_BAD,
-			   covered == v->nr_pages ? U'^' : U'?');
+		strip_fill(&st, v->start / PAGE_BYTES, span_pages(v->start, end),
+			   covered == span_pages(v->start, end) ? TONE_OK : TONE_BAD,
+			   covered == span_pages(v->start, end) ? U'^' : U'?');
 	}
-	snprintf(text, sizeof(text), "%lu of %lu found in parent", found, needed);
+	snprintf(text, sizeof(text), "%lu of %lu found in parent%s", found, needed,
+		 reach == UINT64_MAX ? "" : ", as far as listed");
 	parents_row(p, "needed", &st, TONE_ABSENT, U'.', text);
 }
 

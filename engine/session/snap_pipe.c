@@ -413,8 +413,6 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 
 /* ---- parents ------------------------------------------------------------------------------------------- */
 
-#define MAX_PARENT_RUNS 4096
-
 static void snap_generation(const struct page_read *pr, size_t g, const struct snap_request *req,
 			    Stepdump__Snapshot *snap)
 {
@@ -432,7 +430,7 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 
 		if (e->flags & PE_PARENT)
 			holes += e->nr_pages;
-		if (!inside || o->n_runs == MAX_PARENT_RUNS)
+		if (!inside || o->n_runs == SNAP_PARENT_RUNS_MAX)
 			continue;
 		Stepdump__PagemapEntry *r = MSG_PUSH(o, runs, pagemap_entry);
 
