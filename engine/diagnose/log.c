@@ -212,12 +212,22 @@ static void push_line(Stepdump__LogLine ***array, size_t *nr, Stepdump__LogLine 
 	(*array)[(*nr)++] = m;
 }
 
-static const char *noise_of(const struct log_line *n)
+static const char *remark_on(const char *line)
 {
 	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
-		if (line_matches(noise[i].glob, n->text))
+		if (line_matches(noise[i].glob, line))
 			return noise[i].remark;
 	return NULL;
+}
+
+bool log_line_is_noise(const char *line)
+{
+	return remark_on(line) != NULL;
+}
+
+static const char *noise_of(const struct log_line *n)
+{
+	return remark_on(n->text);
 }
 
 /* ---- what was done --------------------------------------------------------------------------- */
@@ -304,6 +314,21 @@ static void match_line(struct log *l, size_t i, struct match *m)
 			if (causes[c].log[p].confidence > m[c].confidence &&
 			    line_matches(causes[c].log[p].glob, l->v[i].text))
 				m[c] = (struct match){ causes[c].log[p].confidence, i };
+}
+
+int log_line_cause(const char *line)
+{
+	enum confidence best = CONF_NONE;
+	int found = -1;
+
+	for (int c = 0; c < NR_CAUSES; c++)
+		for (size_t p = 0; p < CAUSE_PATTERNS && causes[c].log[p].glob; p++)
+			if (causes[c].log[p].confidence > best &&
+			    line_matches(causes[c].log[p].glob, line)) {
+				best = causes[c].log[p].confidence;
+				found = c;
+			}
+	return found;
 }
 
 static void add_cause(struct log *l, enum cause_id id, enum confidence c, size_t line)

@@ -13,6 +13,12 @@
 #include "base/err.h"
 #include "proto/diagnose.pb-c.h"
 
+/* One line, for who reads a log as it is written.  Is its error one that dumps survive, or that follows
+ * from others? */
+bool log_line_is_noise(const char *line);
+/* The cause that the line tells with most certainty (enum cause_id); -1: none. */
+int log_line_cause(const char *line);
+
 /* Does the text look like such a log? */
 bool log_recognise(const char *text, size_t len);
 

@@ -16,7 +16,8 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "engine/pages/pagemap.h"
+#include "engine/diagnose/causes.h"
+#include "engine/diagnose/log.h"
 #include "engine/proc/proc.h"
 #include "engine/watch/watch_priv.h"
 
@@ -243,71 +244,35 @@ static char *cause_of_timeout(const struct watch *w)
 	return NULL;
 }
 
+/* Failures of calls, by our own words for them. */
 static const struct {
-	const char *in; /* what the failure says */
-	int sys_errno;  /* 0: any */
-	const char *cause;
-} catalogue[] = {
-	{ "SIGXFSZ", 0,
-	  "criu reached its file size limit (RLIMIT_FSIZE): `ulimit -f unlimited` before it; the parasite's mapping stays in the target, `rescue PID` removes it" },
-	{ "SIGABRT", 0,
-	  "criu found a fault in itself (BUG) and aborts: the last line of its log names the place; the parasite's mapping stays in the target, `rescue PID` removes it" },
-	{ "make a pipe", EMFILE,
-	  "criu has no descriptors left: a pre-dump and --lazy-pages hold all pages in pipes; raise its RLIMIT_NOFILE, or use --pre-dump-mode read" },
-	{ "make a pipe", ENFILE, "the system has no files left (fs.file-max)" },
-	{ "seize", ESRCH, "the process is gone, or has that pid in another pid namespace" },
-	{ "PAGEMAP_SCAN", EINVAL,
-	  "the kernel has the ioctl but not all of its categories (6.7), or /run/criu.kdat is of another kernel: delete it" },
-	{ "vmsplice", EPERM,
-	  "a seccomp filter on criu itself forbids vmsplice (containers): run it unconfined" },
-	{ "the page server", ECONNRESET,
-	  "the page server or the network ended in the middle of the stream: both sides' images are useless; start again from the beginning" },
-	{ "the page server", EPIPE,
-	  "the page server or the network ended in the middle of the stream: both sides' images are useless; start again from the beginning" },
-	{ "Can't connect to server", 0,
-	  "the page server does not listen there: start it first; it serves one dump and ends" },
-	{ "uptime", 0,
-	  "the parent was made without memory tracking (or its inventory.img is missing): make it by pre-dump, or by dump --track-mem" },
-	{ "Pid-reuse detection failed", 0,
-	  "the parent's inventory.img is missing or has no time: make the parent by pre-dump, or by dump --track-mem" },
-	{ "not found in parent", 0,
-	  "a page is unchanged since the parent, which has not got it: a new mapping with a clear soft-dirty bit, or a page the parent skipped; make a dump without parent" },
-	{ "in parent pagemap", 0,
-	  "a page is unchanged since the parent, which has not got it: a new mapping with a clear soft-dirty bit, or a page the parent skipped; make a dump without parent" },
-	{ "Tracking memory is not available", 0,
-	  "this kernel has no soft-dirty bit (CONFIG_MEM_SOFT_DIRTY): leave --track-mem out, or dump by stepdump, whose tracker is userfaultfd" },
-	{ "criu itself is within dumped tree", 0,
-	  "criu was started below the process that it is to dump: start it elsewhere" },
-	{ "io_uring", 0,
-	  "rings of io_uring are mapped: CRIU cannot dump them; the program must not use io_uring" },
-	{ "secretmem", 0, "memfd_secret memory is mapped: nobody but its owner can read it" },
-	{ "uprobes", 0,
-	  "a tracer set a uprobe in the target: --allow-uprobes, or start the target anew without" },
-	{ "ghost file", 0,
-	  "a mapped file was deleted and is larger than the limit: --ghost-limit" },
-	{ "Can't make VM id", 0,
-	  "two processes of the tree share one memory without being threads (vfork, CLONE_VM): wait until the child has exec'ed" },
-	{ "pending SIGTRAP", 0,
-	  "a blocked SIGTRAP is pending: let it be delivered, then try again" },
-	{ "suspending seccomp failed", 0,
-	  "the target has a seccomp filter, and criu is under one itself or lacks CAP_SYS_ADMIN: run criu unconfined" },
-	{ "in IPC ns", 0,
-	  "System V shared memory can be dumped only with its whole IPC namespace: `unshare --ipc` the program" },
-	{ "can't handle non-regular mapping", 0,
-	  "device memory is mapped: it takes a plugin of CRIU, or the device closed" },
-	{ "outside of its pid namespace", 0,
-	  "the task's session leader is outside of its pid namespace: start it by setsid inside" },
+	const char *in;
+	int sys_errno; /* 0: any */
+	enum cause_id cause;
+} of_calls[] = {
+	{ "SIGXFSZ", 0, CAUSE_LIMIT_FSIZE },
+	{ "SIGABRT", 0, CAUSE_DUMPER_CRASHED },
+	{ "SIGSEGV", 0, CAUSE_DUMPER_CRASHED },
+	{ "make a pipe", EMFILE, CAUSE_PIPE_FDS },
+	{ "PAGEMAP_SCAN", EINVAL, CAUSE_SCAN_CATEGORY },
+	{ "vmsplice", EPERM, CAUSE_SHMEM_VMSPLICE },
+	{ "the page server", ECONNRESET, CAUSE_PAGE_SERVER_LOST },
+	{ "the page server", EPIPE, CAUSE_PAGE_SERVER_LOST },
 };
 
+/* The catalogue's entry: for a call that failed, or for the words of criu's log. */
 static char *cause_of_words(const struct watch *w)
 {
 	const struct watch_fault *f = &w->fault;
+	int found = -1;
 
-	for (size_t i = 0; i < sizeof(catalogue) / sizeof(catalogue[0]); i++)
-		if (strcasestr(f->what, catalogue[i].in) &&
-		    (!catalogue[i].sys_errno || catalogue[i].sys_errno == f->sys_errno))
-			return xstrdup(catalogue[i].cause);
-	return NULL;
+	for (size_t i = 0; i < sizeof(of_calls) / sizeof(of_calls[0]) && found < 0; i++)
+		if (strstr(f->what, of_calls[i].in) &&
+		    (!of_calls[i].sys_errno || of_calls[i].sys_errno == f->sys_errno))
+			found = (int)of_calls[i].cause;
+	if (found < 0)
+		found = log_line_cause(f->what);
+	return found < 0 ? NULL : xasprintf("%s: %s", causes[found].title, causes[found].advice);
 }
 
 /* "Hole 7f3a00000000 - ... not found in parent": the address in criu's own words. */
@@ -339,10 +304,10 @@ char *watch_cause(struct watch *w)
 		cause = cause_of_mprotect(w);
 	else if (f->sys_errno == ENOSPC || f->sys_errno == EDQUOT)
 		cause = cause_of_space(w);
-	if (!cause)
-		cause = cause_of_words(w);
 	if (!cause && f->pid)
 		cause = cause_of_limits(f->pid);
+	if (!cause)
+		cause = cause_of_words(w);
 	if (!cause && strstr(f->what, "Timeout reached"))
 		cause = cause_of_timeout(w);
 	if (!cause && f->pid && frozen_cgroup(f->pid))

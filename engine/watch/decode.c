@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/vec.h"
+#include "engine/diagnose/log.h"
 #include "engine/watch/watch_priv.h"
 
 #define PAGEMAP_SCAN_NR 0xc0606610u /* _IOWR('f', 16, struct pm_scan_arg) */
@@ -391,23 +392,6 @@ static bool is_log(const char *text, size_t len)
 	return i >= 8 && i < len && text[i] == ')';
 }
 
-/* Errors in the log of dumps that succeed, and those that only follow from others. */
-static bool is_noise(const char *text)
-{
-	static const char *const noise[] = {
-		"RLIMIT_NOFILE",         /* no CAP_SYS_RESOURCE */
-		"exited, status=",       /* no iptables, and the like */
-		"Unable to create tun",  /* no /dev/net/tun */
-		"No parent image found", /* of a task or an object that is new since */
-		"Unable to detach from", "Dumping FAILED", "dumping FAILED",
-	};
-
-	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
-		if (strstr(text, noise[i]))
-			return true;
-	return false;
-}
-
 static void exit_write(struct watch *w)
 {
 	char text[256];
@@ -429,7 +413,7 @@ static void exit_write(struct watch *w)
 	watch_log(w, text, len);
 	const char *error = strstr(text, ") Error (");
 
-	if (error && !is_noise(text)) {
+	if (error && !log_line_is_noise(text)) {
 		const char *say = strstr(error, "): ");
 		size_t n = strcspn(say ? say + 3 : error, "\n");
 
