@@ -373,6 +373,7 @@ static void snap_watch_itself(struct session *s, Stepdump__Snapshot *snap)
 		"holes, until criu has written them to the image",
 		"a ppb's plan, before its DUMPPAGES command",
 		"hits and misses of the pagemap cache: only fills are calls",
+		"what a child of criu dumps: namespaces, and with them System V shared memory",
 	};
 	const struct watch *w = s->watch;
 	Stepdump__Watch *o = snap->watch = MSG_NEW(Stepdump__Watch, watch);
