@@ -181,6 +181,9 @@ static void page_server_message(struct watch *w, int fd, const char *way, const 
 	pages = len == 24 ? word[1] : word[2] | (uint64_t)word[3] << 32;
 	memcpy(&vaddr, (const char *)p + (len == 24 ? 8 : 16), sizeof(vaddr));
 	memcpy(&dst, (const char *)p + (len == 24 ? 16 : 24), sizeof(dst));
+	/* The number is that of the object above its kind, of which 2 is shared memory. */
+	if (*way == '>' && cmd == 4 && (dst & 0xff) == 2)
+		model_object(w, dst >> 8);
 	if (cmd == 6 || cmd == 1 || cmd == 2 || cmd == 7)
 		watch_talk(w, "%s %s %lx, %lu page%s%s", way, name, vaddr, pages,
 			   pages == 1 ? "" : "s",

@@ -519,6 +519,11 @@ void model_splice(struct watch *w, int from, int to, int64_t ret)
 		w->task[w->ppb[at].task].spliced_bytes += (uint64_t)ret;
 }
 
+void model_object(struct watch *w, uint64_t shmid)
+{
+	model_select(w, object(w, shmid));
+}
+
 static void learn_directory(struct watch *w, int fd)
 {
 	char path[64];
@@ -546,7 +551,7 @@ void model_image(struct watch *w, const char *name, int fd)
 		return;
 	snprintf(w->pagemap_img, sizeof(w->pagemap_img), "%s", name);
 	if (sscanf(name, "pagemap-shmem-%lu%n", &id, &n) == 1 && n)
-		model_select(w, object(w, id));
+		model_object(w, id);
 }
 
 int64_t watch_in_pipe(const struct watch *w, size_t i)

@@ -38,6 +38,8 @@ void model_into_pipe(struct watch *w, int fd_write);
 void model_reply(struct watch *w, uint32_t cmd, int32_t err);
 void model_own_pages(struct watch *w, int fd_write, const struct wiov *iov, size_t nr, int64_t ret);
 void model_splice(struct watch *w, int from, int to, int64_t ret);
+/* What comes now is of that shared object. */
+void model_object(struct watch *w, uint64_t shmid);
 /* criu has opened that image, as `fd`, to write it. */
 void model_image(struct watch *w, const char *name, int fd);
 /* Index of the ppb whose pipe that is, or -1. */
