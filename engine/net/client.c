@@ -18,7 +18,6 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "engine/net/addr.h"
-#include "engine/image/pagemap_image.h"
 
 /* A server of 3.17 answers a question in the old header at once; one of 4.2 waits for the rest of it. */
 #define PROBE_MS 2000
@@ -154,7 +153,8 @@ static struct err *ps_read(struct ps_client *c, void *buf, size_t len, int timeo
 static struct err *ps_splice_more(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *moved)
 {
 	while (*moved < len) {
-		ssize_t n = RETRY(splice(pipe_fd, NULL, c->fd, NULL, len - *moved, SPLICE_F_MOVE));
+		ssize_t n = RETRY(splice(pipe_fd, NULL, c->fd, NULL, len - *moved,
+					 SPLICE_F_MOVE | SPLICE_F_MORE));
 
 		if (n < 0 && errno != EAGAIN)
 			return err_sys(errno, "send pages to the server");
@@ -181,7 +181,7 @@ struct err *ps_splice(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *
 struct err *ps_send(struct ps_client *c, const void *buf, uint64_t len)
 {
 	TRY(ps_ready(c));
-	struct err *e = ps_write(c, buf, len, 0);
+	struct err *e = ps_write(c, buf, len, MSG_MORE);
 
 	return e ? ps_lost(c, e) : NULL;
 }
@@ -197,8 +197,8 @@ static struct err *ps_header(struct ps_client *c, enum ps_wire wire, const struc
 	ps_say(c, "> %s", text);
 	c->messages++;
 	ps_pack(wire, m, buf);
-	/* Pages follow in the same segment. */
-	return ps_write(c, buf, ps_header_size(wire), m->flags & PE_PRESENT ? MSG_MORE : 0);
+	/* Entries and pages fill whole segments; a question pushes all of it out. */
+	return ps_write(c, buf, ps_header_size(wire), m->cmd == PS_ADD_F ? MSG_MORE : 0);
 }
 
 /*
@@ -304,9 +304,9 @@ struct err *ps_close(struct ps_client *c)
 	if (c->closed)
 		return NULL;
 	TRY(ps_ready(c));
-	c->closing = true;
 	struct err *e = ps_header(c, c->wire, &(struct ps_msg){ .cmd = PS_CLOSE });
 
+	c->closing = !e;
 	if (!e)
 		e = ps_read(c, &status, sizeof(status), c->timeout_ms);
 	if (!e)

@@ -18,7 +18,8 @@ $(B)/tests/bench/incremental: tests/bench/incremental.c $(INCREMENTAL_PARTS) $(I
 BENCH_ARGS ?=
 
 .PHONY: bench
-bench: $(B)/tests/bench/bench $(B)/tests/bench/redraw $(B)/tests/bench/incremental ## speed and size against a bare loop of CRIU's sequence (BENCH_ARGS=--quick)
+bench: $(B)/tests/bench/bench $(B)/tests/bench/redraw $(B)/tests/bench/incremental $(B)/tests/bench/page_server ## speed and size against a bare loop of CRIU's sequence (BENCH_ARGS=--quick)
 	$(Q)$(B)/tests/bench/redraw
 	$(Q)$(B)/tests/bench/incremental $(BENCH_ARGS)
+	$(Q)$(B)/tests/bench/page_server $(BENCH_ARGS)
 	$(Q)$< --disk $(B) $(BENCH_ARGS)

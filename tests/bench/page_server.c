@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The page server against the socket alone: the same bytes from memory through a pipe into a socket and from
+ * there into a file on a tmpfs, once as a page-server conversation between our client and our server,
+ * once as nothing but splice() on both sides.  Several rounds in turn; medians; their ratio is the result.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "engine/image/flatdir.h"
+#include "engine/image/pagemap_image.h"
+#include "engine/net/addr.h"
+#include "engine/net/client.h"
+#include "engine/net/serve.h"
+
+#define CHUNK (1u << 20) /* what a pipe holds */
+#define MAX_ROUNDS 32u
+
+static char dir[] = "/dev/shm/stepdump-bench.XXXXXX";
+static char *memory;
+static uint64_t bytes = 256ul << 20;
+static unsigned entry_pages = 256;
+static int pipes[2];
+
+static void die(struct err *e)
+{
+	AUTO_FREE char *text = err_text(e);
+
+	fprintf(stderr, "bench: %s\n", text);
+	exit(2);
+}
+
+static void must(bool ok, const char *what)
+{
+	if (!ok)
+		die(err_sys(errno, "%s", what));
+}
+
+static void fill_pipe(uint64_t at, uint64_t len)
+{
+	struct iovec v = { memory + at, len };
+
+	while (v.iov_len) {
+		ssize_t n = vmsplice(pipes[1], &v, 1, 0);
+
+		must(n > 0, "vmsplice");
+		v.iov_base = (char *)v.iov_base + n;
+		v.iov_len -= (size_t)n;
+	}
+}
+
+/* ---- both ends with nothing between them -------------------------------------------------------- */
+
+static void raw_receive(int listener)
+{
+	AUTO_CLOSE int fd = RETRY(accept(listener, NULL, NULL));
+	AUTO_FREE char *path = xasprintf("%s/raw", dir);
+	AUTO_CLOSE int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int p[2];
+	ssize_t n;
+
+	must(fd >= 0 && file >= 0 && !pipe2(p, O_CLOEXEC), "receive");
+	fcntl(p[1], F_SETPIPE_SZ, CHUNK);
+	while ((n = splice(fd, NULL, p[1], NULL, CHUNK, SPLICE_F_MOVE)) > 0)
+		for (ssize_t m; n > 0; n -= m)
+			must((m = splice(p[0], NULL, file, NULL, (size_t)n, SPLICE_F_MOVE)) > 0,
+			     "splice");
+	must(!n && !fsync(file) && write(fd, "", 1) == 1, "receive");
+}
+
+static uint64_t raw_round(void)
+{
+	AUTO_FREE char *where = NULL;
+	AUTO_CLOSE int listener = -1;
+	AUTO_CLOSE int fd = -1;
+	bool open_to_all;
+	char done;
+	struct err *e = net_listen("0", &listener, &where, &open_to_all);
+
+	if (e)
+		die(e);
+	fcntl(listener, F_SETFL, 0);
+	pid_t pid = fork();
+
+	must(pid >= 0, "fork");
+	if (!pid) {
+		raw_receive(listener);
+		_exit(0);
+	}
+	if ((e = net_connect(where, 10000, &fd)))
+		die(e);
+	fcntl(fd, F_SETFL, 0);
+
+	uint64_t t0 = now_us();
+
+	for (uint64_t at = 0; at < bytes; at += CHUNK) {
+		fill_pipe(at, CHUNK);
+		for (uint64_t left = CHUNK; left;) {
+			ssize_t n = splice(pipes[0], NULL, fd, NULL, left, SPLICE_F_MOVE);
+
+			must(n > 0, "splice");
+			left -= (uint64_t)n;
+		}
+	}
+	shutdown(fd, SHUT_WR);
+	must(read(fd, &done, 1) == 1, "read");
+	t0 = now_us() - t0;
+	waitpid(pid, NULL, 0);
+	return t0;
+}
+
+/* ---- a conversation ------------------------------------------------------------------------------ */
+
+static int told; /* where the server's process says what its address is */
+
+static void on_event(void *arg, const struct serve_event *ev)
+{
+	if (ev->what == SERVE_LISTENING)
+		must(write_full(told, ev->text, strlen(ev->text)) > 0, "tell the address");
+}
+
+static pid_t start_server(char *where, size_t len)
+{
+	AUTO_FREE char *set = xasprintf("%s/set", dir);
+	int p[2];
+
+	must(!pipe(p), "pipe");
+	pid_t pid = fork();
+
+	must(pid >= 0, "fork");
+	if (!pid) {
+		static const volatile sig_atomic_t never;
+		struct serve_opts o = { .where = "0", .dir = set, .once = true, .clients = 1 };
+
+		told = p[1];
+		struct err *e = serve_run(&o, &never, on_event, NULL);
+
+		if (e)
+			die(e);
+		_exit(0);
+	}
+	close(p[1]);
+	ssize_t n = read(p[0], where, len - 1);
+
+	must(n > 0, "read the address");
+	where[n] = '\0';
+	close(p[0]);
+	return pid;
+}
+
+static struct err *send_all(struct ps_client *c, uint64_t dst)
+{
+	bool there;
+
+	TRY(ps_parent(c, dst, &there));
+	TRY(ps_open(c, dst, &there));
+	for (uint64_t at = 0; at < bytes; at += CHUNK) {
+		fill_pipe(at, CHUNK);
+		for (uint64_t in = 0, len = entry_pages * PAGE_BYTES; in < CHUNK; in += len) {
+			uint64_t moved = 0;
+
+			TRY(ps_add(c, dst, at + in, entry_pages, PE_PRESENT));
+			TRY(ps_splice(c, pipes[0], len, &moved));
+		}
+	}
+	return ps_close(c);
+}
+
+static uint64_t server_round(void)
+{
+	struct ps_client *c;
+	char where[64];
+	pid_t pid = start_server(where, sizeof(where));
+	int status;
+	struct err *e = ps_connect(where, PS_WIRE_4_2, 60, &c);
+
+	if (e)
+		die(e);
+	uint64_t t0 = now_us();
+
+	if ((e = send_all(c, ps_dst_id(false, 1))))
+		die(e);
+	t0 = now_us() - t0;
+	ps_destroy(c);
+	must(waitpid(pid, &status, 0) == pid && !status, "the server");
+	return t0;
+}
+
+static void clear(const char *name)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		err_free(flatdir_clear(fd, path));
+	if (rmdir(path))
+		unlink(path);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(uint64_t *v, unsigned n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return (double)v[n / 2];
+}
+
+static void compare(unsigned pages, unsigned rounds)
+{
+	uint64_t raw[MAX_ROUNDS], server[MAX_ROUNDS];
+
+	entry_pages = pages;
+	for (unsigned i = 0; i <= rounds; i++) { /* the first warms up */
+		unsigned at = i ? i - 1 : 0;
+
+		raw[at] = raw_round();
+		clear("raw");
+		server[at] = server_round();
+		clear("set");
+	}
+	double r = median(raw, rounds), s = median(server, rounds);
+
+	printf("page server, entries of %3u pages: %5.0f MB/s, splice alone %5.0f MB/s, ratio %.2f "
+	       "(of the fastest %.2f)\n",
+	       pages, (double)bytes / s, (double)bytes / r, s / r,
+	       (double)server[0] / (double)raw[0]);
+}
+
+int main(int argc, char **argv)
+{
+	bool quick = argc > 1 && !strcmp(argv[1], "--quick");
+	unsigned rounds = quick ? 5 : 11;
+
+	if (quick)
+		bytes = 64ul << 20;
+	must(mkdtemp(dir) && !pipe2(pipes, O_CLOEXEC) && fcntl(pipes[1], F_SETPIPE_SZ, CHUNK) > 0,
+	     "set up");
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	must(memory != MAP_FAILED, "memory");
+	memset(memory, 7, bytes);
+	compare(256, rounds);
+	compare(16, rounds);
+	compare(1, rounds);
+	rmdir(dir);
+	return 0;
+}
