@@ -43,10 +43,11 @@ class Server:
         self.where = line.split()[-1]
         self.port = int(self.where.rsplit(':', 1)[1]) if not self.where.startswith('unix:') else None
 
-    def line(self, beginning):
+    def line(self, beginning, crash=False):
         """The next line that begins like that (after the number of the client)."""
         while (line := self.output.read()) is not None:
             print(f'server: {line}', flush=True)
+            sd.check(crash or 'the process that served it' not in line, line)
             if line.split(': ', 1)[-1].startswith(beginning):
                 return line
         raise AssertionError(f'the server ended without saying "{beginning}"')
