@@ -5,12 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shell/cmd.h"
+#include "shell/cmd_run.h"
 #include "shell/cmds.h"
 #include "shell/progress.h"
 #include "shell/stop.h"
 
-static struct err *run_pipeline(struct shell *sh, struct run_request *req, struct out *o)
+struct err *run_pipeline(struct shell *sh, struct run_request *req, struct out *o)
 {
 	Stepdump__Stop *stop = NULL;
 	struct progress p;
@@ -26,8 +26,7 @@ static struct err *run_pipeline(struct shell *sh, struct run_request *req, struc
 	return e;
 }
 
-static struct err *run_counted(struct shell *sh, const struct args *a, struct out *o,
-			       enum run_kind kind)
+struct err *run_counted(struct shell *sh, const struct args *a, struct out *o, enum run_kind kind)
 {
 	struct run_request req = { .kind = kind, .count = 1 };
 	uint64_t n = 1;

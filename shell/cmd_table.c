@@ -5,12 +5,14 @@
 #include <stddef.h>
 
 const struct cmd_entry *const cmd_table[] = {
-	&cmd_attach,  &cmd_task,    &cmd_run,    &cmd_watch,   &cmd_detach,  &cmd_kill,
-	&cmd_rescue,  &cmd_step,    &cmd_next,   &cmd_finish,  &cmd_until,   &cmd_continue,
-	&cmd_break,   &cmd_tbreak,  &cmd_delete, &cmd_commit,  &cmd_restart, &cmd_abort,
-	&cmd_show,    &cmd_why,     &cmd_x,      &cmd_view,    &cmd_snap,    &cmd_open,
-	&cmd_close,   &cmd_verify,  &cmd_diff,   &cmd_flatten, &cmd_residue, &cmd_serve,
-	&cmd_explain, &cmd_check,   &cmd_log,    &cmd_set,     &cmd_help,    &cmd_apropos,
-	&cmd_source,  &cmd_history, &cmd_alias,  &cmd_echo,    &cmd_shell,   &cmd_pwd,
-	&cmd_cd,      &cmd_version, &cmd_quit,   NULL,
+	&cmd_attach,  &cmd_task,     &cmd_run,     &cmd_watch,        &cmd_detach,
+	&cmd_kill,    &cmd_rescue,   &cmd_step,    &cmd_next,         &cmd_finish,
+	&cmd_until,   &cmd_continue, &cmd_back,    &cmd_reverse_step, &cmd_reverse_continue,
+	&cmd_goto,    &cmd_break,    &cmd_tbreak,  &cmd_delete,       &cmd_commit,
+	&cmd_restart, &cmd_abort,    &cmd_show,    &cmd_why,          &cmd_x,
+	&cmd_view,    &cmd_snap,     &cmd_open,    &cmd_close,        &cmd_verify,
+	&cmd_diff,    &cmd_flatten,  &cmd_residue, &cmd_serve,        &cmd_explain,
+	&cmd_check,   &cmd_log,      &cmd_set,     &cmd_help,         &cmd_apropos,
+	&cmd_source,  &cmd_history,  &cmd_alias,   &cmd_echo,         &cmd_shell,
+	&cmd_pwd,     &cmd_cd,       &cmd_version, &cmd_quit,         NULL,
 };

@@ -22,6 +22,17 @@ static void stop_print_breakpoint(const Stepdump__Stop *stop, struct out *o)
 	out_printf(o, "\n");
 }
 
+/* "41 units done; next: drain: DUMPPAGES for ppb 5 ..." */
+static void stop_print_place(const Stepdump__Stop *stop, struct out *o)
+{
+	const Stepdump__Cursor *c = stop->cursor;
+
+	out_printf(o, "%lu unit%s done", c->unit, c->unit == 1 ? "" : "s");
+	if (c->next && c->next->text)
+		out_printf(o, "; next: %s: %s", phase_name(c->phase), c->next->text);
+	out_printf(o, "\n");
+}
+
 /* "committed dump/: 12288 pages 48.0M, 1792 holes, 0.21 s" */
 static void stop_print_committed(const Stepdump__Stop *stop, struct out *o)
 {
@@ -51,6 +62,8 @@ void stop_print(const Stepdump__Stop *stop, struct out *o)
 		stop_print_breakpoint(stop, o);
 	else if (stop->committed)
 		stop_print_committed(stop, o);
+	else if (!strcmp(stop->reason, "back"))
+		stop_print_place(stop, o);
 	else if (!strcmp(stop->reason, "gate"))
 		out_printf(o,
 			   "at the gate: all staged, nothing published; `commit DIR` passes it\n");

@@ -21,6 +21,9 @@ const struct action_desc actions[] = {
 	  "run to the end of the chunk (`finish`)" },
 	{ ACT_CONTINUE, ACTIONS_RUN, "c F5", "cont", PIPELINE | LISTS, VIEWS,
 	  "run to a breakpoint or the gate; ^C stops" },
+	{ ACT_REVERSE_NEXT, ACTIONS_RUN, "u", NULL, 0, VIEWS, "one unit back (`back`)" },
+	{ ACT_REVERSE_STEP, ACTIONS_RUN, "U", NULL, 0, VIEWS,
+	  "back to the last change of phase (`reverse-step`)" },
 	{ ACT_BREAK, ACTIONS_RUN, "b Space", "break", PIPELINE | PIPES,
 	  PIPELINE | PIPES | MAP | PARENTS, "set or remove a breakpoint here" },
 

@@ -55,6 +55,8 @@ enum action {
 	ACT_STEP,
 	ACT_FINISH,
 	ACT_CONTINUE,
+	ACT_REVERSE_NEXT,
+	ACT_REVERSE_STEP,
 	ACT_BREAK,
 	/* views */
 	ACT_VIEW_1,

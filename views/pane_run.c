@@ -98,6 +98,8 @@ void pane_cursor(struct paint *p)
 
 		paint_field(p, "item", TONE_NORMAL, "%s", item);
 	}
+	if (c->has_unit)
+		paint_field(p, "units done", TONE_NORMAL, "%lu", c->unit);
 	if (c->has_scan_vaddr)
 		paint_field(p, "scanned below", TONE_ADDR, "%s", txt_addr(p, c->scan_vaddr).s);
 	paint_blank(p);

@@ -137,6 +137,10 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 		return ui_run(ui, "step");
 	case ACT_FINISH:
 		return ui_run(ui, "finish");
+	case ACT_REVERSE_NEXT:
+		return ui_run(ui, "back");
+	case ACT_REVERSE_STEP:
+		return ui_run(ui, "reverse-step");
 	case ACT_CONTINUE:
 		return ui_run(ui, "continue");
 	case ACT_VIEW_1 ... ACT_VIEW_6:

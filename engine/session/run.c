@@ -75,6 +75,13 @@ static Stepdump__Stop *run_report_finish(struct session *s, struct run_report *r
 	return stop;
 }
 
+Stepdump__Stop *run_stop(struct session *s, const char *reason, unsigned breakpoint)
+{
+	struct run_report rep = { .reason = reason, .breakpoint = breakpoint };
+
+	return run_report_finish(s, &rep);
+}
+
 /* ---- one unit ------------------------------------------------------------------------------------ */
 
 static struct err *run_gone_error(struct session *s, struct err *e)
@@ -119,7 +126,7 @@ static struct unit run_several_units(const struct phase_ops *ops, const struct u
 			      .shmem = first->shmem };
 }
 
-static struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
+struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
 {
 	struct dump *d = &s->d;
 	const struct phase_ops *ops = phase_ops(u->phase), *last;
@@ -138,6 +145,7 @@ static struct err *run_unit(struct session *s, const struct unit *u, enum pace p
 	bool one = run_was_one_unit(ops, last, pace);
 	struct unit done = one ? *u : run_several_units(ops, u);
 
+	s->in_bulk |= !one;
 	s->units_done++;
 	if (pace == PACE_UNIT || !ops->small_units)
 		run_log_summary(s, ops, &done);
@@ -231,10 +239,9 @@ static bool run_reached_goal(struct run *r, const struct unit *u)
 		return true;
 	case RUN_CONTINUE:
 	case RUN_UNTIL:
-	case RUN_COMMIT:
+	default:
 		return d->phase == PH(GATE);
 	}
-	return true;
 }
 
 static void run_tell_progress(struct run *r)
@@ -412,6 +419,8 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
 		return watch_run(s, req, stop_ret);
 	if (req->kind == RUN_COMMIT)
 		return run_commit(s, req, stop_ret);
+	if (req->kind >= RUN_GOTO && req->kind <= RUN_REVERSE_CONTINUE)
+		return run_reverse(s, req, stop_ret);
 	if (req->kind == RUN_UNTIL)
 		TRY(brk_add(&s->breaks, req->where, true, &r.until));
 
@@ -444,6 +453,7 @@ static struct err *run_undo(struct session *s, const char *what, phase_t phase)
 	s->d.phase = phase;
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;
+	s->in_bulk = false;
 	session_event(s, phase, "%s", what);
 	/* An error of restoring a task that is alive takes precedence. */
 	e = err_wrap(e, "%s", what);

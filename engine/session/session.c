@@ -79,6 +79,8 @@ void session_event(struct session *s, phase_t phase, const char *fmt, ...)
 	struct event *ev = &s->events[s->nr_events % NR_EVENTS];
 	va_list ap;
 
+	if (s->replaying)
+		return;
 	ev->seq = ++s->nr_events;
 	ev->t_us = s->t_attach_us ? now_us() - s->t_attach_us : 0;
 	ev->phase = phase;
@@ -228,6 +230,7 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	s->tree = tree;
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;
+	s->in_bulk = false;
 	e = session_seize_one(s, pid, -1);
 	if (!e && tree)
 		e = session_seize_descendants(s);

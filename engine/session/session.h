@@ -109,12 +109,19 @@ enum run_kind {
 	RUN_FINISH,   /* to the end of the chunk (all ppbs of it transferred) */
 	RUN_CONTINUE, /* to a breakpoint, or the commit gate */
 	RUN_UNTIL,    /* like continue, with a temporary breakpoint at `where` */
-	RUN_COMMIT,   /* session_commit() to the directory `where`, with progress */
+	/* Before the gate, both ways: */
+	RUN_GOTO,             /* to where `unit` units are done */
+	RUN_BACK,             /* `count` units back */
+	RUN_REVERSE_STEP,     /* to the last change of phase before, `count` times */
+	RUN_REVERSE_CONTINUE, /* to the last breakpoint before, or the beginning */
+	RUN_COMMIT,           /* session_commit() to the directory `where`, with progress */
 };
 
 struct run_request {
 	enum run_kind kind;
-	unsigned count;    /* RUN_STEP, RUN_NEXT: how many times; 0 means 1 */
+	unsigned
+		count; /* RUN_STEP, RUN_NEXT, RUN_BACK, RUN_REVERSE_STEP: how many times; 0 means 1 */
+	uint64_t unit;     /* RUN_GOTO */
 	const char *where; /* RUN_UNTIL: as for session_break(); RUN_COMMIT: directory or NULL */
 	/* Called about ten times a second, never more often, while the pipeline runs; may be NULL.
 	 * The callback may take a snapshot, but must not run or change anything. */
@@ -138,6 +145,10 @@ struct err *session_run(struct session *s, const struct run_request *req,
  * After failure before the rename: nothing at `dir`, pipeline as it was, can be retried.
  */
 struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **stop_ret);
+
+/* Units done since prepare began, up to the gate: what RUN_GOTO counts in.  Units that were done in
+ * bulk may have been counted as one. */
+uint64_t session_units(const struct session *s);
 
 /* Back to before prepare: pipes and staged files dropped, protections restored, still attached.
  * After a pre-dump has thawed the target: frozen again, for the next one; as abort does. */

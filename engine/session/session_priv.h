@@ -47,6 +47,9 @@ struct session {
 	struct vma_list watch_vmas; /* of its task watch_vmas_of; 0: not read */
 	pid_t watch_vmas_of;
 
+	bool in_bulk; /* since prepare began, units were done several at once, and not counted each */
+	bool replaying; /* on the way back: events that were told already are not told again */
+
 	struct err *error; /* the last one, kept for `show error`; NULL: none since attach */
 };
 
@@ -66,6 +69,15 @@ struct err *session_keep_error(struct session *s, struct err *e)
 
 /* Lets the tasks go, keeping their trackers, and freezes them again: for a new pre-dump. */
 struct err *session_refreeze(struct session *s);
+
+/* run.c: one unit, for reverse.c; a failure is kept, and told as an event */
+struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
+	__attribute__((warn_unused_result));
+Stepdump__Stop *run_stop(struct session *s, const char *reason, unsigned breakpoint);
+
+/* reverse.c */
+struct err *run_reverse(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
+	__attribute__((warn_unused_result));
 
 /* snap_cursor.c */
 Stepdump__Cursor *snap_cursor(struct session *s);

@@ -108,6 +108,8 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 		return c;
 	phase_next_unit(&s->d, &next);
 	SET(c, chunk, d->at.chunk);
+	if (!s->in_bulk)
+		SET(c, unit, session_units(s));
 	c->next = snap_unit(s, &next, true);
 	if (s->last.phase != PH(READY))
 		c->last = snap_unit(s, &s->last, false);
