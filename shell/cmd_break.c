@@ -96,3 +96,78 @@ const struct cmd_entry cmd_delete = {
 	.flags = CMD_NO_REPEAT | CMD_LIVE,
 	.exec = delete_exec,
 };
+
+static struct err *enable_exec_all(struct shell *sh, const struct args *a, bool on)
+{
+	uint64_t n;
+
+	if (!a->argc)
+		return session_enable_break(sh->session, 0, on);
+	for (unsigned i = 0; i < a->argc; i++) {
+		TRY(arg_uint(a->argv[i], "breakpoint number", 1, UINT32_MAX, &n));
+		TRY(session_enable_break(sh->session, (unsigned)n, on));
+	}
+	return NULL;
+}
+
+static struct err *enable_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	return enable_exec_all(sh, a, true);
+}
+
+const struct cmd_entry cmd_enable = {
+	.name = "enable",
+	.group = GROUP_BREAK,
+	.args = { 0, ARGS_MANY, comp_break_number },
+	.usage = "[N]...",
+	.summary = "let breakpoints stop again, by number, or all of them",
+	.help = "The opposite of `disable`.",
+	.examples =
+		(const struct cmd_example[]){ { "enable 1", "", "break drain; disable 1" }, { 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.exec = enable_exec,
+};
+
+static struct err *disable_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	return enable_exec_all(sh, a, false);
+}
+
+const struct cmd_entry cmd_disable = {
+	.name = "disable",
+	.aliases = "dis",
+	.group = GROUP_BREAK,
+	.args = { 0, ARGS_MANY, comp_break_number },
+	.usage = "[N]...",
+	.summary = "keep breakpoints, but do not stop at them",
+	.help = "By number, or all of them.  `enable` lets them stop again.  Hits of a breakpoint "
+		"that is disabled are not counted.",
+	.examples = (const struct cmd_example[]){ { "disable 1", "", "break drain" },
+						  { "disable", "all", "" },
+						  { 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.exec = disable_exec,
+};
+
+static struct err *ignore_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	uint64_t n, count;
+
+	TRY(arg_uint(a->argv[0], "breakpoint number", 1, UINT32_MAX, &n));
+	TRY(arg_uint(a->argv[1], "count", 0, UINT32_MAX, &count));
+	return session_ignore_break(sh->session, (unsigned)n, (unsigned)count);
+}
+
+const struct cmd_entry cmd_ignore = {
+	.name = "ignore",
+	.group = GROUP_BREAK,
+	.args = { 2, 2, comp_break_number },
+	.usage = "N COUNT",
+	.summary = "pass the next COUNT hits of breakpoint N",
+	.help = "The hits are counted; `show breakpoints` says how many are still to be ignored.",
+	.examples =
+		(const struct cmd_example[]){
+			{ "ignore 1 3", "stop at the fourth", "break drain if ppb >= 0" }, { 0 } },
+	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.exec = ignore_exec,
+};

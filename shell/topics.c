@@ -81,7 +81,9 @@ static const char breakpoints[] =
 	"  ppb    index of the pipe buffer     drain, xfer (a hole is in none)\n"
 	"  chunk  from 1                       all but prepare\n"
 	"\n"
-	"`show breakpoints` lists them with their hits, `delete N` deletes one, `delete` all.\n";
+	"`show breakpoints` lists them with their hits, `delete N` deletes one, `delete` all.\n"
+	"`disable N` keeps one but does not stop at it, `enable N` does again; `ignore N COUNT`\n"
+	"passes the next COUNT hits.\n";
 
 static const char errors[] =
 	"An error report has up to five parts:\n"

@@ -139,7 +139,11 @@ void pane_breakpoints(struct paint *p)
 		table_cell(t, TONE_KEY, "%s", where);
 		table_cell(t, TONE_NORMAL, "%s", b->temporary ? "once" : "keep");
 		table_cell(t, TONE_NORMAL, "%s", !b->has_enabled ? "-" : b->enabled ? "yes" : "no");
-		table_cell(t, TONE_NORMAL, "%s", txt_opt(b->has_hits, b->hits).s);
+		if (b->ignore)
+			table_cell(t, TONE_NORMAL, "%s, ignores %u",
+				   txt_opt(b->has_hits, b->hits).s, b->ignore);
+		else
+			table_cell(t, TONE_NORMAL, "%s", txt_opt(b->has_hits, b->hits).s);
 	}
 	table_end(t, p, "none: `break drain`, `break vma 3` or `break ADDR` sets one");
 }

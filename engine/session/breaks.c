@@ -199,6 +199,12 @@ struct err *brk_add(struct brk_list *l, const char *where, bool temporary, unsig
 	return NULL;
 }
 
+static struct err *brk_none(unsigned number)
+{
+	return err_hint(err_new(ERR_USAGE, "there is no breakpoint %u", number),
+			"`show breakpoints` lists them");
+}
+
 struct err *brk_delete(struct brk_list *l, unsigned number)
 {
 	size_t before = l->nr;
@@ -210,8 +216,29 @@ struct err *brk_delete(struct brk_list *l, unsigned number)
 		}
 	if (!number || l->nr < before)
 		return NULL;
-	return err_hint(err_new(ERR_USAGE, "there is no breakpoint %u", number),
-			"`show breakpoints` lists them");
+	return brk_none(number);
+}
+
+struct err *brk_enable(struct brk_list *l, unsigned number, bool on)
+{
+	bool found = !number;
+
+	for (size_t i = 0; i < l->nr; i++)
+		if (!number || l->b[i].number == number) {
+			l->b[i].disabled = !on;
+			found = true;
+		}
+	return found ? NULL : brk_none(number);
+}
+
+struct err *brk_ignore(struct brk_list *l, unsigned number, unsigned count)
+{
+	for (size_t i = 0; i < l->nr; i++)
+		if (l->b[i].number == number) {
+			l->b[i].ignore = count;
+			return NULL;
+		}
+	return brk_none(number);
 }
 
 void brk_list_deinit(struct brk_list *l)
@@ -264,6 +291,8 @@ static bool brk_matches(const struct brk *b, const struct unit *u, const struct 
 {
 	bool of_task = u->shmem < 0;
 
+	if (b->disabled)
+		return false;
 	switch (b->kind) {
 	case BRK_PHASE:
 		return u->phase == b->phase && (prev->phase != u->phase || b->nr_conds) &&
@@ -295,10 +324,26 @@ struct brk *brk_match(const struct brk_list *l, const struct unit *u, const stru
 	return NULL;
 }
 
+struct brk *brk_hit(struct brk_list *l, const struct unit *u, const struct unit *prev,
+		    const struct vma_list *vmas)
+{
+	for (size_t i = 0; i < l->nr; i++) {
+		struct brk *b = &l->b[i];
+
+		if (!brk_matches(b, u, prev, vmas))
+			continue;
+		b->hits++;
+		if (!b->ignore)
+			return b;
+		b->ignore--;
+	}
+	return NULL;
+}
+
 bool brk_on_failure(const struct brk_list *l)
 {
 	for (size_t i = 0; i < l->nr; i++)
-		if (l->b[i].kind == BRK_FAIL)
+		if (l->b[i].kind == BRK_FAIL && !l->b[i].disabled)
 			return true;
 	return false;
 }
@@ -308,6 +353,8 @@ bool brk_fine_grained(const struct brk_list *l, phase_t phase)
 	for (size_t i = 0; i < l->nr; i++) {
 		const struct brk *b = &l->b[i];
 
+		if (b->disabled)
+			continue;
 		if (b->kind == BRK_ADDR || b->kind == BRK_VERDICT ||
 		    (b->kind == BRK_PHASE && b->nr_conds && b->phase == phase))
 			return true;
@@ -318,8 +365,8 @@ bool brk_fine_grained(const struct brk_list *l, phase_t phase)
 bool brk_in_phase(const struct brk_list *l, phase_t phase)
 {
 	for (size_t i = 0; i < l->nr; i++)
-		if ((l->b[i].kind == BRK_PHASE && l->b[i].phase == phase) ||
-		    (l->b[i].kind == BRK_VMA && phase == PH(PMC_FILL)))
+		if (!l->b[i].disabled && ((l->b[i].kind == BRK_PHASE && l->b[i].phase == phase) ||
+					  (l->b[i].kind == BRK_VMA && phase == PH(PMC_FILL))))
 			return true;
 	return brk_fine_grained(l, phase);
 }

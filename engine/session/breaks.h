@@ -20,9 +20,10 @@ struct brk_cond {
 
 struct brk {
 	unsigned number;
-	bool temporary;
+	bool temporary, disabled;
 	unsigned hits;
-	char *where; /* normalised text; owned */
+	unsigned ignore; /* so many more hits do not stop */
+	char *where;     /* normalised text; owned */
 	enum { BRK_PHASE, BRK_ADDR, BRK_VMA, BRK_VERDICT, BRK_FAIL, BRK_CHUNK } kind;
 	phase_t phase;         /* BRK_PHASE */
 	struct brk_cond *cond; /* BRK_PHASE: all must hold; owned */
@@ -41,15 +42,21 @@ struct brk_list {
 struct err *brk_add(struct brk_list *l, const char *where, bool temporary, unsigned *number_ret);
 /* number 0: all. */
 struct err *brk_delete(struct brk_list *l, unsigned number);
+/* number 0: all. */
+struct err *brk_enable(struct brk_list *l, unsigned number, bool on);
+struct err *brk_ignore(struct brk_list *l, unsigned number, unsigned count);
 void brk_list_deinit(struct brk_list *l);
 
 /*
- * brk_match - the first breakpoint that stops before `u`; NULL if none.
+ * brk_match - the first enabled breakpoint that stops before `u`; NULL if none.
  * prev is the unit that was done last: a phase without conditions, and a chunk, match only where
  * they begin.  vmas resolves `vma ADDR`.
  */
 struct brk *brk_match(const struct brk_list *l, const struct unit *u, const struct unit *prev,
 		      const struct vma_list *vmas);
+/* Same for a run that is about to do `u`: counts hits, and passes those that are to be ignored. */
+struct brk *brk_hit(struct brk_list *l, const struct unit *u, const struct unit *prev,
+		    const struct vma_list *vmas);
 /* Is there a breakpoint on failures? */
 bool brk_on_failure(const struct brk_list *l);
 /* Could a breakpoint match between the first and the last unit of a phase, so that units must not

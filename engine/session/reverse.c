@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/session/session_priv.h"
+#include "engine/session/session_watch.h"
 
 uint64_t session_units(const struct session *s)
 {
@@ -103,6 +104,8 @@ static struct err *reverse_possible(struct session *s, const struct run_request 
 {
 	const struct dump *d = &s->d;
 
+	if (s->watch)
+		return watch_refuse(s, "a criu that runs cannot go back");
 	if (!attached(s))
 		return err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
 	if (d->thawed || d->phase == PH(DONE) || d->committed)

@@ -196,11 +196,10 @@ static bool run_hits_breakpoint(struct run *r, const struct unit *u)
 	if (r->ignore_breaks || s->stopped_at == s->units_done + 1)
 		return false; /* this breakpoint stopped us here before: go on */
 
-	struct brk *b = brk_match(&s->breaks, u, &s->last, &s->t[u->task].vmas);
+	struct brk *b = brk_hit(&s->breaks, u, &s->last, &s->t[u->task].vmas);
 
 	if (!b)
 		return false;
-	b->hits++;
 	s->stopped_at = s->units_done + 1;
 	r->rep.reason = b->number == r->until ? "until" : "breakpoint";
 	r->rep.breakpoint = b->number;
@@ -415,12 +414,12 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
 			 .rep.reason = "gate" };
 
 	*stop_ret = NULL;
+	if (req->kind >= RUN_GOTO && req->kind <= RUN_REVERSE_CONTINUE)
+		return run_reverse(s, req, stop_ret);
 	if (s->watch)
 		return watch_run(s, req, stop_ret);
 	if (req->kind == RUN_COMMIT)
 		return run_commit(s, req, stop_ret);
-	if (req->kind >= RUN_GOTO && req->kind <= RUN_REVERSE_CONTINUE)
-		return run_reverse(s, req, stop_ret);
 	if (req->kind == RUN_UNTIL)
 		TRY(brk_add(&s->breaks, req->where, true, &r.until));
 

@@ -513,3 +513,13 @@ struct err *session_delete_break(struct session *s, unsigned number)
 {
 	return brk_delete(&s->breaks, number);
 }
+
+struct err *session_enable_break(struct session *s, unsigned number, bool on)
+{
+	return brk_enable(&s->breaks, number, on);
+}
+
+struct err *session_ignore_break(struct session *s, unsigned number, unsigned count)
+{
+	return brk_ignore(&s->breaks, number, count);
+}

@@ -173,6 +173,10 @@ struct err *session_break(struct session *s, const char *where, bool temporary,
 			  unsigned *number_ret);
 /* number 0: all. */
 struct err *session_delete_break(struct session *s, unsigned number);
+/* A breakpoint that is not enabled stops nothing and counts no hits.  number 0: all. */
+struct err *session_enable_break(struct session *s, unsigned number, bool on);
+/* The next `count` hits do not stop. */
+struct err *session_ignore_break(struct session *s, unsigned number, unsigned count);
 
 /* ---- looking ------------------------------------------------------------- */
 

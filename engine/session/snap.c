@@ -76,7 +76,9 @@ static void snap_breakpoints(struct session *s, Stepdump__Snapshot *snap)
 		o->where = xstrdup(b->where);
 		SET(o, temporary, b->temporary);
 		SET(o, hits, b->hits);
-		SET(o, enabled, true);
+		SET(o, enabled, !b->disabled);
+		if (b->ignore)
+			SET(o, ignore, b->ignore);
 	}
 }
 

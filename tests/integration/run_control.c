@@ -407,3 +407,32 @@ TEST(without_a_target_nothing_runs, small_target, end_target)
 	stop = cont();
 	reason_is(stop, "gate");
 }
+
+/* ---- enable, disable, ignore ------------------------------------------------------ */
+
+TEST(disabled_and_ignored_breakpoints, small_target, end_target)
+{
+	unsigned drain, xfer;
+	struct stop first, b;
+
+	ok(session_break(s, "drain", false, &drain));
+	ok(session_break(s, "xfer", false, &xfer));
+	first = cont();
+	assert_int_equal(first.breakpoint, drain);
+	ok(session_enable_break(s, xfer, false));
+	b = cont(); /* over xfer, which is disabled */
+	assert_int_equal(b.breakpoint, drain);
+	assert_int_equal(b.chunk, first.chunk + 1);
+	ok(session_ignore_break(s, drain, 2));
+	b = cont();
+	assert_int_equal(b.breakpoint, drain);
+	assert_int_equal(b.chunk, first.chunk + 4);
+	ok(session_enable_break(s, xfer, true));
+	b = cont();
+	assert_int_equal(b.breakpoint, xfer);
+	assert_int_equal(b.chunk, first.chunk + 4);
+	ok(session_enable_break(s, 0, false));
+	reason_is(cont(), "gate");
+	fails(session_enable_break(s, 77, true), ERR_USAGE, "no breakpoint 77");
+	fails(session_ignore_break(s, 77, 1), ERR_USAGE, "no breakpoint 77");
+}
