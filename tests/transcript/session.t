@@ -2,7 +2,7 @@ A whole session on a sleeping process, and what is refused on the way.
 
   $ stepdump -batch -p $T -ex 'show cursor | grep -c .' -ex 'detach' | sed 's/: .*//'
   attached %T sleep
-  31
+  32
   detached from %T
   $ stepdump -batch -p $T -ex 'restart'
   attached %T sleep: 1 thread frozen, .* resident; dirty tracking: .* (re)
