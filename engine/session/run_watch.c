@@ -149,8 +149,8 @@ static struct brk *watch_match(struct session *s)
 	for (size_t i = 0; i < s->breaks.nr; i++) {
 		struct brk *b = &s->breaks.b[i];
 
-		if (b->kind == BRK_ADDR && next.phase == PH(DRAIN) && next.ppb >= 0 &&
-		    in_ppb(&w->ppb[next.ppb], b->value))
+		if (b->kind == BRK_ADDR && !b->disabled && next.phase == PH(DRAIN) &&
+		    next.ppb >= 0 && in_ppb(&w->ppb[next.ppb], b->value))
 			return b;
 	}
 	struct brk *b = brk_match(&s->breaks, &next, &last, &none);
@@ -165,6 +165,10 @@ static bool watch_breaks(struct session *s, struct watch_goal *g)
 	if (!b)
 		return false;
 	b->hits++;
+	if (b->ignore) {
+		b->ignore--;
+		return false;
+	}
 	g->reason = b->number == g->until ? "until" : "breakpoint";
 	g->breakpoint = b->number;
 	if (b->temporary && b->number != g->until)

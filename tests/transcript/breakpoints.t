@@ -18,5 +18,5 @@ Breakpoints that are kept, but do not stop.
   [2]
   $ stepdump -batch -ex 'ignore 1'
   error: usage: ignore N COUNT
-    hint: `help ignore` tells more
+    hint: `help ignore` explains it
   [2]

@@ -5,9 +5,9 @@ Back to an earlier unit, and forward again.
     hint: `next` does one
     target %T is frozen, otherwise as we found it
   $ stepdump -batch -p $T -ex 'next 12' -ex 'back 7' -ex 'goto 3' -ex 'reverse-next' -ex 'goto 0' | grep done\;
-  5 units done; next: prepare: create the page-pipe
-  3 units done; next: prepare: add PROT_READ
-  2 units done; next: prepare: infect
+  5 units done; next: prepare: size the pmc
+  3 units done; next: prepare: infect
+  2 units done; next: prepare: ask the page server
   0 units done; next: prepare: collect VMAs
   $ stepdump -batch -p $T -ex 'next 5' -ex 'goto 4' -ex 'show cursor' 2>/dev/null | grep 'units done  '
    units done      4
@@ -20,7 +20,7 @@ Back to an earlier unit, and forward again.
      number  where  kind  enabled  hits
           1  drain  keep  yes         1
   $ stepdump -batch -p $T -ex 'step 3' -ex 'reverse-step 2' -ex 'reverse-step' 2>/dev/null | grep done\; | sed 's/VMA.*//'
-  7 units done; next: pmc-fill: look up 
+  8 units done; next: pmc-fill: look up 
   0 units done; next: prepare: collect 
   $ stepdump -batch -p $T -ex 'continue' -ex 'back' -ex 'commit dump' -ex 'back' 2>&1 | grep -A1 error
   error: past the commit gate there is no way back
