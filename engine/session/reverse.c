@@ -111,6 +111,11 @@ static struct err *reverse_possible(struct session *s, const struct run_request 
 	if (d->thawed || d->phase == PH(DONE) || d->committed)
 		return err_hint(err_new(ERR_STATE, "past the commit gate there is no way back"),
 				"`restart` begins another dump");
+	/* A page server may be anybody's: CRIU's writes as it receives. */
+	if (s->opts.xfer == XFER_SERVER)
+		return err_hint(
+			err_new(ERR_STATE, "what a page server got cannot be taken back"),
+			"`restart` begins again; `set xfer local` or null lets you go back");
 	if (req->kind != RUN_GOTO && !session_units(s))
 		return err_hint(err_new(ERR_STATE, "this is the beginning: no unit is done"),
 				"`next` does one");
