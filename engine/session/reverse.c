@@ -8,15 +8,6 @@
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
 
-uint64_t session_units(const struct session *s)
-{
-	uint64_t n = 0;
-
-	for (int p = PH(PREPARE); p <= PH(XFER); p++)
-		n += s->d.count.units[p];
-	return n;
-}
-
 /* Do they name the same place?  Addresses ascend within an item, ppbs within a chunk. */
 static bool unit_is(const struct unit *a, const struct unit *b)
 {

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "engine/session/session_priv.h"
-#include "engine/session/session_watch.h"
 #include "proto/message.h"
 
 #define PROGRESS_US 100000
@@ -405,7 +404,7 @@ static struct err *run_commit(struct session *s, const struct run_request *req,
 	return err_wrap(e, "commit %s", dir);
 }
 
-struct err *session_run(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
+struct err *run_forward(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
 {
 	struct run r = { .s = s,
 			 .req = req,
@@ -413,11 +412,6 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
 			 .chunk = s->d.at.chunk ? s->d.at.chunk : 1,
 			 .rep.reason = "gate" };
 
-	*stop_ret = NULL;
-	if (req->kind >= RUN_GOTO && req->kind <= RUN_REVERSE_CONTINUE)
-		return run_reverse(s, req, stop_ret);
-	if (s->watch)
-		return watch_run(s, req, stop_ret);
 	if (req->kind == RUN_COMMIT)
 		return run_commit(s, req, stop_ret);
 	if (req->kind == RUN_UNTIL)
@@ -432,11 +426,6 @@ struct err *session_run(struct session *s, const struct run_request *req, Stepdu
 	if (r.until)
 		err_free(brk_delete(&s->breaks, r.until));
 	return e;
-}
-
-struct err *session_commit(struct session *s, const char *dir, Stepdump__Stop **stop_ret)
-{
-	return session_run(s, &(struct run_request){ .kind = RUN_COMMIT, .where = dir }, stop_ret);
 }
 
 static struct err *run_undo(struct session *s, const char *what, phase_t phase)

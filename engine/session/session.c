@@ -456,6 +456,15 @@ struct err *session_set(struct session *s, const struct opt_desc *d, const char 
 	return opt_parse(&s->opts, d, value);
 }
 
+uint64_t session_units(const struct session *s)
+{
+	uint64_t n = 0;
+
+	for (int p = PH(PREPARE); p <= PH(XFER); p++)
+		n += s->d.count.units[p];
+	return n;
+}
+
 void session_position(const struct session *s, char *buf, size_t len)
 {
 	const struct dump *d = &s->d;

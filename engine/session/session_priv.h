@@ -75,6 +75,9 @@ struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
 	__attribute__((warn_unused_result));
 Stepdump__Stop *run_stop(struct session *s, const char *reason, unsigned breakpoint);
 
+/* run.c: every request that goes forward. */
+struct err *run_forward(struct session *s, const struct run_request *req,
+			Stepdump__Stop **stop_ret);
 /* reverse.c */
 struct err *run_reverse(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
 	__attribute__((warn_unused_result));
