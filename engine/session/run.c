@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "engine/session/session_priv.h"
+#include "engine/session/session_watch.h"
 #include "proto/message.h"
 
 #define PROGRESS_US 100000
