@@ -11,6 +11,7 @@
 #define STEPDUMP_VEC_H
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -42,6 +43,13 @@ static inline void *vec_room(void *v, size_t nr, size_t size)
 		size_t vec_i_ = (i);                                                               \
 		(nr)--;                                                                            \
 		memmove(&(v)[vec_i_], &(v)[vec_i_ + 1], ((nr)-vec_i_) * sizeof(*(v)));             \
+	})
+
+/* qsort() of v[0..nr), which may be NULL if it is empty: qsort() itself does not take that. */
+#define vec_sort(v, nr, compare)                                                                   \
+	({                                                                                         \
+		if (nr)                                                                            \
+			qsort((v), (nr), sizeof(*(v)), (compare));                                 \
 	})
 
 /*

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* step, next, finish, until, continue */
+#include "shell/cmd_run.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "shell/cmd_run.h"
 #include "shell/cmds.h"
 #include "shell/progress.h"
 #include "shell/stop.h"

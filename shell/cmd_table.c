@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* All commands.  main() hands the table to the shell: no command refers to it by name. */
-#include "shell/cmds.h"
-
 #include <stddef.h>
+
+#include "shell/cmds.h"
 
 const struct cmd_entry *const cmd_table[] = {
 	&cmd_attach,  &cmd_task,     &cmd_run,     &cmd_watch,        &cmd_detach,

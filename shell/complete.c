@@ -408,7 +408,7 @@ void comp_pid(struct shell *sh, const struct cword *w, struct complist *l)
 			*vec_push(v, nr) = p;
 	}
 	if (nr)
-		qsort(v, nr, sizeof(*v), comp_by_owner);
+		vec_sort(v, nr, comp_by_owner);
 	for (size_t i = 0; i < nr; i++) {
 		char text[24];
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The numbers of the target that is attached, for `explain`. */
-#include "shell/explain.h"
-
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "shell/explain.h"
 #include "shell/format.h"
 
 #define MIB (1ul << 20)

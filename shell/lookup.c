@@ -139,7 +139,7 @@ struct err *lookup_failed(const char *kind, const char *word, struct names *fits
 
 		return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "%s", hint);
 	}
-	qsort(fits->v, fits->nr, sizeof(fits->v[0]), lookup_by_name);
+	vec_sort(fits->v, fits->nr, lookup_by_name);
 	for (size_t i = 0; i < fits->nr; i++) {
 		AUTO_FREE char *before = list;
 

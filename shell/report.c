@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The one place that renders errors, for people and for programs, and prints notices. */
+#include "shell/report.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +10,6 @@
 #include "base/cleanup.h"
 #include "proto/json.h"
 #include "shell/out.h"
-#include "shell/report.h"
 #include "shell/shell.h"
 
 /* The state of the target, or "" after a typing error, which cannot have changed it. */

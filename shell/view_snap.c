@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "base/mem.h"
 #include "shell/view.h"
 
@@ -56,7 +57,7 @@ static void look_sort_vmas(Stepdump__Snapshot *s)
 {
 	size_t nr = 0;
 
-	qsort(s->vmas, s->n_vmas, sizeof(*s->vmas), look_vma_order);
+	vec_sort(s->vmas, s->n_vmas, look_vma_order);
 	for (size_t i = 0; i < s->n_vmas; i++) {
 		if (nr && s->vmas[nr - 1]->index == s->vmas[i]->index)
 			stepdump__vma__free_unpacked(s->vmas[i], NULL);
@@ -96,7 +97,7 @@ static struct err *look_take_runs(struct session *s, struct view_want *w, Stepdu
 	if (!w->nr_runs && req.parts)
 		return look_take_more(s, &req, into);
 	req.parts |= SNAP_RUNS;
-	qsort(w->runs, w->nr_runs, sizeof(w->runs[0]), look_range_order);
+	vec_sort(w->runs, w->nr_runs, look_range_order);
 	for (unsigned i = 0, next; i < w->nr_runs; i = next) {
 		uint64_t end = w->runs[i].end;
 

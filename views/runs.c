@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/vec.h"
 #include "views/runs.h"
 
 #include <stdlib.h>
@@ -38,7 +39,7 @@ void runs_sort(struct run_index *x)
 	for (size_t i = 1; i < x->nr && sorted; i++)
 		sorted = x->runs[i - 1]->start <= x->runs[i]->start;
 	if (!sorted)
-		qsort(x->runs, x->nr, sizeof(*x->runs), run_order);
+		vec_sort(x->runs, x->nr, run_order);
 }
 
 void runs_deinit(struct run_index *x)
@@ -175,7 +176,7 @@ uint64_t longest_that_counts(Stepdump__Vma *const *vmas, size_t nr)
 		return 0;
 	for (size_t k = 0; k < nr; k++)
 		sizes[k] = span_pages(vmas[k]->start, vmas[k]->end);
-	qsort(sizes, nr, sizeof(*sizes), size_order);
+	vec_sort(sizes, nr, size_order);
 	while (i + 1 < nr && i <= nr / 8 && sizes[i] / 16 > sizes[i + 1])
 		i++;
 	return sizes[i];

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/vec.h"
 #include "engine/image/flatdir.h"
 #include "engine/image/staging.h"
 #include "engine/image/verify.h"
@@ -273,7 +274,7 @@ static struct err *flatten_fill(struct flatten *f)
 	struct parent_info info;
 
 	TRY(flatdir_each(f->from, f->chain, flatten_entry, f));
-	qsort(f->r->objects, f->r->n_objects, sizeof(*f->r->objects), by_name);
+	vec_sort(f->r->objects, f->r->n_objects, by_name);
 	struct err *e = verify_dirfd(f->to, &report);
 
 	verify_report_deinit(&report);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "engine/chain/chain_rows.h"
 #include "engine/chain/chain_verify.h"
 #include "engine/pages/page_walk.h"
@@ -126,7 +127,7 @@ static void live_make_rows(struct live *l)
 		if (!taken[i])
 			push_live(l, &vl->v[i], l->mm ? "new" : "same");
 	if (l->r->n_vmas)
-		qsort(l->r->vmas, l->r->n_vmas, sizeof(*l->r->vmas), by_start);
+		vec_sort(l->r->vmas, l->r->n_vmas, by_start);
 }
 
 /* Rows and pages both ascend: usually it is the row of the last page, or the next one. */
@@ -142,7 +143,7 @@ static Stepdump__LiveVma *row_of(struct live *l, uint64_t addr)
 	Stepdump__LiveVma *o =
 		live_push_row(l, addr, addr + PAGE_BYTES, "----", "unmapped", "gone");
 
-	qsort(l->r->vmas, l->r->n_vmas, sizeof(*l->r->vmas), by_start);
+	vec_sort(l->r->vmas, l->r->n_vmas, by_start);
 	return o;
 }
 

@@ -154,7 +154,7 @@ struct err *chain_objects_add(struct chain_objects *l, int dirfd, const char *di
 
 	TRY(flatdir_each(dirfd, dir, walk_add_object, &a));
 	if (l->nr)
-		qsort(l->o, l->nr, sizeof(*l->o), compare_objects);
+		vec_sort(l->o, l->nr, compare_objects);
 	return NULL;
 }
 

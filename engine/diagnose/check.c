@@ -104,7 +104,7 @@ static struct err *check_one(struct check_env *env, pid_t pid, const struct vma_
 	if (!known)
 		vma_list_deinit(&k.vmas);
 	proc_fds_deinit(&k.fds);
-	qsort(k.task->findings, k.task->n_findings, sizeof(*k.task->findings), worst_first);
+	vec_sort(k.task->findings, k.task->n_findings, worst_first);
 	*ret = k.task;
 	return NULL;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "engine/dump/history.h"
-#include "engine/dump/page_xfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "engine/dump/page_xfer.h"
 
 struct err *parent_set_open(struct parent_set *ps, const char *dir)
 {

@@ -11,8 +11,8 @@
 #include "base/mem.h"
 #include "engine/dump/dump.h"
 #include "engine/dump/tracker_priv.h"
-#include "engine/pages/pagemap.h"
 #include "engine/pages/page_walk.h"
+#include "engine/pages/pagemap.h"
 #include "engine/pages/verdict.h"
 #include "engine/proc/proc.h"
 

@@ -190,7 +190,7 @@ static struct err *proc_list_numbers(DIR *d, pid_t pid, const char *dir, struct 
 		return e;
 	}
 	if (n.nr)
-		qsort(n.v, n.nr, sizeof(*n.v), compare_ints);
+		vec_sort(n.v, n.nr, compare_ints);
 	*ret = n;
 	return NULL;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Run control over a criu that is watched: it is held at its system calls, which are the units. */
-#include "engine/session/session_watch.h"
-
 #include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +12,7 @@
 #include "base/vec.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session_priv.h"
+#include "engine/session/session_watch.h"
 #include "engine/watch/cause.h"
 #include "proto/message.h"
 

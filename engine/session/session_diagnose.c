@@ -99,7 +99,7 @@ static struct err *diagnose_images(const char *dir, Stepdump__LogReport *r)
 				xasprintf("%s %lu bytes", e->d_name, (unsigned long)st.st_size);
 		}
 	}
-	qsort(r->written, r->n_written, sizeof(*r->written), diagnose_by_name);
+	vec_sort(r->written, r->n_written, diagnose_by_name);
 	r->written = xreallocarray(r->written, r->n_written + 1, sizeof(*r->written));
 	r->written[r->n_written++] =
 		xasprintf("%zu images, %lu bytes in all, %zu of them empty%s", nr, bytes, empty,

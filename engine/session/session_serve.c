@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "engine/session/serve.h"
-
 #include "engine/session/session_priv.h"
 
 struct err *session_serve(struct session *s, const struct serve_opts *o,

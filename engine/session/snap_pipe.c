@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/vec.h"
 #include "engine/net/client.h"
 #include "engine/session/snap_priv.h"
 
@@ -315,8 +316,7 @@ void snap_files(int dirfd, Stepdump__Xfer *o)
 		SET(f, bytes, (uint64_t)st.st_size);
 	}
 	closedir(dir);
-	if (o->n_files) /* an empty array is NULL, which qsort() does not take */
-		qsort(o->files, o->n_files, sizeof(*o->files), snap_file_by_name);
+	vec_sort(o->files, o->n_files, snap_file_by_name);
 }
 
 static void snap_flag_names(uint32_t flags, char ***out, size_t *nr)
