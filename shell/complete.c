@@ -407,8 +407,7 @@ void comp_pid(struct shell *sh, const struct cword *w, struct complist *l)
 		if (comp_read_process(e->d_name, &p))
 			*vec_push(v, nr) = p;
 	}
-	if (nr)
-		vec_sort(v, nr, comp_by_owner);
+	vec_sort(v, nr, comp_by_owner);
 	for (size_t i = 0; i < nr; i++) {
 		char text[24];
 

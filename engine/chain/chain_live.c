@@ -126,8 +126,7 @@ static void live_make_rows(struct live *l)
 	for (size_t i = 0; i < vl->nr; i++)
 		if (!taken[i])
 			push_live(l, &vl->v[i], l->mm ? "new" : "same");
-	if (l->r->n_vmas)
-		vec_sort(l->r->vmas, l->r->n_vmas, by_start);
+	vec_sort(l->r->vmas, l->r->n_vmas, by_start);
 }
 
 /* Rows and pages both ascend: usually it is the row of the last page, or the next one. */

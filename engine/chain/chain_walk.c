@@ -153,8 +153,7 @@ struct err *chain_objects_add(struct chain_objects *l, int dirfd, const char *di
 	struct add_arg a = { l, pid };
 
 	TRY(flatdir_each(dirfd, dir, walk_add_object, &a));
-	if (l->nr)
-		vec_sort(l->o, l->nr, compare_objects);
+	vec_sort(l->o, l->nr, compare_objects);
 	return NULL;
 }
 

@@ -101,8 +101,7 @@ static void check_files(struct verify *v)
 		return;
 	}
 	v->no_files = !each_entry(v, "files.img", IMG_FILES, note_file);
-	if (v->nr_files)
-		vec_sort(v->file, v->nr_files, compare_files);
+	vec_sort(v->file, v->nr_files, compare_files);
 	for (size_t i = 1; i < v->nr_files; i++)
 		if (v->file[i].id == v->file[i - 1].id)
 			verify_find(v, true, "files.img", NO_ENTRY, NULL,
@@ -305,8 +304,7 @@ struct err *verify_dirfd(int dirfd, struct verify_report *ret)
 	*ret = (struct verify_report){ 0 };
 	struct err *e = flatdir_each(dirfd, "the image directory", add_name, &v);
 	if (!e) {
-		if (v.nr_names)
-			vec_sort(v.name, v.nr_names, verify_compare_names);
+		vec_sort(v.name, v.nr_names, verify_compare_names);
 		check_set(&v);
 		e = v.nomem ? err_nomem() : NULL;
 		e = err_first(e, v.first);

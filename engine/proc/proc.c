@@ -189,8 +189,7 @@ static struct err *proc_list_numbers(DIR *d, pid_t pid, const char *dir, struct 
 		free(n.v);
 		return e;
 	}
-	if (n.nr)
-		vec_sort(n.v, n.nr, compare_ints);
+	vec_sort(n.v, n.nr, compare_ints);
 	*ret = n;
 	return NULL;
 }
