@@ -59,10 +59,4 @@ void check_pages(struct look *k);
 void check_limits(struct look *k);
 void check_fds(struct look *k);
 
-/* cgroup.c: of the process; *where, NULL before: what says so, heap. */
-enum cgroup_state { CGROUP_RUNS, CGROUP_FROZEN_V1, CGROUP_FROZEN_V2 };
-enum cgroup_state cgroup_frozen(pid_t pid, char **where);
-/* The smallest memory limit above it, bytes; UINT64_MAX: none. */
-uint64_t cgroup_memory_limit(pid_t pid, char **where);
-
 #endif

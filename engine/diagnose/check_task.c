@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/diagnose/check_priv.h"
+#include "engine/proc/cgroup.h"
 
 #define SAMPLE_MS 20
 

@@ -5,8 +5,6 @@
  * that injects code into one waits forever, and kills it by giving up.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/io.h"
 #include "engine/keeper/keeper_priv.h"
+#include "engine/proc/cgroup.h"
 
 #define CAP_SYS_PTRACE_BIT 19
 #define MIN_FREE_FDS 4 /* memfd, socket, log, channel; a pipe follows when the memfd is closed */
@@ -28,76 +26,9 @@ static struct err *target_err(pid_t pid, struct err *e)
 	return err_pid(err_code(e, ERR_TARGET), pid);
 }
 
-/* Mount point of the cgroup2 tree, or of the v1 tree with `controller`. */
-static bool cgroup_mount(const char *controller, char *dir, size_t len)
-{
-	AUTO_FREE char *line = NULL;
-	size_t cap = 0;
-	bool found = false;
-	AUTO_FCLOSE FILE *f = fopen("/proc/self/mountinfo", "re");
-
-	if (!f)
-		return false;
-	while (!found && getline(&line, &cap, f) > 0) {
-		char mount[PATH_MAX], type[64], opts[1024];
-		char *dash = strstr(line, " - ");
-
-		if (!dash || sscanf(line, "%*s %*s %*s %*s %4095s", mount) != 1 ||
-		    sscanf(dash + 3, "%63s %*s %1023s", type, opts) != 2)
-			continue;
-		if (controller)
-			found = !strcmp(type, "cgroup") && strstr(opts, controller);
-		else
-			found = !strcmp(type, "cgroup2");
-		if (found)
-			snprintf(dir, len, "%s", mount);
-	}
-	return found;
-}
-
-static bool cgroup_says(const char *mount, const char *path, const char *file, const char *word)
-{
-	char name[3 * PATH_MAX], buf[512];
-
-	snprintf(name, sizeof(name), "%s%s/%s", mount, path, file);
-	return read_small(name, buf, sizeof(buf)) > 0 && strstr(buf, word);
-}
-
-/* cgroup.events reports when all tasks are frozen; before that, the request is in cgroup.freeze of
- * the group or of one above it. */
-static bool cgroup2_frozen(const char *mount, char *where)
-{
-	if (cgroup_says(mount, where, "cgroup.events", "frozen 1"))
-		return true;
-	for (char *slash; (slash = strrchr(where, '/')) && slash[1]; *slash = 0)
-		if (cgroup_says(mount, where, "cgroup.freeze", "1"))
-			return true;
-	return false;
-}
-
 bool preflight_frozen(pid_t pid)
 {
-	char path[64], buf[8192], mount[PATH_MAX], *save = NULL;
-	bool frozen = false;
-
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
-	if (read_small(path, buf, sizeof(buf)) <= 0)
-		return false;
-	for (char *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char *controllers = strchr(line, ':'), *where;
-
-		if (!controllers || !(where = strchr(++controllers, ':')))
-			continue;
-		*where++ = 0;
-		if (!*controllers && cgroup_mount(NULL, mount, sizeof(mount)))
-			frozen |= cgroup2_frozen(mount, where);
-		else if (strstr(controllers, "freezer") &&
-			 cgroup_mount("freezer", mount, sizeof(mount)))
-			/* THAWED has neither FROZEN nor FREEZING in it */
-			frozen |= cgroup_says(mount, where, "freezer.state", "FROZEN") ||
-				  cgroup_says(mount, where, "freezer.state", "FREEZING");
-	}
-	return frozen;
+	return cgroup_frozen(pid, NULL) != CGROUP_RUNS;
 }
 
 static struct err *check_tracers(pid_t pid)
