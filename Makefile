@@ -16,11 +16,12 @@ COMPEL ?=
 COMPEL_BIN := $(if $(COMPEL),$(COMPEL)/bin/compel,compel)
 COMPEL_INC := -isystem engine/parasite/shim -isystem $(or $(COMPEL),/usr)/include/compel \
 	$(if $(COMPEL),-isystem $(COMPEL)/include)
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(B) $(COMPEL_INC)
-CFLAGS += -std=gnu11 $(OPT) $(WARN) $(SAN)
+# CPPFLAGS, CFLAGS and LDFLAGS are the caller's, from the environment or the command line; ours come first.
+OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) $(COMPEL_INC) $(CPPFLAGS)
+OUR_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(SAN) $(CFLAGS)
+OUR_LDFLAGS = $(OPT) $(SAN) $(CFLAGS) $(LDFLAGS)
 # compel: the static library, as --wrap puts our own function into it (engine/keeper/keeper_infect.c).
 LDLIBS := $(if $(COMPEL),$(firstword $(wildcard $(COMPEL)/lib*/libcompel.a $(COMPEL)/lib/*/libcompel.a)),-l:libcompel.a) -Wl,--wrap=compel_execute_syscall -lprotobuf-c -ljson-c -lreadline -lncursesw -ltinfo
-LDFLAGS += $(SAN)
 
 PROTOS := $(wildcard proto/*.proto)
 # protoc-c is deprecated where protoc itself is installed.
@@ -51,11 +52,11 @@ all: $(BIN) ## build build/stepdump (the default)
 
 $(BIN): $(B)/shell/main.o $(LIB)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(OUR_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIB): $(LIB_OBJ)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(COMPEL_CONFIG): engine/keeper/probe-compel
 	$(call say,PROBE,libcompel)
@@ -63,11 +64,11 @@ $(COMPEL_CONFIG): engine/keeper/probe-compel
 
 $(B)/%.o: %.c | $(PROTO_H) $(BLOB) $(COMPEL_CONFIG)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/%.pb-c.o: $(B)/%.pb-c.c
 	$(call say,CC,$<)
-	$(Q)$(CC) -I$(B) -std=gnu11 $(OPT) $(SAN) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) -I$(B) $(CPPFLAGS) -std=gnu11 $(OPT) $(SAN) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h: proto/%.proto
 	$(call say,PROTOC,$<)
@@ -90,11 +91,11 @@ $(BLOB): engine/parasite/parasite.c $(wildcard engine/parasite/*.h)
 
 $(TESTLIB): $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(UNIT): $(B)/%: %.c $(TESTLIB) $(LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(TESTLIB) $(LIB) -lcmocka $(LDLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(TESTLIB) $(LIB) -lcmocka $(LDLIBS)
 
 # Targets are ordinary programs, never sanitized: they are what gets dumped.
 $(B)/tests/targets/%: tests/targets/%.c
@@ -103,7 +104,7 @@ $(B)/tests/targets/%: tests/targets/%.c
 
 $(B)/tests/bench/%: tests/bench/%.c $(LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
 # ---- other builds ------------------------------------------------------------------------
 
@@ -156,7 +157,7 @@ compile_commands.json: Makefile $(wildcard */*.c) ## for clangd and clang-tidy
 	$(call say,GEN,$@)
 	$(Q){ sep='['; for f in $(LIB_SRC) shell/main.c; do \
 		printf '%s\n {"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" '$(CURDIR)' "$$f" \
-			'$(CC) $(CPPFLAGS) $(CFLAGS) -c '"$$f"; sep=','; \
+			'$(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) -c '"$$f"; sep=','; \
 	done; echo ' ]'; } > $@
 
 .PHONY: docs

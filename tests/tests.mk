@@ -38,7 +38,7 @@ stress: test-programs ## random and live tests, three times as long, from random
 DRIVERS := $(patsubst %.c,$(B)/%,tests/screen/render.c $(wildcard tests/fuzz/*.c))
 $(DRIVERS): $(B)/%: %.c $(TESTLIB) $(LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(TESTLIB) $(LIB) -lcmocka $(LDLIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(TESTLIB) $(LIB) -lcmocka $(LDLIBS)
 
 test-programs: $(DRIVERS)
 

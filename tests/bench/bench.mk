@@ -3,7 +3,7 @@ BENCH_PARTS := $(wildcard tests/bench/bench/*.c)
 
 $(B)/tests/bench/bench: tests/bench/bench.c $(BENCH_PARTS) $(wildcard tests/bench/bench/*.h) $(LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ tests/bench/bench.c \
+	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(LDFLAGS) -o $@ tests/bench/bench.c \
 		$(BENCH_PARTS) $(LIB) $(LDLIBS)
 
 INCREMENTAL_SHARED := tests/bench/bench/util.c tests/bench/bench/options.c
@@ -12,7 +12,7 @@ INCREMENTAL_PARTS := $(wildcard tests/bench/incremental/*.c)
 $(B)/tests/bench/incremental: tests/bench/incremental.c $(INCREMENTAL_PARTS) $(INCREMENTAL_SHARED) \
 		tests/bench/incremental/incremental.h $(wildcard tests/bench/bench/*.h) $(LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ tests/bench/incremental.c \
+	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(LDFLAGS) -o $@ tests/bench/incremental.c \
 		$(INCREMENTAL_PARTS) $(INCREMENTAL_SHARED) $(LIB) $(LDLIBS)
 
 BENCH_ARGS ?=
