@@ -10,7 +10,21 @@
 
 _Static_assert(sizeof(long) == 8, "a uint64_t is printed as %lu");
 
+/*
+ * The size of a page: in memory, in pipes and in images, which count in pages of the machine that
+ * made them.  It is asked for when we run, except where there is one size only; a build with
+ * -DPAGE_BYTES_ASKED asks there too, so that code which takes it for a constant does not go
+ * unnoticed.  PAGE_BYTES_MAX is for arrays.
+ */
+#if defined(__x86_64__) && !defined(PAGE_BYTES_ASKED)
 #define PAGE_BYTES 4096ul
+#define PAGE_BYTES_MAX 4096ul
+#else
+#define PAGE_BYTES page_bytes()
+#define PAGE_BYTES_MAX 65536ul
+#endif
+
+unsigned long page_bytes(void) __attribute__((const));
 
 /* Never wraps around: UINT64_MAX stands for "too many". */
 static inline uint64_t add_sat(uint64_t a, uint64_t b)

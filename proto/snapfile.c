@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 #define MAGIC "SDSNAP1\n"
 #define MAGIC_LEN (sizeof(MAGIC) - 1)
@@ -53,6 +54,15 @@ struct err *snapfile_parse(const void *bytes, size_t len, Stepdump__Snapshot **r
 
 	if (!s)
 		return err_new(ERR_FORMAT, "snapshot damaged: its %u bytes do not parse", body);
+	if (s->page_bytes != PAGE_BYTES) {
+		struct err *e = err_new(ERR_FORMAT,
+					"the snapshot counts in pages of %u bytes, this machine's "
+					"have %lu",
+					s->page_bytes, PAGE_BYTES);
+
+		stepdump__snapshot__free_unpacked(s, &budget);
+		return err_hint(e, "look at it on a machine like the one that took it");
+	}
 	*ret = s;
 	return NULL;
 }

@@ -17,7 +17,7 @@ const struct explain_term explain_screen[] = {
 	       "Addresses in the target, hexadecimal: from start up to, not including, end.",
 	       "show vmas, show iovs"),
 	COLUMN("pages|size|bytes|resident|swap|private",
-	       "How much: pages of 4096 bytes, or bytes with K, M, G, T. resident is in memory, swap is "
+	       "How much: pages (4096 bytes on x86-64), or bytes with K, M, G, T. resident is in memory, swap is "
 	       "swapped out, private are pages of private mappings, which the scan has to judge.",
 	       "show vmas, show tasks"),
 	COLUMN("prot",

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "proto/verdict.h"
 #include "shell/format.h"
 #include "shell/out.h"
@@ -66,12 +67,13 @@ void progress_text(const Stepdump__Snapshot *s, uint64_t pages_before, uint64_t 
 	char bytes[24], rate[24];
 	int n;
 
-	format_bytes(pages * 4096, bytes, sizeof(bytes));
+	format_bytes(pages * PAGE_BYTES, bytes, sizeof(bytes));
 	n = snprintf(buf, len, "chunk %u   %lu pages %s out", s->cursor ? s->cursor->chunk : 0,
 		     pages, bytes);
 	if (n < 0 || (size_t)n >= len || !us)
 		return;
-	format_bytes((uint64_t)((unsigned __int128)done * 4096 * 1000000 / us), rate, sizeof(rate));
+	format_bytes((uint64_t)((unsigned __int128)done * PAGE_BYTES * 1000000 / us), rate,
+		     sizeof(rate));
 	n += snprintf(buf + n, len - (size_t)n, "   %s/s", rate);
 	if ((size_t)n >= len || !s->counters)
 		return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "shell/format.h"
 
 /* "breakpoint 1: drain: DUMPPAGES for ppb 5 ... (chunk 2)" */
@@ -43,7 +44,7 @@ static void stop_print_committed(const Stepdump__Stop *stop, struct out *o)
 	if (c) {
 		uint64_t pages = c->pages_written + c->shpages_written;
 
-		format_bytes(pages * 4096, size, sizeof(size));
+		format_bytes(pages * PAGE_BYTES, size, sizeof(size));
 		out_printf(o, ": %lu pages %s, %lu holes, %.2f s", pages, size,
 			   c->pages_skipped_parent + c->shpages_skipped_parent,
 			   (double)c->total_us / 1e6);

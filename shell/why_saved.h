@@ -6,7 +6,7 @@
 
 #include "proto/snapshot.pb-c.h"
 
-/* Fills *w, which is initialised, with what `s` tells of the page at addr (a multiple of 4096). */
+/* Fills *w, which is initialised, with what `s` tells of the page at addr (the start of a page). */
 void why_saved(const Stepdump__Snapshot *s, uint64_t addr, Stepdump__Why *w);
 
 #endif

@@ -30,7 +30,7 @@ struct diff {
 	size_t row; /* the cursor */
 	Stepdump__DiffObject *o;
 	Stepdump__DiffVma *vma; /* the message of rows.row[row]; NULL: none yet */
-	uint8_t old_buf[BLOCK_PAGES * PAGE_BYTES], new_buf[BLOCK_PAGES * PAGE_BYTES];
+	uint8_t old_buf[BLOCK_PAGES * PAGE_BYTES_MAX], new_buf[BLOCK_PAGES * PAGE_BYTES_MAX];
 };
 
 /* ---- what a side has ----------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ struct live {
 	Criu__MmEntry *mm; /* NULL: the directory has none */
 	Stepdump__LiveReport *r;
 	size_t row; /* where the last page was counted */
-	uint8_t image[BLOCK_PAGES * PAGE_BYTES], memory[BLOCK_PAGES * PAGE_BYTES];
+	uint8_t image[BLOCK_PAGES * PAGE_BYTES_MAX], memory[BLOCK_PAGES * PAGE_BYTES_MAX];
 };
 
 /* ---- VMAs ---------------------------------------------------------------------------------- */

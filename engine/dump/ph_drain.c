@@ -23,7 +23,7 @@ static struct err *drain_page_at_fault(struct dump *d, unsigned index, uint64_t 
 {
 	const struct page_pipe_buf *ppb = &d->pp.ppb[index];
 	uint64_t addr = 0, raw = 0;
-	char byte[PAGE_BYTES];
+	char byte[PAGE_BYTES_MAX];
 	size_t got = 0;
 
 	for (unsigned i = ppb->moved_iov; i < ppb->nr_segs; i++) {
@@ -38,7 +38,7 @@ static struct err *drain_page_at_fault(struct dump *d, unsigned index, uint64_t 
 	const struct target *t = dump_task(d)->t;
 	ssize_t vi = vma_list_find(&t->vmas, addr);
 	const struct vma *v = vi >= 0 ? &t->vmas.v[vi] : NULL;
-	struct err *read_err = target_read(t, addr, byte, sizeof(byte), &got);
+	struct err *read_err = target_read(t, addr, byte, PAGE_BYTES, &got);
 	struct err *e = err_sys(why,
 				"drain ppb %u: the page at %lx in VMA %zd (%s%s%s) did not "
 				"go into the pipe",
@@ -171,7 +171,7 @@ static struct err *drain_settle(struct dump *d, struct err *e)
  * are the pages of an object that does not support splice, such as one on hugetlbfs. */
 static ssize_t drain_splice_object(int fd, loff_t *off, int pipe_fd, size_t len, uint64_t whole)
 {
-	char page[PAGE_BYTES] = "";
+	char page[PAGE_BYTES_MAX] = "";
 	ssize_t n;
 
 	if ((uint64_t)*off < whole) {
@@ -181,9 +181,9 @@ static ssize_t drain_splice_object(int fd, loff_t *off, int pipe_fd, size_t len,
 		if (n >= 0 || errno != EINVAL)
 			return n;
 	}
-	n = pread(fd, page, sizeof(page), *off);
+	n = pread(fd, page, PAGE_BYTES, *off);
 	if (n > 0)
-		n = write(pipe_fd, page, sizeof(page));
+		n = write(pipe_fd, page, PAGE_BYTES);
 	if (n > 0)
 		*off += n;
 	return n;

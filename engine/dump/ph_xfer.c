@@ -142,7 +142,7 @@ static struct err *xfer_read_pages(struct dump *d, const struct page_pipe_buf *p
  */
 static struct err *xfer_read_iov(struct dump *d, struct page_pipe_buf *ppb)
 {
-	static char buf[READ_BUF_PAGES * PAGE_BYTES];
+	static char buf[READ_BUF_PAGES * PAGE_BYTES_MAX];
 	const struct iovec *v = &ppb->iov[ppb->next_iov];
 	const struct target *t = dump_task(d)->t;
 	uint64_t end = (uint64_t)v->iov_base + v->iov_len, at;

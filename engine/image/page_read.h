@@ -51,7 +51,7 @@ struct page_place {
 
 /* Follows PARENT entries down to data.  ERR_CHECK: not covered, or the chain breaks (says where). */
 struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct page_place *ret);
-/* The page's bytes: buf holds 4096. */
+/* The page's bytes: buf holds PAGE_BYTES. */
 struct err *page_read_page(const struct page_read *pr, uint64_t vaddr, void *buf);
 
 /* The chain, newest first. */

@@ -53,7 +53,7 @@ struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_
 
 	if (!fault && nr_pages > UINT32_MAX)
 		fault = "too many pages for one entry";
-	if (!fault && vaddr > UINT64_MAX - (nr_pages << 12))
+	if (!fault && vaddr > UINT64_MAX - nr_pages * PAGE_BYTES)
 		fault = "leaves the address space";
 	if (fault)
 		return err_vaddr(err_new(ERR_CHECK,
@@ -114,9 +114,9 @@ static struct pagemap_entry pagemap_normalise(const Criu__PagemapEntry *m)
 static struct err *pagemap_append(struct pagemap_image *pi, const char *name,
 				  struct pagemap_entry e)
 {
-	uint64_t pages_max = UINT64_MAX >> 12;
+	uint64_t pages_max = UINT64_MAX / PAGE_BYTES;
 
-	if (e.nr_pages > pages_max || e.vaddr > UINT64_MAX - (e.nr_pages << 12))
+	if (e.nr_pages > pages_max || e.vaddr > UINT64_MAX - e.nr_pages * PAGE_BYTES)
 		return err_vaddr(err_new(ERR_FORMAT,
 					 "read %s: entry %zu: %lx +%lu"
 					 " pages leaves the address space",
@@ -125,7 +125,7 @@ static struct err *pagemap_append(struct pagemap_image *pi, const char *name,
 	if ((e.flags & PE_PRESENT) && e.nr_pages > pages_max - pi->nr_present)
 		return err_new(ERR_FORMAT, "read %s: entry %zu: more pages than a file can hold",
 			       name, pi->nr);
-	e.pages_off = pi->nr_present << 12;
+	e.pages_off = pi->nr_present * PAGE_BYTES;
 	if (e.flags & PE_PRESENT)
 		pi->nr_present += e.nr_pages;
 	*vec_push(pi->e, pi->nr) = e;

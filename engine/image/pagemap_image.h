@@ -3,7 +3,7 @@
  * pagemap-PID.img and pagemap-shmem-ID.img: which pages an image set holds, and where.
  *
  * Ranges are half-open, vaddr is bytes (for shared memory: the byte offset in the object),
- * nr_pages counts 4096-byte pages.
+ * nr_pages counts pages of PAGE_BYTES.
  *
  * Mirrors: criu/page-xfer.c write_pagemap_loc(), criu/pagemap.c init_pagemaps().
  */
@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/num.h"
 
 #define PE_PARENT 0x1u  /* a hole: the parent image has the pages */
 #define PE_LAZY 0x2u    /* may be restored lazily */
@@ -60,7 +61,7 @@ void pagemap_writer_abandon(struct pagemap_writer *w);
 
 static inline uint64_t pagemap_entry_end(const struct pagemap_entry *e)
 {
-	return e->vaddr + (e->nr_pages << 12);
+	return e->vaddr + e->nr_pages * PAGE_BYTES;
 }
 
 struct pagemap_image {

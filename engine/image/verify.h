@@ -42,7 +42,7 @@ struct verify_report {
  * verify_dir - check everything that is known about the set in `dir`.
  *
  * Every pagemap: entries sorted, aligned, not overlapping, flags known and not 0; PRESENT pages
- * x 4096 == size of its pages-N.img; N unique; PARENT entries covered by the parent's
+ * x PAGE_BYTES == size of its pages-N.img; N unique; PARENT entries covered by the parent's
  * pagemap, through all generations.  A task's pagemap has an entry, and all its pages lie in
  * private VMAs of mm-PID.img.  VMAs sorted, their file ids in files.img, memfds in memfd.img,
  * shared objects with a pagemap-shmem that stays within their size.  inventory.img, pstree.img

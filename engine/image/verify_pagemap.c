@@ -36,7 +36,7 @@ static bool check_entries(struct verify *v, const char *file, const struct pagem
 static void check_pages_file(struct verify *v, int dirfd, const char *file,
 			     const struct pagemap_image *pi)
 {
-	uint64_t want = pi->nr_present << PAGE_SHIFT_4K;
+	uint64_t want = pi->nr_present * PAGE_BYTES;
 	char name[32];
 	struct stat st;
 

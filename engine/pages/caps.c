@@ -138,8 +138,8 @@ static uint64_t read_number(const char *path)
 
 static void probe_pipe(struct caps *c)
 {
-	char page[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES))) = { 0 };
-	struct iovec iov = { .iov_base = page, .iov_len = sizeof(page) };
+	char page[PAGE_BYTES_MAX] __attribute__((aligned(PAGE_BYTES_MAX))) = { 0 };
+	struct iovec iov = { .iov_base = page, .iov_len = PAGE_BYTES };
 	int p[2];
 
 	c->pipe_max_size = read_number("/proc/sys/fs/pipe-max-size");
@@ -155,7 +155,7 @@ static void probe_pipe(struct caps *c)
 	}
 	int size = fcntl(p[1], F_GETPIPE_SZ);
 	c->pipe_pages = size > 0 ? size / PAGE_BYTES : 0;
-	c->vmsplice = vmsplice(p[1], &iov, 1, SPLICE_F_NONBLOCK) == (ssize_t)sizeof(page);
+	c->vmsplice = vmsplice(p[1], &iov, 1, SPLICE_F_NONBLOCK) == (ssize_t)PAGE_BYTES;
 	close(p[0]);
 	close(p[1]);
 }

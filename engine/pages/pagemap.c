@@ -14,7 +14,8 @@
 /* With more regions than this in one call the kernel returns a walk_end that is too low. */
 #define SCAN_VEC_MAX 512u
 
-#define HUGE_PAGE_SIZE (2ul << 20)
+/* What one entry of the second level of page tables maps. */
+#define HUGE_PAGE_SIZE (PAGE_BYTES * (PAGE_BYTES / 8))
 
 struct scan_arg { /* struct pm_scan_arg */
 	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;

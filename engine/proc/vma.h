@@ -16,8 +16,6 @@
 #include "base/err.h"
 #include "base/num.h"
 
-#define PAGE_SHIFT_4K 12
-
 /* Status bits of a VMA, CRIU's names and values (criu/include/image.h). */
 #define VMA_AREA_NONE 0x0u
 #define VMA_AREA_REGULAR 0x1u
@@ -85,7 +83,7 @@ struct vma_list {
 
 static inline uint64_t vma_pages(const struct vma *v)
 {
-	return (v->end - v->start) >> PAGE_SHIFT_4K;
+	return (v->end - v->start) / PAGE_BYTES;
 }
 
 /* Private memory, dumped page by page (criu/include/vma.h vma_area_is_private()). */

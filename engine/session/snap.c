@@ -145,6 +145,8 @@ static void snap_origin(Stepdump__Snapshot *snap)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	SET(snap, version, 1);
+	if (PAGE_BYTES != snap->page_bytes)
+		SET(snap, page_bytes, (uint32_t)PAGE_BYTES);
 	SET(snap, taken_us, (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
 	if (!uname(&u)) {
 		snap->host = xstrdup(u.nodename);

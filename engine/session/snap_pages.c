@@ -164,7 +164,7 @@ static struct err *snap_peek(struct session *s, const struct snap_request *req,
 {
 	const char *source = req->peek_source ? req->peek_source : "target";
 	uint32_t len = req->peek.len < PEEK_MAX ? req->peek.len : PEEK_MAX, got = 0;
-	uint8_t page[PAGE_BYTES];
+	uint8_t page[PAGE_BYTES_MAX];
 	Stepdump__Peek *o = msg_push(&snap->peeks, &snap->n_peeks, sizeof(*o));
 
 	stepdump__peek__init(o);

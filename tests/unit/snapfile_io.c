@@ -2,6 +2,8 @@
 /* Snapshot files: what is saved is read back, any damage is an error, nothing is left behind. */
 #include "proto/snapfile.h"
 
+#include "base/num.h"
+
 #include "tests/lib/images.h"
 
 static char path[80];
@@ -94,6 +96,22 @@ TEST(memory_is_bounded)
 		memcpy(buf + i, "\x4a\x02\x08\x01", 4);
 	fails(snapfile_parse(buf, len, &s), ERR_FORMAT, "");
 	free(buf);
+}
+
+/* All its numbers of pages would be read wrongly. */
+TEST(pages_of_another_size)
+{
+	Stepdump__Snapshot odd = *sample(), *s = (Stepdump__Snapshot *)path;
+
+	odd.has_page_bytes = true;
+	odd.page_bytes = 4 * (uint32_t)PAGE_BYTES;
+	ok(snapfile_save(path, &odd));
+	fails(snapfile_load(path, &s), ERR_FORMAT, "pages of 16384 bytes");
+	assert_ptr_equal(s, path);
+	odd.page_bytes = (uint32_t)PAGE_BYTES;
+	ok(snapfile_save(path, &odd));
+	ok(snapfile_load(path, &s));
+	stepdump__snapshot__free_unpacked(s, NULL);
 }
 
 TEST(files_that_are_none)
