@@ -6,30 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/mem.h"
-
-static struct err out_of_memory = {
-	.code = ERR_NOMEM,
-	.sys_errno = ENOMEM,
-	.msg = (char *)"out of memory",
-};
-
-struct err *err_nomem(void)
-{
-	return &out_of_memory;
-}
 
 static struct err *__attribute__((format(printf, 3, 0)))
 err_vnew(enum err_code code, int sys_errno, const char *fmt, va_list ap)
 {
-	struct err *e = calloc(1, sizeof(*e));
+	struct err *e = xzalloc(sizeof(*e));
 
-	if (!e)
-		return err_nomem();
-	if (vasprintf(&e->msg, fmt, ap) < 0) {
-		free(e);
-		return err_nomem();
-	}
+	e->msg = xvasprintf(fmt, ap);
 	if (!*e->msg) { /* an empty message would help nobody: name at least the kind */
 		free(e->msg);
 		e->msg = xasprintf("a failure of the kind '%s', without a text",
@@ -63,57 +48,50 @@ struct err *err_sys(int sys_errno, const char *fmt, ...)
 struct err *err_wrap(struct err *e, const char *fmt, ...)
 {
 	va_list ap;
-	char *context, *msg;
 
-	if (!e || e == &out_of_memory)
-		return e;
+	if (!e)
+		return NULL;
 	va_start(ap, fmt);
-	int n = vasprintf(&context, fmt, ap);
+	AUTO_FREE char *context = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return e; /* less context is better than a lost error */
-	if (asprintf(&msg, "%s: %s", context, e->msg) >= 0) {
-		free(e->msg);
-		e->msg = msg;
-	}
-	free(context);
+
+	char *msg = xasprintf("%s: %s", context, e->msg);
+
+	free(e->msg);
+	e->msg = msg;
 	return e;
 }
 
 struct err *err_hint(struct err *e, const char *fmt, ...)
 {
 	va_list ap;
-	char *hint;
 
-	if (!e || e == &out_of_memory)
-		return e;
+	if (!e)
+		return NULL;
+	free(e->hint);
 	va_start(ap, fmt);
-	int n = vasprintf(&hint, fmt, ap);
+	e->hint = xvasprintf(fmt, ap);
 	va_end(ap);
-	if (n >= 0) {
-		free(e->hint);
-		e->hint = hint;
-	}
 	return e;
 }
 
 struct err *err_code(struct err *e, enum err_code code)
 {
-	if (e && e != &out_of_memory)
+	if (e)
 		e->code = code;
 	return e;
 }
 
 struct err *err_pid(struct err *e, pid_t pid)
 {
-	if (e && e != &out_of_memory)
+	if (e)
 		e->pid = pid;
 	return e;
 }
 
 struct err *err_vaddr(struct err *e, uint64_t vaddr)
 {
-	if (e && e != &out_of_memory) {
+	if (e) {
 		e->vaddr = vaddr;
 		e->has_vaddr = true;
 	}
@@ -122,7 +100,7 @@ struct err *err_vaddr(struct err *e, uint64_t vaddr)
 
 struct err *err_phase(struct err *e, const char *phase)
 {
-	if (e && e != &out_of_memory)
+	if (e)
 		e->phase = phase;
 	return e;
 }
@@ -148,7 +126,7 @@ struct err *err_dup(const struct err *e)
 
 void err_free(struct err *e)
 {
-	if (!e || e == &out_of_memory)
+	if (!e)
 		return;
 	free(e->msg);
 	free(e->hint);
@@ -190,12 +168,10 @@ const char *err_code_name(enum err_code code)
 
 char *err_text(const struct err *e)
 {
-	char *text;
-
-	int n = e->sys_errno ? asprintf(&text, "%s: %s (%s)", e->msg, err_errno_name(e->sys_errno),
-					strerror(e->sys_errno)) :
-			       asprintf(&text, "%s", e->msg);
-	return n < 0 ? NULL : text;
+	if (!e->sys_errno)
+		return xstrdup(e->msg);
+	return xasprintf("%s: %s (%s)", e->msg, err_errno_name(e->sys_errno),
+			 strerror(e->sys_errno));
 }
 
 int err_exit_status(const struct err *e)

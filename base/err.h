@@ -20,7 +20,7 @@
 /* What kind of failure it is: programs branch on this, never on text. */
 enum err_code {
 	ERR_SYS,         /* a system call failed: sys_errno says why */
-	ERR_NOMEM,       /* out of memory */
+	ERR_NOMEM,       /* the kernel, the keeper or the target has no memory for it */
 	ERR_USAGE,       /* the request itself is wrong (exit status 2 in batch) */
 	ERR_STATE,       /* right request, wrong moment: no target, dump already done, ... */
 	ERR_TARGET,      /* target gone, or cannot be attached (exit status 3) */
@@ -50,9 +50,6 @@ struct err *err_new(enum err_code code, const char *fmt, ...)
 /* Same, with code ERR_SYS and sys_errno = `sys_errno` (pass errno). */
 struct err *err_sys(int sys_errno, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
-
-/* Never allocates: returns a static object that err_free() leaves alone. */
-struct err *err_nomem(void);
 
 /* Puts "context: " before the message.  Takes and returns ownership; NULL stays NULL. */
 struct err *err_wrap(struct err *e, const char *fmt, ...)
@@ -89,7 +86,7 @@ const char *err_errno_name(int sys_errno);
 /* "nomem", "usage", ...: the stable name used in JSON. */
 const char *err_code_name(enum err_code code);
 
-/* One line "msg: ENOSPC (No space left on device)"; caller frees.  NULL when out of memory. */
+/* One line "msg: ENOSPC (No space left on device)"; caller frees. */
 char *err_text(const struct err *e);
 
 /* Exit status of a batch run that ends with `e` (`help errors`); 0 for NULL. */

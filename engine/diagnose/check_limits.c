@@ -136,10 +136,10 @@ static void check_fd(struct look *k, const struct proc_fd *f)
 	if (st.st_dev == k->env->shmem_dev) {
 		if (st.st_size && k->has_vmas)
 			found(k, CAUSE_FILE_ELSEWHERE, NULL, "%s: %s, %lu bytes, is not mapped",
-			      path, f->link, (unsigned long)st.st_size);
+			      path, f->link, (uint64_t)st.st_size);
 	} else if (st.st_size > GHOST_LIMIT) {
 		found(k, CAUSE_GHOST_TOO_BIG, NULL, "%s: %s, %lu bytes, the limit is %u", path,
-		      f->link, (unsigned long)st.st_size, GHOST_LIMIT);
+		      f->link, (uint64_t)st.st_size, GHOST_LIMIT);
 	}
 }
 

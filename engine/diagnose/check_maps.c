@@ -81,7 +81,7 @@ void check_file(struct look *k, const struct vma *v)
 		if (!stat(path, &st) && !st.st_nlink && st.st_size > GHOST_LIMIT)
 			found(k, CAUSE_GHOST_TOO_BIG, v,
 			      "/proc/%d/maps: deleted; st_size %lu, the limit is %u", k->pid,
-			      (unsigned long)st.st_size, GHOST_LIMIT);
+			      (uint64_t)st.st_size, GHOST_LIMIT);
 		else if (shared)
 			found(k, CAUSE_FILE_ELSEWHERE, v,
 			      "/proc/%d/maps: shared mapping of a deleted file: CRIU writes a ghost file",

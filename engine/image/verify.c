@@ -306,7 +306,8 @@ struct err *verify_dirfd(int dirfd, struct verify_report *ret)
 	if (!e) {
 		vec_sort(v.name, v.nr_names, verify_compare_names);
 		check_set(&v);
-		e = v.nomem ? err_nomem() : NULL;
+		e = v.nomem ? err_new(ERR_NOMEM, "an image of the set is too large to be read") :
+			      NULL;
 		e = err_first(e, v.first);
 	}
 	for (size_t i = 0; i < v.nr_names; i++)

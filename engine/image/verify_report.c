@@ -51,7 +51,7 @@ bool verify_absorb(struct verify *v, const char *file, struct err *e)
 	AUTO_FREE char *text = err_text(e);
 
 	/* An image that is too large for us to read is not at fault. */
-	if (e->code == ERR_NOMEM || !text)
+	if (e->code == ERR_NOMEM)
 		v->nomem = true;
 	else
 		verify_find(v, true, file, NO_ENTRY, NULL, "%s", text);

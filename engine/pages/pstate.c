@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "engine/pages/pstate.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PER_WORD 32u
 
-static struct err *expand(struct pstate *ps, uint64_t nr_pages)
+static struct err *pstate_expand(struct pstate *ps, uint64_t nr_pages)
 {
 	uint64_t have = ps->nr_pages / PER_WORD, want = (nr_pages + PER_WORD - 1) / PER_WORD;
 
@@ -16,7 +17,9 @@ static struct err *expand(struct pstate *ps, uint64_t nr_pages)
 	void *p = reallocarray(ps->word, want, sizeof(*ps->word));
 
 	if (!p)
-		return err_nomem();
+		return err_sys(ENOMEM,
+			       "keeping the states of %lu pages of one shared object (%lu MiB)",
+			       nr_pages, want * sizeof(*ps->word) >> 20);
 	ps->word = p;
 	memset(ps->word + have, 0, (want - have) * sizeof(*ps->word));
 	ps->nr_pages = want * PER_WORD;
@@ -27,7 +30,7 @@ struct err *pstate_or(struct pstate *ps, uint64_t page, uint64_t nr, enum pst st
 {
 	if (state == PST_DONT_DUMP || !nr)
 		return NULL;
-	TRY(expand(ps, page + nr));
+	TRY(pstate_expand(ps, page + nr));
 	for (uint64_t i = page; i < page + nr; i++)
 		ps->word[i / PER_WORD] |= (uint64_t)state << (i % PER_WORD * 2);
 	return NULL;

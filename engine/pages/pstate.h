@@ -26,7 +26,10 @@ struct pstate {
 	uint64_t nr_pages; /* capacity in pages; grows, filled with zeros */
 };
 
-/* ORs `state` into pages [page, page + nr). */
+/*
+ * ORs `state` into pages [page, page + nr).  ERR_NOMEM: an object may be far larger than what is
+ * mapped of it, and the map reaches from its first page.
+ */
 struct err *pstate_or(struct pstate *ps, uint64_t page, uint64_t nr, enum pst state);
 /* DONT_DUMP beyond the end. */
 enum pst pstate_get(const struct pstate *ps, uint64_t page);

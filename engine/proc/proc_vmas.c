@@ -2,7 +2,6 @@
 /* Mappings of a live process: smaps for the text, map_files for what the text lacks. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +82,7 @@ static void stat_by_path(pid_t pid, const struct vma *v, struct vma_file *ret)
 
 static void map_files_name(const struct vma *v, char buf[40])
 {
-	snprintf(buf, 40, "%" PRIx64 "-%" PRIx64, v->start, v->end);
+	snprintf(buf, 40, "%lx-%lx", v->start, v->end);
 }
 
 static void stat_file(struct map_files *m, const struct vma *v, struct vma_file *ret)

@@ -2,7 +2,6 @@
 /* /proc/PID/smaps -> struct vma_list: a line reader and a parser of one VMA. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,10 +292,9 @@ static struct err *finish_vma(struct parser *p)
 		return NULL;
 	p->has_cur = false;
 	if (last && v->start < last->end)
-		return err_vaddr(err_new(ERR_FORMAT,
-					 "mapping %" PRIx64 " is not above the one before it",
-					 v->start),
-				 v->start);
+		return err_vaddr(
+			err_new(ERR_FORMAT, "mapping %lx is not above the one before it", v->start),
+			v->start);
 	v->name = p->name;
 	vma_classify(v, p->name, p->env);
 	/* CRIU 4.2 keeps the pages of the virtual clocks as the tail of vvar. */
@@ -320,7 +318,7 @@ static struct err *take_line(struct parser *p, const char *line, size_t len)
 		if (!p->has_cur)
 			return err_new(ERR_FORMAT, "smaps does not begin with a mapping");
 		if (!parse_attribute(line, len, &p->cur))
-			return err_new(ERR_FORMAT, "smaps of mapping %" PRIx64 ": bad line '%.*s'",
+			return err_new(ERR_FORMAT, "smaps of mapping %lx: bad line '%.*s'",
 				       p->cur.start, len < 60 ? (int)len : 60, line);
 		return NULL;
 	}
@@ -395,8 +393,8 @@ static struct err *find_dev(struct lines *l, uint64_t start, uint64_t *ret)
 
 		TRY(lines_next(l, &line, &len));
 		if (!line)
-			return err_new(ERR_CHECK,
-				       "own mapping %" PRIx64 " is not in /proc/self/maps", start);
+			return err_new(ERR_CHECK, "own mapping %lx is not in /proc/self/maps",
+				       start);
 		if (!parse_header(line, len, &v, &name) || v.start != start)
 			continue;
 		*ret = v.dev;

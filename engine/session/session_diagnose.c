@@ -96,7 +96,7 @@ static struct err *diagnose_images(const char *dir, Stepdump__LogReport *r)
 			r->written =
 				xreallocarray(r->written, r->n_written + 1, sizeof(*r->written));
 			r->written[r->n_written++] =
-				xasprintf("%s %lu bytes", e->d_name, (unsigned long)st.st_size);
+				xasprintf("%s %lu bytes", e->d_name, (uint64_t)st.st_size);
 		}
 	}
 	vec_sort(r->written, r->n_written, diagnose_by_name);

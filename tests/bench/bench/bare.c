@@ -375,12 +375,10 @@ static struct err *dump_seized(struct bare *b, struct keeper *k, pid_t pid, cons
 
 struct err *sample_bare(pid_t pid, const char *dir, bool splice_per_iov, struct sample *s)
 {
-	struct bare *b = calloc(1, sizeof(*b));
+	struct bare *b = xzalloc(sizeof(*b));
 	struct keeper_task task;
 	struct keeper *k;
 
-	if (!b)
-		return err_nomem();
 	b->s = s;
 	b->splice_per_iov = splice_per_iov;
 	TRY(keeper_start(keeper_main, &k));
