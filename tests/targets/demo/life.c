@@ -364,6 +364,8 @@ void life_verify(void)
 		if (t.pnd != threads[i].pnd)
 			damage("thread %d has %" PRIx64 " pending, had %" PRIx64, t.tid, t.pnd,
 			       threads[i].pnd);
+		/* Anybody may stop a process: SIGSTOP is pending until some thread has taken it. */
+		shpnd &= ~(1ull << (SIGSTOP - 1));
 		if (shpnd != shared_pnd)
 			damage("the process has %" PRIx64 " pending, had %" PRIx64, shpnd,
 			       shared_pnd);
