@@ -150,7 +150,11 @@ static const char chains[] =
 	"`set mode pre-dump` is for all dumps but the last: the pages stay in pipes, the target runs\n"
 	"on before anything is written, and memory that the last dump takes in full anyway (AIO rings,\n"
 	"huge pages) is left out.  After such a commit the target runs; `restart` freezes it again.\n"
-	"CRIU reads these chains, and a chain that `criu pre-dump` began can be continued here.\n";
+	"CRIU reads these chains, and a chain that `criu pre-dump` began can be continued here.\n"
+	"\n"
+	"A parent whose pages went to a page server (`set xfer server`) is a record of what it holds.\n"
+	"The next dump to that server leaves holes there; a local one does with `set holes-at-server on`\n"
+	"and can then be restored only once it lies beside the server's set.\n";
 
 static const char tracking[] =
 	"A tracker knows which pages were written since its last reset, which a commit does once the\n"

@@ -158,6 +158,11 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 			   "%lu fatal, %lu notes: CRIU fails, crashes or restores wrong "
 			   "memory with this",
 			   r->nr_fatal, r->nr_notes);
+	else if (r->n_generations && r->generations[0]->has_pages_at_server)
+		paint_line(&p, TONE_WARN,
+			   "fine as far as it goes: %lu pages are at a page server, and it can be "
+			   "restored only beside them",
+			   r->generations[0]->pages_at_server);
 	else
 		paint_line(&p, TONE_OK, "fine%s",
 			   r->nr_notes ? "; the notes are worth knowing" : "");

@@ -95,6 +95,16 @@ static void paint_generations(struct paint *p)
 		table_cell(t, TONE_NORMAL, "%s", txt_opt(g->has_holes, g->holes).s);
 	}
 	table_end(t, p, "none: this is a full dump, every selected page goes into a pipe");
+	for (size_t i = 0; i < p->s->n_parents; i++) {
+		if (!p->s->parents[i]->at_server)
+			continue;
+		AUTO_FREE char *text = xasprintf(
+			"generation %zu: the pages are not in the directory: %s holds them, and "
+			"what is here is the list of them",
+			i + 1, p->s->parents[i]->at_server);
+
+		paint_prose(p, 1, TONE_WARN, text);
+	}
 }
 
 /* "pre-1 0B:6 PRESENT, pages file offset 0x4000": one step of the chain for one page. */
@@ -114,6 +124,11 @@ static void paint_follow(struct paint *p, uint64_t addr)
 		if (!entry_in_parent(e)) {
 			uint64_t page = (addr - e->vaddr) / PAGE_BYTES;
 
+			if (g->at_server) {
+				paint_field(p, generation_name(g), TONE_WARN, "at %s",
+					    g->at_server);
+				return;
+			}
 			paint_field(p, generation_name(g), TONE_OK,
 				    "PRESENT, page %lu of the entry at %s (%lu pages)%s", page,
 				    txt_addr(p, e->vaddr).s, e->nr_pages,

@@ -258,14 +258,20 @@ static struct err *flatten_check(const struct flatten *f)
 {
 	struct verify_report report;
 	struct err *e = verify_dirfd(f->from, &report);
+	uint64_t elsewhere = report.pages_at_server;
 
-	if (!e && !report.pagemaps)
-		e = err_new(ERR_CHECK,
-			    "it has no pagemap: its pages are elsewhere, perhaps on a page "
-			    "server");
+	if (!e && !elsewhere && !report.pagemaps)
+		e = err_new(ERR_CHECK, "it has no pagemap: its pages are elsewhere");
 	verify_report_deinit(&report);
-	return err_hint(err_wrap(e, "it is not a good image set"),
-			"`verify` tells what is wrong with it; nothing was written");
+	if (e)
+		return err_hint(err_wrap(e, "it is not a good image set"),
+				"`verify` tells what is wrong with it; nothing was written");
+	if (elsewhere)
+		return err_hint(
+			err_new(ERR_CHECK, "%lu of its pages are at a page server", elsewhere),
+			"`verify` says at which; flatten it there, beside the pages; "
+			"nothing was written");
+	return NULL;
 }
 
 static struct err *flatten_fill(struct flatten *f)

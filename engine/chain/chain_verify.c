@@ -97,6 +97,8 @@ static struct err *check_generation(struct chain_check *c)
 		SET(g, pages_stored, vr.pages_present);
 		SET(g, pages_in_parent, vr.pages_in_parent);
 		SET(g, pre_dump, vr.pre_dump);
+		if (vr.pages_at_server)
+			SET(g, pages_at_server, vr.pages_at_server);
 		if (vr.has_uptime)
 			SET(g, dump_uptime_us, vr.dump_uptime_us);
 		take_findings(c, &vr, c->at.nr);

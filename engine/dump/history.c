@@ -10,7 +10,8 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "engine/dump/page_xfer.h"
+#include "engine/image/at_server.h"
+#include "engine/image/image.h"
 
 struct err *parent_set_open(struct parent_set *ps, const char *dir)
 {
@@ -148,42 +149,26 @@ static struct err *history_mismatch(const struct parent_set *ps, const struct tr
 		"be the parent of the next one");
 }
 
-void history_pagemap(const struct parent_set *ps, const struct opts *o, bool is_shmem, uint64_t id,
-		     char name[64])
+bool history_may_leave(const struct page_read *pr, const struct opts *o)
 {
-	const char *kind = is_shmem ? "pagemap-shmem" : "pagemap";
-
-	snprintf(name, 64, XFER_HELD "%s-%lu.img", kind, id);
-	if (o->xfer != XFER_SERVER || faccessat(ps->dirfd, name, F_OK, 0))
-		snprintf(name, 64, "%s-%lu.img", kind, id);
-}
-
-static bool history_at_server(const struct parent_set *ps, const char *name)
-{
-	char held[80];
-
-	snprintf(held, sizeof(held), XFER_HELD "%s", name);
-	return !faccessat(ps->dirfd, held, F_OK, 0);
+	return o->holes_at_server || o->xfer == XFER_SERVER || !page_read_leads_to_server(pr);
 }
 
 struct err *history_open(const struct parent_set *ps, const struct opts *o,
 			 const struct task_info *ti, const struct tracker *t,
 			 struct page_read **pr_ret, const char **why_ret)
 {
-	char name[64];
+	char name[IMAGE_NAME_MAX];
+	struct page_read *pr;
 
 	*pr_ret = NULL;
 	if (ps->dirfd < 0) {
 		*why_ret = "no parent is set";
 		return NULL;
 	}
-	history_pagemap(ps, o, false, (uint64_t)ti->ns_pid, name);
-	if (faccessat(ps->dirfd, name, F_OK, 0)) {
-		*why_ret =
-			history_at_server(ps, name) ?
-				"the parent's pages are at a page server, and this dump does not "
-				"go there" :
-				"the parent has no pagemap of this task";
+	image_name(IMG_PAGEMAP, (uint64_t)ti->ns_pid, name);
+	if (faccessat(ps->dirfd, name, F_OK, 0) && !at_server_has(ps->dirfd, name)) {
+		*why_ret = "the parent has no pagemap of this task";
 		return NULL;
 	}
 	if (!ps->info.has_uptime)
@@ -199,6 +184,14 @@ struct err *history_open(const struct parent_set *ps, const struct opts *o,
 		return NULL;
 	}
 	TRY(history_mismatch(ps, t));
+	TRY(page_read_open(ps->dirfd, name, &pr));
+	if (pr && !history_may_leave(pr, o)) {
+		page_read_close(pr);
+		*why_ret = "the parent's pages are at a page server, and this dump does not go "
+			   "there (`set holes-at-server on` leaves them there all the same)";
+		return NULL;
+	}
 	*why_ret = NULL;
-	return page_read_open(ps->dirfd, name, pr_ret);
+	*pr_ret = pr;
+	return NULL;
 }

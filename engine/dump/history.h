@@ -62,13 +62,9 @@ void tracker_table_drop(struct tracker_table *tt, pid_t pid);
  */
 bool history_pid_reused(uint64_t start_time_ticks, uint64_t dump_uptime_us, bool was_dumped);
 
-/*
- * history_pagemap - the file of the parent that says what it has of a task or a shared object.
- * Of a set that went to a page server there is only a record of the ranges; it counts when this dump
- * goes to a page server too, as a hole has to be where the pages are.
- */
-void history_pagemap(const struct parent_set *ps, const struct opts *o, bool is_shmem, uint64_t id,
-		     char name[64]);
+/* May holes be left in this parent?  Of a set that went to a page server there is only a record here: a
+ * hole in it needs a dump that goes there too, or somebody who says that the set will be taken there. */
+bool history_may_leave(const struct page_read *pr, const struct opts *o);
 
 /*
  * history_open - what task `ti` can leave in the parent.

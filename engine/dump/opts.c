@@ -46,6 +46,8 @@ const struct opt_desc opt_descs[] = {
 	       .summary = "pre-dump by pipes while frozen, or by reading after"),
 	OPTION("parent", parent, OPT_STRING, .values = "DIR",
 	       .summary = "images that unchanged pages are left in; empty: none"),
+	OPTION("holes-at-server", holes_at_server, OPT_BOOL, .values = "on|off",
+	       .summary = "leave pages in a parent that is at a page server"),
 	OPTION("track", track, OPT_ENUM, .values = "auto|soft-dirty|uffd|none", .names = track_names,
 	       .summary = "how writes are tracked from the next commit on"),
 	OPTION("hole-missing", hole_missing, OPT_ENUM, .values = "fail|dump", .names = hole_missing_names,

@@ -34,6 +34,7 @@ struct opts {
 	enum opt_mode mode;  /* a full dump, or one that others follow */
 	enum opt_pre_dump pre_dump;         /* how a pre-dump gets the pages */
 	char *parent;                       /* image directory that holes point into; NULL: none */
+	bool holes_at_server;               /* also if its pages went to a page server */
 	enum opt_track track;               /* how writes are tracked from now on */
 	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
 	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */

@@ -65,11 +65,7 @@ struct page_xfer {
 /* dirfd is borrowed and must outlive it. */
 void page_xfer_local(struct page_xfer *x, int dirfd);
 struct err *page_xfer_null(struct page_xfer *x);
-/*
- * Connects.  What the server holds is written to dirfd as ranges without pages, in files that are called
- * XFER_HELD and then as the pagemap.
- */
-#define XFER_HELD "server-"
+/* Connects.  What the server holds is written to dirfd (at_server.h). */
 struct err *page_xfer_server(struct page_xfer *x, int dirfd, const char *where, enum ps_wire wire,
 			     uint32_t timeout_s);
 /* The conversation; NULL: it goes to no server. */

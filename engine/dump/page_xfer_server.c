@@ -5,11 +5,11 @@
  * Mirrors: criu/page-xfer.c open_page_server_xfer(), write_pages_to_server().
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "engine/dump/page_xfer.h"
+#include "engine/image/at_server.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/image/staging.h"
 #include "engine/net/client.h"
@@ -18,8 +18,7 @@ struct server {
 	int dirfd; /* borrowed */
 	struct ps_client *c;
 	uint64_t opened;            /* the object that the server has open; 0: none */
-	struct pagemap_writer held; /* of the open object */
-	bool writing;
+	struct pagemap_writer held; /* of the object that is open here */
 };
 
 static uint64_t server_dst_id(const struct page_xfer *x)
@@ -30,16 +29,15 @@ static uint64_t server_dst_id(const struct page_xfer *x)
 static struct err *server_open_object(struct page_xfer *x)
 {
 	struct server *s = x->priv;
-	char name[sizeof(x->object) + sizeof(XFER_HELD)];
+	char name[AT_SERVER_NAME_MAX];
 	bool parent;
 
 	if (s->opened != server_dst_id(x)) /* else only the file here could not be made */
 		TRY(ps_open(s->c, server_dst_id(x), &parent));
 	s->opened = server_dst_id(x);
-	snprintf(name, sizeof(name), XFER_HELD "%s", x->object);
-	TRY(staging_advise(pagemap_writer_open(&s->held, s->dirfd, name, x->pages_id), s->dirfd,
-			   0));
-	s->writing = true;
+	TRY(staging_advise(pagemap_writer_open(&s->held, s->dirfd, at_server_name(x->object, name),
+					       x->pages_id),
+			   s->dirfd, 0));
 	return NULL;
 }
 
@@ -73,10 +71,9 @@ static struct err *server_close_object(struct page_xfer *x)
 {
 	struct server *s = x->priv;
 
-	if (!s->writing)
+	if (!s->held.w) /* closing it failed before; the server has it all the same */
 		return NULL;
 	TRY(staging_advise(pagemap_writer_flush(&s->held), s->dirfd, 0));
-	s->writing = false;
 	return staging_advise(pagemap_writer_close(&s->held), s->dirfd, 0);
 }
 
@@ -91,8 +88,7 @@ static void server_destroy(struct page_xfer *x)
 {
 	struct server *s = x->priv;
 
-	if (s->writing)
-		pagemap_writer_abandon(&s->held);
+	pagemap_writer_abandon(&s->held);
 	ps_destroy(s->c);
 	free(s);
 }
@@ -115,7 +111,12 @@ struct err *page_xfer_server(struct page_xfer *x, int dirfd, const char *where, 
 	struct ps_client *c;
 
 	TRY(ps_connect(where, wire, timeout_s, &c));
+	struct err *e = staging_advise(at_server_write_address(dirfd, where), dirfd, 0);
 
+	if (e) {
+		ps_destroy(c);
+		return e;
+	}
 	struct server *s = xzalloc(sizeof(*s));
 
 	s->dirfd = dirfd;

@@ -78,13 +78,15 @@ static struct err *prepare_shmem_parents(struct dump *d)
 {
 	for (size_t i = 0; i < d->shmem.nr && d->parent.dirfd >= 0; i++) {
 		struct shmem_info *o = &d->shmem.o[i];
-		char name[64];
+		char name[IMAGE_NAME_MAX];
 
 		if (!o->tracked || !prepare_all_mappers_tracked(d, o))
 			continue;
-		history_pagemap(&d->parent, d->opts, true, o->shmid, name);
+		image_name(IMG_SHMEM_PAGEMAP, o->shmid, name);
 		page_read_close(TAKE_PTR(o->parent));
 		TRY(page_read_open(d->parent.dirfd, name, &o->parent));
+		if (o->parent && !history_may_leave(o->parent, d->opts))
+			page_read_close(TAKE_PTR(o->parent));
 	}
 	return NULL;
 }

@@ -257,10 +257,22 @@ static struct err *reset_step(struct dump *d, enum pace pace)
 	return NULL;
 }
 
+/* What the directory alone does not hold. */
+static const char *reset_elsewhere(const struct dump *d)
+{
+	if (page_xfer_client(&d->xfer))
+		return " (without the pages: the page server has stored them)";
+	for (size_t i = 0; d->xfer.holes && i < d->nr_tasks; i++)
+		if (d->task[i].parent && page_read_leads_to_server(d->task[i].parent))
+			return " (its holes lead to a page server: restore it beside those pages)";
+	return "";
+}
+
 static void reset_summary(const struct dump *d, const struct unit *u, char *buf, size_t len)
 {
 	if (d->phase == PH(DONE))
-		snprintf(buf, len, "images checked, durable, published at %s; %s", d->committed,
+		snprintf(buf, len, "images checked, durable, published at %s%s; %s", d->committed,
+			 reset_elsewhere(d),
 			 d->thawed ? "the target runs" : "protections restored, cured");
 	else
 		snprintf(buf, len, "%s: done", u->what);

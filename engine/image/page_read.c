@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/vec.h"
+#include "engine/image/at_server.h"
 #include "engine/image/generations.h"
 #include "engine/image/image.h"
 #include "engine/proc/vma.h"
@@ -24,6 +25,7 @@ struct generation {
 	int dirfd;
 	char *dir; /* real path */
 	struct pagemap_image pi;
+	bool at_server; /* pi is only a record of what a page server holds */
 };
 
 struct page_read {
@@ -46,6 +48,20 @@ void page_read_close(struct page_read *pr)
 	free(pr);
 }
 
+/* The pagemap of this directory, or what it knows of one at a page server; ENOENT: neither. */
+static struct err *read_pagemap(int dirfd, const char *name, struct pagemap_image *pi,
+				bool *at_server_ret)
+{
+	char record[AT_SERVER_NAME_MAX];
+	struct err *e = pagemap_image_read(dirfd, name, pi);
+
+	*at_server_ret = e && e->sys_errno == ENOENT && at_server_has(dirfd, name);
+	if (!*at_server_ret)
+		return e;
+	err_free(e);
+	return pagemap_image_read(dirfd, at_server_name(name, record), pi);
+}
+
 /* False in *more_ret: this directory lacks the object's pagemap, and the chain ends above it. */
 static struct err *add_generation(struct page_read *pr, const struct generations *at,
 				  bool *more_ret)
@@ -53,12 +69,13 @@ static struct err *add_generation(struct page_read *pr, const struct generations
 	AUTO_FREE char *dir = generations_path(at);
 	AUTO_CLOSE int dirfd = fcntl(at->dirfd, F_DUPFD_CLOEXEC, 0);
 	struct pagemap_image pi;
+	bool at_server;
 
 	*more_ret = false;
 	if (dirfd < 0)
 		return err_sys(errno, "open the image directory %s", dir);
 
-	struct err *e = pagemap_image_read(dirfd, pr->name, &pi);
+	struct err *e = read_pagemap(dirfd, pr->name, &pi, &at_server);
 
 	if (e && e->sys_errno == ENOENT) {
 		err_free(e);
@@ -71,7 +88,8 @@ static struct err *add_generation(struct page_read *pr, const struct generations
 		pagemap_image_deinit(&pi);
 		return err_wrap(e, "%s", dir);
 	}
-	*vec_push(pr->g, pr->nr) = (struct generation){ TAKE_FD(dirfd), TAKE_PTR(dir), pi };
+	*vec_push(pr->g, pr->nr) =
+		(struct generation){ TAKE_FD(dirfd), TAKE_PTR(dir), pi, at_server };
 	*more_ret = true;
 	return NULL;
 }
@@ -182,6 +200,14 @@ struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct 
 					 vaddr);
 		if (pi->e[i].flags & PE_PARENT)
 			continue;
+		if (pr->g[g].at_server) {
+			AUTO_FREE char *who = at_server_who(pr->g[g].dirfd);
+
+			return err_vaddr(err_new(ERR_CHECK,
+						 "%lx is not here: %s holds it, as %s tells", vaddr,
+						 who, pr->g[g].dir),
+					 vaddr);
+		}
 		if (!(pi->e[i].flags & PE_PRESENT))
 			return err_vaddr(err_new(ERR_CHECK,
 						 "%lx is in %s/%s, but without data (lazy)", vaddr,
@@ -235,6 +261,21 @@ const char *page_read_dir(const struct page_read *pr, size_t generation)
 const struct pagemap_image *page_read_image(const struct page_read *pr, size_t generation)
 {
 	return &pr->g[generation].pi;
+}
+
+char *page_read_server(const struct page_read *pr, size_t generation)
+{
+	const struct generation *g = &pr->g[generation];
+
+	return g->at_server ? at_server_who(g->dirfd) : NULL;
+}
+
+bool page_read_leads_to_server(const struct page_read *pr)
+{
+	for (size_t g = 0; g < pr->nr; g++)
+		if (pr->g[g].at_server)
+			return true;
+	return false;
 }
 
 struct err *parent_info_read(int dirfd, struct parent_info *ret)

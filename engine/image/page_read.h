@@ -7,7 +7,8 @@
  *	generation 1   dir/parent   pagemap-4242.img
  *	...
  * A PARENT entry says: look in the next generation.  A directory without this object's
- * pagemap ends the chain.  Entries may be cut anywhere, in old or new encoding, ours or CRIU's.
+ * pagemap ends the chain; one that has only the record of a page server (at_server.h) covers
+ * pages, but does not have them.  Entries may be cut anywhere, in old or new encoding, ours or CRIU's.
  * Effect on any target: none.  Mirrors: criu/pagemap.c (struct page_read).
  */
 #ifndef STEPDUMP_PAGE_READ_H
@@ -49,7 +50,8 @@ struct page_place {
 	uint32_t flags;    /* PE_* of its entry */
 };
 
-/* Follows PARENT entries down to data.  ERR_CHECK: not covered, or the chain breaks (says where). */
+/* Follows PARENT entries down to data.  ERR_CHECK: not covered, at a page server, or the chain breaks
+ * (says where). */
 struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct page_place *ret);
 /* The page's bytes: buf holds PAGE_BYTES. */
 struct err *page_read_page(const struct page_read *pr, uint64_t vaddr, void *buf);
@@ -58,6 +60,10 @@ struct err *page_read_page(const struct page_read *pr, uint64_t vaddr, void *buf
 size_t page_read_generations(const struct page_read *pr);
 const char *page_read_dir(const struct page_read *pr, size_t generation); /* real path */
 const struct pagemap_image *page_read_image(const struct page_read *pr, size_t generation);
+/* Are the pages of this generation at a page server?  Then the name of that, which the caller frees; else NULL. */
+char *page_read_server(const struct page_read *pr, size_t generation);
+/* Are those of any generation? */
+bool page_read_leads_to_server(const struct page_read *pr);
 
 /* The part of a directory's inventory that matters to a child. */
 struct parent_info {

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "engine/image/at_server.h"
 #include "engine/image/flatdir.h"
 #include "engine/image/image.h"
 #include "engine/image/verify_priv.h"
@@ -139,7 +140,7 @@ static void check_process(struct verify *v, const char *file, int64_t entry,
 static bool any_pagemap(const struct verify *v)
 {
 	for (size_t i = 0; i < v->nr_names; i++)
-		if (!strncmp(v->name[i], "pagemap-", 8))
+		if (!strncmp(v->name[i], "pagemap-", 8) || at_server_pagemap(v->name[i]))
 			return true;
 	return false;
 }
@@ -151,7 +152,7 @@ static bool is_pages_file(const char *name, unsigned *id_ret)
 	return sscanf(name, "pages-%u.img%n", id_ret, &len) == 1 && len && !name[len];
 }
 
-/* On a page server there is neither a pagemap nor pages. */
+/* Of what is on a page server there is neither a pagemap nor pages; at most a record. */
 static bool has_memory(const struct verify *v)
 {
 	unsigned id;
@@ -169,7 +170,7 @@ static void check_task(struct verify *v, const char *mm_file, uint64_t pid)
 
 	/* The pagemap itself is looked at by check_pagemap(), also when there is no mm. */
 	image_name(IMG_PAGEMAP, pid, name);
-	if (!verify_has(v, name))
+	if (!verify_has(v, name) && !at_server_has(v->dirfd, name))
 		verify_find(v, has_memory(v), mm_file, NO_ENTRY, NULL, "there is no %s%s", name,
 			    has_memory(v) ? "" : ", and none at all: on a page server?");
 	if (mm)
@@ -230,7 +231,7 @@ static void check_objects_have_pagemaps(struct verify *v)
 
 	for (size_t i = 0; i < v->nr_objects; i++) {
 		image_name(IMG_SHMEM_PAGEMAP, v->object[i].shmid, name);
-		if (!verify_has(v, name) && has_memory(v))
+		if (!verify_has(v, name) && !at_server_has(v->dirfd, name) && has_memory(v))
 			verify_find(v, true, name, NO_ENTRY, NULL, "missing: contents of %s %lu",
 				    v->object[i].is_memfd ? "memfd" : "shared memory",
 				    v->object[i].shmid);
@@ -291,6 +292,9 @@ static void check_set(struct verify *v)
 	check_files_of_kind(v, 1u << IMG_MM, check_task);
 	check_files_of_kind(v, 1u << IMG_PAGEMAP, check_task_pagemap);
 	check_files_of_kind(v, 1u << IMG_SHMEM_PAGEMAP, check_object_pagemap);
+	for (size_t i = 0; i < v->nr_names; i++)
+		if (at_server_pagemap(v->name[i]))
+			verify_at_server(v, v->name[i]);
 	if (!v->pre_dump)
 		check_objects_have_pagemaps(v);
 	if (!v->pagemap_unread)

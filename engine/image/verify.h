@@ -36,6 +36,8 @@ struct verify_report {
 	unsigned pagemaps;
 	uint64_t entries; /* of pagemaps */
 	uint64_t pages_present, pages_in_parent;
+	uint64_t
+		pages_at_server; /* not here: in records of this set, or in holes that end in one */
 };
 
 /*
@@ -47,6 +49,7 @@ struct verify_report {
  * private VMAs of mm-PID.img.  VMAs sorted, their file ids in files.img, memfds in memfd.img,
  * shared objects with a pagemap-shmem that stays within their size.  inventory.img, pstree.img
  * and statistics parse.  A pre-dump (img_version 0) needs inventory and pagemaps only.
+ * A set whose pages are at a page server (at_server.h) has a record in the place of each pagemap.
  *
  * *ret is set in every case (verify_report_deinit()): an error is the first fatal finding as
  * ERR_CHECK, or what prevented the check (ERR_SYS, ERR_NOMEM).

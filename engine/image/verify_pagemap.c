@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/vec.h"
+#include "engine/image/at_server.h"
 #include "engine/image/generations.h"
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
@@ -72,12 +74,14 @@ static void check_pages_id(struct verify *v, const char *file, uint32_t pages_id
 
 /* ---- parents ----------------------------------------------------------------- */
 
-static bool has_holes(const struct pagemap_image *pi)
+static uint64_t nr_holes(const struct pagemap_image *pi)
 {
+	uint64_t pages = 0;
+
 	for (size_t i = 0; i < pi->nr; i++)
 		if (pi->e[i].flags & PE_PARENT)
-			return true;
-	return false;
+			pages += pi->e[i].nr_pages;
+	return pages;
 }
 
 /* Two counts in one entry: which of them is read depends on the reader. */
@@ -141,6 +145,31 @@ static void check_covered(struct verify *v, const char *file, const struct pagem
 	}
 }
 
+/* The pages of the holes are at a page server: what is here of them is a list. */
+static bool check_parent_at_server(struct verify *v, const char *label, const char *file,
+				   const struct generations *at, const struct pagemap_image *child)
+{
+	AUTO_FREE char *who = at_server_who(at->dirfd);
+	char record[AT_SERVER_NAME_MAX];
+	struct pagemap_image held;
+
+	if (!at_server_has(at->dirfd, file))
+		return false;
+	AUTO_FREE char *up = generation_file(at->nr, at_server_name(file, record));
+
+	if (verify_absorb(v, up, pagemap_image_read(at->dirfd, record, &held)))
+		return true;
+	if (check_entries(v, up, &held))
+		check_covered(v, label, child, &held);
+	pagemap_image_deinit(&held);
+	v->r->pages_at_server += nr_holes(child);
+	verify_find(v, false, label, NO_ENTRY, NULL,
+		    "%lu pages of its holes are not here: %s holds them (%s lists them); it can "
+		    "be restored only beside them",
+		    nr_holes(child), who, up);
+	return true;
+}
+
 /*
  * Holes of `pi` must be covered by the parent, its holes by its own parent, and so on.
  * Each generation is loaded once, and two at a time.  `label` names the child in findings.
@@ -152,7 +181,7 @@ static void check_parents(struct verify *v, const char *file, const struct pagem
 	char *label = xstrdup(file);
 	bool good = !verify_absorb(v, file, generations_begin(&at, v->dirfd));
 
-	while (good && has_holes(&child)) {
+	while (good && nr_holes(&child)) {
 		enum parent_link link = generations_up(&at);
 
 		if (link != PARENT_OPEN) {
@@ -162,6 +191,9 @@ static void check_parents(struct verify *v, const char *file, const struct pagem
 				    strerror(at.why));
 			break;
 		}
+
+		if (check_parent_at_server(v, label, file, &at, &child))
+			break;
 
 		char *up = generation_file(at.nr, file);
 
@@ -183,6 +215,26 @@ static void check_parents(struct verify *v, const char *file, const struct pagem
 		pagemap_image_deinit(&child);
 }
 
+void verify_at_server(struct verify *v, const char *file)
+{
+	AUTO_FREE char *who = at_server_who(v->dirfd);
+	struct pagemap_image held;
+	uint64_t pages = 0;
+
+	if (verify_absorb(v, file, pagemap_image_read(v->dirfd, file, &held)))
+		return;
+	v->r->files++;
+	v->r->entries += held.nr;
+	check_entries(v, file, &held);
+	for (size_t i = 0; i < held.nr; i++)
+		pages += held.e[i].nr_pages;
+	pagemap_image_deinit(&held);
+	v->r->pages_at_server += pages;
+	verify_find(v, false, file, NO_ENTRY, NULL,
+		    "%lu pages are not here: %s holds them; copy these files there to restore",
+		    pages, who);
+}
+
 bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *ret)
 {
 	struct pagemap_image pi;
@@ -195,9 +247,7 @@ bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *re
 	v->r->pagemaps++;
 	v->r->entries += pi.nr;
 	v->r->pages_present += pi.nr_present;
-	for (size_t i = 0; i < pi.nr; i++)
-		if (pi.e[i].flags & PE_PARENT)
-			v->r->pages_in_parent += pi.e[i].nr_pages;
+	v->r->pages_in_parent += nr_holes(&pi);
 	check_pages_id(v, file, pi.pages_id);
 	check_pages_file(v, v->dirfd, file, &pi);
 	note_counts(v, file, &pi);

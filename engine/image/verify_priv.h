@@ -65,6 +65,8 @@ Criu__MmEntry *verify_mm(struct verify *v, const char *file);
  * True: *ret holds the image, in order; then the caller frees it.
  */
 bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *ret);
+/* verify_pagemap.c: the record of what a page server holds. */
+void verify_at_server(struct verify *v, const char *file);
 /* Do all pages lie in private VMAs? */
 void verify_pagemap_vmas(struct verify *v, const char *file, const struct pagemap_image *pi,
 			 const Criu__MmEntry *mm);

@@ -423,6 +423,7 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 	o->dir = xstrdup(page_read_dir(pr, g));
 	SET(o, entries, pi->nr);
 	SET(o, pages_stored, pi->nr_present);
+	o->at_server = page_read_server(pr, g);
 	for (size_t i = 0; i < pi->nr; i++) {
 		const struct pagemap_entry *e = &pi->e[i];
 		bool inside = pagemap_entry_end(e) > req->runs_start &&
@@ -437,7 +438,7 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 		r->vaddr = e->vaddr;
 		r->nr_pages = e->nr_pages;
 		snap_flag_names(e->flags, &r->flags, &r->n_flags);
-		if (e->flags & PE_PRESENT)
+		if (e->flags & PE_PRESENT && !o->at_server)
 			SET(r, pages_off, e->pages_off);
 	}
 	SET(o, holes, holes);
