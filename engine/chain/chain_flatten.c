@@ -261,7 +261,8 @@ static struct err *flatten_check(const struct flatten *f)
 	uint64_t elsewhere = report.pages_at_server;
 
 	if (!e && !elsewhere && !report.pagemaps)
-		e = err_new(ERR_CHECK, "it has no pagemap: its pages are elsewhere");
+		e = err_new(ERR_CHECK,
+			    "it has no pagemap: its pages are elsewhere, perhaps at a page server");
 	verify_report_deinit(&report);
 	if (e)
 		return err_hint(err_wrap(e, "it is not a good image set"),
