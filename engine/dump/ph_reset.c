@@ -136,6 +136,9 @@ static struct err *reset_check(struct dump *d)
 	if (!e && r.pages_present != d->xfer.pages && !page_xfer_client(&d->xfer))
 		e = err_new(ERR_CHECK, "the images hold %lu pages, %lu were transferred",
 			    r.pages_present, d->xfer.pages);
+	if (!e && r.surplus)
+		e = err_new(ERR_CHECK, "the pages files are %lu bytes longer than their entries",
+			    r.surplus);
 	verify_report_deinit(&r);
 	return err_hint(
 		err_wrap(e, "check the images before they are published"),

@@ -122,6 +122,66 @@ static void note_memfd(struct verify *v, const char *file, int64_t entry, const 
 	};
 }
 
+static bool any_with_prefix(const struct verify *v, const char *prefix)
+{
+	for (size_t i = 0; i < v->nr_names; i++)
+		if (!strncmp(v->name[i], prefix, strlen(prefix)))
+			return true;
+	return false;
+}
+
+/* A full checkpoint, which CRIU restores, has the working directory and the descriptors of each
+ * task; a set of ours holds memory alone. */
+static bool is_full_checkpoint(const struct verify *v)
+{
+	return any_with_prefix(v, "fs-") || any_with_prefix(v, "fdinfo-");
+}
+
+static void full_needs(struct verify *v, const char *name, const char *what)
+{
+	if (!verify_has(v, name))
+		verify_find(v, true, name, NO_ENTRY, NULL,
+			    "missing: %s; CRIU cannot restore a full checkpoint without it", what);
+}
+
+static void check_descriptors(struct verify *v, const char *ids_file)
+{
+	char name[IMAGE_NAME_MAX];
+	ProtobufCMessage *m;
+	struct err *e = image_read_one(v->dirfd, ids_file, IMG_IDS, &m);
+
+	if (e) { /* reported with the ids */
+		v->nomem |= e->code == ERR_NOMEM;
+		err_free(e);
+		return;
+	}
+	snprintf(name, sizeof(name), "fdinfo-%u.img", ((Criu__TaskKobjIdsEntry *)m)->files_id);
+	full_needs(v, name, "the descriptors of a task");
+	protobuf_c_message_free_unpacked(m, NULL);
+}
+
+/* Mirrors what criu/cr-restore.c opens for each task; a zombie has only a core image. */
+static void check_full_process(struct verify *v, const Criu__PstreeEntry *p, bool zombie)
+{
+	char name[IMAGE_NAME_MAX];
+
+	image_name(IMG_CORE, p->pid, name);
+	full_needs(v, name, "registers and signals of a task");
+	for (size_t i = 0; i < p->n_threads; i++) {
+		image_name(IMG_CORE, p->threads[i], name);
+		if (p->threads[i] != p->pid)
+			full_needs(v, name, "registers and signals of a thread");
+	}
+	if (zombie)
+		return;
+	snprintf(name, sizeof(name), "fs-%u.img", p->pid);
+	full_needs(v, name, "working directory and root of a task");
+	image_name(IMG_IDS, p->pid, name);
+	full_needs(v, name, "which objects a task shares with others");
+	if (verify_has(v, name))
+		check_descriptors(v, name);
+}
+
 static void check_process(struct verify *v, const char *file, int64_t entry,
 			  const ProtobufCMessage *m)
 {
@@ -133,17 +193,11 @@ static void check_process(struct verify *v, const char *file, int64_t entry,
 	/* A zombie has only a core image. */
 	if (!verify_has(v, mm) && !verify_has(v, core))
 		verify_find(v, true, file, entry, NULL, "process %u has no image", p->pid);
+	else if (is_full_checkpoint(v))
+		check_full_process(v, p, !verify_has(v, mm));
 }
 
 /* ---- tasks and objects --------------------------------------------------------- */
-
-static bool any_pagemap(const struct verify *v)
-{
-	for (size_t i = 0; i < v->nr_names; i++)
-		if (!strncmp(v->name[i], "pagemap-", 8) || at_server_pagemap(v->name[i]))
-			return true;
-	return false;
-}
 
 static bool is_pages_file(const char *name, unsigned *id_ret)
 {
@@ -158,9 +212,9 @@ static bool has_memory(const struct verify *v)
 	unsigned id;
 
 	for (size_t i = 0; i < v->nr_names; i++)
-		if (is_pages_file(v->name[i], &id))
+		if (is_pages_file(v->name[i], &id) || at_server_pagemap(v->name[i]))
 			return true;
-	return any_pagemap(v);
+	return any_with_prefix(v, "pagemap-");
 }
 
 static void check_task(struct verify *v, const char *mm_file, uint64_t pid)

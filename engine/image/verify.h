@@ -38,18 +38,21 @@ struct verify_report {
 	uint64_t pages_present, pages_in_parent;
 	uint64_t
 		pages_at_server; /* not here: in records of this set, or in holes that end in one */
+	uint64_t surplus;        /* bytes of the pages files that no entry refers to: a note */
 };
 
 /*
  * verify_dir - check everything that is known about the set in `dir`.
  *
  * Every pagemap: entries sorted, aligned, not overlapping, flags known and not 0; PRESENT pages
- * x PAGE_BYTES == size of its pages-N.img; N unique; PARENT entries covered by the parent's
+ * x PAGE_BYTES fit into its pages-N.img; N unique; PARENT entries covered by the parent's
  * pagemap, through all generations.  A task's pagemap has an entry, and all its pages lie in
  * private VMAs of mm-PID.img.  VMAs sorted, their file ids in files.img, memfds in memfd.img,
  * shared objects with a pagemap-shmem that stays within their size.  inventory.img, pstree.img
  * and statistics parse.  A pre-dump (img_version 0) needs inventory and pagemaps only.
  * A set whose pages are at a page server (at_server.h) has a record in the place of each pagemap.
+ * and statistics parse.  A full checkpoint of criu has all that CRIU opens for each task: core, ids,
+ * fs, fdinfo (a set with neither fs nor fdinfo is memory only, as ours).  A pre-dump (img_version 0) needs inventory and pagemaps only.
  *
  * *ret is set in every case (verify_report_deinit()): an error is the first fatal finding as
  * ERR_CHECK, or what prevented the check (ERR_SYS, ERR_NOMEM).
