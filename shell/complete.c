@@ -447,6 +447,26 @@ void comp_check(struct shell *sh, const struct cword *w, struct complist *l)
 	comp_pid(sh, &first, l);
 }
 
+void comp_plan(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	struct cword first = *w;
+
+	if (*w->text == '-') {
+		complist_add(l, w, "-v", "all mappings");
+		complist_add(l, w, "--tree", "with all its descendants");
+		complist_add(l, w, "--quick", "page tables only");
+		complist_add(l, w, "--seconds", "how long writes are watched");
+		complist_add(l, w, "--read", "how much memory is read");
+		complist_add(l, w, "--dir", "where the images would go");
+		complist_add(l, w, "--vma", "by number or name");
+		complist_add(l, w, "--range", "START-END");
+		complist_add(l, w, "--prot", "rw-");
+		return;
+	}
+	first.argn = 0;
+	comp_pid(sh, &first, l);
+}
+
 /* ---- a whole line -------------------------------------------------------------- */
 
 static void complete_words(struct shell *sh, const char *line, struct line *words,

@@ -17,7 +17,7 @@ static const char *const synopsis[] = {
 	"[OPTION]... -p PID",
 	"[OPTION]... -S FILE",
 	"[OPTION]... -- PROGRAM [ARG]...",
-	"[OPTION]... check|log|explain|residue [ARG]...",
+	"[OPTION]... check|plan|log|explain|residue [ARG]...",
 	NULL,
 };
 

@@ -4,6 +4,7 @@
 #define STEPDUMP_REPORTS_H
 
 #include "proto/diagnose.pb-c.h"
+#include "proto/plan.pb-c.h"
 #include "proto/report.pb-c.h"
 #include "views/panes.h"
 
@@ -26,6 +27,8 @@ void report_log(const Stepdump__LogReport *r, const struct pane_opts *o, struct 
 
 /* verbose: of --all, also processes with notes only. */
 void report_check(const Stepdump__CheckReport *r, const struct pane_opts *o, struct grid *g);
+/* verbose: all mappings. */
+void report_plan(const Stepdump__PlanReport *r, const struct pane_opts *o, struct grid *g);
 void report_residue(const Stepdump__ResidueReport *r, const struct pane_opts *o, struct grid *g);
 
 #endif

@@ -16,6 +16,7 @@ static void dump_blank(struct dump *d)
 			    .trackers = d->trackers,
 			    .opts = d->opts,
 			    .caps = d->caps,
+			    .rehearsal = d->rehearsal,
 			    .phase = PH(READY),
 			    .parent.dirfd = -1 };
 }

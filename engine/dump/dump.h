@@ -99,6 +99,9 @@ struct dump {
 	struct page_pipe pp;    /* of the current item */
 	struct page_pipe *kept; /* pre-dump: of each item, until it is transferred; owned */
 	bool thawed;            /* pre-dump: the tasks run again, their pages are kept */
+	/* Pages are only selected and planned, for targets that are neither frozen nor infected.
+	 * Set right after dump_init(), with `set xfer null`; the tasks may have no keeper. */
+	bool rehearsal;
 	struct page_xfer xfer;
 	struct staging *staging; /* NULL: xfer null, or not yet made */
 	struct shmem_list shmem;

@@ -53,7 +53,14 @@ static struct err *prepare_collect(struct dump *d)
 	for (size_t i = 0; i < d->shmem.nr; i++) {
 		struct shmem_info *o = &d->shmem.o[i];
 
-		TRY(shmem_open(o));
+		struct err *e = shmem_open(o);
+
+		if (e && d->rehearsal) { /* its pages are not counted, then */
+			err_free(e);
+			o->size = 0;
+			continue;
+		}
+		TRY(e);
 		/* A memfd can be written through its descriptor, which no page table shows. */
 		o->tracked = d->opts->track_shmem && strcmp(o->kind, "memfd") != 0;
 	}
@@ -105,7 +112,15 @@ static struct err *prepare_history(struct dump *d)
 	for (size_t i = 0; i < d->nr_tasks; i++) {
 		struct task_dump *td = &d->task[i];
 
-		TRY(tracker_table_get(d->trackers, want, d->keeper, td->t, d->caps, &td->tracker));
+		if (d->rehearsal)
+			td->tracker = tracker_table_find(d->trackers, td->t);
+		else
+			TRY(tracker_table_get(d->trackers, want, d->keeper, td->t, d->caps,
+					      &td->tracker));
+		if (d->rehearsal && !td->tracker) {
+			td->no_parent = "nothing tracks the target's writes yet";
+			continue;
+		}
 		if (d->opts->mode == MODE_PRE_DUMP && tracker_kind(td->tracker) == TRACK_NONE)
 			return err_hint(err_new(ERR_UNSUPPORTED,
 						"pre-dump: nothing tracks the target's "
@@ -279,17 +294,18 @@ static struct err *prepare_xfer(struct dump *d)
 
 static const struct {
 	const char *what;
-	bool once; /* for the whole dump, not for each task */
+	bool once;    /* for the whole dump, not for each task */
+	bool touches; /* the target: left out of a rehearsal */
 	struct err *(*run)(struct dump *d);
 } units[] = {
-	{ "collect VMAs", true, prepare_collect },
-	{ "open parent and tracker", true, prepare_history },
-	{ "ask the page server", true, prepare_server },
-	{ "infect", false, prepare_infect },
-	{ "add PROT_READ", false, prepare_readable },
-	{ "size the pmc", false, prepare_pmc },
-	{ "create the page-pipe", true, prepare_page_pipe },
-	{ "open the xfer", false, prepare_xfer },
+	{ "collect VMAs", true, false, prepare_collect },
+	{ "open parent and tracker", true, false, prepare_history },
+	{ "ask the page server", true, false, prepare_server },
+	{ "infect", false, true, prepare_infect },
+	{ "add PROT_READ", false, true, prepare_readable },
+	{ "size the pmc", false, false, prepare_pmc },
+	{ "create the page-pipe", true, false, prepare_page_pipe },
+	{ "open the xfer", false, false, prepare_xfer },
 };
 
 #define NR_UNITS (sizeof(units) / sizeof(units[0]))
@@ -298,7 +314,7 @@ static unsigned prepare_this_unit(const struct dump *d)
 {
 	unsigned i = d->at.unit;
 
-	while (units[i].once && d->at.item > 0)
+	while ((units[i].once && d->at.item > 0) || (units[i].touches && d->rehearsal))
 		i++;
 	return i;
 }

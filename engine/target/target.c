@@ -2,6 +2,8 @@
 #include "engine/target/target.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,6 +59,31 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **
 	}
 	*note_ret = residue && *residue ? TAKE_PTR(residue) : NULL;
 	return NULL;
+}
+
+struct err *target_look(struct target *t, pid_t pid)
+{
+	struct proc_stat st;
+	char path[64];
+
+	*t = (struct target){ .pid = pid, .thawed = true, .pagemap_fd = -1, .task.mem_fd = -1 };
+
+	struct err *e = proc_read_stat(pid, &st);
+
+	if (!e) {
+		t->task.start_time_ticks = st.start_time_ticks;
+		t->task.was_stopped = st.state == 'T';
+		t->comm = xstrdup(st.comm);
+		e = pagemap_open(pid, &t->pagemap_fd);
+	}
+	if (!e)
+		e = proc_read_vmas(pid, &t->vmas);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	if (!e)
+		t->task.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (e)
+		target_reset(t);
+	return err_pid(e, pid);
 }
 
 uint64_t target_frozen_us(const struct target *t)

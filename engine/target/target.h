@@ -37,6 +37,12 @@ struct target {
  * reports it.
  */
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret);
+/*
+ * target_look - the same without freezing: pagemap, mappings, memory as they are while it runs.
+ * No keeper holds it.  mem_fd is -1 if its memory may not be read.  End with target_release().
+ * Target: untouched.  Fails: ERR_TARGET no such process, no memory, or not ours to look at.
+ */
+struct err *target_look(struct target *t, pid_t pid);
 /* How long it has been, or was, frozen. */
 uint64_t target_frozen_us(const struct target *t);
 /* Cures if necessary and detaches.  The struct is empty afterwards, whatever is returned. */
