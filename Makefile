@@ -31,7 +31,8 @@ PROTO_H := $(PROTO_C:.c=.h)
 BLOB := $(B)/engine/parasite/blob.h
 COMPEL_CONFIG := $(B)/engine/keeper/compel_config.h
 
-ENGINE := $(wildcard engine/*.c engine/*/*.c)
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ENGINE := $(wildcard engine/*.c engine/*/*.c engine/arch/$(ARCH)/*.c)
 ENGINE := $(filter-out engine/parasite/%,$(ENGINE))
 LIB_SRC := $(wildcard base/*.c) $(ENGINE) $(wildcard proto/*.c) $(wildcard views/*.c) $(filter-out shell/main.c,$(wildcard shell/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(PROTO_C:.c=.o)
@@ -128,7 +129,7 @@ demo: ## install what is missing, build, and drop into the shell on the demo tar
 
 # ---- checks ------------------------------------------------------------------------------
 
-OURS := $(wildcard base/*.[ch] engine/*.[ch] engine/*/*.[ch] views/*.[ch] shell/*.[ch] proto/*.[ch] \
+OURS := $(wildcard base/*.[ch] engine/*.[ch] engine/*/*.[ch] engine/arch/*/*.[ch] views/*.[ch] shell/*.[ch] proto/*.[ch] \
 	tests/*/*.[ch] tests/*/*/*.[ch])
 
 .PHONY: lint circles format format-check

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "engine/arch/arch.h"
 #include "engine/image/image.h"
 #include "proto/inventory.pb-c.h"
 #include "proto/mm.pb-c.h"
@@ -119,13 +120,7 @@ struct err *img_core_write(int dirfd, const struct task_info *ti)
 	Criu__CoreEntry core = CRIU__CORE_ENTRY__INIT;
 	Criu__TaskCoreEntry tc = CRIU__TASK_CORE_ENTRY__INIT;
 
-#if defined(__x86_64__)
-	core.mtype = CRIU__CORE_MACHINE__X86_64;
-#elif defined(__aarch64__)
-	core.mtype = CRIU__CORE_MACHINE__AARCH64;
-#else
-#error "no CoreMachine for this architecture"
-#endif
+	core.mtype = ARCH_CORE_MTYPE;
 	tc.task_state = ti->was_stopped ? TASK_STOPPED : TASK_ALIVE;
 	tc.personality = ti->personality;
 	tc.flags = ti->stat.flags;

@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
-#define JOURNAL_MAGIC 0x316c6e72756a6473ull /* "sdjurnl1" */
+#define JOURNAL_MAGIC 0x326c6e72756a6473ull /* "sdjurnl2" */
 
 struct journal_file {
 	uint64_t magic;

@@ -26,10 +26,10 @@ struct journal {
 	uint64_t sigmask;
 	uint64_t text_ip;               /* where compel puts a name for the length of one call */
 	uint8_t text[JOURNAL_TEXT_LEN]; /* the original bytes there */
-	uint64_t insn_ip;               /* the `syscall` instruction that injected calls use */
+	uint64_t insn_ip;               /* the instruction that injected calls use */
 	uint64_t map_start, map_end;    /* the parasite; equal: not mapped yet */
 	uint64_t xstate_len;
-	uint8_t xstate[PT_XSTATE_MAX];
+	uint8_t xstate[PT_XSTATE_MAX] __attribute__((aligned(16)));
 };
 
 /* Creates or replaces. */

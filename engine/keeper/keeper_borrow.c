@@ -3,14 +3,15 @@
  * Borrowing the leader thread: we, not compel, save everything that foreign code can change in it,
  * and put it back afterwards.
  *
- * Calls are injected through a `syscall` instruction that is already there (the vDSO has one),
- * from its entry stop to its exit stop.  compel would write `syscall; int3` over the program's
+ * Calls are injected through a system call instruction that is already there (the vDSO has one),
+ * from its entry stop to its exit stop.  compel would write one and a breakpoint over the program's
  * text with SIGTRAP blocked, and on a blocked int3 the kernel resets the program's SIGTRAP handler
  * to the default.  Our way avoids that loss.
  *
  * A system call that the freeze interrupted is restarted by the kernel when the thread leaves
- * get_signal(), from orig_ax, ax and the restart_block.  So registers are put back while the
- * thread is inside get_signal(), and nothing that resets the restart_block is ever run.
+ * get_signal(), on x86-64 from orig_ax, ax and the restart_block.  So registers are put back while
+ * the thread is inside get_signal(), and nothing that resets the restart_block is ever run.  What
+ * another processor does: engine/arch.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +23,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "engine/arch/arch.h"
 #include "engine/keeper/keeper_priv.h"
 
-#define EFLAGS_TF 0x100ul
-#define EFLAGS_DF 0x400ul
 #define ERESTART_FIRST 512 /* ERESTARTSYS and friends: never seen by programs */
 #define ERESTART_LAST 516
 
@@ -46,24 +46,20 @@ struct search {
 	uint64_t insn_ip, text_ip, nr_maps;
 };
 
-static bool is_syscall(const uint8_t insn[2])
-{
-	return insn[0] == 0x0f && insn[1] == 0x05;
-}
-
-/* Mappings are read in steps that overlap by one byte.  Nothing is allocated: the keeper may be out
+/* Mappings are read in steps that overlap by less than an instruction.  Nothing is allocated: the keeper may be out
  * of memory when it puts targets back. */
 static uint64_t find_insn(int mem_fd, uint64_t start, uint64_t end)
 {
 	static uint8_t buf[SEARCH_STEP];
 
 	end = end - start < SEARCH_MAX ? end : start + SEARCH_MAX;
-	for (uint64_t at = start; at + 1 < end; at += sizeof(buf) - 1) {
+	for (uint64_t at = start; at + ARCH_INSN_LEN <= end;
+	     at += sizeof(buf) - ARCH_INSN_LEN + ARCH_INSN_ALIGN) {
 		size_t len = end - at < sizeof(buf) ? end - at : sizeof(buf);
 		ssize_t n = pread_full(mem_fd, buf, len, (off_t)at);
 
-		for (ssize_t i = 0; i + 1 < n; i++)
-			if (is_syscall(buf + i))
+		for (ssize_t i = 0; i + (ssize_t)ARCH_INSN_LEN <= n; i += ARCH_INSN_ALIGN)
+			if (arch_is_syscall(buf + i))
 				return at + (uint64_t)i;
 	}
 	return 0;
@@ -90,11 +86,12 @@ static bool search_map(const struct proc_map *m, void *arg)
 void borrow_look(struct held *h)
 {
 	struct search s = { .vdso = true };
-	uint8_t insn[2];
+	uint8_t insn[ARCH_INSN_LEN];
 	char path[64];
 
 	/* Another process may share the memory, so what was found may be gone. */
-	if (h->nr_maps && !pt_read(h->pid, h->own.insn_ip, insn, sizeof(insn)) && is_syscall(insn))
+	if (h->nr_maps && !pt_read(h->pid, h->own.insn_ip, insn, sizeof(insn)) &&
+	    arch_is_syscall(insn))
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
 	AUTO_CLOSE int mem_fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -117,7 +114,7 @@ static struct err *find_places(struct held *h)
 		return NULL;
 	return err_pid(err_new(ERR_UNSUPPORTED,
 			       "cannot inject into %d: it has no private executable mapping with "
-			       "a syscall instruction that we can read",
+			       "a system call instruction that we can read",
 			       h->pid),
 		       h->pid);
 }
@@ -136,11 +133,10 @@ static void leave_rseq(struct held *h)
 	if (!area || pt_read(h->pid, area + RSEQ_CS_OFFSET, &cs_addr, sizeof(cs_addr)) ||
 	    !cs_addr || pt_read(h->pid, cs_addr, &cs, sizeof(cs)))
 		return;
-	if (r->rip - cs.start_ip >= cs.post_commit_offset)
+	if (arch_ip(r) - cs.start_ip >= cs.post_commit_offset)
 		return;
 	if (!pt_write(h->pid, area + RSEQ_CS_OFFSET, &none, sizeof(none))) {
-		r->rip = cs.abort_ip;
-		r->orig_rax = (unsigned long long)-1;
+		arch_jump(r, cs.abort_ip);
 		pt_set_regs(h->pid, r);
 	}
 }
@@ -279,16 +275,7 @@ struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int6
 	struct user_regs_struct regs = h->own.regs;
 	int err;
 
-	regs.rip = h->own.insn_ip;
-	regs.orig_rax = (unsigned long long)-1; /* nothing to restart */
-	regs.eflags &= ~(EFLAGS_TF | EFLAGS_DF);
-	regs.rax = (unsigned long long)nr;
-	regs.rdi = args[0];
-	regs.rsi = args[1];
-	regs.rdx = args[2];
-	regs.r10 = args[3];
-	regs.r8 = args[4];
-	regs.r9 = args[5];
+	arch_set_call(&regs, h->own.insn_ip, nr, args);
 	err = pt_set_regs(h->pid, &regs);
 	if (err)
 		return borrow_lost(h, "set the registers", err);
@@ -298,7 +285,7 @@ struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int6
 	if (err)
 		return borrow_lost(h, "read the registers", err);
 	TRY(borrow_to_signal_stop(h));
-	int64_t value = (int64_t)regs.rax;
+	int64_t value = arch_call_result(&regs);
 	*ret = value <= -ERESTART_FIRST && value >= -ERESTART_LAST ? -EINTR : value;
 	return NULL;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "engine/arch/arch.h"
 #include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
 
@@ -64,10 +65,9 @@ static struct err *end_daemon(struct held *h)
 		TRY(borrow_to_syscall(h));
 		if (pt_get_regs(h->pid, &regs))
 			return held_gone_err(h);
-		if (regs.orig_rax != SYS_rt_sigreturn)
+		if (arch_entered_call(&regs) != SYS_rt_sigreturn)
 			continue;
-		regs.orig_rax = (unsigned long long)-1; /* the kernel skips the call */
-		if (pt_set_regs(h->pid, &regs))
+		if (pt_skip_call(h->pid, &regs))
 			return held_gone_err(h);
 		TRY(borrow_to_syscall(h));
 		return borrow_to_signal_stop(h);

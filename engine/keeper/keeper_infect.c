@@ -27,13 +27,16 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/num.h"
 #include "base/vec.h"
+#include "engine/arch/compel.h"
 #include "engine/keeper/compel_api.h"
 #include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
 #include "engine/parasite/blob.h"
 
 #define INFECT_TIMEOUT_SEC 10
+#define MAX_ERRNO 4096        /* a call returns more than its negative value, or has not failed */
 #define MAP_SLACK (64u << 10) /* compel's stack and signal frame */
 #define CHANNEL_SNDBUF (128 << 10)
 
@@ -77,13 +80,13 @@ void infect_init(void)
 int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *regs,
 				  const char *code)
 {
-	user_regs_struct64 *r = &regs->native;
-	uint64_t args[6] = { r->di, r->si, r->dx, r->r10, r->r8, r->r9 };
 	struct held *h = infecting.h;
 	sigset_t quiet, before;
-	long nr = (long)r->ax;
+	uint64_t args[6];
 	int64_t ret = 0;
+	long nr;
 
+	arch_compel_call(regs, &nr, args);
 	/* Our own wait is bounded; jumping out of it would lose track of the thread. */
 	sigemptyset(&quiet);
 	sigaddset(&quiet, SIGCHLD);
@@ -92,18 +95,18 @@ int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *
 	struct err *e = borrow_syscall(h, nr, args, &ret);
 	if (e) {
 		infecting.err = err_first(infecting.err, e);
-	} else if (ret < 0 && ret > -4096) {
+	} else if (ret < 0 && ret > -MAX_ERRNO) {
 		if (!infecting.failed_errno) { /* what follows is a consequence */
 			infecting.failed_nr = nr;
 			infecting.failed_errno = (int)-ret;
 		}
 	} else if (nr == SYS_mmap) {
 		h->own.map_start = (uint64_t)ret;
-		h->own.map_end = (uint64_t)ret + round_up(args[1], 4096ul);
+		h->own.map_end = (uint64_t)ret + round_up(args[1], PAGE_BYTES);
 		infecting.err = journal_write(&h->own);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	r->ax = (uint64_t)ret;
+	arch_compel_result(regs, ret);
 	return infecting.err ? -1 : 0;
 }
 

@@ -3,6 +3,7 @@
  * The keeper process: a loop over requests and deaths.  When stepdump is gone, for whatever
  * reason, or when memory runs out, it puts everything back and ends.
  */
+#include "engine/arch/arch.h"
 #include "engine/keeper/keeper_main.h"
 
 #include <errno.h>
@@ -137,9 +138,9 @@ static struct keeper_thread *describe(struct held *h)
 		t->was_stopped = h->threads[i].was_stopped;
 		t->orig_ax = -1;
 		if (!pt_get_regs(t->tid, &regs)) {
-			t->ip = regs.rip;
-			t->sp = regs.rsp;
-			t->orig_ax = (int64_t)regs.orig_rax;
+			t->ip = arch_ip(&regs);
+			t->sp = arch_sp(&regs);
+			t->orig_ax = pt_interrupted_call(t->tid, &regs);
 			t->in_syscall = t->orig_ax >= 0;
 		}
 		if (kproc_status(h->pid, t->tid, &st)) {

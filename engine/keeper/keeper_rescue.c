@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "engine/arch/arch.h"
 #include "engine/keeper/keeper_priv.h"
 
 #define MAX_RANGES 64
@@ -55,9 +56,10 @@ static bool still_borrowed(const struct journal *j, const struct user_regs_struc
 {
 	const struct user_regs_struct *o = &j->regs;
 
-	return (r->rip == j->insn_ip || r->rip == j->insn_ip + 2) && o->rip != r->rip &&
-	       r->rbx == o->rbx && r->rbp == o->rbp && r->rsp == o->rsp && r->r12 == o->r12 &&
-	       r->r13 == o->r13 && r->r14 == o->r14 && r->r15 == o->r15;
+	uint64_t ip = arch_ip(r);
+
+	return (ip == j->insn_ip || ip == j->insn_ip + ARCH_INSN_LEN) && arch_ip(o) != ip &&
+	       arch_same_preserved(r, o);
 }
 
 /* Seizes when no thread is inside the residue any more. */
@@ -76,7 +78,7 @@ static struct err *seize_outside(pid_t pid, pid_t us, struct residue *r, struct 
 		for (size_t i = 0; i < h->nr && !busy; i++) {
 			struct user_regs_struct regs;
 
-			busy = !pt_get_regs(h->threads[i].tid, &regs) && inside(r, regs.rip);
+			busy = !pt_get_regs(h->threads[i].tid, &regs) && inside(r, arch_ip(&regs));
 		}
 		if (!busy) {
 			*ret = h;

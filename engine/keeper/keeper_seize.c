@@ -15,13 +15,11 @@
 
 #include "base/mem.h"
 #include "base/vec.h"
+#include "engine/arch/arch.h"
 #include "engine/keeper/keeper_priv.h"
 
 /* We give up after this long on a process that makes threads as fast as we stop them. */
 #define MAX_PASSES 1000
-/* Internal to the kernel: programs never see them. */
-#define ERESTARTNOHAND 514
-
 /* How often dead threads are reaped while others may wait for that. */
 #define REAP_EVERY_US 20000
 /* An execve() that blocks an attach gets this long. */
@@ -123,19 +121,14 @@ static bool fails_when_stopped(long nr)
 	}
 }
 
-/*
- * Many programs do not expect EINTR and exit.  ERESTARTNOHAND makes the kernel run the call again,
- * or still fail with EINTR if a handler does run first.  A timeout starts anew.
- */
+/* Many programs do not expect EINTR and exit.  So the kernel is made to run the call again, or still
+ * fail with EINTR if a handler does run first.  A timeout starts anew. */
 static void restart_call(pid_t tid)
 {
 	struct user_regs_struct regs;
 
-	if (pt_get_regs(tid, &regs) || (long)regs.rax != -EINTR ||
-	    !fails_when_stopped((long)regs.orig_rax))
-		return;
-	regs.rax = (unsigned long long)-ERESTARTNOHAND;
-	pt_set_regs(tid, &regs);
+	if (!pt_get_regs(tid, &regs) && arch_restart_call(&regs, fails_when_stopped))
+		pt_set_regs(tid, &regs);
 }
 
 static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t deadline_ns)

@@ -90,21 +90,79 @@ int pt_set_regs(pid_t tid, const struct user_regs_struct *regs)
 	return request(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov);
 }
 
+int64_t pt_interrupted_call(pid_t tid, const struct user_regs_struct *regs)
+{
+	uint8_t insn[ARCH_INSN_LEN];
+
+	return arch_interrupted_call(
+		regs, ARCH_REWINDS_IP && !pt_read(tid, arch_ip(regs), insn, sizeof(insn)) &&
+			      arch_is_syscall(insn));
+}
+
+int pt_skip_call(pid_t tid, struct user_regs_struct *regs)
+{
+	int none = -1;
+	struct iovec iov = { &none, sizeof(none) };
+
+	if (ARCH_CALL_NOTE)
+		return request(PTRACE_SETREGSET, tid, (void *)ARCH_CALL_NOTE, &iov);
+	arch_forget_call(regs);
+	return pt_set_regs(tid, regs);
+}
+
+/* In front of each register set, which it keeps aligned. */
+struct xstate_head {
+	uint64_t note, len;
+};
+
+static size_t xstate_size(size_t len)
+{
+	const size_t unit = sizeof(struct xstate_head);
+
+	return unit + (len + unit - 1) / unit * unit;
+}
+
 int pt_get_xstate(pid_t tid, void *buf, size_t *len_ret)
 {
-	struct iovec iov = { buf, PT_XSTATE_MAX };
-	int err = request(PTRACE_GETREGSET, tid, (void *)NT_X86_XSTATE, &iov);
+	static const uint32_t note[] = ARCH_XSTATE_NOTES;
+	size_t at = 0;
 
-	if (!err)
-		*len_ret = iov.iov_len;
-	return err;
+	for (size_t i = 0; i < sizeof(note) / sizeof(*note); i++) {
+		struct xstate_head *head = (void *)((char *)buf + at);
+		size_t room = PT_XSTATE_MAX - at - sizeof(*head);
+		struct iovec iov = { head + 1, room };
+		int err = request(PTRACE_GETREGSET, tid, (void *)(uintptr_t)note[i], &iov);
+
+		if (err == -EINVAL && i)
+			continue; /* this processor, or kernel, does not have it */
+		if (err)
+			return err;
+		if (iov.iov_len == room)
+			return -ENOBUFS; /* it may have more */
+		head->note = note[i];
+		head->len = iov.iov_len;
+		at += xstate_size(iov.iov_len);
+	}
+	*len_ret = at;
+	return 0;
 }
 
 int pt_set_xstate(pid_t tid, const void *buf, size_t len)
 {
-	struct iovec iov = { (void *)buf, len };
+	const char *p = buf, *end = p + len;
 
-	return request(PTRACE_SETREGSET, tid, (void *)NT_X86_XSTATE, &iov);
+	while ((size_t)(end - p) > sizeof(struct xstate_head)) {
+		const struct xstate_head *head = (const void *)p;
+		struct iovec iov = { (void *)(head + 1), head->len };
+
+		if (head->len > (size_t)(end - p) - sizeof(*head))
+			return -EINVAL;
+		int err = request(PTRACE_SETREGSET, tid, (void *)head->note, &iov);
+		if (err)
+			return err;
+		p += xstate_size(head->len);
+	}
+	return 0;
 }
 
 int pt_get_sigmask(pid_t tid, uint64_t *ret)

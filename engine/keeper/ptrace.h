@@ -13,8 +13,9 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-/* With AMX tile data it is 11 KiB. */
-#define PT_XSTATE_MAX 16384
+#include "engine/arch/arch.h"
+
+#define PT_XSTATE_MAX ARCH_XSTATE_MAX
 
 uint64_t pt_now_ns(void); /* CLOCK_MONOTONIC */
 
@@ -30,7 +31,11 @@ int pt_detach(pid_t tid, int sig);
 /* -ENOEXEC: the task runs in 32-bit mode. */
 int pt_get_regs(pid_t tid, struct user_regs_struct *ret);
 int pt_set_regs(pid_t tid, const struct user_regs_struct *regs);
-/* `buf` has PT_XSTATE_MAX bytes. */
+/* The call that the thread, stopped by pt_interrupt(), goes on with when it runs, or -1. */
+int64_t pt_interrupted_call(pid_t tid, const struct user_regs_struct *regs);
+/* At the entry to a call: the kernel skips it. */
+int pt_skip_call(pid_t tid, struct user_regs_struct *regs);
+/* The register sets of ARCH_XSTATE_NOTES, one after the other; `buf` has PT_XSTATE_MAX bytes. */
 int pt_get_xstate(pid_t tid, void *buf, size_t *len_ret);
 int pt_set_xstate(pid_t tid, const void *buf, size_t len);
 int pt_get_sigmask(pid_t tid, uint64_t *ret);

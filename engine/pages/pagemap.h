@@ -16,10 +16,9 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "engine/arch/arch.h"
 
-/* One beyond the last user page with four-level page tables; PAGEMAP_SCAN refuses the vsyscall
- * page, which lies above. */
-#define PAGEMAP_TASK_SIZE 0x7ffffffff000ull
+#define PAGEMAP_TASK_SIZE arch_task_size()
 
 /* Categories of a page. */
 #define PAGE_IS_WPALLOWED 0x1u /* in a VMA with asynchronous write-protection */

@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <stddef.h>
+#include <sys/syscall.h>
 
+#include "engine/arch/raw_syscall.h"
 #include "engine/parasite/area.h"
 
 #define SPLICE_NONBLOCK 2u
@@ -20,28 +22,13 @@
 
 static struct parasite_area *area;
 
-/* compel's plugin lacks these two. */
-static long raw_syscall4(long nr, long a, long b, long c, long d)
-{
-	register long r10 __asm__("r10") = d;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-
-#define NR_RT_SIGPENDING 127
-#define NR_RT_SIGTIMEDWAIT 128
 #define SIGPIPE_BIT (1ul << (13 - 1))
 
 static bool sigpipe_is_pending(void)
 {
 	uint64_t set = 0;
 
-	raw_syscall4(NR_RT_SIGPENDING, (long)&set, sizeof(set), 0, 0);
+	arch_syscall4(SYS_rt_sigpending, (long)&set, sizeof(set), 0, 0);
 	return set & SIGPIPE_BIT;
 }
 
@@ -52,7 +39,7 @@ static void take_back_sigpipe(void)
 	uint64_t set = SIGPIPE_BIT;
 	struct timespec now = { 0, 0 };
 
-	raw_syscall4(NR_RT_SIGTIMEDWAIT, (long)&set, 0, (long)&now, sizeof(set));
+	arch_syscall4(SYS_rt_sigtimedwait, (long)&set, 0, (long)&now, sizeof(set));
 }
 
 static void trim(void)

@@ -16,10 +16,12 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/vec.h"
+#include "engine/arch/arch.h"
 #include "engine/diagnose/log.h"
 #include "engine/watch/watch_priv.h"
 
 #define PAGEMAP_SCAN_NR 0xc0606610u /* _IOWR('f', 16, struct pm_scan_arg) */
+#define REQ_SETREGS 13              /* PTRACE_SETREGS, which not every processor has */
 #define MAX_OWN_IOVS 1024
 
 /* A message between criu and its parasite. */
@@ -327,7 +329,7 @@ static void exit_ptrace(struct watch *w)
 			w->fault.pid = pid;
 		break;
 	case PTRACE_SETREGSET:
-	case PTRACE_SETREGS:
+	case REQ_SETREGS:
 		if (!why)
 			w->touched = pid;
 		break;

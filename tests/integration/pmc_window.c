@@ -49,7 +49,7 @@ static bool look_up(size_t idx, uint64_t from)
 
 TEST(windows, NULL, end)
 {
-	static const struct {
+	const struct {
 		const char *what;
 		struct {
 			uint64_t start, end;
