@@ -33,7 +33,7 @@ struct samples {
 
 bool page_is_zero(const void *page)
 {
-	static const char zero[PAGE_BYTES];
+	static const char zero[PAGE_BYTES_MAX];
 
 	return !memcmp(page, zero, PAGE_BYTES);
 }

@@ -28,12 +28,12 @@ struct sharing {
 static uint64_t sharing_key(const struct sharing *s, const struct target *t, uint64_t addr,
 			    uint64_t raw)
 {
-	char page[PAGE_BYTES];
+	char page[PAGE_BYTES_MAX];
 
 	if (s->frames)
 		return (raw & PM_PFN_MASK) | (raw & PM_SWAP); /* a swap slot is shared likewise */
 	if (raw & PM_SWAP || s->compared > s->most ||
-	    RETRY(pread(t->task.mem_fd, page, sizeof(page), (off_t)addr)) != sizeof(page))
+	    RETRY(pread(t->task.mem_fd, page, PAGE_BYTES, (off_t)addr)) != (ssize_t)PAGE_BYTES)
 		return 0;
 	return page_hash(page) ^ addr * 0x9e3779b97f4a7c15ull;
 }
