@@ -107,7 +107,7 @@ const struct cmd_entry cmd_verify = {
 		"process is not.",
 	.examples = (const struct cmd_example[]){ { "verify %D/v", "", "attach %P; commit %D/v" },
 						  { "verify %D/w %P", "and the live process",
-						    "attach %P; commit %D/w" },
+						    "attach %P; set thaw off; commit %D/w" },
 						  { 0 } },
 	.exec = verify_exec,
 };

@@ -69,8 +69,9 @@ const struct cmd_entry cmd_commit = {
 		"`set dir` is used.  If the commit fails, there is nothing at DIR, and the "
 		"dump can be looked at, retried, restarted or aborted.  --parent OLD does "
 		"`set parent OLD` first: pages unchanged since that dump are left there "
-		"(`help chains`).  After a pre-dump the target runs on; `restart` freezes it "
-		"for the next one.",
+		"(`help chains`).  With `set thaw drained` the target runs on once its pages are "
+		"in files (`explain thaw`); -batch does that by itself.  It also runs on after a "
+		"pre-dump; `restart` freezes it for the next one.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "commit %D/dump", "the whole dump in one go", "attach %P" },

@@ -165,9 +165,16 @@ const struct explain_term explain_ideas[] = {
 	  NULL, NULL, NULL, "next, show phases", NULL },
 	{ "freezing|frozen|freeze|freezing_time|frozen_time", "term",
 	  "freezing_time is from the first thread seized until all stand; frozen_time from then until they run "
-	  "again.",
+	  "again, as the keeper saw both. stats-dump has the same, also if you detach long after the commit.",
 	  "The second one is what users of the target notice.", "struct timing in criu/stats.c",
-	  NULL, "show stats, set mode pre-dump", NULL },
+	  NULL, "show stats, set thaw drained", NULL },
+	{ "thaw", "term",
+	  "When a commit lets the target run: `off` when you detach, `committed` when the set is "
+	  "published, `drained` as soon as all pages are in files, before they are checked, on the disk and "
+	  "published. `auto`, the setting of -batch, is drained, but committed with soft-dirty tracking.",
+	  "A disk takes longer than the memory. If a drained set fails after the thaw, what was dirty is "
+	  "in no set, and the next dump is a full one, as after a pre-dump.",
+	  "none: criu syncs nothing", NULL, "set thaw drained, show stats", NULL },
 	{ "pre-dump|predump", "term",
 	  "A dump of memory only, that lets the target run again before anything is written: the pages "
 	  "wait in the pipes, by reference, and are marked clean.",

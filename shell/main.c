@@ -154,6 +154,8 @@ static struct err *main_options(struct shell *sh, const struct argv_options *o)
 	sh->settings.json = o->json;
 	sh->settings.ascii |= o->ascii;
 	sh->keys = o->keys;
+	if (o->batch) /* nobody looks at the frozen target after a commit */
+		session_opts(sh->session)->thaw = THAW_AUTO;
 	if (o->size)
 		TRY(view_parse_size(o->size, &sh->screen_rows, &sh->screen_cols));
 	if (o->color)

@@ -45,6 +45,7 @@ static void dump_free_task(struct task_dump *td)
 	task_info_deinit(&td->ti);
 	free(td->readable);
 	free(td->by_vma);
+	free(td->images.guard);
 	*td = (struct task_dump){ .t = td->t, .opts = td->opts, .pmc.pagemap_fd = -1 };
 }
 
@@ -54,6 +55,7 @@ static void dump_free(struct dump *d)
 	for (size_t i = 0; d->kept && i < d->nr_tasks + d->shmem.nr; i++)
 		page_pipe_deinit(&d->kept[i]);
 	free(d->kept);
+	file_table_destroy(d->files);
 	for (size_t i = 0; i < d->nr_tasks; i++)
 		dump_free_task(&d->task[i]);
 	page_xfer_destroy(&d->xfer);
@@ -76,6 +78,34 @@ struct err *dump_unless_dead(struct keeper *k, pid_t pid, struct err *e)
 		return e;
 	err_free(e);
 	return NULL;
+}
+
+enum opt_thaw dump_thaw_when(const struct dump *d)
+{
+	if (d->opts->leave_stopped)
+		return THAW_OFF;
+	if (d->opts->thaw != THAW_AUTO)
+		return d->opts->thaw;
+	/* Soft-dirty bits outlive us.  If they are cleared and the set then fails, somebody else may
+	 * take them for the history of an older set. */
+	for (size_t i = 0; i < d->nr_tasks; i++) {
+		const struct tracker *t = d->task[i].tracker;
+
+		if (t && tracker_kind(t) == TRACK_SOFT_DIRTY)
+			return THAW_COMMITTED;
+	}
+	return THAW_DRAINED;
+}
+
+struct err *dump_thaw(struct dump *d)
+{
+	struct err *e = NULL;
+
+	/* Children first: a parent that runs might wait for them. */
+	for (size_t i = d->nr_tasks; i-- > 0;)
+		e = err_first(e, dump_unless_dead(d->keeper, d->task[i].t->pid,
+						  target_thaw(d->task[i].t)));
+	return e;
 }
 
 struct err *dump_undo(struct dump *d)

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "engine/dump/history.h"
+#include "engine/dump/img_task.h"
 #include "engine/dump/opts.h"
 #include "engine/dump/page_pipe.h"
 #include "engine/dump/page_xfer.h"
@@ -30,6 +31,13 @@ struct dump_times { /* microseconds */
 	uint64_t scan, drain, memwrite, total;
 };
 
+/* Of one task, for the images beside its pages: see dump_images.h. */
+struct task_images {
+	uint32_t exe_id;           /* in files.img */
+	struct guard_range *guard; /* owned */
+	size_t nr_guards;
+};
+
 /* One task of the tree and its part of the dump. */
 struct task_dump {
 	struct target *t;        /* borrowed */
@@ -43,6 +51,7 @@ struct task_dump {
 	size_t nr_readable;
 	struct verdict_counts total;
 	struct verdict_counts *by_vma; /* one per VMA; owned */
+	struct task_images images;
 };
 
 /* Where the pipeline stands, beside the phase. */
@@ -98,7 +107,8 @@ struct dump {
 
 	struct page_pipe pp;    /* of the current item */
 	struct page_pipe *kept; /* pre-dump: of each item, until it is transferred; owned */
-	bool thawed;            /* pre-dump: the tasks run again, their pages are kept */
+	bool thawed;            /* the tasks run again */
+	enum opt_thaw thaw;     /* of this commit: dump_thaw_when() as it began */
 	/* Pages are only selected and planned, for targets that are neither frozen nor infected.
 	 * Set right after dump_init(), with `set xfer null`; the tasks may have no keeper. */
 	bool rehearsal;
@@ -110,9 +120,16 @@ struct dump {
 	struct dump_drained drained;
 	struct dump_counts count;
 	struct dump_times times;
-	uint64_t uptime_us; /* of the dump: later writes belong to the next one */
+	uint64_t uptime_us;       /* of the dump: later writes belong to the next one */
+	struct file_table *files; /* for files.img; NULL: not collected yet; owned */
+	bool stats_are_final;     /* stats-dump has the frozen time that the target felt */
 
-	char *committed;       /* directory, once published; owned */
+	char *committed; /* directory, once published; owned */
+	struct {
+		bool known;
+		dev_t dev;
+		ino_t ino;
+	} place;               /* of `committed` */
 	const char *commit_to; /* during commit; borrowed */
 };
 
@@ -133,6 +150,10 @@ void dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
 	       struct tracker_table *tt, const struct opts *o, const struct caps *c);
 /* Is this dump part of a chain, so that writes have to be tracked? */
 bool dump_is_tracked(const struct dump *d);
+/* OFF, DRAINED or COMMITTED, by the settings and by what tracks the tasks. */
+enum opt_thaw dump_thaw_when(const struct dump *d);
+/* Cures, and lets all tasks run; what is known about them stays.  Those that run already: nothing. */
+struct err *dump_thaw(struct dump *d);
 /* Cures, drops pipes and staged files.  After it: READY. */
 struct err *dump_undo(struct dump *d);
 void dump_deinit(struct dump *d);

@@ -11,6 +11,7 @@ static const char *const wire_names[] = { "auto", "3.17", "4.2", NULL };
 static const char *const mode_names[] = { "dump", "pre-dump", NULL };
 static const char *const pre_dump_names[] = { "splice", "read", NULL };
 static const char *const track_names[] = { "auto", "soft-dirty", "uffd", "none", NULL };
+static const char *const thaw_names[] = { "off", "drained", "committed", "auto", NULL };
 static const char *const hole_missing_names[] = { "fail", "dump", NULL };
 
 /* Most of them cannot change under a pipeline. */
@@ -54,6 +55,9 @@ const struct opt_desc opt_descs[] = {
 	       .summary = "a clean page that the parent lacks: stop, or dump it"),
 	OPTION("track-shmem", track_shmem, OPT_BOOL, .values = "on|off",
 	       .summary = "pstate maps for shared memory (CRIU_TRACK_SHMEM)"),
+	{ .name = "thaw", .offset = offsetof(struct opts, thaw), .type = OPT_ENUM,
+	  .values = "off|drained|committed|auto", .names = thaw_names,
+	  .summary = "commit lets the target run: pages in files, or published" },
 	{ .name = "leave-stopped", .offset = offsetof(struct opts, leave_stopped), .type = OPT_BOOL,
 	  .values = "on|off", .summary = "detach leaves the target stopped (SIGSTOP)" },
 	{ .name = NULL },

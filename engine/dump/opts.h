@@ -21,6 +21,9 @@ enum opt_hole_missing { HOLE_MISSING_FAIL, HOLE_MISSING_DUMP };
 /* AUTO: soft-dirty if it really works, else uffd, else none. */
 enum opt_track { OPT_TRACK_AUTO, OPT_TRACK_SOFT_DIRTY, OPT_TRACK_UFFD, OPT_TRACK_NONE };
 
+/* When the target runs on.  AUTO: DRAINED, but COMMITTED with soft-dirty tracking. */
+enum opt_thaw { THAW_OFF, THAW_DRAINED, THAW_COMMITTED, THAW_AUTO };
+
 struct opts {
 	enum opt_pmc pmc;    /* how pagemap is read */
 	bool pmc_cache;      /* several small VMAs in one fill (off = CRIU_PMC_OFF) */
@@ -38,6 +41,7 @@ struct opts {
 	enum opt_track track;               /* how writes are tracked from now on */
 	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
 	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
+	enum opt_thaw thaw;                 /* of a dump; a pre-dump runs on in any case */
 	bool leave_stopped;                 /* detach leaves the target stopped (SIGSTOP) */
 };
 

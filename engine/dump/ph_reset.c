@@ -4,128 +4,21 @@
  * published; what a second try would need is undone only after that.
  * Mirrors: criu/mem.c task_reset_dirty_track(), criu/cr-dump.c cr_dump_finish(), criu/stats.c.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/vec.h"
-#include "engine/dump/img_task.h"
+#include "base/mem.h"
+#include "engine/dump/dump_images.h"
 #include "engine/dump/phases.h"
-#include "engine/image/parent_link.h"
 #include "engine/image/verify.h"
 #include "engine/target/parasite_rpc.h"
-
-struct guards {
-	struct guard_range *g;
-	size_t nr;
-};
-
-static struct err *reset_add_guard(void *arg, uint64_t start, uint64_t end)
-{
-	struct guards *gs = arg;
-
-	*vec_push(gs->g, gs->nr) = (struct guard_range){ .start = start, .end = end };
-	return NULL;
-}
-
-static struct err *reset_write_stats(struct dump *d, int dirfd)
-{
-	Criu__DumpStatsEntry st = CRIU__DUMP_STATS_ENTRY__INIT;
-
-	st.freezing_time = (uint32_t)d->task[0].t->task.freezing_us;
-	st.frozen_time = (uint32_t)target_frozen_us(d->task[0].t);
-	st.memdump_time = (uint32_t)(d->times.scan + d->times.drain + d->times.memwrite);
-	st.memwrite_time = (uint32_t)d->times.memwrite;
-	st.pages_scanned = d->count.pages_scanned;
-	st.pages_skipped_parent = dump_count(d, VD(HOLE));
-	st.pages_written = d->xfer.pages - d->count.shpages_written;
-	st.has_page_pipes = st.has_page_pipe_bufs = true;
-	dump_pipes(d, &st.page_pipes, &st.page_pipe_bufs);
-	st.has_shpages_scanned = st.has_shpages_skipped_parent = st.has_shpages_written = true;
-	st.shpages_scanned = d->count.shpages_scanned;
-	st.shpages_written = d->count.shpages_written;
-	return img_stats_write(dirfd, &st);
-}
-
-static struct err *reset_write_task(struct dump *d, size_t i, int dirfd, uint32_t exe_id)
-{
-	const struct task_dump *td = &d->task[i];
-	struct guards gs = { 0 };
-	struct err *e = NULL;
-
-	TRY(img_core_write(dirfd, &td->ti));
-	TRY(img_ids_write(dirfd, &td->ti, (uint32_t)i + 1));
-	if (d->caps->scan_guard)
-		e = pagemap_scan_guards(td->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, reset_add_guard,
-					&gs);
-	if (!e)
-		e = img_mm_write(dirfd, &td->ti, &td->t->vmas, gs.g, gs.nr, exe_id);
-	free(gs.g);
-	return e;
-}
-
-static struct err *reset_write_tasks(struct dump *d, int dirfd, struct file_table *ft)
-{
-	AUTO_FREE const struct task_info **ti = xcalloc(d->nr_tasks, sizeof(*ti));
-	AUTO_FREE int *parent = xcalloc(d->nr_tasks, sizeof(*parent));
-	AUTO_FREE uint32_t *exe_id = xcalloc(d->nr_tasks, sizeof(*exe_id));
-
-	for (size_t i = 0; i < d->nr_tasks; i++) {
-		ti[i] = &d->task[i].ti;
-		parent[i] = d->task[i].t->parent;
-		TRY(file_table_add(ft, &d->task[i].ti, &d->task[i].t->vmas, &exe_id[i]));
-	}
-	TRY(img_files_write(ft, dirfd));
-	TRY(img_pstree_write(dirfd, ti, parent, d->nr_tasks));
-	for (size_t i = 0; i < d->nr_tasks; i++)
-		TRY(reset_write_task(d, i, dirfd, exe_id[i]));
-	return NULL;
-}
-
-static struct err *reset_link_parent(struct dump *d, int dirfd)
-{
-	if (d->parent.dirfd < 0 || page_xfer_client(&d->xfer)) /* the server makes its own */
-		return NULL;
-
-	AUTO_FREE char *target =
-		parent_link(d->parent.path, staging_path(d->staging), d->commit_to);
-
-	if (unlinkat(dirfd, "parent", 0) && errno != ENOENT)
-		return err_sys(errno, "replace the parent link");
-	if (symlinkat(target, dirfd, "parent"))
-		return err_sys(errno, "make the parent link to %s", target);
-	return NULL;
-}
 
 /* Sampled while the tasks are frozen: all later writes come after it. */
 static struct err *reset_uptime(struct dump *d)
 {
+	d->thaw = dump_thaw_when(d);
 	return uptime_us(&d->uptime_us);
-}
-
-static struct err *reset_images(struct dump *d)
-{
-	bool pre_dump = d->opts->mode == MODE_PRE_DUMP;
-	int dirfd = staging_dirfd(d->staging);
-	struct err *e = NULL;
-
-	TRY(reset_link_parent(d, dirfd));
-	if (!pre_dump) {
-		struct file_table *ft = file_table_create();
-
-		e = reset_write_tasks(d, dirfd, ft);
-		file_table_destroy(ft);
-	}
-	if (!e)
-		e = pre_dump ? img_pre_dump_inventory_write(
-				       dirfd, d->uptime_us,
-				       d->opts->pre_dump == PRE_DUMP_READ ? 2 : 1) :
-			       img_inventory_write(dirfd, d->uptime_us);
-	if (!e)
-		e = reset_write_stats(d, dirfd);
-	return staging_advise(e, dirfd, 0);
 }
 
 static struct err *reset_check(struct dump *d)
@@ -150,8 +43,11 @@ static struct err *reset_publish(struct dump *d)
 {
 	/* The pages first: with a page server they are not here. */
 	TRY(page_xfer_commit(&d->xfer));
+	/* Again, as this may be another try, with another directory. */
+	TRY(dump_images_link_parent(d));
 	TRY(staging_publish(d->staging, d->commit_to));
 	d->committed = xstrdup(staging_path(d->staging));
+	dump_images_note_place(d);
 	return staging_discard(TAKE_PTR(d->staging));
 }
 
@@ -192,16 +88,10 @@ static struct err *reset_cure(struct dump *d)
 	return e;
 }
 
-/* Pre-dump: the tasks run again while their pages are transferred. */
 static struct err *reset_thaw(struct dump *d)
 {
-	struct err *e = NULL;
-
-	for (size_t i = d->nr_tasks; i-- > 0;)
-		e = err_first(e, dump_unless_dead(d->keeper, d->task[i].t->pid,
-						  target_thaw(d->task[i].t)));
 	d->thawed = true;
-	return e;
+	return dump_thaw(d);
 }
 
 static struct err *reset_transfer(struct dump *d)
@@ -214,13 +104,12 @@ struct reset_unit {
 	struct err *(*run)(struct dump *d);
 };
 
-/* A dump is published before anything is reset.  A pre-dump cannot wait so long, since the tasks
- * have to run during its transfer.  If that transfer fails, the history is lost too: the trackers
- * then belong to a set that does not exist, and the next dump has to be a full one. */
+/* Nothing is reset before the set is published: a failed dump never loses a change. */
 static const struct reset_unit dump_units[] = {
 	{ "take the time", reset_uptime },
 	{ "restore protections", reset_protect }, /* map_files has its old names again */
-	{ "write the other images", reset_images },
+	{ "collect the other images", dump_images_collect },
+	{ "write the other images", dump_images_write },
 	{ "check the images", reset_check },
 	{ "publish", reset_publish },
 	{ "clear dirty tracking", reset_dirty },
@@ -228,6 +117,38 @@ static const struct reset_unit dump_units[] = {
 	{ NULL, NULL },
 };
 
+/* The same, and the tasks run again without being detached from. */
+static const struct reset_unit committed_units[] = {
+	{ "take the time", reset_uptime },
+	{ "restore protections", reset_protect },
+	{ "collect the other images", dump_images_collect },
+	{ "write the other images", dump_images_write },
+	{ "check the images", reset_check },
+	{ "publish", reset_publish },
+	{ "clear dirty tracking", reset_dirty },
+	{ "thaw", reset_thaw },
+	{ NULL, NULL },
+};
+
+/*
+ * All pages are in the files, if not yet on the disk.  What the tasks write from now on belongs to
+ * the next dump, so tracking has to begin anew while they stand.  It belongs to this set by its
+ * dump_uptime: if the set is never published, no set fits it, and the next dump is a full one.
+ */
+static const struct reset_unit drained_units[] = {
+	{ "take the time", reset_uptime },
+	{ "restore protections", reset_protect },
+	{ "collect the other images", dump_images_collect },
+	{ "cure", reset_cure },
+	{ "clear dirty tracking", reset_dirty },
+	{ "thaw", reset_thaw },
+	{ "write the other images", dump_images_write },
+	{ "check the images", reset_check },
+	{ "publish", reset_publish },
+	{ NULL, NULL },
+};
+
+/* The same, but even the pages are written after the thaw. */
 static const struct reset_unit pre_dump_units[] = {
 	{ "take the time", reset_uptime },
 	{ "restore protections", reset_protect },
@@ -235,7 +156,7 @@ static const struct reset_unit pre_dump_units[] = {
 	{ "clear dirty tracking", reset_dirty },
 	{ "thaw", reset_thaw },
 	{ "begin the transfer", reset_transfer },
-	{ "write the other images", reset_images },
+	{ "write the other images", dump_images_write },
 	{ "check the images", reset_check },
 	{ "publish", reset_publish },
 	{ NULL, NULL },
@@ -243,7 +164,15 @@ static const struct reset_unit pre_dump_units[] = {
 
 static const struct reset_unit *reset_this_unit(const struct dump *d)
 {
-	return &(d->opts->mode == MODE_PRE_DUMP ? pre_dump_units : dump_units)[d->at.unit];
+	const struct reset_unit *units = dump_units;
+
+	if (d->opts->mode == MODE_PRE_DUMP)
+		units = pre_dump_units;
+	else if (d->thaw == THAW_DRAINED)
+		units = drained_units;
+	else if (d->thaw == THAW_COMMITTED)
+		units = committed_units;
+	return &units[d->at.unit];
 }
 
 static void reset_next(struct dump *d, struct unit *u)

@@ -92,8 +92,8 @@ static void reap(void)
 		tell_death(h);
 }
 
-/* Cures, detaches, forgets. */
-static struct err *let_go(struct held *h)
+/* Cures, detaches, forgets.  *runs_us_ret: when the first thread was let run. */
+static struct err *let_go(struct held *h, uint64_t *runs_us_ret)
 {
 	struct err *e = NULL;
 
@@ -112,6 +112,7 @@ static struct err *let_go(struct held *h)
 		err_free(e);
 		e = NULL;
 	}
+	*runs_us_ret = pt_now_ns() / 1000;
 	e = err_first(e, held_detach(h));
 	for (struct held **at = &keeper.held; *at; at = &(*at)->next)
 		if (*at == h) {
@@ -154,14 +155,16 @@ static struct keeper_thread *describe(struct held *h)
 
 static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_ret, int *fd_ret)
 {
-	uint64_t begin = pt_now_ns();
+	uint64_t begin = pt_now_ns(), end;
 	struct held *h;
 	char path[64];
 
 	if (keeper_find(m->pid))
 		return err_pid(err_new(ERR_STATE, "%d is attached already", m->pid), m->pid);
 	TRY(held_seize(m->pid, keeper.client, false, &h));
-	m->arg[2] = (pt_now_ns() - begin) / 1000;
+	end = pt_now_ns();
+	m->arg[2] = (end - begin) / 1000;
+	m->arg[4] = end / 1000;
 	h->next = keeper.held;
 	keeper.held = h;
 	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
@@ -170,7 +173,7 @@ static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_re
 		*fd_ret = open(path, O_RDONLY | O_CLOEXEC);
 	if (*fd_ret < 0)
 		return err_first(err_pid(err_sys(errno, "cannot open %s", path), h->pid),
-				 let_go(h));
+				 let_go(h, &end));
 	*body_ret = describe(h);
 	m->arg[0] = h->start_time_ticks;
 	m->arg[1] = h->was_stopped;
@@ -286,7 +289,7 @@ static bool keeper_serve_one(void)
 	case KOP_RELEASE:
 		e = must_find(m.pid, &h);
 		if (!e)
-			e = let_go(h);
+			e = let_go(h, &m.arg[0]);
 		break;
 	case KOP_TAKE_FD:
 		e = do_take_fd(&m, &fd);
@@ -308,7 +311,7 @@ static bool keeper_serve_one(void)
 		break;
 	case KOP_STOP:
 		while (keeper.held)
-			e = err_first(e, let_go(keeper.held));
+			e = err_first(e, let_go(keeper.held, &m.arg[0]));
 		break;
 	default:
 		e = err_new(ERR_CHECK, "the keeper does not know request %u", m.op);
@@ -384,7 +387,7 @@ _Noreturn void keeper_main(int sock, int event_sock, pid_t client)
 		last |= mem_low();
 	}
 	while (keeper.held)
-		err_free(let_go(keeper.held));
+		err_free(let_go(keeper.held, &(uint64_t){ 0 }));
 	litter_remove_all();
 	_exit(mem_low() ? KEEPER_EXIT_NOMEM : 0);
 }

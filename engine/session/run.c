@@ -301,9 +301,10 @@ static struct err *run_begin(struct session *s)
 	if (session_target_gone(s))
 		return session_keep_error(s, run_gone_error(s, NULL));
 	if (d->thawed && d->phase != PH(DONE))
-		return err_hint(err_new(ERR_STATE,
-					"the target runs again, and its pages wait in the pipes"),
-				"`commit DIR` goes on with the transfer, `abort` drops them");
+		return err_hint(
+			err_new(ERR_STATE, "the target runs again, and its pages wait in %s",
+				d->opts->mode == MODE_PRE_DUMP ? "the pipes" : "staged images"),
+			"`commit DIR` goes on, `abort` drops them");
 	if (d->phase == PH(GATE) || d->phase == PH(RESET))
 		return err_hint(err_new(ERR_STATE,
 					"the pipeline stands at the commit gate: everything is %s",
@@ -354,6 +355,9 @@ static struct err *run_reset(struct run *r)
 		}
 		return e;
 	}
+
+	if (d->thawed)
+		session_finish_times(s);
 
 	char text[4200];
 

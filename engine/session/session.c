@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/vec.h"
+#include "engine/dump/dump_images.h"
 #include "engine/keeper/keeper_main.h"
 #include "engine/net/addr.h"
 #include "engine/proc/proc.h"
@@ -124,8 +125,7 @@ static struct err *session_release_all(struct session *s)
 {
 	struct err *e = NULL;
 
-	/* Children first: a parent that runs might wait for them. */
-	for (size_t i = s->nr_tasks; i-- > 0;)
+	for (size_t i = s->nr_tasks; i-- > 0;) /* children first, as dump_thaw() */
 		e = err_first(e,
 			      dump_unless_dead(s->keeper, s->t[i].pid, target_release(&s->t[i])));
 	free(s->t);
@@ -332,14 +332,30 @@ struct err *session_launch(struct session *s, char *const argv[], pid_t *pid_ret
 	return NULL;
 }
 
+void session_finish_times(struct session *s)
+{
+	struct err *e = dump_images_finish(&s->d);
+
+	if (!e)
+		return;
+	AUTO_FREE char *text = err_text(e);
+
+	/* The images are whole all the same. */
+	session_event(s, PH(DONE), "%s", text);
+	err_free(e);
+}
+
 static struct err *session_do_detach(struct session *s, bool keep_tracking)
 {
 	session_target_gone(s); /* for the log */
 	for (size_t i = 0; i < s->nr_tasks && s->opts.leave_stopped && !s->d.thawed; i++)
 		kill(s->t[i].pid, SIGSTOP);
 
-	struct err *e = dump_undo(&s->d);
+	/* They run before anything is removed, which may take long. */
+	struct err *e = dump_thaw(&s->d);
 
+	session_finish_times(s);
+	e = err_first(e, dump_undo(&s->d));
 	for (size_t i = 0; i < s->nr_tasks && !keep_tracking; i++)
 		tracker_table_drop(&s->trackers, s->t[i].pid);
 	e = err_first(e, session_release_all(s));
@@ -496,7 +512,14 @@ void session_state_clause(struct session *s, char *buf, size_t len)
 	}
 	for (size_t i = 0; i < s->nr_tasks; i++)
 		infected |= s->t[i].infected;
-	if (s->d.thawed)
+	if (s->d.thawed && !s->d.committed)
+		snprintf(
+			buf, len, "target %d runs, as we found it; its images are not published%s",
+			s->t[0].pid,
+			dump_is_tracked(&s->d) ?
+				", and writes are tracked anew: without them the next dump is full" :
+				"");
+	else if (s->d.thawed)
 		snprintf(buf, len, "target %d runs, as we found it", s->t[0].pid);
 	else if (session_target_gone(s))
 		snprintf(buf, len, "target %d is gone%s", s->gone_pid,

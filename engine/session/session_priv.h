@@ -67,6 +67,9 @@ void session_event(struct session *s, phase_t phase, const char *fmt, ...)
 struct err *session_keep_error(struct session *s, struct err *e)
 	__attribute__((warn_unused_result));
 
+/* When the tasks run again: the times of a published set become final.  A failure is an event. */
+void session_finish_times(struct session *s);
+
 /* Lets the tasks go, keeping their trackers, and freezes them again: for a new pre-dump. */
 struct err *session_refreeze(struct session *s);
 

@@ -82,7 +82,8 @@ void unit_in_words(const struct unit *u, char *buf, size_t len)
 		snprintf(buf, len, "commit gate: `commit DIR` publishes, `restart`, `abort` drop");
 		break;
 	default:
-		snprintf(buf, len, "committed: `detach` lets the target go, `restart` dumps again");
+		snprintf(buf, len,
+			 "committed: `detach` lets go of the target, `restart` dumps again");
 	}
 }
 

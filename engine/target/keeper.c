@@ -174,6 +174,7 @@ struct err *keeper_seize(struct keeper *k, pid_t pid, struct keeper_task *ret)
 		.start_time_ticks = m.arg[0],
 		.was_stopped = m.arg[1],
 		.freezing_us = m.arg[2],
+		.frozen_at_us = m.arg[4],
 		.threads = (struct keeper_thread *)(void *)threads,
 		.nr_threads = m.arg[3],
 		.mem_fd = fd,
@@ -211,11 +212,18 @@ struct err *keeper_cure(struct keeper *k, pid_t pid)
 	return keeper_call(k, &m, NULL, NULL, NULL);
 }
 
-struct err *keeper_release(struct keeper *k, pid_t pid)
+struct err *keeper_release_timed(struct keeper *k, pid_t pid, uint64_t *runs_us_ret)
 {
 	struct keeper_msg m = { .op = KOP_RELEASE, .pid = pid };
 
-	return keeper_call(k, &m, NULL, NULL, NULL);
+	TRY(keeper_call(k, &m, NULL, NULL, NULL));
+	*runs_us_ret = m.arg[0];
+	return NULL;
+}
+
+struct err *keeper_release(struct keeper *k, pid_t pid)
+{
+	return keeper_release_timed(k, pid, &(uint64_t){ 0 });
 }
 
 struct err *keeper_take_fd(struct keeper *k, pid_t pid, long nr, const uint64_t args[6],

@@ -57,8 +57,9 @@ struct keeper_task {
 	bool was_stopped;
 	struct keeper_thread *threads; /* leader first; owned */
 	size_t nr_threads;
-	uint64_t freezing_us; /* from the first seize to the last stop */
-	int mem_fd;           /* /proc/PID/mem, O_RDWR if that is allowed, else O_RDONLY; owned */
+	uint64_t freezing_us;  /* from the first seize to the last stop */
+	uint64_t frozen_at_us; /* CLOCK_MONOTONIC of the last stop */
+	int mem_fd;            /* /proc/PID/mem, O_RDWR if that is allowed, else O_RDONLY; owned */
 };
 
 void keeper_task_deinit(struct keeper_task *t);
@@ -100,6 +101,8 @@ struct err *keeper_cure(struct keeper *k, pid_t pid);
 
 /* Cures if infected, detaches from all threads.  Running tasks run, stopped ones stay stopped. */
 struct err *keeper_release(struct keeper *k, pid_t pid);
+/* *runs_us_ret: CLOCK_MONOTONIC just before the first thread was let run. */
+struct err *keeper_release_timed(struct keeper *k, pid_t pid, uint64_t *runs_us_ret);
 
 /*
  * keeper_take_fd - run one system call that opens a descriptor in a seized, not infected task, and

@@ -46,7 +46,7 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **
 	struct err *e = keeper_seize(k, pid, &t->task);
 
 	if (!e) {
-		t->t_frozen_us = now_us();
+		t->t_frozen_us = t->task.frozen_at_us;
 		e = collect(t);
 		if (!e)
 			e = target_check_dumpable(t);
@@ -99,9 +99,8 @@ struct err *target_thaw(struct target *t)
 		return NULL;
 	e = target_cure(t);
 	t->thawed = true;
-	e = err_first(e, keeper_release(t->keeper, t->pid));
-	t->t_thawed_us = now_us();
-	return e;
+	t->t_thawed_us = now_us(); /* if the keeper cannot tell */
+	return err_first(e, keeper_release_timed(t->keeper, t->pid, &t->t_thawed_us));
 }
 
 struct err *target_release(struct target *t)

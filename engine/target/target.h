@@ -23,8 +23,8 @@ struct target {
 	bool thawed;          /* it runs: we hold nothing of it any more */
 	int pagemap_fd;       /* owned */
 	struct vma_list vmas; /* as found right after the freeze; no mapping of ours */
-	uint64_t t_frozen_us; /* CLOCK_MONOTONIC at the end of the freeze */
-	uint64_t t_thawed_us; /* the same of the thaw; 0: still frozen */
+	uint64_t t_frozen_us; /* CLOCK_MONOTONIC when its last thread stopped */
+	uint64_t t_thawed_us; /* ... and when the first was let run again; 0: still frozen */
 	char *comm, *cmdline; /* owned */
 	bool started_by_us;
 	int parent; /* index of its parent in the tree; -1: the root */
