@@ -171,7 +171,8 @@ const struct explain_term explain_ideas[] = {
 	{ "thaw", "term",
 	  "When a commit lets the target run: `off` when you detach, `committed` when the set is "
 	  "published, `drained` as soon as all pages are in files, before they are checked, on the disk and "
-	  "published. `auto`, the setting of -batch, is drained, but committed with soft-dirty tracking.",
+	  "published. `auto`, the setting of -batch, is drained, but committed with soft-dirty tracking. "
+	  "With a page server drained is committed too: a socket holds the pages themselves, not copies.",
 	  "A disk takes longer than the memory. If a drained set fails after the thaw, what was dirty is "
 	  "in no set, and the next dump is a full one, as after a pre-dump.",
 	  "none: criu syncs nothing", NULL, "set thaw drained, show stats", NULL },

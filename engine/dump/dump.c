@@ -82,8 +82,12 @@ struct err *dump_unless_dead(struct keeper *k, pid_t pid, struct err *e)
 
 enum opt_thaw dump_thaw_when(const struct dump *d)
 {
-	if (d->opts->leave_stopped)
+	if (d->opts->leave_stopped || d->opts->thaw == THAW_OFF)
 		return THAW_OFF;
+	/* A socket holds the pages themselves, not copies: until the server has stored them, a write of
+	 * the target would be in its set. */
+	if (page_xfer_client(&d->xfer))
+		return THAW_COMMITTED;
 	if (d->opts->thaw != THAW_AUTO)
 		return d->opts->thaw;
 	/* Soft-dirty bits outlive us.  If they are cleared and the set then fails, somebody else may

@@ -21,7 +21,8 @@ enum opt_hole_missing { HOLE_MISSING_FAIL, HOLE_MISSING_DUMP };
 /* AUTO: soft-dirty if it really works, else uffd, else none. */
 enum opt_track { OPT_TRACK_AUTO, OPT_TRACK_SOFT_DIRTY, OPT_TRACK_UFFD, OPT_TRACK_NONE };
 
-/* When the target runs on.  AUTO: DRAINED, but COMMITTED with soft-dirty tracking. */
+/* When the target runs on.  AUTO: DRAINED, but COMMITTED with soft-dirty tracking.  With a page
+ * server DRAINED is COMMITTED too. */
 enum opt_thaw { THAW_OFF, THAW_DRAINED, THAW_COMMITTED, THAW_AUTO };
 
 struct opts {
