@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/io.h"
 #include "engine/dump/phases.h"
 #include "engine/image/flatdir.h"
@@ -191,6 +190,9 @@ static struct err *measure_attached(const struct plan *p, const struct opts *o, 
 		ret->has.nr[THREAD] += d.task[i].ti.nr_tids;
 		ret->has.nr[VMA] += t[i].vmas.nr;
 	}
+	/* As detach: what is to be removed is removed after they run. */
+	e = err_first(e, dump_thaw(&d));
+	ret->us = (double)(t[0].task.freezing_us + target_frozen_us(&t[0]));
 	e = err_first(e, dump_undo(&d));
 	dump_deinit(&d);
 	tracker_table_drop(&none, 0);
@@ -202,7 +204,6 @@ static struct err *measure_models(const struct plan *p, const struct opts *o, co
 {
 	struct target t[MODELS_MAX];
 	struct err *e = NULL;
-	uint64_t begin = 0;
 	size_t held = 0;
 
 	for (; held < nr && !e; held += !e) {
@@ -210,14 +211,11 @@ static struct err *measure_models(const struct plan *p, const struct opts *o, co
 
 		e = target_attach(&t[held], p->env->keeper, pid[held], &note);
 		t[held].parent = (int)held - 1;
-		if (!held)
-			begin = t[0].t_frozen_us - t[0].task.freezing_us;
 	}
 	if (!e)
 		e = measure_attached(p, o, t, nr, ret);
 	while (held)
 		e = err_first(e, target_release(&t[--held]));
-	ret->us = (double)(now_us() - begin);
 	return e;
 }
 
