@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -150,12 +151,16 @@ static struct err *dump_it(struct dump *d)
 	return run_to(d, PH(DONE));
 }
 
-/* An empty directory, to publish the images in; the keeper removes it if we die. */
-static struct err *make_directory(const struct plan *p, char *path)
+/* A place to publish the images at, which does not exist yet.  The keeper is told before it does: it
+ * removes what it finds there if we die. */
+static struct err *claim_place(const struct plan *p, char **path_ret)
 {
-	if (!mkdtemp(path))
-		return err_sys(errno, "make a directory in %s", p->r->dir);
-	return keeper_litter(p->env->keeper, path, true);
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return err_sys(errno, "choose a name in %s", p->r->dir);
+	*path_ret = xasprintf("%s/.stepdump-model.%d.%016lx", p->r->dir, (int)getpid(), random);
+	return keeper_litter(p->env->keeper, *path_ret, true);
 }
 
 static struct err *remove_directory(const struct plan *p, const char *path)
@@ -230,11 +235,10 @@ static struct err *measure(const struct plan *p, const struct opts *opts, const 
 	pid_t pid[MODELS_MAX];
 
 	if (o.dir)
-		o.dir = path = xasprintf("%s/.stepdump-model.XXXXXX", o.dir);
+		TRY(claim_place(p, &path));
+	o.dir = path;
 	for (; started < nr && !e; started += !e)
 		e = model_start(a, &pid[started]);
-	if (!e && path)
-		e = make_directory(p, path);
 	if (!e)
 		e = measure_models(p, &o, pid, nr, ret);
 	while (started)
