@@ -40,7 +40,7 @@ static bool is_note(const Stepdump__CheckFinding *f)
 
 /* ---- one process ----------------------------------------------------------------------------- */
 
-/* Why its mappings cannot be read. */
+/* Adds why the mappings cannot be read. */
 static void explain_no_rights(struct look *k, const struct err *why)
 {
 	char path[64];

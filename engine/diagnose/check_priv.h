@@ -19,9 +19,9 @@ struct check_env {
 	uint64_t fsize_limit; /* our own; RLIM_INFINITY */
 	uint64_t nofile_limit;
 	char ipc_ns[64];
-	bool everybody;       /* not of one process: our own ancestors are no news */
-	bool own_uffd;        /* a tracker of ours may be what a process is registered with */
-	unsigned patience_ms; /* for sleepers that may wake up */
+	bool everybody; /* for all processes: our own ancestors are not reported */
+	bool own_uffd; /* the userfaultfd that a process is registered with may be our own tracker's */
+	unsigned patience_ms; /* time left to wait for threads in state D to wake up */
 };
 
 /* One process that is looked at. */
