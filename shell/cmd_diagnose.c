@@ -206,12 +206,13 @@ const struct cmd_entry cmd_check = {
 	.help = "Looks from outside: reads /proc and the cgroup tree, traces nothing, stops nothing. Each "
 		"finding names its evidence, the phase in which CRIU would fail, and what to do. "
 		"Severities: harm (the dump can hurt the process), fail, lose (it succeeds, and "
-		"something is missing), slow; notes are no findings. With --tree all descendants "
-		"too, with --all every process but kernel threads and zombies. Without an argument, the target. "
+		"something is missing), slow, option (CRIU needs an option for it, such as "
+		"--tcp-established), note. Options and notes are common and do not count as findings. "
+		"With --tree all descendants "
+		"too, with --all every process but kernel threads and zombies, each by itself. Without an argument, the target. "
 		"As `stepdump check PID` the exit status is 0 without findings, 1 with, 2 "
 		"usage, 3 no such process; --json prints the report. `explain` lists what is "
-		"looked for; what needs a look at the dumper's options (--tcp-established, "
-		"--shell-job, --file-locks) is not looked for.",
+		"looked for.",
 	.examples = (const struct cmd_example[]){ { "check %P", "", "" },
 						  { "check --tree %P", "and its descendants", "" },
 						  { 0 } },

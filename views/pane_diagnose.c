@@ -24,18 +24,24 @@ static void diagnose_title(struct paint *p, const char *what, const char *about)
 
 static enum tone severity_tone(const char *severity)
 {
-	return !strcmp(severity, "note") ? TONE_DIM :
-	       !strcmp(severity, "slow") ? TONE_WARN :
-					   TONE_BAD;
+	return !strcmp(severity, "note")                                ? TONE_DIM :
+	       !strcmp(severity, "slow") || !strcmp(severity, "option") ? TONE_WARN :
+									  TONE_BAD;
 }
 
 static const char *severity_words(const char *severity)
 {
-	return !strcmp(severity, "fail") ? "the dump fails" :
-	       !strcmp(severity, "lose") ? "the dump succeeds and something is lost" :
-	       !strcmp(severity, "harm") ? "the dump can damage or kill the process" :
-	       !strcmp(severity, "slow") ? "the dump is slow or large" :
-					   "worth knowing";
+	return !strcmp(severity, "fail") ?
+		       "the dump fails" :
+	       !strcmp(severity, "lose") ?
+		       "the dump succeeds and something is lost" :
+	       !strcmp(severity, "harm") ?
+		       "the dump can damage or kill the process" :
+	       !strcmp(severity, "slow") ?
+		       "the dump is slow or large" :
+	       !strcmp(severity, "option") ?
+		       "CRIU needs an option for it, without which the dump fails" :
+		       "worth knowing";
 }
 
 void report_fields(const char *title, const char *about, const struct report_field *f, size_t nr,
@@ -228,17 +234,22 @@ static void paint_finding(struct paint *p, const Stepdump__CheckFinding *f)
 	if (f->has_count && f->count > f->n_places)
 		paint_field(p, "", TONE_DIM, "%lu of this kind", f->count);
 	if (*c->phase && strcmp(c->severity, "note"))
-		paint_field(p, "", TONE_NORMAL, "CRIU: %s in %s.",
-			    !strcmp(c->severity, "fail") ? "fails" : "happens", c->phase);
+		paint_field(p, "", TONE_NORMAL, "%s in %s%s.",
+			    !strcmp(c->severity, "fail") || !strcmp(c->severity, "option") ?
+				    "CRIU fails" :
+				    "It happens",
+			    c->phase, !strcmp(c->severity, "option") ? " without the option" : "");
 	paint_field(p, "", TONE_NORMAL, "%s", c->advice);
 	if (c->issues)
 		paint_field(p, "", TONE_DIM, "%s", c->issues);
 }
 
+/* Ordinary processes have notes, and need options. */
 static bool only_notes(const Stepdump__CheckedTask *t)
 {
 	for (size_t i = 0; i < t->n_findings; i++)
-		if (strcmp(t->findings[i]->cause->severity, "note"))
+		if (strcmp(t->findings[i]->cause->severity, "note") &&
+		    strcmp(t->findings[i]->cause->severity, "option"))
 			return false;
 	return true;
 }
@@ -261,7 +272,7 @@ void report_check(const Stepdump__CheckReport *r, const struct pane_opts *o, str
 		for (size_t j = 0; j < t->n_findings; j++)
 			paint_finding(&p, t->findings[j]);
 		if (!t->n_findings)
-			paint_line(&p, TONE_OK, "nothing that would make a dump fail is seen");
+			paint_line(&p, TONE_OK, "nothing seen that would make a dump fail");
 	}
 	for (size_t i = 0; i < r->n_machine && (r->checked == 1 || o->verbose); i++) {
 		paint_field(&p, "this machine", TONE_DIM, "%s (%s): %s.",

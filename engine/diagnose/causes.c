@@ -20,7 +20,8 @@ static const char *const step_names[NR_STEPS][2] = {
 	[STEP_RESTORE] = { "restore", "not a dump" },
 };
 
-static const char *const severity_names[NR_SEVERITIES] = { "fail", "lose", "harm", "slow", "note" };
+static const char *const severity_names[NR_SEVERITIES] = { "fail", "lose",   "harm",
+							   "slow", "option", "note" };
 static const char *const confidence_names[] = { "none", "possible", "likely", "certain" };
 
 const char *criu_step_name(enum criu_step s)
@@ -36,6 +37,11 @@ const char *criu_step_summary(enum criu_step s)
 const char *severity_name(enum severity s)
 {
 	return severity_names[s];
+}
+
+bool severity_counts(const char *name)
+{
+	return strcmp(name, severity_names[SEV_NOTE]) && strcmp(name, severity_names[SEV_OPTION]);
 }
 
 const char *confidence_name(enum confidence c)
@@ -221,10 +227,10 @@ const struct cause causes[NR_CAUSES] = {
 	[CAUSE_NOT_SESSION_LEADER] = { "not-session-leader",
 				       "the root of the tree is not a session leader",
 				       STEP_FINISH,
-				       SEV_FAIL,
+				       SEV_OPTION,
 				       { { "is not a session leader", CONF_CERTAIN },
 					 { "Task attached to shell terminal", CONF_CERTAIN } },
-				       NULL,
+				       "the session in /proc/PID/stat is not PID",
 				       "It was started from a shell: criu dump --shell-job (and restore with it too), or start "
 				       "it with setsid.",
 				       NULL },
@@ -329,30 +335,58 @@ const struct cause causes[NR_CAUSES] = {
 			      SEV_FAIL,
 			      { { "Can't dump file * of that type [[]2????[]]", CONF_CERTAIN },
 				{ "Can't dump file * of that type [[]6????[]]", CONF_CERTAIN } },
-			      NULL,
+			      "character and block devices in /proc/PID/fd, other than memory devices, terminals and tun",
 			      "Close it before the dump, or name it as external (--external dev[...]); GPUs need a plugin.",
 			      "criu #527" },
+	[CAUSE_SOCKET_KIND] = { "socket-kind",
+				"a socket of a protocol that CRIU does not know",
+				STEP_COLLECT,
+				SEV_FAIL,
+				{ { "BUG! Unknown socket collected", CONF_CERTAIN },
+				  { "Unsupported proto * for socket", CONF_CERTAIN } },
+				"the attribute system.sockprotoname of the socket links in /proc/PID/fd",
+				"The program has to close it before, or do without. MPTCP is what Go programs listen with "
+				"since 1.24: GODEBUG=multipathtcp=0. Others are AF_VSOCK, AF_XDP, AF_ALG, SCTP.",
+				NULL },
+	[CAUSE_MOUNT_OUTSIDE] = { "mount-outside",
+				  "a file was opened through a mount that the process cannot see",
+				  STEP_COLLECT,
+				  SEV_FAIL,
+				  { { "Can't lookup mount=", CONF_CERTAIN } },
+				  "mnt_id in /proc/PID/fdinfo, also of the program itself, against /proc/PID/mountinfo",
+				  "It was open when the process went into another mount namespace (unshare, a sandbox, a "
+				  "container), or its file system is mounted nowhere. Open it anew inside, start the program after "
+				  "the change of namespace, or name the file as external (--external file[...]).",
+				  NULL },
 	[CAUSE_TCP_ESTABLISHED] = { "tcp-established",
 				    "it has open TCP connections",
 				    STEP_COLLECT,
-				    SEV_FAIL,
+				    SEV_OPTION,
 				    { { "Connected TCP socket, consider using --tcp-established",
 					CONF_CERTAIN } },
-				    NULL,
+				    "socket links in /proc/PID/fd, and their state in /proc/PID/net/tcp and tcp6",
 				    "criu dump --tcp-established keeps them, --tcp-close drops them.",
 				    NULL },
+	[CAUSE_TCP_IN_FLIGHT] = { "tcp-in-flight",
+				  "connections to a listening socket wait to be accepted",
+				  STEP_COLLECT,
+				  SEV_OPTION,
+				  { { "In-flight connection", CONF_CERTAIN } },
+				  "rx_queue of the listening socket in /proc/PID/net/tcp and tcp6",
+				  "Try again when the program has accepted them, or drop them: criu dump --skip-in-flight.",
+				  NULL },
 	[CAUSE_FILE_LOCKS] = { "file-locks",
 			       "it holds file locks",
 			       STEP_COLLECT,
-			       SEV_FAIL,
+			       SEV_OPTION,
 			       { { "Some file locks are hold by dumping tasks", CONF_CERTAIN } },
-			       NULL,
+			       "lock: lines in /proc/PID/fdinfo",
 			       "criu dump --file-locks, and restore with it.",
 			       NULL },
 	[CAUSE_UNIX_PEER_OUTSIDE] = { "unix-peer-outside",
 				      "the other end of a unix socket is outside of the tree",
 				      STEP_COLLECT,
-				      SEV_FAIL,
+				      SEV_OPTION,
 				      { { "Can't dump half of stream unix connection",
 					  CONF_CERTAIN },
 					{ "External socket is used. Consider using --ext-unix-sk",
@@ -363,9 +397,10 @@ const struct cause causes[NR_CAUSES] = {
 	[CAUSE_TTY_OUTSIDE] = { "tty-outside",
 				"its terminal belongs to a session outside of the tree",
 				STEP_COLLECT,
-				SEV_FAIL,
-				{ { "Found dangling tty", CONF_CERTAIN } },
-				NULL,
+				SEV_OPTION,
+				{ { "Found dangling tty", CONF_CERTAIN },
+				  { "Found slave peer index", CONF_CERTAIN } },
+				"/dev/pts/N in /proc/PID/fd while the master (/dev/ptmx) is not open in the tree",
 				"criu dump --shell-job (and restore with it), or start it without a terminal.",
 				NULL },
 
@@ -412,7 +447,7 @@ const struct cause causes[NR_CAUSES] = {
 			       "sysctl vm.max_map_count=N (65530 if never set).",
 			       NULL },
 	[CAUSE_NO_CODE_VMA] = { "no-code-vma",
-				"no executable mapping that injected code can borrow",
+				"no executable mapping that code can be lent in",
 				STEP_INFECT,
 				SEV_FAIL,
 				{ { "No suitable VM found", CONF_CERTAIN },
@@ -448,7 +483,7 @@ const struct cause causes[NR_CAUSES] = {
 				  SEV_FAIL,
 				  { { "PAGEMAP_SCAN: Invalid argument", CONF_CERTAIN },
 				    { "Failed to fill cache for", CONF_POSSIBLE } },
-				  NULL,
+				  "a PAGEMAP_SCAN of our own memory with that category gives EINVAL",
 				  "Delete /run/criu.kdat if it is older than the kernel; else a newer kernel or CRIU is needed.",
 				  "criu #2334, #2349" },
 	[CAUSE_GUARD_LOOKAHEAD] = { "guard-lookahead",
@@ -467,7 +502,7 @@ const struct cause causes[NR_CAUSES] = {
 				 { { "pmc_init: Can't allocate", CONF_CERTAIN } },
 				 "the longest private line of /proc/PID/maps",
 				 "CRIU reads 8 bytes for each page of it, used or not (512 GiB: 1 GiB of memory). Linux 6.7 "
-				 "with CRIU 4.0 does not need that.",
+				 "with CRIU 4.0 does without.",
 				 NULL },
 	[CAUSE_PAGEMAP_REFUSED] = { "pagemap-refused",
 				    "the kernel does not let us read the pagemap",
@@ -606,7 +641,7 @@ const struct cause causes[NR_CAUSES] = {
 
 	/* ---- silent losses ------------------------------------------------------------------- */
 	[CAUSE_UFFD_OUTSIDE] = { "uffd-outside",
-				 "memory that an outside userfaultfd handler has not delivered yet",
+				 "memory that a userfaultfd handler outside still owes",
 				 STEP_DRAIN,
 				 SEV_LOSE,
 				 { { NULL, CONF_NONE } },
@@ -638,6 +673,15 @@ const struct cause causes[NR_CAUSES] = {
 			      "VmFlags sl in /proc/PID/smaps",
 			      "The memory is dumped; after a restore it is not sealed any more. CRIU does not know the flag.",
 			      NULL },
+	[CAUSE_MEMORY_MERGE] = { "memory-merge",
+				 "the process wants equal pages merged (PR_SET_MEMORY_MERGE)",
+				 STEP_FINISH,
+				 SEV_LOSE,
+				 { { NULL, CONF_NONE } },
+				 "ksm_merge_any in /proc/PID/ksm_stat",
+				 "CRIU does not know the setting: after a restore, pages are not merged any more. Start the "
+				 "program anew, or let it set it again.",
+				 NULL },
 	[CAUSE_FILE_ELSEWHERE] = { "memory-in-files",
 				   "memory that no image holds: it is in files",
 				   STEP_COLLECT,

@@ -34,15 +34,18 @@ const char *criu_step_name(enum criu_step s); /* "seize", "pmc-fill"; "" for STE
 const char *criu_step_summary(enum criu_step s);
 
 enum severity {
-	SEV_FAIL, /* the dump fails */
-	SEV_LOSE, /* it succeeds, and something is missing afterwards */
-	SEV_HARM, /* it can damage or kill the target */
-	SEV_SLOW, /* it works, but takes long or grows large */
-	SEV_NOTE, /* worth knowing */
+	SEV_FAIL,   /* the dump fails */
+	SEV_LOSE,   /* it succeeds, and something is missing afterwards */
+	SEV_HARM,   /* it can damage or kill the target */
+	SEV_SLOW,   /* it works, but takes long or grows large */
+	SEV_OPTION, /* CRIU needs an option for it, without which the dump fails */
+	SEV_NOTE,   /* worth knowing */
 	NR_SEVERITIES
 };
 
 const char *severity_name(enum severity s); /* "fail", "lose", ... */
+/* Notes and options do not count as findings: ordinary processes have them. */
+bool severity_counts(const char *name);
 
 /* How sure a line of a log makes us. */
 enum confidence {
@@ -85,7 +88,10 @@ enum cause_id {
 	CAUSE_FD_USERFAULTFD,
 	CAUSE_FD_KERNEL_OBJECT,
 	CAUSE_FD_DEVICE,
+	CAUSE_SOCKET_KIND,
+	CAUSE_MOUNT_OUTSIDE,
 	CAUSE_TCP_ESTABLISHED,
+	CAUSE_TCP_IN_FLIGHT,
 	CAUSE_FILE_LOCKS,
 	CAUSE_UNIX_PEER_OUTSIDE,
 	CAUSE_TTY_OUTSIDE,
@@ -122,6 +128,7 @@ enum cause_id {
 	CAUSE_UFFD_WP_MARKERS,
 	CAUSE_AIO,
 	CAUSE_SEAL_LOST,
+	CAUSE_MEMORY_MERGE,
 	CAUSE_FILE_ELSEWHERE,
 	CAUSE_SYSV_HOST_IPC,
 	/* what hurts the target */

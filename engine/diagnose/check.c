@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,7 +18,8 @@
 
 static int severity_rank(const Stepdump__CheckFinding *f)
 {
-	static const enum severity order[] = { SEV_HARM, SEV_FAIL, SEV_LOSE, SEV_SLOW, SEV_NOTE };
+	static const enum severity order[] = { SEV_HARM, SEV_FAIL,   SEV_LOSE,
+					       SEV_SLOW, SEV_OPTION, SEV_NOTE };
 
 	for (int i = 0; i < NR_SEVERITIES; i++)
 		if (!strcmp(f->cause->severity, severity_name(order[i])))
@@ -33,14 +33,9 @@ static int worst_first(const void *a, const void *b)
 	       severity_rank(*(Stepdump__CheckFinding *const *)b);
 }
 
-static bool is_note(const Stepdump__CheckFinding *f)
-{
-	return !strcmp(f->cause->severity, severity_name(SEV_NOTE));
-}
-
 /* ---- one process ----------------------------------------------------------------------------- */
 
-/* Adds why the mappings cannot be read. */
+/* Why its mappings cannot be read. */
 static void explain_no_rights(struct look *k, const struct err *why)
 {
 	char path[64];
@@ -111,33 +106,6 @@ static struct err *check_one(struct check_env *env, pid_t pid, const struct vma_
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-static uint64_t read_sysctl(const char *path)
-{
-	AUTO_FCLOSE FILE *f = fopen(path, "re");
-	unsigned long n = 0;
-
-	return f && fscanf(f, "%lu", &n) == 1 ? n : 0;
-}
-
-static struct err *env_init(struct check_env *env, const struct caps *caps)
-{
-	struct proc_fds own = { 0 };
-	struct rlimit r;
-
-	*env = (struct check_env){ .caps = caps, .self = getpid(), .patience_ms = 1000 };
-	TRY(proc_shmem_dev(&env->shmem_dev));
-	env->max_map_count = read_sysctl("/proc/sys/vm/max_map_count");
-	env->fsize_limit = getrlimit(RLIMIT_FSIZE, &r) ? RLIM_INFINITY : r.rlim_cur;
-	env->nofile_limit = getrlimit(RLIMIT_NOFILE, &r) ? RLIM_INFINITY : r.rlim_max;
-	if (readlink("/proc/self/ns/ipc", env->ipc_ns, sizeof(env->ipc_ns) - 1) < 0)
-		env->ipc_ns[0] = '\0';
-	err_free(proc_read_fds(env->self, &own));
-	for (size_t i = 0; i < own.nr; i++)
-		env->own_uffd |= !strcmp(own.v[i].link, "anon_inode:[userfaultfd]");
-	proc_fds_deinit(&own);
-	return NULL;
-}
-
 static void machine_finding(Stepdump__CheckReport *r, enum cause_id id, const char *evidence)
 {
 	Stepdump__CheckFinding *f = finding_new(&r->machine, &r->n_machine, id);
@@ -150,6 +118,9 @@ static void check_machine(const struct caps *c, Stepdump__CheckReport *r)
 	if (!c->soft_dirty)
 		machine_finding(r, CAUSE_NO_SOFT_DIRTY,
 				"a store to a page of our own does not set bit 55");
+	if (c->pagemap_scan && !c->scan_soft_dirty)
+		machine_finding(r, CAUSE_SCAN_CATEGORY,
+				"PAGEMAP_SCAN refuses PAGE_IS_SOFT_DIRTY (EINVAL)");
 	if (!c->vmsplice)
 		machine_finding(r, CAUSE_SHMEM_VMSPLICE, "vmsplice() into a pipe of our own fails");
 }
@@ -157,7 +128,7 @@ static void check_machine(const struct caps *c, Stepdump__CheckReport *r)
 static void add_task(Stepdump__CheckReport *r, Stepdump__CheckedTask *t)
 {
 	for (size_t i = 0; i < t->n_findings; i++)
-		*(is_note(t->findings[i]) ? &r->notes : &r->found) += 1;
+		*(severity_counts(t->findings[i]->cause->severity) ? &r->found : &r->notes) += 1;
 	r->tasks = vec_room(r->tasks, r->n_tasks, sizeof(*r->tasks));
 	r->tasks[r->n_tasks++] = t;
 }
@@ -268,7 +239,7 @@ static struct err *check_any(const struct caps *caps, enum check_scope scope, pi
 	struct err *e;
 
 	TRY(env_init(&env, caps));
-	env.everybody = scope == CHECK_ALL;
+	env.root = scope == CHECK_ALL ? 0 : pid;
 	r = xzalloc(sizeof(*r));
 	stepdump__check_report__init(r);
 	check_machine(caps, r);
@@ -286,6 +257,7 @@ static struct err *check_any(const struct caps *caps, enum check_scope scope, pi
 	default:
 		e = check_everybody(&env, r);
 	}
+	env_deinit(&env);
 	if (e) {
 		stepdump__check_report__free_unpacked(r, NULL);
 		return e;
@@ -321,6 +293,7 @@ struct err *check_elsewhere(const struct caps *caps, pid_t pid, const struct vma
 	for (size_t i = 0; i < vmas->nr; i++)
 		if (vmas->v[i].status & VMA_FILE_SHARED)
 			check_file(&k, &vmas->v[i]);
+	env_deinit(&env);
 	r = xzalloc(sizeof(*r));
 	stepdump__check_report__init(r);
 	r->checked = 1;

@@ -44,7 +44,8 @@ void found(struct look *k, enum cause_id id, const struct vma *v, const char *fm
 	for (size_t i = 0; i < t->n_findings; i++)
 		if (!strcmp(t->findings[i]->cause->name, causes[id].name)) {
 			f = t->findings[i];
-			SET(f, count, f->has_count ? f->count + 1 : 2);
+			f->count = f->has_count ? f->count + 1 : 2;
+			f->has_count = true;
 			add_place(f, v);
 			return;
 		}

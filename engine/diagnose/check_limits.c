@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Limits of the process, and of ours, and descriptors that cannot be dumped. */
+/* Limits of the process, and of ours. */
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/diagnose/check_priv.h"
 
 #define PARASITE_FDS 4
 #define PARASITE_BYTES (80u << 10)
 #define CAP_IPC_LOCK_BIT 14
-#define GHOST_LIMIT (1u << 20)
 
 static void check_nofile(struct look *k)
 {
@@ -77,6 +73,12 @@ static void check_own_limits(struct look *k)
 		found_note(k, CAUSE_PIPE_FDS,
 			   "%lu MiB need %lu descriptors for pipes in a pre-dump; our limit is %lu",
 			   bytes >> 20, bytes >> 19, k->env->nofile_limit);
+	if (!k->env->caps->cap_sys_resource && !k->env->caps->cap_sys_admin &&
+	    k->env->pipe_soft_pages && bytes / PAGE_BYTES > k->env->pipe_soft_pages)
+		found_note(
+			k, CAUSE_PIPE_SOFT_LIMIT,
+			"%lu MiB go through pipes in a pre-dump; fs.pipe-user-pages-soft gives us %lu MiB",
+			bytes >> 20, k->env->pipe_soft_pages * PAGE_BYTES >> 20);
 }
 
 void check_limits(struct look *k)
@@ -88,63 +90,4 @@ void check_limits(struct look *k)
 	}
 	if (k->has_vmas)
 		check_own_limits(k);
-}
-
-/* ---- descriptors ----------------------------------------------------------------------------- */
-
-/* Kinds without a path that CRIU knows. */
-static bool known_anon_inode(const char *kind)
-{
-	static const char *const known[] = { "[eventfd]",  "[eventpoll]", "[signalfd]", "inotify",
-					     "[fanotify]", "[timerfd]",   "[pidfd]",    "bpf-map" };
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (!strcmp(kind, known[i]))
-			return true;
-	return false;
-}
-
-static bool is_mapped(const struct look *k, const struct stat *st)
-{
-	for (size_t i = 0; i < k->vmas.nr; i++)
-		if (k->vmas.v[i].dev == st->st_dev && k->vmas.v[i].ino == st->st_ino)
-			return true;
-	return false;
-}
-
-static void check_fd(struct look *k, const struct proc_fd *f)
-{
-	size_t len = strlen(f->link);
-	char path[64];
-	struct stat st;
-
-	if (!strcmp(f->link, "anon_inode:[userfaultfd]")) {
-		found(k, CAUSE_FD_USERFAULTFD, NULL, "/proc/%d/fd/%d: %s", k->pid, f->fd, f->link);
-		return;
-	}
-	if (!strncmp(f->link, "anon_inode:", 11)) {
-		if (!known_anon_inode(f->link + 11))
-			found(k, CAUSE_FD_KERNEL_OBJECT, NULL, "/proc/%d/fd/%d: %s", k->pid, f->fd,
-			      f->link);
-		return;
-	}
-	if (*f->link != '/' || len < 10 || strcmp(f->link + len - 10, " (deleted)"))
-		return;
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", k->pid, f->fd);
-	if (stat(path, &st) || !S_ISREG(st.st_mode) || st.st_nlink || is_mapped(k, &st))
-		return;
-	if (st.st_dev == k->env->shmem_dev) {
-		if (st.st_size && k->has_vmas)
-			found(k, CAUSE_FILE_ELSEWHERE, NULL, "%s: %s, %lu bytes, is not mapped",
-			      path, f->link, (uint64_t)st.st_size);
-	} else if (st.st_size > GHOST_LIMIT) {
-		found(k, CAUSE_GHOST_TOO_BIG, NULL, "%s: %s, %lu bytes, the limit is %u", path,
-		      f->link, (uint64_t)st.st_size, GHOST_LIMIT);
-	}
-}
-
-void check_fds(struct look *k)
-{
-	for (size_t i = 0; i < k->fds.nr; i++)
-		check_fd(k, &k->fds.v[i]);
 }

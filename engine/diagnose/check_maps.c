@@ -10,8 +10,6 @@
 
 #include "engine/diagnose/check_priv.h"
 
-#define GHOST_LIMIT (1u << 20) /* CRIU's, where --ghost-limit is not given */
-
 static bool ends_with(const char *s, const char *end)
 {
 	size_t a = strlen(s), b = strlen(end);

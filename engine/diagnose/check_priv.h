@@ -8,20 +8,40 @@
 #include "base/num.h"
 #include "engine/diagnose/causes.h"
 #include "engine/diagnose/check.h"
+#include "engine/proc/files.h"
 #include "engine/proc/proc.h"
+
+#define GHOST_LIMIT (1u << 20) /* CRIU's, where --ghost-limit is not given, bytes */
+
+/* What the processes of one network or mount namespace have in common; read for the first of them. */
+struct netns {
+	char name[64]; /* "net:[4026531840]" */
+	struct proc_tcps tcp;
+};
+
+struct mntns {
+	char name[64];
+	struct proc_mounts mounts;
+};
 
 /* What is the same for all processes of a run. */
 struct check_env {
 	const struct caps *caps;
 	pid_t self;
 	uint64_t max_map_count;
+	uint64_t pipe_soft_pages; /* fs.pipe-user-pages-soft; 0: no such limit */
 	uint64_t shmem_dev;
 	uint64_t fsize_limit; /* our own; RLIM_INFINITY */
 	uint64_t nofile_limit;
 	char ipc_ns[64];
-	bool everybody; /* for all processes: our own ancestors are not reported */
-	bool own_uffd; /* the userfaultfd that a process is registered with may be our own tracker's */
-	unsigned patience_ms; /* time left to wait for threads in state D to wake up */
+	pid_t root; /* of the tree that would be dumped; 0: each process is looked at by itself */
+	bool has_ptmx; /* a process of the tree so far holds the master of a pseudo-terminal */
+	bool own_uffd; /* a tracker of ours may be what a process is registered with */
+	unsigned patience_ms; /* for sleepers that may wake up */
+	struct netns *netns;
+	size_t nr_netns;
+	struct mntns *mntns;
+	size_t nr_mntns;
 };
 
 /* One process that is looked at. */
@@ -57,6 +77,14 @@ void check_file(struct look *k, const struct vma *v);
 void check_pages(struct look *k);
 /* check_limits.c */
 void check_limits(struct look *k);
+/* check_fds.c */
 void check_fds(struct look *k);
+
+/* check_env.c */
+struct err *env_init(struct check_env *env, const struct caps *caps);
+void env_deinit(struct check_env *env);
+/* Of the namespace of the process; NULL if it cannot be read.  Valid until the next call. */
+const struct proc_tcps *env_tcp(struct check_env *env, pid_t pid);
+const struct proc_mounts *env_mounts(struct check_env *env, pid_t pid);
 
 #endif

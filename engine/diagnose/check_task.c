@@ -31,7 +31,7 @@ static void nap_ms(unsigned ms)
 	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000l }, NULL);
 }
 
-/* How often a thread went to sleep by itself: the count stands still while it waits. */
+/* The count of times that a thread went to sleep of itself: it does not change while it waits. */
 static long switches(pid_t pid, pid_t tid)
 {
 	AUTO_FREE char *text = NULL;
@@ -140,6 +140,17 @@ static void check_seccomp(struct look *k)
 	      k->pid, k->st.seccomp, c->seccomp, c->cap_sys_admin ? "" : ", no CAP_SYS_ADMIN");
 }
 
+static void check_ksm(struct look *k)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len;
+	struct err *e = proc_read_file(k->pid, "ksm_stat", &text, &len);
+
+	if (!e && strstr(text, "ksm_merge_any: yes"))
+		found(k, CAUSE_MEMORY_MERGE, NULL, "/proc/%d/ksm_stat: ksm_merge_any: yes", k->pid);
+	err_free(e); /* older kernels do not have it */
+}
+
 bool check_states(struct look *k)
 {
 	AUTO_FREE char *where = NULL;
@@ -172,10 +183,14 @@ bool check_states(struct look *k)
 	}
 	if (k->st.nr_ns_pid && !k->st.ns_sid_last)
 		found(k, CAUSE_SESSION_OUTSIDE, NULL, "/proc/%d/status: NSsid ends in 0", k->pid);
-	if (!k->env->everybody && (k->pid == k->env->self || below(k->env->self, k->pid)))
+	if (k->pid == k->env->root && k->stat.sid && k->stat.sid != k->pid)
+		found(k, CAUSE_NOT_SESSION_LEADER, NULL, "/proc/%d/stat: session %d", k->pid,
+		      k->stat.sid);
+	if (k->env->root && (k->pid == k->env->self || below(k->env->self, k->pid)))
 		found_note(k, CAUSE_DUMPER_IN_TREE, "/proc/%d/stat: %d is above us", k->env->self,
 			   k->pid);
 	check_seccomp(k);
+	check_ksm(k);
 	return true;
 }
 

@@ -53,9 +53,10 @@ static char *cause_of_seize(const struct watch *w)
 	if (st.state == 'Z')
 		return xasprintf("%d is a zombie: it has no memory any more; dump its parent", pid);
 	if (w->fault.sys_errno == EPERM)
-		return xasprintf("criu may not trace %d: it needs CAP_SYS_PTRACE, and a "
-				 "security module (Yama, SELinux, AppArmor) may still say no",
-				 pid);
+		return xasprintf(
+			"criu has not the right to trace %d: it needs CAP_SYS_PTRACE, and a "
+			"security module (Yama, SELinux, AppArmor) may still say no",
+			pid);
 	return NULL;
 }
 
@@ -69,7 +70,7 @@ static int open_proc(pid_t pid, const char *file)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Why a page that the pagemap counts as memory cannot be read. */
+/* What a page is that the pagemap takes for memory and that cannot be read. */
 static const char *kind_of_page(uint64_t raw)
 {
 	if (raw & 1ul << 58)
@@ -226,7 +227,7 @@ static bool frozen_cgroup(pid_t pid)
 	return false;
 }
 
-/* Finds the task of the tree that does not stop. */
+/* The task of the tree that does not stop. */
 static char *cause_of_timeout(const struct watch *w)
 {
 	for (size_t i = 0; i < w->nr_tasks; i++) {
@@ -243,7 +244,7 @@ static char *cause_of_timeout(const struct watch *w)
 	return NULL;
 }
 
-/* Failures of calls, by the text that decode.c gives them. */
+/* Failures of calls, by our own words for them. */
 static const struct {
 	const char *in;
 	int sys_errno; /* 0: any */

@@ -232,6 +232,40 @@ static void mode_maps(const char *arg)
 	wait_here();
 }
 
+/*
+ * Two functions for a probe of the kernel's (uprobe): on one that begins with a nop of 5 bytes it jumps to a
+ * trampoline, on any other it puts a breakpoint.  Both are called again and again.
+ */
+#ifdef __x86_64__
+__attribute__((naked, noinline, aligned(16))) static void probed_plain(void)
+{
+	__asm__ volatile("mov %rsp, %rax; ret");
+}
+
+__attribute__((naked, noinline, aligned(16))) static void probed_nop(void)
+{
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x44, 0x00, 0x00; ret");
+}
+
+static void mode_probed(const char *arg)
+{
+	void (*fn)(void) = *arg ? probed_nop : probed_plain;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start, end, off;
+	char line[512];
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%lx-%lx %*s %lx", &start, &end, &off) == 3 &&
+		    (uintptr_t)fn >= start && (uintptr_t)fn < end)
+			printf("offset 0x%lx\n", (uintptr_t)fn - start + off);
+	ready(getpid());
+	for (;;) {
+		fn();
+		usleep(2000);
+	}
+}
+#endif
+
 /* ---- what dumps well --------------------------------------------------------------------------- */
 
 static void mode_seccomp(const char *arg)
@@ -303,6 +337,9 @@ static const struct {
 	{ "perf", mode_perf },
 	{ "aio", mode_aio },
 	{ "maps", mode_maps },
+#ifdef __x86_64__
+	{ "probed", mode_probed },
+#endif
 	{ "seccomp", mode_seccomp },
 	{ "guard", mode_guard },
 	{ "droppable", mode_droppable },

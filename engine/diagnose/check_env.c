@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What is the same for all processes of a run, or for those of one namespace. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/vec.h"
+#include "engine/diagnose/check_priv.h"
+
+static uint64_t read_sysctl(const char *path)
+{
+	char buf[32];
+
+	return read_small(path, buf, sizeof(buf)) > 0 ? strtoull(buf, NULL, 10) : 0;
+}
+
+/* "net:[4026531840]"; "" if it may not be read. */
+static void read_ns(pid_t pid, const char *kind, char ret[64])
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, kind);
+	n = readlink(path, ret, 63);
+	ret[n > 0 ? n : 0] = '\0';
+}
+
+struct err *env_init(struct check_env *env, const struct caps *caps)
+{
+	struct proc_fds own = { 0 };
+	struct rlimit r;
+
+	*env = (struct check_env){ .caps = caps, .self = getpid(), .patience_ms = 1000 };
+	TRY(proc_shmem_dev(&env->shmem_dev));
+	env->max_map_count = read_sysctl("/proc/sys/vm/max_map_count");
+	env->pipe_soft_pages = read_sysctl("/proc/sys/fs/pipe-user-pages-soft");
+	env->fsize_limit = getrlimit(RLIMIT_FSIZE, &r) ? RLIM_INFINITY : r.rlim_cur;
+	env->nofile_limit = getrlimit(RLIMIT_NOFILE, &r) ? RLIM_INFINITY : r.rlim_max;
+	read_ns(env->self, "ipc", env->ipc_ns);
+	err_free(proc_read_fds(env->self, &own));
+	for (size_t i = 0; i < own.nr; i++)
+		env->own_uffd |= !strcmp(own.v[i].link, "anon_inode:[userfaultfd]");
+	proc_fds_deinit(&own);
+	return NULL;
+}
+
+void env_deinit(struct check_env *env)
+{
+	for (size_t i = 0; i < env->nr_netns; i++)
+		proc_tcps_deinit(&env->netns[i].tcp);
+	free(env->netns);
+	for (size_t i = 0; i < env->nr_mntns; i++)
+		proc_mounts_deinit(&env->mntns[i].mounts);
+	free(env->mntns);
+}
+
+const struct proc_tcps *env_tcp(struct check_env *env, pid_t pid)
+{
+	struct netns n = { 0 };
+
+	read_ns(pid, "net", n.name);
+	if (!*n.name)
+		return NULL;
+	for (size_t i = 0; i < env->nr_netns; i++)
+		if (!strcmp(env->netns[i].name, n.name))
+			return &env->netns[i].tcp;
+	err_free(proc_read_tcp(pid, &n.tcp));
+	*vec_push(env->netns, env->nr_netns) = n;
+	return &env->netns[env->nr_netns - 1].tcp;
+}
+
+/* mountinfo ends at the root of the process: after a chroot it does not show all of the namespace. */
+static bool sees_all_mounts(pid_t pid)
+{
+	char path[64], root[2];
+
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	return readlink(path, root, sizeof(root)) == 1 && *root == '/';
+}
+
+const struct proc_mounts *env_mounts(struct check_env *env, pid_t pid)
+{
+	struct mntns n = { 0 };
+	char own[64];
+
+	read_ns(pid, "mnt", n.name);
+	if (!*n.name)
+		return NULL;
+	for (size_t i = 0; i < env->nr_mntns; i++)
+		if (!strcmp(env->mntns[i].name, n.name))
+			return &env->mntns[i].mounts;
+	read_ns(env->self, "mnt", own);
+	if (!strcmp(own, n.name))
+		pid = env->self;
+	if (!sees_all_mounts(pid))
+		return NULL;
+	struct err *e = proc_read_mounts(pid, &n.mounts);
+
+	if (e) {
+		err_free(e);
+		return NULL;
+	}
+	*vec_push(env->mntns, env->nr_mntns) = n;
+	return &env->mntns[env->nr_mntns - 1].mounts;
+}
