@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <uchar.h>
 
-/* Colour by meaning, never by colour (views/theme.c maps tones).  Each has a glyph too. */
+/* Tones say what a cell means, not its colour (views/theme.c maps them).  Each meaning has a glyph too. */
 enum tone {
 	TONE_NORMAL,
 	TONE_TITLE,

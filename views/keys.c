@@ -86,7 +86,7 @@ const struct action_desc actions[] = {
 	  "any command of the shell; its output in a pane" },
 	{ ACT_PROMPT, ACTIONS_VIEW, "i", NULL, 0, VIEWS,
 	  "to the prompt; `view` comes back to this place" },
-	{ ACT_REDRAW, ACTIONS_VIEW, "^L", NULL, 0, BOTH, "draw anew, from a new snapshot" },
+	{ ACT_REDRAW, ACTIONS_VIEW, "^L", NULL, 0, BOTH, "redraw, from a new snapshot" },
 	{ ACT_SUSPEND, ACTIONS_VIEW, "^Z", NULL, 0, BOTH,
 	  "suspend stepdump; the target stays frozen" },
 	{ ACT_HELP, ACTIONS_VIEW, "? F1 H", "help", VIEWS, VIEWS, "this list" },

@@ -23,8 +23,8 @@ void draw_vma_cells(struct paint *p, struct map_look *m, const Stepdump__Vma *v,
 	uint32_t counted = verdicts_of(v->counts, v->n_counts);
 	int at;
 
-	/* There were too many runs, and they stop short: shares are right, places are not all
-	 * known. */
+	/* The runs were too many, and end before the VMA does: shares are right, but not all places
+	 * are known. */
 	if (!known && counted && m->channel == CHANNEL_VERDICT) {
 		draw_composition(p, v, col, st->width, &m->look.verdicts);
 		m->composition = true;

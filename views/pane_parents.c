@@ -8,9 +8,9 @@
 #include "views/pane_impl.h"
 #include "views/parents.h"
 
-/* Above, the kernel's half: of the target there is at most vsyscall, an astronomical way off. */
+/* The kernel's half begins here.  The target has at most vsyscall there, too far off for a common axis. */
 #define USER_END (1ull << 63)
-#define OVERVIEW_PAGES (1ul << 20) /* on one axis; beyond, nothing can be seen */
+#define OVERVIEW_PAGES (1ul << 20) /* on one axis; with more, nothing could be told apart */
 
 static uint64_t parents_pages_of(const struct run_index *x, const Stepdump__Vma *v, bool holes)
 {

@@ -167,7 +167,7 @@ static const struct section {
 };
 
 #define NR_SECTIONS (sizeof(sections) / sizeof(*sections))
-#define NR_BRIEF 4 /* up to this rank, brief is better than not at all */
+#define NR_BRIEF 4 /* sections up to this rank are shown in brief rather than dropped */
 
 /* A section by itself, to see how high it is. */
 static struct grid pipeline_draw_section(const struct paint *p, void (*paint)(struct paint *p))
@@ -214,7 +214,7 @@ static void pipeline_render_left(struct paint *p, unsigned rows)
 		brief[i] = pipeline_draw_section(p, sections[i].brief ?: sections[i].full);
 	}
 	pipeline_lay_out(full, brief, rows, chosen, &left);
-	/* Three lines of the log are worth more than blank rows. */
+	/* Up to three lines of the log come before blank rows. */
 	blanks = left > 3 ? left - 3 : 0;
 	for (size_t i = 0; i < NR_SECTIONS; i++) {
 		if (!chosen[i] || !chosen[i]->rows)

@@ -447,7 +447,7 @@ const struct cause causes[NR_CAUSES] = {
 			       "sysctl vm.max_map_count=N (65530 if never set).",
 			       NULL },
 	[CAUSE_NO_CODE_VMA] = { "no-code-vma",
-				"no executable mapping that code can be lent in",
+				"no executable mapping that injected code can borrow",
 				STEP_INFECT,
 				SEV_FAIL,
 				{ { "No suitable VM found", CONF_CERTAIN },
@@ -502,7 +502,7 @@ const struct cause causes[NR_CAUSES] = {
 				 { { "pmc_init: Can't allocate", CONF_CERTAIN } },
 				 "the longest private line of /proc/PID/maps",
 				 "CRIU reads 8 bytes for each page of it, used or not (512 GiB: 1 GiB of memory). Linux 6.7 "
-				 "with CRIU 4.0 does without.",
+				 "with CRIU 4.0 does not need that.",
 				 NULL },
 	[CAUSE_PAGEMAP_REFUSED] = { "pagemap-refused",
 				    "the kernel does not let us read the pagemap",
@@ -641,7 +641,7 @@ const struct cause causes[NR_CAUSES] = {
 
 	/* ---- silent losses ------------------------------------------------------------------- */
 	[CAUSE_UFFD_OUTSIDE] = { "uffd-outside",
-				 "memory that a userfaultfd handler outside still owes",
+				 "memory that an outside userfaultfd handler has not delivered yet",
 				 STEP_DRAIN,
 				 SEV_LOSE,
 				 { { NULL, CONF_NONE } },

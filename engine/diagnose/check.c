@@ -35,7 +35,7 @@ static int worst_first(const void *a, const void *b)
 
 /* ---- one process ----------------------------------------------------------------------------- */
 
-/* Why its mappings cannot be read. */
+/* Adds why the mappings cannot be read. */
 static void explain_no_rights(struct look *k, const struct err *why)
 {
 	char path[64];

@@ -36,8 +36,8 @@ struct check_env {
 	char ipc_ns[64];
 	pid_t root; /* of the tree that would be dumped; 0: each process is looked at by itself */
 	bool has_ptmx; /* a process of the tree so far holds the master of a pseudo-terminal */
-	bool own_uffd; /* a tracker of ours may be what a process is registered with */
-	unsigned patience_ms; /* for sleepers that may wake up */
+	bool own_uffd; /* the userfaultfd that a process is registered with may be our own tracker's */
+	unsigned patience_ms; /* time left to wait for threads in state D to wake up */
 	struct netns *netns;
 	size_t nr_netns;
 	struct mntns *mntns;

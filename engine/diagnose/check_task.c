@@ -31,7 +31,7 @@ static void nap_ms(unsigned ms)
 	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000l }, NULL);
 }
 
-/* The count of times that a thread went to sleep of itself: it does not change while it waits. */
+/* How often a thread went to sleep by itself: the count stands still while it waits. */
 static long switches(pid_t pid, pid_t tid)
 {
 	AUTO_FREE char *text = NULL;

@@ -298,7 +298,7 @@ struct match {
 	size_t line;
 };
 
-/* Lines that say what CRIU does, not what went wrong, quote names of mappings and files too. */
+/* Lines that tell what CRIU does can quote names of mappings and files that look like an error. */
 static bool may_be_reason(const struct log_line *n)
 {
 	return n->level != LEVEL_INFO || !n->criu || strstr(n->text, "Can't ") ||
@@ -341,7 +341,7 @@ static void add_cause(struct log *l, enum cause_id id, enum confidence c, size_t
 	m->line = line_message(&l->v[line], NULL);
 }
 
-/* No line tells: what is known to stop CRIU there. */
+/* No line names a cause: offer those that are known to stop CRIU at that step. */
 static void guess_causes(struct log *l)
 {
 	size_t last = l->nr - 1;
@@ -383,7 +383,7 @@ static void log_causes(struct log *l)
 		int next = -1;
 
 		for (int c = 0; c < NR_CAUSES; c++)
-			/* Where one line leaves no doubt, those that fit many causes are not asked. */
+			/* Once a line leaves no doubt, lines that fit several causes are ignored. */
 			if (m[c].confidence && m[c].confidence == best &&
 			    (next < 0 || match_order(&m[c], &m[next]) < 0))
 				next = c;

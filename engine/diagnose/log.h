@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A log of CRIU's read for the person who wonders why the dump failed: dump.log and restore.log of
+ * Reads a log of CRIU for the person who wonders why the dump failed: dump.log and restore.log of
  * 3.x and 4.x, at any verbosity, and the excerpts that runc, crun, podman and containerd print.
  * Touches nothing.
  */
@@ -13,8 +13,8 @@
 #include "base/err.h"
 #include "proto/diagnose.pb-c.h"
 
-/* One line, for who reads a log as it is written.  Is its error one that dumps survive, or that follows
- * from others? */
+/* For a reader of a log that is still being written: is the error in this line one that dumps survive, or
+ * one that follows from another? */
 bool log_line_is_noise(const char *line);
 /* The cause that the line tells with most certainty (enum cause_id); -1: none. */
 int log_line_cause(const char *line);

@@ -6,7 +6,7 @@
 #include "engine/diagnose/causes.h"
 #include "proto/diagnose.pb-c.h"
 
-/* All of the table's entry; what it owns is freed with the message that holds it. */
+/* Copies all of the table's entry; it is freed with the message that holds it. */
 Stepdump__Cause *cause_message(enum cause_id id);
 Stepdump__CauseList *cause_list(void);
 

@@ -243,7 +243,8 @@ static struct err *net_listen_name(const struct net_name *n, const char *where, 
 	}
 	net_unix(n->port, &un);
 	net_remove_stale(&un);
-	mode_t old = umask(0177); /* the memory of processes: for their owner */
+	mode_t old =
+		umask(0177); /* it receives the memory of processes: only the owner may connect */
 	struct err *e = net_listen_at((struct sockaddr *)&un, sizeof(un), where, fd_ret);
 
 	umask(old);

@@ -46,7 +46,7 @@ static void ps_say(struct ps_client *c, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The end of the conversation: how far it came, and what that means. */
+/* Adds how far the conversation came, and what that means for both sides. */
 static struct err *ps_lost(struct ps_client *c, struct err *e)
 {
 	c->lost = true;
@@ -232,7 +232,7 @@ static struct err *ps_ask_parent(struct ps_client *c, uint64_t dst_id, int32_t *
 	return ps_read(c, answer, sizeof(*answer), c->timeout_ms);
 }
 
-/* What is not an answer comes from a server of the other wire, or from none. */
+/* Anything but 0 or 1 comes from a server of the other wire format, or from no page server at all. */
 static struct err *ps_check_answer(struct ps_client *c, int32_t answer)
 {
 	ps_say(c, "< %d", answer);
@@ -241,7 +241,8 @@ static struct err *ps_check_answer(struct ps_client *c, int32_t answer)
 		       err_new(ERR_FORMAT, "the server answered %d, neither yes nor no", answer);
 }
 
-/* Nobody answers a header of the other kind: it is the likeliest reason before the first answer. */
+/* A server leaves a header of the other format unanswered: before the first answer, that is the likeliest
+ * reason. */
 static struct err *ps_first_lost(struct ps_client *c, struct err *e)
 {
 	bool first = c->messages <= 1;
@@ -325,7 +326,7 @@ bool ps_closed(const struct ps_client *c)
 	return c->closed;
 }
 
-/* ---- for those who look ----------------------------------------------------------------------- */
+/* ---- inspection ------------------------------------------------------------------------------- */
 
 void ps_client_stats(const struct ps_client *c, struct ps_client_stats *ret)
 {

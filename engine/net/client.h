@@ -32,11 +32,11 @@ struct err *ps_connect(const char *where, enum ps_wire wire, uint32_t timeout_s,
 /* Closes the connection; without ps_close() the server drops what it has.  NULL is fine. */
 void ps_destroy(struct ps_client *c);
 
-/* NULL, or why no more can be said. */
+/* NULL, or the error that ended the conversation. */
 struct err *ps_ready(const struct ps_client *c);
 /* Do the images that the server builds on have this object?  The first call comes before all others. */
 struct err *ps_parent(struct ps_client *c, uint64_t dst_id, bool *ret);
-/* Begins an object, and asks the same. */
+/* Opens an object, and asks the same question. */
 struct err *ps_open(struct ps_client *c, uint64_t dst_id, bool *ret);
 /* An entry; with PE_PRESENT its pages come next, by any number of the two calls below. */
 struct err *ps_add(struct ps_client *c, uint64_t dst_id, uint64_t vaddr, uint64_t nr_pages,

@@ -174,7 +174,7 @@ static struct err *conn_add(struct page_conn *c, const struct ps_msg *m)
 		TRY(conn_open(c, m->dst_id)); /* as CRIU's server */
 	if (!(m->flags & (PE_PRESENT | PE_PARENT)))
 		return err_new(ERR_CHECK,
-			       "%s: an entry at %lx with flags 0x%x: pages that are nowhere",
+			       "%s: an entry at %lx with flags 0x%x: neither PRESENT nor PARENT",
 			       c->st.object, m->vaddr, m->flags);
 	if (m->flags & PE_PRESENT && c->max_bytes &&
 	    add_sat(c->st.pages * PAGE_BYTES, bytes) > c->max_bytes)
@@ -182,7 +182,7 @@ static struct err *conn_add(struct page_conn *c, const struct ps_msg *m)
 					"%s: %lu pages at %lx are more than the limit of %lu bytes",
 					c->st.object, m->nr_pages, m->vaddr, c->max_bytes),
 				"--max-size raises the limit");
-	/* The writer looks at the entry itself, and at its place behind the one before. */
+	/* The writer checks the entry itself, and that it lies behind the previous one. */
 	TRY(err_wrap(staging_advise(pagemap_writer_add(&c->pm, m->vaddr, m->nr_pages, m->flags),
 				    c->dirfd, 0),
 		     "%s", c->st.object));

@@ -22,15 +22,15 @@
 #include "engine/net/serve_child.h"
 
 #define TICK_MS 200       /* how soon a stop is noticed */
-#define END_US 10000000ul /* children that were told to end get so long */
+#define END_US 10000000ul /* how long children that were told to end may take */
 
 /* A connection, as the listener knows it. */
 struct served {
 	unsigned number;
 	pid_t pid;
-	int pipe; /* notes of the child; -1: it has ended them */
+	int pipe; /* notes of the child; -1: closed */
 	char *peer, *dir;
-	char *staged; /* to be removed if the child cannot do it itself; NULL: nothing is */
+	char *staged; /* the child's staging directory, removed here if the child dies; NULL: none */
 	bool settled; /* it said how it ended */
 };
 
@@ -92,7 +92,7 @@ static void serve_note(struct server *s, struct served *c, const struct serve_no
 	}
 }
 
-/* What a child that died has left. */
+/* Removes what a child that died has left. */
 static void serve_remove_staged(struct served *c)
 {
 	AUTO_CLOSE int fd = -1;
@@ -169,7 +169,7 @@ static void serve_accept(struct server *s)
 	int pipes[2] = { -1, -1 };
 	char why[80];
 
-	if (fd < 0) /* it went away again */
+	if (fd < 0) /* the client is gone already */
 		return;
 
 	struct served *c = vec_push(s->v, s->nr);
@@ -179,7 +179,7 @@ static void serve_accept(struct server *s)
 	c->number = s->o->once ? ++s->numbers : s->numbers;
 	c->pid = pipe2(pipes, O_CLOEXEC) ? -1 : fork();
 	if (c->pid == 0)
-		serve_child(s->o, c->dir, fd, pipes[1]); /* does not come back */
+		serve_child(s->o, c->dir, fd, pipes[1]); /* does not return */
 	snprintf(why, sizeof(why), "no process can be made for it: %s", err_errno_name(errno));
 	close_fd(&pipes[1]);
 	c->pipe = pipes[0];
@@ -251,7 +251,7 @@ static struct err *serve_loop(struct server *s)
 	return NULL;
 }
 
-/* All that can be wrong before the first client. */
+/* Finds what is wrong before the first client comes. */
 static struct err *serve_check(const struct serve_opts *o)
 {
 	struct stat st;

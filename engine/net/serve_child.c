@@ -46,7 +46,7 @@ static void child_note(struct child *ch, int kind, const char *text)
 {
 	struct serve_note n;
 
-	memset(&n, 0, sizeof(n)); /* also the holes: it goes through a pipe */
+	memset(&n, 0, sizeof(n)); /* padding too: all of it goes through a pipe */
 	n.kind = kind;
 	if (ch->c)
 		n.st = *page_conn_stats(ch->c);
@@ -249,7 +249,7 @@ static struct err *child_commit(struct child *ch)
 
 	uint32_t status = 0;
 
-	/* If it does not hear of it, the set is there all the same. */
+	/* A client that has gone away does not undo the publication. */
 	err_free(child_send(ch, (char *)&status, sizeof(status)));
 	return NULL;
 }
@@ -262,12 +262,12 @@ static void child_serve(struct child *ch)
 		e = child_receive(ch);
 	if (!e)
 		e = child_commit(ch);
-	/* The client learns of it by the end of the connection, as with CRIU's server. */
+	/* The client learns of an error by the end of the connection, as with CRIU's server. */
 	if (!e)
 		shutdown(ch->fd, SHUT_WR);
 	else
 		close_fd(&ch->fd);
-	err_free(staging_discard(ch->st)); /* before it is said that nothing is kept */
+	err_free(staging_discard(ch->st)); /* before the note says that nothing is kept */
 	if (e) {
 		AUTO_FREE char *why = err_text(e);
 		AUTO_FREE char *text =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The process that serves one connection, and what it tells the listener.  Not for others. */
+/* The process that serves one connection, and what it tells the listener.  Internal to engine/net/serve*.c. */
 #ifndef STEPDUMP_NET_SERVE_CHILD_H
 #define STEPDUMP_NET_SERVE_CHILD_H
 

@@ -89,7 +89,7 @@ static void left_out(struct plan *p, Stepdump__PlanTask *task, const char *reaso
 	}
 }
 
-/* What is resident in the mapping, and goes into no pipe of this task. */
+/* Counts what is resident in the mapping and goes into no pipe of this task. */
 static void vma_left_out(struct plan *p, Stepdump__PlanTask *task, const struct vma *v,
 			 const struct verdict_counts *c)
 {
@@ -184,7 +184,7 @@ static uint64_t image_bytes(const struct plan *p)
 	return bytes;
 }
 
-/* The directory that exists, above the one that would be made. */
+/* The lowest directory on the path that exists. */
 static char *existing_dir(const struct plan *p)
 {
 	const char *want = p->req->dir ?: p->opts.dir ?: ".";

@@ -38,7 +38,7 @@ bool page_is_zero(const void *page)
 	return !memcmp(page, zero, PAGE_BYTES);
 }
 
-/* Four lanes, so that a core is as fast as its memory.  Not for adversaries. */
+/* Four lanes, so that a core is as fast as its memory.  It is not a cryptographic checksum. */
 uint64_t page_hash(const void *page)
 {
 	const uint64_t prime = 0x9e3779b97f4a7c15ull;
@@ -77,7 +77,7 @@ static void sample_run(const struct plan_run *run, void *arg)
 
 	if (run->verdict == VD(DUMP_SWAPPED))
 		return;
-	/* The count goes on over all runs: small ones get their share too. */
+	/* The count goes on from run to run, so that small runs get their share. */
 	uint64_t first = (s->step - s->pages % s->step) % s->step;
 
 	for (uint64_t at = run->start + first * PAGE_BYTES; at < run->end;
@@ -123,7 +123,7 @@ static struct err *samples_read(struct samples *s,
 		size_t whole = got > 0 ? (size_t)got / PAGE_BYTES : 0;
 
 		if (whole < n)
-			n = whole + 1; /* that one cannot be read; go on behind it */
+			n = whole + 1; /* this page cannot be read: go on behind it */
 		for (size_t k = 0; k < n; k++)
 			fn(&s->v[i + k], k < whole ? buf + k * PAGE_BYTES : NULL, arg);
 		TRY(plan_go_on(s->p));
@@ -283,7 +283,7 @@ static struct err *rate_by_content(struct samples *s, uint64_t begun)
 	return NULL;
 }
 
-/* What the trackers know that were armed at an earlier attach; 0: not all tasks have one. */
+/* Pages that trackers armed at an earlier attach saw written; 0: not all tasks have one. */
 static struct err *rate_by_tracker(struct plan *p, bool *ret)
 {
 	uint64_t dirty = 0, now, since = UINT64_MAX;
@@ -318,7 +318,7 @@ static struct err *measure_rate(struct samples *s, uint64_t begun)
 	bool known;
 
 	TRY(rate_by_tracker(p, &known));
-	/* Memory that stands still tells nothing of a rate. */
+	/* A stopped process writes nothing, which says nothing of its rate. */
 	if (!known && p->req->interval_ms && s->nr && !p->frozen)
 		TRY(rate_by_content(s, begun));
 	if (!p->r->rate)

@@ -30,7 +30,7 @@ static double written_within(const Stepdump__PlanRate *rate, double us, double m
 		if (t <= t0)
 			continue;
 		if (n < n0)
-			n = n0; /* a page that was changed back */
+			n = n0; /* a page changed back looks unwritten later */
 		slope = (n - n0) / (t - t0);
 		if (us <= t)
 			break;

@@ -24,7 +24,7 @@ struct sharing {
 	bool frames;
 };
 
-/* What two tasks have in common if they share the page; 0: not known. */
+/* A number that is equal for tasks that share the page; 0: not known. */
 static uint64_t sharing_key(const struct sharing *s, const struct target *t, uint64_t addr,
 			    uint64_t raw)
 {
@@ -49,7 +49,7 @@ static void sharing_run(const struct plan_run *run, void *arg)
 			(run->end - at) / PAGE_BYTES < BATCH ? (run->end - at) / PAGE_BYTES : BATCH;
 		struct err *e = pagemap_read(t->pagemap_fd, at, n, raw);
 
-		if (e) { /* it went away meanwhile */
+		if (e) { /* the page went away meanwhile */
 			err_free(e);
 			return;
 		}

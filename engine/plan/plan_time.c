@@ -24,7 +24,7 @@
 #include "engine/image/flatdir.h"
 #include "engine/plan/plan_priv.h"
 
-/* In the order in which they are measured: each is freed of the cost of those before it. */
+/* In the order in which they are measured: from each, the cost of those before it is subtracted. */
 enum kind { PAGE, IOV, VMA, THREAD, TASK, FIXED, NR_KINDS };
 
 static const struct {
@@ -343,7 +343,7 @@ struct err *plan_time(struct plan *p, const char *dir)
 	struct err *e = measure_costs(p, &o, &c);
 
 	if (e && e->code != ERR_INTERRUPTED) {
-		/* Without it the plan is still one. */
+		/* A plan without a predicted time is still useful. */
 		msg_push(&p->r->notes, &p->r->n_notes, sizeof(char *));
 		p->r->notes[p->r->n_notes - 1] =
 			xasprintf("the time is not predicted: a process of our own could not be "

@@ -48,7 +48,7 @@ bool area_read_head(const void *p, size_t room, size_t size, struct area_head *r
 	       area_iov_at(ret, (size_t)ret->off + ret->nr_segs) <= room;
 }
 
-/* Is [start, start + len) a range of pages at or above *end?  Moves *end behind it. */
+/* Is [start, start + len) a range of whole pages that begins at or above *end?  Then *end becomes its end. */
 static bool follows(uint64_t start, uint64_t len, uint64_t *end)
 {
 	if (start % PAGE_BYTES || len % PAGE_BYTES || !len || start < *end || start >= USER_END ||

@@ -2,8 +2,8 @@
 /*
  * The argument area that criu shares with its parasite: what DUMPPAGES and MPROTECT_VMAS are told.
  * criu holds it as a shared mapping of a memfd; where in it the arguments begin differs between
- * versions, and the head has one of two layouts, so it is found by what it says being
- * consistent: VMAs and iovs in ascending order, page aligned, the iovs adding up to the count.
+ * versions, and the head has one of two layouts, so it is searched for: the first place whose content
+ * is consistent (VMAs and iovs page aligned, in ascending order, the iovs adding up to the count).
  *
  * Mirrors: criu/include/parasite.h struct parasite_dump_pages_args, parasite_vma_entry.
  */

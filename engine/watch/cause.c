@@ -53,10 +53,9 @@ static char *cause_of_seize(const struct watch *w)
 	if (st.state == 'Z')
 		return xasprintf("%d is a zombie: it has no memory any more; dump its parent", pid);
 	if (w->fault.sys_errno == EPERM)
-		return xasprintf(
-			"criu has not the right to trace %d: it needs CAP_SYS_PTRACE, and a "
-			"security module (Yama, SELinux, AppArmor) may still say no",
-			pid);
+		return xasprintf("criu may not trace %d: it needs CAP_SYS_PTRACE, and a "
+				 "security module (Yama, SELinux, AppArmor) may still say no",
+				 pid);
 	return NULL;
 }
 
@@ -70,7 +69,7 @@ static int open_proc(pid_t pid, const char *file)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* What a page is that the pagemap takes for memory and that cannot be read. */
+/* Why a page that the pagemap counts as memory cannot be read. */
 static const char *kind_of_page(uint64_t raw)
 {
 	if (raw & 1ul << 58)
@@ -227,7 +226,7 @@ static bool frozen_cgroup(pid_t pid)
 	return false;
 }
 
-/* The task of the tree that does not stop. */
+/* Finds the task of the tree that does not stop. */
 static char *cause_of_timeout(const struct watch *w)
 {
 	for (size_t i = 0; i < w->nr_tasks; i++) {
@@ -244,7 +243,7 @@ static char *cause_of_timeout(const struct watch *w)
 	return NULL;
 }
 
-/* Failures of calls, by our own words for them. */
+/* Failures of calls, by the text that decode.c gives them. */
 static const struct {
 	const char *in;
 	int sys_errno; /* 0: any */

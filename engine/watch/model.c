@@ -193,7 +193,7 @@ void model_fill(struct watch *w, const struct wfd *f, bool scan, uint64_t start,
 
 /* ---- pipes -------------------------------------------------------------------------------------------- */
 
-/* The pipe with that end; -1: no pipe of the page_pipe. */
+/* The pipe with that end; -1: it is not a pipe of the page_pipe. */
 static ssize_t pipe_of(const struct watch *w, int fd)
 {
 	for (size_t i = w->nr_pipes; i-- > 0;)
@@ -202,7 +202,7 @@ static ssize_t pipe_of(const struct watch *w, int fd)
 	return -1;
 }
 
-/* Same, and one that we did not see being made (we came later) is found by its inode. */
+/* The same; a pipe that was made before we came is found by its inode. */
 static ssize_t pipe_known(struct watch *w, int fd, bool write_end)
 {
 	ssize_t at = pipe_of(w, fd);
@@ -270,7 +270,7 @@ void model_pipe_size(struct watch *w, int fd, uint64_t asked, int64_t ret)
 
 /* ---- ppbs ---------------------------------------------------------------------------------------------- */
 
-/* What has been sent makes room for the next chunk. */
+/* Drops the ppbs that were sent, as the next chunk begins. */
 static void drop_sent(struct watch *w)
 {
 	size_t kept = 0;
@@ -334,7 +334,7 @@ static bool find_area(struct watch *w)
 	return w->area_map != 0;
 }
 
-/* Reads the head and this ppb's iovs; false: nothing that is consistent is there. */
+/* Reads the head and this ppb's iovs; false: what is there is not consistent. */
 static bool read_plan_at(struct watch *w, struct area_head *h, struct wppb *b)
 {
 	char head[24];

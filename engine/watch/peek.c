@@ -11,7 +11,7 @@
 #include "base/num.h"
 #include "engine/watch/watch.h"
 
-/* Where `vaddr` is: the ppb that is in its pipe, and how many bytes of it come before. */
+/* The ppb that holds `vaddr` in its pipe, and how many bytes of the ppb come before it. */
 static ssize_t find_in_pipe(const struct watch *w, uint64_t vaddr, uint64_t *before, uint64_t *room)
 {
 	for (size_t i = 0; i < w->nr_ppbs; i++) {

@@ -67,7 +67,7 @@ static void exec_seized(char *const argv[], const struct rlimit *nofile, int go,
 	_exit(127);
 }
 
-/* Up to the exec, which closes the pipe `report`; or to what is reported through it. */
+/* Waits for the exec, which closes the pipe `report`, or for the error that comes through it. */
 static struct err *await_exec(struct tracee *t, int report)
 {
 	uint64_t deadline = now_us() + START_US;
@@ -118,7 +118,7 @@ struct err *tracee_start(struct tracee *t, char *const argv[], const struct rlim
 		e = err_wrap(await_exec(t, report_read), "start %s", argv[0]);
 	if (!e)
 		return NULL;
-	/* Whatever it is, it has not become the program. */
+	/* Whatever went wrong, the child has not become the program. */
 	kill(pid, SIGKILL);
 	RETRY(waitpid(pid, NULL, 0));
 	return err_hint(e, "a program is a path, or a name that is found in PATH");
@@ -165,13 +165,13 @@ static enum tracee_stop event_stop(struct tracee *t, int event, int sig)
 	}
 }
 
-/* What wait() has to say of it.  A stop is left where it is (see tracee.h), an end is taken. */
+/* Asks waitid() for its state.  A stop is not taken (see tracee.h), an end is. */
 static enum tracee_stop look(struct tracee *t)
 {
 	siginfo_t si = { 0 };
 
 	if (waitid(P_PID, (id_t)t->pid, &si, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL))
-		return TRACEE_GONE; /* somebody else's child, and that has reaped it */
+		return TRACEE_GONE; /* another's child, and its parent has reaped it */
 	if (!si.si_pid)
 		return TRACEE_RUNS;
 	if (si.si_code == CLD_EXITED || si.si_code == CLD_KILLED || si.si_code == CLD_DUMPED) {

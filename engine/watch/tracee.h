@@ -26,7 +26,7 @@
 #include "base/err.h"
 
 enum tracee_stop {
-	TRACEE_RUNS,   /* nothing happened before the time was over */
+	TRACEE_RUNS,   /* nothing happened in the given time */
 	TRACEE_ENTRY,  /* a system call is about to be made: nr, arg */
 	TRACEE_EXIT,   /* it was made: nr, arg as at entry, ret */
 	TRACEE_SIGNAL, /* sig is about to be delivered, as it will be by tracee_go() */

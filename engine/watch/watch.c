@@ -64,7 +64,7 @@ static bool ends_it(int sig)
 	       sig == SIGILL || sig == SIGFPE;
 }
 
-/* It is about to end, and nothing has been told of a failure. */
+/* criu is about to end, and no failure was noticed before. */
 static void fault_of_end(struct watch *w)
 {
 	int status = w->t.status;

@@ -6,7 +6,7 @@
  * of which it is held until the next watch_step().  The target is frozen by criu then, not by us.
  * Nothing is written to criu; when we end, it goes on (see tracee.h).
  *
- * Seen are the calls, their arguments and results, and criu's memory where they point; not its own
+ * It sees the calls, their arguments and results, and criu's memory where they point, but not criu's own
  * structures.  So a ppb's plan is known from its DUMPPAGES command on, and a hole when it is in the image.
  *
  * Ranges are half-open, addresses and offsets in bytes, times in microseconds.
