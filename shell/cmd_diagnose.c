@@ -225,7 +225,7 @@ void tell_findings(struct shell *sh, struct out *o)
 	Stepdump__CheckReport *r;
 	struct err *e = session_check_target(sh->session, &r);
 
-	if (e) { /* attach has succeeded all the same */
+	if (e) { /* attach has succeeded nevertheless */
 		err_free(e);
 		return;
 	}

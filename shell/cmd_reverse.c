@@ -17,8 +17,8 @@ const struct cmd_entry cmd_back = {
 	.args = { 0, 1, NULL },
 	.usage = "[N]",
 	.summary = "go one unit back, or N of them",
-	.help = "The target is frozen, so nothing has to be undone: the dump begins anew and runs, "
-		"without a word, to where one unit less is done.  Everything is as it was there, "
+	.help = "The target is frozen, so nothing has to be undone: the dump starts over and runs "
+		"silently to where one unit less is done.  Everything is as it was there, "
 		"but for times, and pages that were swapped out: the first splice read them in.  "
 		"Works up to the gate, not behind it.  Breakpoints are passed; `show cursor` has the "
 		"number of units done.",

@@ -217,7 +217,7 @@ const struct cmd_entry cmd_kill = {
 	.exec = kill_exec,
 };
 
-/* What is there after all: the report tells what was done. */
+/* Looks again at what is left: the report only tells what was done. */
 static void tell_residue(pid_t pid, struct out *o)
 {
 	Stepdump__ResidueReport *r;

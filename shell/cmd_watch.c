@@ -44,12 +44,12 @@ const struct cmd_entry cmd_watch = {
 	.group = GROUP_TARGET,
 	.args = { 1, 1, comp_pid },
 	.usage = "PID|--next",
-	.summary = "look on while a criu dumps, and hold it at its calls",
+	.summary = "watch a criu that dumps, and hold it at its system calls",
 	.help = "Takes up a criu that runs, at any moment of its dump; --next waits for the next one "
 		"that anybody starts on this machine, a container runtime for example.  "
 		"`run criu dump ...` starts one.  criu is held at its system calls: `step`, `next`, "
 		"`break` and `continue` stop before those that move its pipeline, `show` and `view` "
-		"tell what they have told.  When a call fails it stops there and says why.  Nothing "
+		"show what these have told.  When a call fails it stops there and says why.  Nothing "
 		"is written to criu; `detach`, `quit` and the death of stepdump let it go on.  "
 		"`help watching` has more.",
 	.examples =

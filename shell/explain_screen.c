@@ -63,7 +63,7 @@ const struct explain_term explain_screen[] = {
 	       "show events"),
 	COLUMN("check|detail",
 	       "An invariant, such as \"the sum of the verdicts is the number of pages\", and the numbers "
-	       "that went into it. It is evaluated anew each time.",
+	       "that went into it. It is evaluated again each time.",
 	       "show checks"),
 	COLUMN("data|maps|dumped|done|read by",
 	       "Of a shared object: bytes that SEEK_DATA finds, how many mappings it has, pages written so "

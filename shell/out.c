@@ -98,7 +98,7 @@ static struct err *out_close_pipe(FILE *f, pid_t child, const char *command)
 	return NULL;
 }
 
-/* Opened before the command runs, lest it run in vain; emptied and written afterwards. */
+/* Opened before the command runs, so that an error comes first; emptied and written afterwards. */
 static struct err *out_open_file(const struct line *line, struct out *o)
 {
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (line->append ? O_APPEND : 0);

@@ -119,7 +119,7 @@ static void plan_content(struct paint *p, const Stepdump__PlanContent *c)
 	paint_field(p, "content", TONE_DIM, "%lu of %lu pages were read: %s", c->read, c->pages,
 		    c->method);
 	if (c->zero)
-		paint_field(p, "zeros", TONE_WARN, "%s%lu page%s, %s: dumped in full all the same",
+		paint_field(p, "zeros", TONE_WARN, "%s%lu page%s, %s: dumped in full anyway",
 			    about(c), scaled(c, c->zero), plural(c->zero),
 			    txt_pages(scaled(c, c->zero)).s);
 	else

@@ -113,7 +113,6 @@ static void pipes_settle(struct ui *ui, const Stepdump__Snapshot *s)
 		ui->pipes.iov_addr = b->iovs[pipes_place_of(ui, b, ui->pipes.iov)]->start;
 }
 
-/* Finds the ppb by address: the iovs may be outside of the snapshot's window, the ppbs are all in it. */
 static enum ui_effect pipes_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
 	struct plan p = pipes_share(ui, s);

@@ -572,7 +572,7 @@ const struct cause causes[NR_CAUSES] = {
 				{ { "File size limit exceeded", CONF_CERTAIN },
 				  { "SIGXFSZ", CONF_CERTAIN } },
 				"ulimit -f of the dumper",
-				"ulimit -f unlimited. CRIU dies of SIGXFSZ without a word, and its parasite stays in "
+				"ulimit -f unlimited. CRIU is killed by SIGXFSZ, logs nothing, and its parasite stays in "
 				"the target: `residue PID`.",
 				NULL },
 	[CAUSE_PAGE_SERVER_LOST] = { "page-server-lost",
@@ -646,7 +646,7 @@ const struct cause causes[NR_CAUSES] = {
 				 SEV_LOSE,
 				 { { NULL, CONF_NONE } },
 				 "VmFlags um in /proc/PID/smaps while no descriptor of the process is a userfaultfd",
-				 "Pages that were not delivered yet are missing in the images and come back as zeros, without a word. "
+				 "Pages that were not delivered yet are missing in the images and come back as zeros, and nothing reports it. "
 				 "Let the handler (criu lazy-pages, a VM's) finish first.",
 				 NULL },
 	[CAUSE_UFFD_WP_MARKERS] = { "uffd-wp-markers",

@@ -36,7 +36,7 @@ static void check_sealed(struct look *k, const struct vma *v)
 {
 	if (!(v->vmf & VMF_SEALED) ||
 	    v->status & (VMA_AREA_VDSO | VMA_AREA_VVAR | VMA_AREA_VSYSCALL | VMA_AREA_UPROBES))
-		return; /* those the kernel seals itself, and makes anew */
+		return; /* those that the kernel seals and makes itself */
 	if (!(v->prot & PROT_READ) && vma_is_private(v))
 		found(k, CAUSE_SEALED, v, "/proc/%d/smaps: VmFlags sl, not readable", k->pid);
 	else

@@ -77,7 +77,7 @@ struct log_line {
 	char *text; /* from CRIU's time stamp on; heap */
 	uint32_t nr;
 	enum level level;
-	bool criu; /* has a mark of CRIU's */
+	bool criu; /* has a mark that only CRIU writes */
 };
 
 struct log {
@@ -474,7 +474,7 @@ struct err *log_explain(const char *file, const char *text, size_t len, Stepdump
 	if (!log_recognise(text, len)) {
 		free(l.r);
 		return err_hint(
-			err_new(ERR_FORMAT, "%s: no line of it is one of CRIU's", file),
+			err_new(ERR_FORMAT, "%s: none of its lines was written by CRIU", file),
 			"give it dump.log or restore.log of the image directory, or what the "
 			"container runtime printed");
 	}

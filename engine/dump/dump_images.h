@@ -9,7 +9,7 @@
 
 #include "engine/dump/dump.h"
 
-/* Target: frozen, its protections restored.  Again after a failure: begins anew. */
+/* Target: frozen, its protections restored.  Called again after a failure, it starts over. */
 struct err *dump_images_collect(struct dump *d);
 /* Into the staging directory.  Target: may run.  stats-dump gets the times as they are now. */
 struct err *dump_images_write(struct dump *d);

@@ -188,7 +188,7 @@ struct err *history_open(const struct parent_set *ps, const struct opts *o,
 	if (pr && !history_may_leave(pr, o)) {
 		page_read_close(pr);
 		*why_ret = "the parent's pages are at a page server, and this dump does not go "
-			   "there (`set holes-at-server on` leaves them there all the same)";
+			   "there (`set holes-at-server on` leaves them there anyway)";
 		return NULL;
 	}
 	*why_ret = NULL;

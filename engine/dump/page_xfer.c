@@ -104,7 +104,7 @@ static struct err *local_close_object(struct page_xfer *x)
 	if (l->pages_fd < 0)
 		return err_hint(err_new(ERR_STATE, "%s may be incomplete: closing it failed before",
 					x->object),
-				"`restart` writes it anew");
+				"`restart` writes it again");
 	TRY(staging_advise(pagemap_writer_flush(&l->pm), l->dirfd, 0));
 
 	struct err *e = pagemap_writer_close(&l->pm);

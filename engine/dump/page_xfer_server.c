@@ -71,7 +71,7 @@ static struct err *server_close_object(struct page_xfer *x)
 {
 	struct server *s = x->priv;
 
-	if (!s->held.w) /* closing it failed before; the server has it all the same */
+	if (!s->held.w) /* closing it failed before; the server has the pages nevertheless */
 		return NULL;
 	TRY(staging_advise(pagemap_writer_flush(&s->held), s->dirfd, 0));
 	return staging_advise(pagemap_writer_close(&s->held), s->dirfd, 0);

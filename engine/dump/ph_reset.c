@@ -132,7 +132,7 @@ static const struct reset_unit committed_units[] = {
 
 /*
  * All pages are in the files, if not yet on the disk.  What the tasks write from now on belongs to
- * the next dump, so tracking has to begin anew while they stand.  It belongs to this set by its
+ * the next dump, so tracking has to begin again while they stand.  It belongs to this set by its
  * dump_uptime: if the set is never published, no set fits it, and the next dump is a full one.
  */
 static const struct reset_unit drained_units[] = {

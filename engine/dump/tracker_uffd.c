@@ -41,7 +41,7 @@ static struct err *take_userfaultfd(struct keeper *k, pid_t pid, int *fd_ret)
 	TRY(keeper_take_fd(k, pid, SYS_userfaultfd, args, &ret, fd_ret));
 	if (ret == -EPERM) {
 		/* Without a privilege the target gets only this one.  Asynchronous protection
-		 * loses nothing by it: stores of the kernel are lifted and seen all the same. */
+		 * loses nothing by it: stores of the kernel are lifted and seen too. */
 		args[0] |= USER_MODE_ONLY;
 		TRY(keeper_take_fd(k, pid, SYS_userfaultfd, args, &ret, fd_ret));
 	}

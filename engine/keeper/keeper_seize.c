@@ -122,7 +122,7 @@ static bool fails_when_stopped(long nr)
 }
 
 /* Many programs do not expect EINTR and exit.  So the kernel is made to run the call again, or still
- * fail with EINTR if a handler does run first.  A timeout starts anew. */
+ * fail with EINTR if a handler does run first.  A timeout starts over. */
 static void restart_call(pid_t tid)
 {
 	struct user_regs_struct regs;

@@ -28,7 +28,7 @@ struct plan_run {
 	verdict_t verdict;
 };
 
-/* plan_each.c: calls fn for all of them, in the order of tasks and addresses; looks at the page tables anew. */
+/* plan_each.c: calls fn for all of them, in the order of tasks and addresses; reads the page tables again. */
 struct err *plan_each_run(struct plan *p, void (*fn)(const struct plan_run *run, void *arg),
 			  void *arg);
 /* ERR_INTERRUPTED if the operator has asked to stop. */

@@ -116,7 +116,7 @@ void vma_prot_str(uint32_t prot, bool shared, char out[5]);
 /* Appends a copy of *v, with a copy of `name` ("" or NULL: none); updates no totals.
  * v->name is ignored.  *v must lie at or above the end of the last one. */
 void vma_list_add(struct vma_list *l, const struct vma *v, const char *name);
-/* Computes the totals of the list anew. */
+/* Computes the totals of the list again. */
 void vma_list_count(struct vma_list *l);
 void vma_list_deinit(struct vma_list *l);
 /* Index of the VMA that holds `vaddr`, or -1. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Going back.  Nothing is undone step by step: the target is frozen, so a dump that begins anew and
+ * Going back.  Nothing is undone step by step: the target is frozen, so a dump that starts over and
  * runs the same number of units stands at the same place.
  */
 #include <string.h>
@@ -31,7 +31,7 @@ static struct err *replay_interrupted(const struct session *s)
 		"`goto N`, `next` and `continue` go on from here");
 }
 
-/* From the start, without a word.  What it passes is written into r. */
+/* From the start, silently.  What it passes is written into r. */
 static struct err *replay(struct session *s, struct replay *r)
 {
 	struct dump *d = &s->d;

@@ -266,7 +266,7 @@ static void stop_line(Stepdump__Stop *stop, const char *phase, const char *fmt, 
 	msg_push_text(&stop->lines, &stop->n_lines, line);
 }
 
-/* What all ppbs were planned to hold, held, and gave, when it is over. */
+/* The totals, once criu has ended: pages planned, in the pipes, and sent on. */
 static void watch_totals(const struct watch *w, Stepdump__Stop *stop)
 {
 	uint64_t planned = 0, drained = 0;

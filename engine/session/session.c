@@ -340,7 +340,7 @@ void session_finish_times(struct session *s)
 		return;
 	AUTO_FREE char *text = err_text(e);
 
-	/* The images are whole all the same. */
+	/* The images are complete nevertheless. */
 	session_event(s, PH(DONE), "%s", text);
 	err_free(e);
 }
@@ -513,12 +513,11 @@ void session_state_clause(struct session *s, char *buf, size_t len)
 	for (size_t i = 0; i < s->nr_tasks; i++)
 		infected |= s->t[i].infected;
 	if (s->d.thawed && !s->d.committed)
-		snprintf(
-			buf, len, "target %d runs, as we found it; its images are not published%s",
-			s->t[0].pid,
-			dump_is_tracked(&s->d) ?
-				", and writes are tracked anew: without them the next dump is full" :
-				"");
+		snprintf(buf, len, "target %d runs, as we found it; its images are not published%s",
+			 s->t[0].pid,
+			 dump_is_tracked(&s->d) ?
+				 ", and tracking begins again: without them the next dump is full" :
+				 "");
 	else if (s->d.thawed)
 		snprintf(buf, len, "target %d runs, as we found it", s->t[0].pid);
 	else if (session_target_gone(s))

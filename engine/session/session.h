@@ -24,7 +24,7 @@ struct session;
 /* Forks the keeper (see engine/target/keeper.h), so call it before starting threads or curses. */
 struct err *session_create(struct session **ret);
 /* Detaches (target untouched or cured), removes what is staged.  NULL is fine.  The error
- * says that the target could not be restored (ERR_HARM); the session is gone all the same. */
+ * says that the target could not be restored (ERR_HARM); the session is gone even then. */
 struct err *session_destroy(struct session *s);
 
 /* Async-signal-safe: the pipeline stops before its next unit with ERR_INTERRUPTED.

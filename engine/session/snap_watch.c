@@ -223,7 +223,7 @@ static void snap_watch_page_pipe(struct session *s, const struct snap_request *r
 		snap_watch_ppb(s, req, i, o);
 }
 
-/* What is in the pipes' plans will be dumped; of the rest a call does not tell. */
+/* Pages in the plan of a ppb will be dumped; of the others the calls tell nothing. */
 static void snap_watch_runs(struct session *s, const struct snap_request *req,
 			    Stepdump__Snapshot *snap)
 {
@@ -467,11 +467,12 @@ static void snap_watch_why(struct session *s, const struct snap_request *req,
 				in = &t->run[k];
 		o->vaddr = at;
 		o->verdict = in ? VD(DUMP) : VD(NOT_SCANNED);
-		o->sentence = in ? xasprintf("%lx: criu dumps it, in the iov %lx of %lu pages", at,
-					     in->start, in->nr_pages) :
-				   xasprintf("%lx: in no plan of criu's so far; why is not in its "
-					     "calls (`attach` and `why` ask our own rules)",
-					     at);
+		o->sentence =
+			in ? xasprintf("%lx: criu dumps it, in the iov %lx of %lu pages", at,
+				       in->start, in->nr_pages) :
+			     xasprintf("%lx: in no plan of criu so far; the reason is not in its "
+				       "calls (`attach` and `why` ask our own rules)",
+				       at);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a session has to say of the criu that it watches. */
+/* What a session tells of the criu that it watches. */
 #include <stdio.h>
 #include <sys/wait.h>
 

@@ -79,7 +79,7 @@ static const char *kind_of_page(uint64_t raw)
 		return "write-protected by a userfaultfd: its marker looks like swap";
 	if (raw & 1ul << 62)
 		return "poisoned: UFFDIO_POISON or a hardware memory error left a marker there; "
-		       "write the page anew or unmap it";
+		       "write that page again or unmap it";
 	return "not readable";
 }
 
