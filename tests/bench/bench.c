@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "tests/bench/bench/bench.h"
 
 #define TMPFS 0x01021994
@@ -32,7 +33,7 @@ static struct err *measure(enum method m, pid_t pid, uint64_t bytes, const char 
 	switch (m) {
 	case BARE:
 	case BARE_IOV:
-		return sample_bare(pid, dir, m == BARE_IOV, s);
+		return sample_bare(&pid, 1, dir, m == BARE_IOV, s);
 	case STEPDUMP:
 		return sample_stepdump(pid, dir, s);
 	case WRITE:
@@ -53,6 +54,25 @@ static int sample_main(char **argv)
 	if (e)
 		bench_die(e);
 	return write(STDOUT_FILENO, &s, sizeof(s)) != sizeof(s);
+}
+
+/* `bench --bare DIR PID...`, for tests/bench/heartbeat: CRIU's sequence over some tasks, the root
+ * first.  Prints the microseconds of the memory phase. */
+static int bare_main(int argc, char **argv)
+{
+	pid_t *pid = xcalloc((size_t)argc, sizeof(*pid));
+	struct sample s = { 0 };
+
+	for (int i = 1; i < argc; i++)
+		pid[i - 1] = atoi(argv[i]);
+
+	struct err *e = sample_bare(pid, (size_t)argc - 1, argv[0], true, &s);
+
+	free(pid);
+	if (e)
+		bench_die(e);
+	printf("%lu\n", s.main);
+	return 0;
 }
 
 static struct err *exec_sample(enum method m, const struct load *l, const char *dir,
@@ -238,6 +258,8 @@ int main(int argc, char **argv)
 
 	if (argc == 6 && !strcmp(argv[1], "--sample"))
 		return sample_main(argv + 2);
+	if (argc >= 4 && !strcmp(argv[1], "--bare"))
+		return bare_main(argc - 2, argv + 2);
 	bench_options(argc, argv, 7, &o);
 	r.out[0] = (struct output){ .name = "tmpfs", .path = o.tmpfs };
 	r.out[1] = (struct output){ .name = "disk", .path = o.disk };

@@ -18,8 +18,16 @@ $(B)/tests/bench/incremental: tests/bench/incremental.c $(INCREMENTAL_PARTS) $(I
 BENCH_ARGS ?=
 
 .PHONY: bench
-bench: $(B)/tests/bench/bench $(B)/tests/bench/redraw $(B)/tests/bench/incremental $(B)/tests/bench/page_server ## speed and size against a bare loop of CRIU's sequence (BENCH_ARGS=--quick)
+bench: $(B)/tests/bench/bench $(B)/tests/bench/redraw $(B)/tests/bench/incremental $(B)/tests/bench/page_server \
+		$(BIN) $(B)/tests/targets/burden ## speed and size against a bare loop, and CRIU=PATH if given (BENCH_ARGS=--quick)
 	$(Q)$(B)/tests/bench/redraw
 	$(Q)$(B)/tests/bench/incremental $(BENCH_ARGS)
 	$(Q)$(B)/tests/bench/page_server $(BENCH_ARGS)
 	$(Q)$< --disk $(B) $(BENCH_ARGS)
+	$(Q)$(MAKE) --no-print-directory heartbeat
+
+# Other options: HEARTBEAT_ARGS='--only dense --set "reserved=set reserve on"'.
+HEARTBEAT_ARGS ?= $(filter --quick,$(BENCH_ARGS))
+.PHONY: heartbeat
+heartbeat: $(BIN) $(B)/tests/bench/bench $(B)/tests/targets/burden ## whole dumps, as the target feels them, against the same two (part of bench)
+	$(Q)B=$(abspath $(B)) STEPDUMP=$(abspath $(BIN)) tests/bench/heartbeat $(HEARTBEAT_ARGS)

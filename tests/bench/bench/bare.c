@@ -12,10 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "engine/keeper/keeper_main.h"
 #include "engine/parasite/proto.h"
 #include "engine/proc/proc.h"
@@ -31,6 +34,7 @@
 #define REGIONS 4096
 #define ENTRIES 4096 /* of pagemap, where there is no ioctl */
 #define OUT_BYTES 65536
+#define MAX_SEEN 64
 
 enum { FILE_PAGE = 0x4, PRESENT = 0x8, SWAPPED = 0x10, ZERO_PAGE = 0x20, SOFT_DIRTY = 0x80 };
 
@@ -52,6 +56,8 @@ struct load_pipe {
 struct bare {
 	int sock, pagemap_fd, pages_fd, entries_fd;
 	bool splice_per_iov;
+	unsigned objects, nr_seen;
+	uint64_t seen[MAX_SEEN]; /* inodes of shared objects */
 	struct load_pipe pipe[NR_PIPES];
 	unsigned at; /* pipe being planned */
 	bool has_ioctl;
@@ -151,6 +157,10 @@ static struct err *drain_pipe(struct bare *b, struct load_pipe *p)
 	struct msghdr h = { .msg_iov = iov, .msg_iovlen = 2 };
 	struct parasite_reply r;
 
+	if (b->sock < 0)
+		return vmsplice(p->fd[1], p->iov, p->nr, 0) == (ssize_t)(p->pages * PAGE) ?
+			       NULL :
+			       err_sys(errno, "vmsplice shared memory");
 	if (sendmsg(b->sock, &h, MSG_NOSIGNAL) < 0)
 		return err_sys(errno, "send DUMPPAGES");
 	TRY(send_fd(b->sock, p->fd[1]));
@@ -295,11 +305,8 @@ static struct err *dump_vma(struct bare *b, const struct vma *v)
 	return NULL;
 }
 
-static struct err *dump_all(struct bare *b, const struct vma_list *l)
+static struct err *finish(struct bare *b)
 {
-	for (size_t i = 0; i < l->nr; i++)
-		if (vma_is_private(&l->v[i]) && !vma_never_dumped(&l->v[i]))
-			TRY(dump_vma(b, &l->v[i]));
 	TRY(flush_chunk(b));
 	TRY(flush_entries(b));
 	if (close(b->pages_fd) || close(b->entries_fd))
@@ -307,25 +314,81 @@ static struct err *dump_all(struct bare *b, const struct vma_list *l)
 	return NULL;
 }
 
+static struct err *dump_private(struct bare *b, const struct vma_list *l)
+{
+	for (size_t i = 0; i < l->nr; i++)
+		if (vma_is_private(&l->v[i]) && !vma_never_dumped(&l->v[i]))
+			TRY(dump_vma(b, &l->v[i]));
+	return finish(b);
+}
+
+/* Shared memory is mapped here, and what it holds goes through the same pipes.  Mirrors:
+ * criu/shmem.c do_dump_one_shmem(). */
+static struct err *dump_shared(struct bare *b, int fd, off_t size)
+{
+	char *map = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+	off_t at = 0, end;
+
+	if (map == MAP_FAILED)
+		return err_sys(errno, "map shared memory");
+	b->sock = -1;
+	while ((at = lseek(fd, at, SEEK_DATA)) >= 0 && at < size) {
+		end = lseek(fd, at, SEEK_HOLE);
+		TRY(add_pages(b, (uint64_t)map + (uint64_t)at,
+			      (uint64_t)map + (uint64_t)(end < size ? end : size)));
+		at = end;
+	}
+	TRY(finish(b));
+	munmap(map, (size_t)size);
+	return NULL;
+}
+
 /* ---- set-up ------------------------------------------------------------------------------ */
 
-static struct err *open_all(struct bare *b, pid_t pid, const char *dir)
+static void begin_entries(struct bare *b)
+{
+	put_u32(b, 0x54564319); /* IMG_COMMON_MAGIC */
+	put_u32(b, 0x56084025); /* PAGEMAP_MAGIC */
+	put_u32(b, 2);          /* the head: pages_id */
+	b->out[b->out_len++] = 1 << 3;
+	b->out[b->out_len++] = (uint8_t)b->objects;
+}
+
+/* The files of one more task or shared object. */
+static struct err *open_object(struct bare *b, const char *kind, uint64_t id, const char *dir)
 {
 	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/img/pages-%u.img", dir, ++b->objects);
+	b->pages_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	snprintf(path, sizeof(path), "%s/img/pagemap-%s%lu.img", dir, kind, id);
+	b->entries_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (b->pages_fd < 0 || b->entries_fd < 0)
+		return err_sys(errno, "open %s", path);
+	b->off = 0;
+	b->win_start = b->win_end = 0;
+	begin_entries(b);
+	return NULL;
+}
+
+static struct err *open_pagemap(struct bare *b, pid_t pid)
+{
+	char path[64];
 	struct scan_arg probe = {
 		.size = sizeof(probe), .anyof = PRESENT, .ret = PRESENT, .start = 0, .end = PAGE
 	};
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 	b->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
-	snprintf(path, sizeof(path), "%s/img/pages-1.img", dir);
-	b->pages_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	snprintf(path, sizeof(path), "%s/img/pagemap-%d.img", dir, pid);
-	b->entries_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (b->pagemap_fd < 0 || b->pages_fd < 0 || b->entries_fd < 0)
+	if (b->pagemap_fd < 0)
 		return err_sys(errno, "open %s", path);
 	b->has_ioctl =
 		!ioctl(b->pagemap_fd, _IOWR('f', 16, struct scan_arg), &probe) || errno != ENOTTY;
+	return NULL;
+}
+
+static struct err *make_pipes(struct bare *b)
+{
 	for (unsigned i = 0; i < NR_PIPES; i++) {
 		struct load_pipe *p = &b->pipe[i];
 		int bytes = PIPE_BYTES;
@@ -336,12 +399,33 @@ static struct err *open_all(struct bare *b, pid_t pid, const char *dir)
 			bytes /= 2;
 		p->cap = (unsigned)fcntl(p->fd[1], F_GETPIPE_SZ) / PAGE;
 	}
+	return NULL;
+}
 
-	put_u32(b, 0x54564319); /* IMG_COMMON_MAGIC */
-	put_u32(b, 0x56084025); /* PAGEMAP_MAGIC */
-	put_u32(b, 2);          /* the head: pages_id = 1 */
-	b->out[b->out_len++] = 1 << 3;
-	b->out[b->out_len++] = 1;
+/* The shared objects that are first seen in this task. */
+static struct err *dump_objects(struct bare *b, pid_t pid, const struct vma_list *l,
+				const char *dir)
+{
+	for (size_t i = 0; i < l->nr; i++) {
+		const struct vma *v = &l->v[i];
+		bool known = !vma_is_shmem(v) || vma_is_private(v);
+		char path[96];
+		struct stat st;
+
+		for (unsigned k = 0; k < b->nr_seen; k++)
+			known |= b->seen[k] == v->ino;
+		if (known || b->nr_seen == MAX_SEEN)
+			continue;
+		b->seen[b->nr_seen++] = v->ino;
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid, v->start, v->end);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || fstat(fd, &st))
+			return err_sys(errno, "open %s", path);
+		TRY(open_object(b, "shmem-", v->ino, dir));
+		TRY(dump_shared(b, fd, st.st_size));
+		close(fd);
+	}
 	return NULL;
 }
 
@@ -349,51 +433,65 @@ static struct err *dump_seized(struct bare *b, struct keeper *k, pid_t pid, cons
 {
 	struct keeper_parasite par;
 	struct vma_list vmas;
-	uint64_t t0 = now_us();
+	uint64_t t0 = now_us(), delay;
 
 	TRY(proc_read_vmas(pid, &vmas));
-	b->s->smaps = now_us() - t0;
+	b->s->smaps += now_us() - t0;
 	t0 = now_us();
 	TRY(keeper_infect(k, pid, 0, &par));
-	b->sock = par.sock;
-	b->s->prepare = now_us() - t0;
-
-	uint64_t delay = run_delay_us(pid);
+	b->s->prepare += now_us() - t0;
+	delay = run_delay_us(pid);
 
 	t0 = now_us();
-	struct err *e = open_all(b, pid, dir);
+	struct err *e = open_pagemap(b, pid);
 
+	b->sock = par.sock;
 	if (!e)
-		e = dump_all(b, &vmas);
-	b->s->main = now_us() - t0;
-	b->s->delay = run_delay_us(pid) - delay;
-	b->s->scan = b->s->main - b->s->drain - b->s->write;
+		e = open_object(b, "", (uint64_t)pid, dir);
+	if (!e)
+		e = dump_private(b, &vmas);
+	if (!e)
+		e = dump_objects(b, pid, &vmas, dir);
+	close(b->pagemap_fd);
+	b->s->main += now_us() - t0;
+	b->s->delay += run_delay_us(pid) - delay;
 	close(par.sock);
 	vma_list_deinit(&vmas);
 	return err_first(e, keeper_cure(k, pid));
 }
 
-struct err *sample_bare(pid_t pid, const char *dir, bool splice_per_iov, struct sample *s)
+struct err *sample_bare(const pid_t *pid, size_t nr, const char *dir, bool splice_per_iov,
+			struct sample *s)
 {
 	struct bare *b = xzalloc(sizeof(*b));
-	struct keeper_task task;
 	struct keeper *k;
+	size_t held = 0;
 
 	b->s = s;
 	b->splice_per_iov = splice_per_iov;
+	TRY(make_pipes(b));
 	TRY(keeper_start(keeper_main, &k));
 
 	uint64_t t0 = now_us();
-	struct err *e = keeper_seize(k, pid, &task);
+	struct err *e = NULL;
 
-	if (!e) {
-		s->attach = now_us() - t0;
-		e = dump_seized(b, k, pid, dir);
-		e = err_first(e, keeper_release(k, pid));
-		s->total = now_us() - t0;
-		s->attach += s->smaps;
-		keeper_task_deinit(&task);
+	while (held < nr && !e) {
+		struct keeper_task task;
+
+		e = keeper_seize(k, pid[held], &task);
+		if (!e) {
+			keeper_task_deinit(&task);
+			held++;
+		}
 	}
+	s->attach = now_us() - t0;
+	for (size_t i = 0; i < nr && !e; i++)
+		e = dump_seized(b, k, pid[i], dir);
+	s->scan = s->main - s->drain - s->write;
+	while (held)
+		e = err_first(e, keeper_release(k, pid[--held]));
+	s->total = now_us() - t0;
+	s->attach += s->smaps;
 	s->peak_kib = status_kib(getpid(), "VmHWM:");
 	s->keeper_peak_kib = status_kib(keeper_pid(k), "VmHWM:");
 	free(b);

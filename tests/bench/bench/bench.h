@@ -82,7 +82,8 @@ struct sample {                      /* microseconds, unless said otherwise; 0: 
 };
 
 /* Each runs in a process of its own.  `dir` exists and is empty; the images go to `dir`/img. */
-struct err *sample_bare(pid_t pid, const char *dir, bool splice_per_iov, struct sample *s);
+struct err *sample_bare(const pid_t *pid, size_t nr, const char *dir, bool splice_per_iov,
+			struct sample *s);
 struct err *sample_stepdump(pid_t pid, const char *dir, struct sample *s);
 struct err *sample_write(uint64_t bytes, const char *dir, struct sample *s);
 struct err *sample_memcpy(uint64_t bytes, struct sample *s);
