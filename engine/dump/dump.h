@@ -106,6 +106,7 @@ struct dump {
 	struct dump_scan scan;
 
 	struct page_pipe pp;    /* of the current item */
+	bool one_fd;            /* the target has no place for the pipes of several ppbs at once */
 	struct page_pipe *kept; /* pre-dump: of each item, until it is transferred; owned */
 	bool thawed;            /* the tasks run again */
 	enum opt_thaw thaw;     /* of this commit: dump_thaw_when() as it began */

@@ -16,7 +16,7 @@
 #include "engine/dump/phases.h"
 #include "engine/target/parasite_rpc.h"
 
-#define MAX_WAITING_IOVS 256u
+#define MAX_WAITING_IOVS 4096u
 
 /* Which page stopped the splice, where it is, and what the kernel says about it. */
 static struct err *drain_page_at_fault(struct dump *d, unsigned index, uint64_t bytes, int why)
@@ -68,46 +68,92 @@ static struct err *drain_page_at_fault(struct dump *d, unsigned index, uint64_t 
 	return err_vaddr(e, addr);
 }
 
-/* Commands that one ppb needs: a message holds at most PARASITE_MAX_IOVS iovecs. */
-static unsigned drain_batch(const struct page_pipe_buf *ppb, unsigned from)
+/* A message holds at most PARASITE_MAX_IOVS iovecs, so a ppb may need several. */
+static struct pc_pipe drain_part(const struct page_pipe_buf *ppb, unsigned from)
 {
 	unsigned left = ppb->nr_segs - from;
 
-	return left < PARASITE_MAX_IOVS ? left : PARASITE_MAX_IOVS;
+	return (struct pc_pipe){ .iov = ppb->iov + from,
+				 .nr = left < PARASITE_MAX_IOVS ? left : PARASITE_MAX_IOVS,
+				 .fd = ppb->p[1] };
 }
 
-static struct err *drain_send(struct dump *d, struct page_pipe_buf *ppb, unsigned from)
+static unsigned drain_left(const struct page_pipe_buf *ppb)
 {
-	return pc_dump_send(dump_task(d)->t->par.sock, ppb->iov + from, drain_batch(ppb, from),
-			    ppb->p[1]);
+	return ppb->nr_segs - ppb->moved_iov;
 }
 
-/* Commands wait in the channel while they are this short; longer ones would fill it. */
-static bool drain_can_wait(const struct page_pipe_buf *ppb)
+/* Can ppb k be asked for in one message with others, after `sum` iovecs of theirs? */
+static bool drain_fits(const struct dump *d, unsigned k, unsigned sum)
 {
-	return ppb->nr_segs - ppb->moved_iov <= MAX_WAITING_IOVS;
+	const struct page_pipe_buf *ppb = &d->pp.ppb[k];
+
+	return ppb->state == PPB_PLANNED && !ppb->asked &&
+	       sum + drain_left(ppb) <= PARASITE_MAX_IOVS;
 }
 
-/* Asks the parasite for the pages of ppb i and, looking ahead, of the ppbs after it. */
+/* One message for ppb i and those right after it that fit, at most `most`.  *nr_ret: how many. */
+static struct err *drain_send(struct dump *d, unsigned i, unsigned most, unsigned *nr_ret)
+{
+	struct pc_pipe pipe[PARASITE_MAX_PIPES];
+	unsigned nr = 0, sum = 0;
+
+	do {
+		pipe[nr] = drain_part(&d->pp.ppb[i + nr], d->pp.ppb[i + nr].moved_iov);
+		sum += drain_left(&d->pp.ppb[i + nr]);
+		nr++;
+	} while (nr < most && i + nr < d->pp.nr_ppbs && drain_fits(d, i + nr, sum));
+
+	TRY(pc_dump_send(dump_task(d)->t->par.sock, pipe, nr));
+	for (unsigned k = i; k < i + nr; k++)
+		d->pp.ppb[k].asked = true;
+	d->at.asked += nr;
+	*nr_ret = nr;
+	return NULL;
+}
+
+/* iovecs that the parasite has not answered for. */
+static unsigned drain_outstanding(const struct dump *d)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; d->at.asked && i < d->pp.nr_ppbs; i++)
+		if (d->pp.ppb[i].asked)
+			sum += drain_left(&d->pp.ppb[i]);
+	return sum;
+}
+
+/*
+ * Asks the parasite for the pages of ppb i and, looking ahead, of the ppbs after it: it fills them
+ * while we transfer those before.  What waits in the channel is bounded, so that sending does not
+ * block.
+ */
 static struct err *drain_ask(struct dump *d, unsigned i, bool ahead)
 {
-	for (unsigned k = i; k < d->pp.nr_ppbs && (k == i || ahead); k++) {
+	unsigned most = ahead && !d->one_fd ? PARASITE_MAX_PIPES : 1, nr;
+
+	for (unsigned k = i; k < d->pp.nr_ppbs && (k == i || ahead); k += nr) {
 		struct page_pipe_buf *ppb = &d->pp.ppb[k];
 
-		if (k > i && !(drain_can_wait(&d->pp.ppb[i]) && drain_can_wait(ppb)))
-			break;
+		nr = 1;
 		if (ppb->state != PPB_PLANNED || ppb->asked)
 			continue;
-		TRY(drain_send(d, ppb, ppb->moved_iov));
-		ppb->asked = true;
-		d->at.asked++;
+		if (k > i && drain_outstanding(d) + drain_left(ppb) > MAX_WAITING_IOVS)
+			break;
+		/* The second message for a ppb must not come behind one for the next ppb. */
+		if (k > i && drain_left(ppb) > PARASITE_MAX_IOVS)
+			break;
+		TRY(drain_send(d, k, most, &nr));
+		if (drain_left(ppb) > PARASITE_MAX_IOVS)
+			break;
 	}
 	return NULL;
 }
 
 /* Waits for the pages of ppb i, checks them against the plan and FIONREAD, and makes it DRAINED.
- * After a failure its pipe is empty, and the error names the page. */
-static struct err *drain_wait(struct dump *d, unsigned i)
+ * After a failure its pipe is empty, and the error names the page.  *refused_ret: the target had no
+ * place for the descriptors of several pipes; the ppb is still PLANNED. */
+static struct err *drain_take(struct dump *d, unsigned i, bool *refused_ret)
 {
 	struct page_pipe_buf *ppb = &d->pp.ppb[i];
 	uint64_t have = 0;
@@ -115,19 +161,25 @@ static struct err *drain_wait(struct dump *d, unsigned i)
 	ppb->asked = false;
 	d->at.asked--;
 	for (unsigned at = ppb->moved_iov;;) {
-		unsigned nr = drain_batch(ppb, at), bad_iov;
+		struct pc_pipe part = drain_part(ppb, at);
+		unsigned bad_iov;
 		uint64_t bytes;
 		int why;
 
 		TRY(pc_dump_wait(dump_task(d)->t->par.sock, &bytes, &bad_iov, &why));
 		have += bytes;
-		if (why || bytes != ppb_pages(ppb, at, at + nr) * PAGE_BYTES)
+		if (why == EMFILE && !have && !d->one_fd) {
+			*refused_ret = true;
+			return NULL;
+		}
+		if (why || bytes != ppb_pages(ppb, at, at + part.nr) * PAGE_BYTES)
 			return err_first(drain_page_at_fault(d, i, have, why),
 					 page_pipe_empty(&d->pp, i));
-		at += nr;
+		at += part.nr;
 		if (at == ppb->nr_segs)
 			break;
-		TRY(drain_send(d, ppb, at));
+		part = drain_part(ppb, at);
+		TRY(pc_dump_send(dump_task(d)->t->par.sock, &part, 1));
 	}
 
 	ppb->state = PPB_DRAINED;
@@ -140,6 +192,23 @@ static struct err *drain_wait(struct dump *d, unsigned i)
 					 want, fact),
 				 page_pipe_empty(&d->pp, i));
 	return NULL;
+}
+
+/* The same; if the target has few descriptors left, from now on with one at a time. */
+static struct err *drain_wait(struct dump *d, unsigned i)
+{
+	bool refused = false, ignored;
+	unsigned nr;
+
+	TRY(drain_take(d, i, &refused));
+	if (!refused)
+		return NULL;
+	for (unsigned k = i + 1; d->at.asked && k < d->pp.nr_ppbs; k++)
+		if (d->pp.ppb[k].asked)
+			TRY(drain_take(d, k, &ignored));
+	d->one_fd = true;
+	TRY(drain_send(d, i, 1, &nr));
+	return drain_take(d, i, &refused);
 }
 
 /*

@@ -122,31 +122,97 @@ static bool wait_message(int sock)
 	return n > 0 && !p[1].revents;
 }
 
-static void do_dump_pages(int sock, const struct parasite_msg *m, struct parasite_reply *r)
+/* Replies only if somebody still listens.  false: nobody does. */
+static bool reply(int sock, const struct parasite_reply *r)
 {
-	const struct parasite_iov *iov = (const void *)(m + 1);
-	int pipe_fd = -1;
+	return sys_sendto(sock, (void *)r, sizeof(*r), MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) ==
+	       sizeof(*r);
+}
 
-	if (!wait_message(sock)) {
-		r->err = -ECANCELED;
-		return;
-	}
-	r->err = __recv_fds(sock, &pipe_fd, 1, NULL, 0, 0);
-	if (r->err)
-		return;
+/* The descriptors that follow DUMP_PAGES, and how many iovecs are for each.  Returns how many came,
+ * or -errno; *nr_ret is how many were sent. */
+static long recv_pipes(int sock, int fd[PARASITE_MAX_PIPES], uint32_t count[PARASITE_MAX_PIPES],
+		       uint32_t *nr_ret)
+{
+	union {
+		char buf[CMSG_SPACE(PARASITE_MAX_PIPES * sizeof(int))];
+		struct cmsghdr align;
+	} c;
+	struct iovec data = { count, PARASITE_MAX_PIPES * sizeof(*count) };
+	struct msghdr h = { .msg_iov = &data,
+			    .msg_iovlen = 1,
+			    .msg_control = c.buf,
+			    .msg_controllen = sizeof(c.buf) };
+	long len = sys_recvmsg(sock, &h, 0);
+	struct cmsghdr *cm = len > 0 ? CMSG_FIRSTHDR(&h) : NULL;
+	long nr = 0;
+
+	if (len <= 0)
+		return len ? len : -ECONNRESET;
+	*nr_ret = len < (long)sizeof(*count) ? 1 : len / sizeof(*count);
+	if (!cm || cm->cmsg_type != SCM_RIGHTS)
+		return 0;
+	for (; CMSG_LEN((nr + 1) * sizeof(int)) <= cm->cmsg_len; nr++)
+		fd[nr] = ((int *)(void *)CMSG_DATA(cm))[nr];
+	return nr;
+}
+
+static void fill_pipe(int pipe_fd, const struct parasite_iov *iov, uint32_t nr,
+		      struct parasite_reply *r)
+{
 	bool had_sigpipe = sigpipe_is_pending();
-	long n = sys_vmsplice(pipe_fd, (const struct iovec *)iov, m->nr,
-			      SPLICE_NONBLOCK | SPLICE_GIFT);
+	long n =
+		sys_vmsplice(pipe_fd, (const struct iovec *)iov, nr, SPLICE_NONBLOCK | SPLICE_GIFT);
+
 	if (n == -EPIPE && !had_sigpipe)
 		take_back_sigpipe();
-	sys_close(pipe_fd);
 	if (n < 0) {
 		r->err = n;
 		return;
 	}
 	r->value = n;
-	while (r->at < m->nr && (uint64_t)n >= iov[r->at].len)
+	while (r->at < nr && (uint64_t)n >= iov[r->at].len)
 		n -= iov[r->at++].len;
+}
+
+/* Fills the pipes one by one, and replies for each, but leaves the last reply to the caller.
+ * false: nobody listens any more. */
+static bool do_dump_pages(int sock, const struct parasite_msg *m, struct parasite_reply *r)
+{
+	const struct parasite_iov *iov = (const void *)(m + 1);
+	uint32_t count[PARASITE_MAX_PIPES], nr = 1, left = m->nr;
+	int fd[PARASITE_MAX_PIPES];
+	bool listened = true;
+	long err = 0;
+
+	if (!wait_message(sock)) {
+		r->err = -ECANCELED;
+		return true;
+	}
+	long got = recv_pipes(sock, fd, count, &nr);
+	if (got < 0) {
+		r->err = got;
+		return true;
+	}
+	if ((uint32_t)got < nr)
+		err = -EMFILE; /* the kernel drops descriptors that find no place */
+	if (nr == 1)
+		count[0] = m->nr;
+	for (uint32_t i = 0; i < nr; i++) {
+		*r = (struct parasite_reply){ .cmd = m->cmd, .err = err };
+		if (!err && count[i] > left)
+			r->err = -EBADMSG;
+		if (listened && !r->err) {
+			fill_pipe(fd[i], iov, count[i], r);
+			iov += count[i];
+			left -= count[i];
+		}
+		if (i < got)
+			sys_close(fd[i]);
+		if (i + 1 < nr)
+			listened = listened && reply(sock, r);
+	}
+	return listened;
 }
 
 /* Returns false when serving ends. */
@@ -164,7 +230,7 @@ static bool serve_one(int sock)
 		return false;
 	if ((size_t)len < sizeof(*m)) {
 		r.err = -EBADMSG;
-		goto reply;
+		goto answer;
 	}
 	r.cmd = m->cmd;
 	if (m->cmd == PC_MPROTECT)
@@ -173,7 +239,7 @@ static bool serve_one(int sock)
 		elem = sizeof(struct parasite_iov);
 	if (m->nr > PARASITE_MAX_VMAS || (size_t)len != sizeof(*m) + m->nr * elem) {
 		r.err = -EBADMSG;
-		goto reply;
+		goto answer;
 	}
 	switch (m->cmd) {
 	case PC_PING:
@@ -183,7 +249,7 @@ static bool serve_one(int sock)
 		do_mprotect(m, &r);
 		break;
 	case PC_DUMP_PAGES:
-		do_dump_pages(sock, m, &r);
+		go_on = do_dump_pages(sock, m, &r);
 		break;
 	case PC_BRK:
 		r.value = sys_brk(NULL);
@@ -207,10 +273,8 @@ static bool serve_one(int sock)
 	default:
 		r.err = -ENOSYS;
 	}
-reply:
-	if (sys_sendto(sock, &r, sizeof(r), MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0) != sizeof(r))
-		return false;
-	return go_on;
+answer:
+	return reply(sock, &r) && go_on;
 }
 
 static int serve(void)

@@ -6,6 +6,9 @@
  * Drain follows CRIU: DUMP_PAGES with the iovecs, the pipe's descriptor as a message of its own
  * (SCM_RIGHTS), the reply.  The iovecs travel inside the message, where CRIU has them in a
  * shared area: one pipe never holds more than PARASITE_MAX_IOVS of them.
+ * One command may be for several pipes, as many as descriptors follow: the message with the
+ * descriptors says how many of the iovecs are for each, and each gets its own reply as soon as it
+ * is filled, while the next is being filled.
  */
 #ifndef STEPDUMP_PARASITE_PROTO_H
 #define STEPDUMP_PARASITE_PROTO_H
@@ -17,18 +20,19 @@
 #define PARASITE_CMD_SERVE 64u /* = PARASITE_USER_CMDS */
 
 enum parasite_cmd {
-	PC_PING = 1,     /* reply.value = pid as the target sees it */
-	PC_MPROTECT = 2, /* arg: nr VMAs follow; each gets prot | add (add != 0), or prot back */
-	PC_DUMP_PAGES =
-		3,       /* nr iovecs follow; then one SCM_RIGHTS message with the pipe; vmsplice */
-	PC_BRK = 4,      /* reply.value = current break */
-	PC_DUMPABLE = 5, /* reply.value = prctl(PR_GET_DUMPABLE) */
+	PC_PING = 1,       /* reply.value = pid as the target sees it */
+	PC_MPROTECT = 2,   /* arg: nr VMAs follow; each gets prot | add (add != 0), or prot back */
+	PC_DUMP_PAGES = 3, /* nr iovecs follow; then one SCM_RIGHTS message with the pipes, whose
+			    * data is a uint32_t for each: its number of iovecs; vmsplice */
+	PC_BRK = 4,        /* reply.value = current break */
+	PC_DUMPABLE = 5,   /* reply.value = prctl(PR_GET_DUMPABLE) */
 	PC_THP_DISABLED = 6, /* reply.value = prctl(PR_GET_THP_DISABLE) */
 	PC_QUIT = 7,         /* stop serving; protections that were changed are put back first */
 };
 
 #define PARASITE_MAX_IOVS 1024u
 #define PARASITE_MAX_VMAS 1024u
+#define PARASITE_MAX_PIPES 8u /* of one command */
 
 struct parasite_iov {       /* = struct iovec on 64 bit */
 	uint64_t base, len; /* bytes */

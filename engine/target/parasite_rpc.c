@@ -98,29 +98,35 @@ struct err *pc_mprotect(int sock, const struct parasite_vma *v, size_t nr, uint3
 
 _Static_assert(sizeof(struct parasite_iov) == sizeof(struct iovec), "iovecs go as they are");
 
-struct err *pc_dump_send(int sock, const struct iovec *iov, unsigned nr, int pipe_fd)
+struct err *pc_dump_send(int sock, const struct pc_pipe *pipe, unsigned nr)
 {
-	struct parasite_msg m = { .cmd = PC_DUMP_PAGES, .nr = nr };
-
-	TRY(rpc_send(sock, &m, iov, nr * sizeof(*iov), "DUMPPAGES"));
-
+	struct parasite_msg m = { .cmd = PC_DUMP_PAGES };
+	struct iovec part[1 + PARASITE_MAX_PIPES] = { { &m, sizeof(m) } };
+	struct msghdr cmd = { .msg_iov = part, .msg_iovlen = 1 + nr };
 	union {
-		char buf[CMSG_SPACE(sizeof(int))];
+		char buf[CMSG_SPACE(PARASITE_MAX_PIPES * sizeof(int))];
 		struct cmsghdr align;
 	} c = { 0 };
-	char byte = 0;
-	struct iovec one = { &byte, 1 };
-	struct msghdr h = { .msg_iov = &one,
-			    .msg_iovlen = 1,
-			    .msg_control = c.buf,
-			    .msg_controllen = sizeof(c.buf) };
-	struct cmsghdr *cm = CMSG_FIRSTHDR(&h);
+	uint32_t count[PARASITE_MAX_PIPES];
+	struct iovec counts = { count, nr * sizeof(*count) };
+	struct msghdr fds = { .msg_iov = &counts,
+			      .msg_iovlen = 1,
+			      .msg_control = c.buf,
+			      .msg_controllen = CMSG_SPACE(nr * sizeof(int)) };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&fds);
 
 	cm->cmsg_level = SOL_SOCKET;
 	cm->cmsg_type = SCM_RIGHTS;
-	cm->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cm), &pipe_fd, sizeof(int));
-	return rpc_sendmsg(sock, &h, "the pipe");
+	cm->cmsg_len = CMSG_LEN(nr * sizeof(int));
+	for (unsigned i = 0; i < nr; i++) {
+		part[1 + i] =
+			(struct iovec){ (void *)pipe[i].iov, pipe[i].nr * sizeof(*pipe->iov) };
+		m.nr += pipe[i].nr;
+		count[i] = pipe[i].nr;
+		memcpy(CMSG_DATA(cm) + i * sizeof(int), &pipe[i].fd, sizeof(int));
+	}
+	TRY(rpc_sendmsg(sock, &cmd, "DUMPPAGES"));
+	return rpc_sendmsg(sock, &fds, "the pipe");
 }
 
 struct err *pc_dump_wait(int sock, uint64_t *bytes_ret, unsigned *at_ret, int *errno_ret)

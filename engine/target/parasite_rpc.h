@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Commands to the parasite over its channel (engine/parasite/proto.h).  One at a time.
+ * Commands to the parasite over its channel (engine/parasite/proto.h).  One at a time, but see
+ * pc_dump_send().
  * Every call ends in bounded time: a dead target closes the channel, a stuck one times out.
  * Mirrors: criu/parasite-syscall.c, compel_rpc_call_sync().
  */
@@ -23,11 +24,19 @@ struct err *pc_mprotect(int sock, const struct parasite_vma *v, size_t nr, uint3
 
 /*
  * Draining in two halves, so that the caller can do something else in between.
- * pc_dump_send: DUMPPAGES with nr <= PARASITE_MAX_IOVS iovecs, then the pipe's descriptor.
- * pc_dump_wait: *bytes_ret = what was spliced (also when it fell short: then *at_ret is the iovec
- * that was not finished and *errno_ret why, 0 for a short count without an error).
+ * pc_dump_send: one DUMPPAGES for nr <= PARASITE_MAX_PIPES pipes, with at most PARASITE_MAX_IOVS
+ * iovecs in all, then their descriptors.  The parasite fills them in this order, and answers for
+ * each.  With EMFILE for all of them if it has no place for all descriptors.
+ * pc_dump_wait: the answer for the next pipe.  *bytes_ret = what was spliced (also when it fell short:
+ * then *at_ret is the iovec that was not finished and *errno_ret why, 0 for a short count without an
+ * error).
  */
-struct err *pc_dump_send(int sock, const struct iovec *iov, unsigned nr, int pipe_fd);
+struct pc_pipe {
+	const struct iovec *iov;
+	unsigned nr;
+	int fd;
+};
+struct err *pc_dump_send(int sock, const struct pc_pipe *pipe, unsigned nr);
 struct err *pc_dump_wait(int sock, uint64_t *bytes_ret, unsigned *at_ret, int *errno_ret);
 
 #endif

@@ -4,6 +4,8 @@
  * DUMPPAGES have all been sent ahead: the file of a private mapping is truncated between the scan
  * and the drain.
  */
+#include <sys/resource.h>
+
 #include "tests/lib/session_rig.h"
 
 #define FILED 80u
@@ -114,6 +116,31 @@ TEST(step_by_step_it_fails_at_the_same_page, at_drain, over)
 	assert_int_equal(e->vaddr, (uint64_t)its.filed + CUT * PAGE);
 	fails(e, ERR_SYS, "did not go into the pipe");
 	assert_int_equal(stop.phase, PH(DRAIN));
+}
+
+/* The target has place for one more descriptor, and several pipes are sent in one message. */
+TEST(with_place_for_one_descriptor, at_drain, over)
+{
+	char dir[96];
+	Stepdump__Stop *stop = NULL;
+	struct rlimit before, one_more;
+	int fd = 0;
+
+	for (snprintf(dir, sizeof(dir), "/proc/%d/fd/0", child); !access(dir, F_OK);
+	     snprintf(dir, sizeof(dir), "/proc/%d/fd/%d", child, ++fd))
+		;
+	MUST(!prlimit(child, RLIMIT_NOFILE, NULL, &before));
+	one_more = (struct rlimit){ (rlim_t)fd + 1, before.rlim_max };
+	MUST(!prlimit(child, RLIMIT_NOFILE, &one_more, NULL));
+	reason_is(cont(), "gate");
+	MUST(!prlimit(child, RLIMIT_NOFILE, &before, NULL));
+	snprintf(dir, sizeof(dir), "%s/one", scratch);
+	ok(session_commit(s, dir, &stop));
+	stepdump__stop__free_unpacked(stop, NULL);
+	images_hold_what_the_child_has(dir);
+	ok(session_detach(s));
+	child_is_as_before();
+	remove_tree(AT_FDCWD, dir);
 }
 
 TEST(given_up_the_target_is_as_it_was, at_drain, over)

@@ -219,7 +219,7 @@ TEST(every_command_refuses_a_bad_reply)
 		fails(pc_mprotect(mine, &v, 1, PROT_READ, &at), bad[i].code, bad[i].text);
 		end();
 		begin(bad[i].play);
-		ok(pc_dump_send(mine, &iov, 1, p[1]));
+		ok(pc_dump_send(mine, &(struct pc_pipe){ &iov, 1, p[1] }, 1));
 		fails(pc_dump_wait(mine, &bytes, &at_iov, &why), bad[i].code, bad[i].text);
 		end();
 	}
@@ -240,7 +240,7 @@ TEST(a_peer_that_is_gone)
 	MUST(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s));
 	close(s[1]);
 	fails(pc_call(s[0], PC_PING, &v), ERR_TARGET, "gone");
-	fails(pc_dump_send(s[0], &iov, 1, 0), ERR_TARGET, "gone");
+	fails(pc_dump_send(s[0], &(struct pc_pipe){ &iov, 1, 0 }, 1), ERR_TARGET, "gone");
 	close(s[0]);
 	assert_int_equal(v, 77);
 }
@@ -253,7 +253,7 @@ TEST(a_peer_that_goes_before_the_descriptor)
 
 	MUST(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s));
 	dies_before_2nd = s[1];
-	struct err *e = pc_dump_send(s[0], &iov, 1, 0);
+	struct err *e = pc_dump_send(s[0], &(struct pc_pipe){ &iov, 1, 0 }, 1);
 
 	dies_before_2nd = -1;
 	fails(e, ERR_TARGET, "gone");
@@ -436,7 +436,7 @@ TEST(pages_come_through_the_pipe)
 	memset(&dp, 0, sizeof(dp));
 	MUST(!pipe(p));
 	begin(plays_dump_pages);
-	ok(pc_dump_send(mine, iov, 2, p[1]));
+	ok(pc_dump_send(mine, &(struct pc_pipe){ iov, 2, p[1] }, 1));
 	close(p[1]); /* the parasite has its own by now */
 	ok(pc_dump_wait(mine, &bytes, &at, &why));
 	assert_false(dp.wrong);
@@ -464,7 +464,7 @@ TEST(a_splice_that_stops_says_where_and_why)
 	memset(&dp, 0, sizeof(dp));
 	MUST(!pipe(p));
 	begin(plays_dump_pages);
-	ok(pc_dump_send(mine, iov, 3, p[1]));
+	ok(pc_dump_send(mine, &(struct pc_pipe){ iov, 3, p[1] }, 1));
 	ok(pc_dump_wait(mine, &bytes, &at, &why));
 	end();
 	assert_false(dp.wrong);
@@ -489,7 +489,7 @@ TEST(as_many_iovecs_as_a_message_holds)
 	memset(&dp, 0, sizeof(dp));
 	MUST(!pipe(p));
 	begin(plays_dump_pages);
-	ok(pc_dump_send(mine, iov, PARASITE_MAX_IOVS, p[1]));
+	ok(pc_dump_send(mine, &(struct pc_pipe){ iov, PARASITE_MAX_IOVS, p[1] }, 1));
 	ok(pc_dump_wait(mine, &bytes, &at, &why));
 	end();
 	assert_false(dp.wrong);
