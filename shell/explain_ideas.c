@@ -73,6 +73,20 @@ const struct explain_term explain_ideas[] = {
 	  "A hole that is written with an offset had its address changed in place; here addresses "
 	  "stay as they were found.",
 	  "show xfer, until xfer, set xfer null", here_xfer },
+	{ "page server|page-server|wire", "structure",
+	  "The program that takes pages on another machine. A client opens an object (OPEN2), sends its "
+	  "entries, pages behind those that have some (ADD_F), and closes (CLOSE); the answer to that "
+	  "says that all is stored.",
+	  "Pages go to where they will be restored without lying on a disk here first.",
+	  "open_page_server_xfer(), page_server_serve(), struct page_server_iov",
+	  "CRIU 4.2 made the header 32 bytes long, it was 24, and nothing in a message tells which it "
+	  "is: `set wire auto` finds out by asking for a parent in a way that both understand.",
+	  "set xfer server, show xfer, serve, help chains", here_xfer },
+	{ "handoff|hand-over|checkpoint", "term",
+	  "The full checkpoint, with registers, files and sockets, by the installed criu: after a "
+	  "pre-dump of ours that is its parent, or a rehearsal where CRIU cannot use one.",
+	  "stepdump dumps memory; what can be restored is made by CRIU.", "cr_dump_tasks()", NULL,
+	  "handoff DIR, set criu PATH, check PID", NULL },
 	{ "pagemap|pagemap entry|entry", "term",
 	  "Two things: the kernel's /proc/PID/pagemap (one word a page), which is read; and the image "
 	  "pagemap-PID.img (one entry a range), which is written. An entry has an address, a number of "

@@ -58,6 +58,8 @@ const struct opt_desc opt_descs[] = {
 	{ .name = "thaw", .offset = offsetof(struct opts, thaw), .type = OPT_ENUM,
 	  .values = "off|drained|committed|auto", .names = thaw_names,
 	  .summary = "commit lets the target run: pages in files, or published" },
+	{ .name = "criu", .offset = offsetof(struct opts, criu), .type = OPT_STRING,
+	  .values = "PATH", .summary = "the criu of handoff; empty: $CRIU, else the one in PATH" },
 	{ .name = "leave-stopped", .offset = offsetof(struct opts, leave_stopped), .type = OPT_BOOL,
 	  .values = "on|off", .summary = "detach leaves the target stopped (SIGSTOP)" },
 	{ .name = NULL },
@@ -82,7 +84,8 @@ void opts_deinit(struct opts *o)
 	free(o->dir);
 	free(o->parent);
 	free(o->server);
-	o->dir = o->parent = o->server = NULL;
+	free(o->criu);
+	o->dir = o->parent = o->server = o->criu = NULL;
 }
 
 const struct opt_desc *opt_find(const char *name)

@@ -43,6 +43,7 @@ struct opts {
 	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
 	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
 	enum opt_thaw thaw;                 /* of a dump; a pre-dump runs on in any case */
+	char *criu;                         /* the program for handoff; NULL: found by itself */
 	bool leave_stopped;                 /* detach leaves the target stopped (SIGSTOP) */
 };
 

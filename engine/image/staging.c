@@ -309,6 +309,16 @@ static struct err *remove_dir(const struct staging *st)
 	return NULL;
 }
 
+char *staging_keep(struct staging *st)
+{
+	char *path = TAKE_PTR(st->path);
+
+	err_free(guard_tell(st, false));
+	st->moved = true;
+	err_free(staging_discard(st));
+	return path;
+}
+
 struct err *staging_discard(struct staging *st)
 {
 	struct err *e = NULL;

@@ -54,6 +54,10 @@ const char *staging_path(const struct staging *st);
  */
 struct err *staging_publish(struct staging *st, const char *final_dir);
 
+/* Frees `st` but leaves the staging directory, for what must not be lost although it cannot be published.
+ * Returns its path; the caller frees. */
+char *staging_keep(struct staging *st);
+
 /* Removes the staging directory if there still is one; frees `st`, also on failure.  What was
  * published stays.  NULL is fine. */
 struct err *staging_discard(struct staging *st);

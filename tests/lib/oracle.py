@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CRIU as the independent witness: dumps and restores by it, its images against ours.
 
-Runs inside the guest of tests/vm (Debian's criu does not work on every kernel that stepdump does).
+Debian's criu does not work on every kernel that stepdump does: it runs in the guest of tests/vm.  $CRIU names
+another one, in a directory of its own.
 """
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -133,7 +135,35 @@ class Tree(Program):
             sd.check_moving(f'{self.status}.{i}', rounds, ('seen',))
 
 
+def fx(*argv):
+    """A small program that CRIU can dump."""
+    return Program(lambda _: [os.path.join(sd.TARGETS, 'fx'), *argv])
+
+
 # ---- criu -------------------------------------------------------------------
+
+if os.environ.get('CRIU'):
+    os.environ['PATH'] = f'{os.path.dirname(os.environ["CRIU"])}:{os.environ["PATH"]}'
+
+
+@functools.lru_cache(None)
+def need_criu():
+    """One that works on this kernel, which the program itself is not to blame for.  Its path."""
+    sd.need_root()
+    path = shutil.which('criu')
+    if not path:
+        sd.skip('criu is not installed')
+    adopt()
+    program = fx('dense', '65536')
+    probe = os.path.join(sd.TMP, 'probe')
+    os.mkdir(probe)
+    r = subprocess.run([path, 'dump', '-t', str(program.pid), '-D', probe, '-R'],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    program.kill()
+    if r.returncode:
+        sd.skip('this criu cannot dump on this kernel (CRIU=PATH names another)')
+    return path
+
 
 def criu(action, directory, *args):
     """Runs it over an image directory, which is made; on failure shows what its log says."""

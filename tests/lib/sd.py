@@ -59,12 +59,12 @@ def seeds(nr):
     return range(first, first + rounds(nr))
 
 
-def wait_until(condition, what, patience=PATIENCE):
+def wait_until(condition, what, patience=PATIENCE, pause=0.005):
     """Polls; returns what the condition returned."""
     deadline = time.monotonic() + patience
     while not (value := condition()):
         check(time.monotonic() < deadline, f'waited {patience:.0f} s for: {what}')
-        time.sleep(0.005)
+        time.sleep(pause)
     return value
 
 

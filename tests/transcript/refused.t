@@ -60,3 +60,13 @@ What is asked for wrongly is said at once, and nothing is done.
   error: commit /: publish at /: ENOTEMPTY (Directory not empty)
     hint: the root directory is not replaced: name a directory below it
     target %T is frozen, otherwise as we found it
+  $ stepdump -batch -ex 'handoff final'
+  error: handoff: no target is attached
+    hint: `attach PID` or `run PROGRAM`
+  [1]
+  $ CRIU=/nope stepdump -batch -p $T -ex 'handoff final' 2>&1 | tail -n +2
+  error: /nope, named by $CRIU, is not a program that can be run
+    hint: `set criu PATH` names another, `set criu ""` none
+  $ CRIU=/bin/true stepdump -batch -p $T -ex 'handoff final -- --images-dir x' 2>&1 | tail -n +2
+  error: handoff: --images-dir is set by handoff itself
+    hint: for a dump with other directories or to a page server run criu yourself: `run criu dump ...`
