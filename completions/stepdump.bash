@@ -15,7 +15,7 @@ _stepdump() {
 	-p | --p)
 		mapfile -t COMPREPLY < <("$program" --complete "attach $cur" 2>/dev/null)
 		;;
-	-x | --x | -S | --S)
+	-x | --x | -S | --S | -report | --report)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	-ex | --ex)

@@ -7,7 +7,7 @@ function __stepdump_complete
     switch $prev
         case -p --p
             $program --complete "attach $cur" 2>/dev/null
-        case -x --x -S --S
+        case -x --x -S --S -report --report
             __fish_complete_path $cur
         case -ex --ex
             $program --complete $cur 2>/dev/null

@@ -18,6 +18,7 @@ const struct argv_desc argv_descs[] = {
 	{ "ascii", NULL, "print nothing outside ASCII" },
 	{ "size", "CxR", "columns and rows of the views, whatever the terminal says" },
 	{ "keys", "FILE", "the views take their keys from a file, and nothing is drawn" },
+	{ "report", "FILE", "if a command fails, write a report (`help report`) before leaving" },
 	{ "readonly", NULL, "refuse what changes a process or publishes images" },
 	{ "relative", NULL, "addresses from the first VMA on, no pids, no times: for tests" },
 	{ "version", NULL, "print the version" },
@@ -90,6 +91,8 @@ static void argv_apply(struct argv_options *o, const char *name, const char *val
 		o->color = value;
 	else if (!strcmp(name, "keys"))
 		o->keys = value;
+	else if (!strcmp(name, "report"))
+		o->report = value;
 	else if (!strcmp(name, "size"))
 		o->size = value;
 	else if (!strcmp(name, "complete"))

@@ -29,7 +29,7 @@ struct argv_options {
 	const char *snapshot;
 	const char *complete;
 	const char *color;
-	const char *keys, *size;
+	const char *keys, *size, *report;
 	char **program;             /* after "--"; NULL: none */
 	char **command;             /* a command and its words, ends with NULL; owned; NULL: none */
 	struct script_item *script; /* in the order given; owned */

@@ -47,6 +47,7 @@ const struct cmd_entry *const cmd_table[] = {
 	&cmd_check,
 	&cmd_plan,
 	&cmd_log,
+	&cmd_report,
 	&cmd_set,
 	&cmd_help,
 	&cmd_apropos,

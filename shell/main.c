@@ -13,6 +13,20 @@
 #include "shell/version.h"
 #include "shell/view.h"
 
+/* For somebody who reads of a failure in a job's output, when the target is free again. */
+static void main_report(struct shell *sh)
+{
+	const char *file = sh->report;
+
+	if (!file || sh->interactive)
+		return;
+	sh->report = NULL; /* once, also if it fails itself */
+	AUTO_FREE char *line = xstrdup("report");
+
+	line_add_quoted(&line, file);
+	report_error(sh, shell_exec(sh, line));
+}
+
 /* Runs one of the lines that the command line is translated to; true: go on. */
 static bool main_line(struct shell *sh, const char *line, int *status)
 {
@@ -25,6 +39,7 @@ static bool main_line(struct shell *sh, const char *line, int *status)
 	report_gone(sh);
 	if (!code)
 		return !sh->quit && !signals_quit();
+	main_report(sh);
 	if (sh->interactive) /* the user sees the error and goes on from there */
 		return true;
 	*status = code;
@@ -64,6 +79,8 @@ static bool main_stdin(struct shell *sh, int *status)
 	signals_command(NULL);
 	*status = err_exit_status(e);
 	report_error(sh, e);
+	if (*status)
+		main_report(sh);
 	return !*status;
 }
 
@@ -154,6 +171,7 @@ static struct err *main_options(struct shell *sh, const struct argv_options *o)
 	sh->settings.json = o->json;
 	sh->settings.ascii |= o->ascii;
 	sh->keys = o->keys;
+	sh->report = o->report;
 	if (o->batch) /* nobody looks at the frozen target after a commit */
 		session_opts(sh->session)->thaw = THAW_AUTO;
 	if (o->size)

@@ -40,8 +40,9 @@ struct shell {
 	bool interactive; /* a person at a prompt: pager, colour, repeat, history */
 	bool batch;
 	bool quiet;
-	bool readonly; /* refuse CMD_MUTATES */
-	bool relative; /* addresses relative to the first VMA, no pids, no times: for tests */
+	bool readonly;      /* refuse CMD_MUTATES */
+	const char *report; /* where a report goes if a command fails; NULL: nowhere */
+	bool relative;      /* addresses relative to the first VMA, no pids, no times: for tests */
 	bool quit;
 	bool findings;  /* `stepdump check PID` ends with status 1 although nothing failed */
 	FILE *dest;     /* where `source` sends the output of its lines; NULL: stdout */

@@ -81,8 +81,9 @@ TEST(words_in_any_order)
 		{ "det", "detach" },
 		{ "f", "finish" },
 		{ "co", "!ambiguous command \"co\": commit, continue ()" },
-		{ "re", "!ambiguous command \"re\": rescue, residue, restart, reverse-continue, "
-			"reverse-step ()" },
+		{ "re",
+		  "!ambiguous command \"re\": report, rescue, residue, restart, reverse-continue, "
+		  "reverse-step ()" },
 		{ "drian", "!unknown command \"drian\" (`help` lists the commands)" },
 		{ "setp", "!unknown command \"setp\" (did you mean \"set\"?)" },
 		{ "commti", "!unknown command \"commti\" (did you mean \"commit\"?)" },
