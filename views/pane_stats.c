@@ -26,6 +26,28 @@ static void count_row(struct table *t, const char *name, bool has, uint64_t n, c
 	table_cell(t, TONE_DIM, "%s", what);
 }
 
+/* What watching has cost so far. */
+static void watch_rows(struct paint *p, struct table *t, const Stepdump__Watch *w,
+		       uint64_t frozen_us)
+{
+	table_row(t, NULL, false);
+	table_cell(t, TONE_KEY, "watch_stops");
+	table_cell(t, TONE_NORMAL, "%lu", w->stops);
+	table_cell(t, TONE_DIM, "ours");
+	table_cell(t, TONE_DIM, "stops of criu; `set watch %s` makes %s",
+		   w->mode && !strcmp(w->mode, "light") ? "full" : "light",
+		   w->mode && !strcmp(w->mode, "light") ? "more" : "fewer");
+	table_row(t, NULL, false);
+	table_cell(t, TONE_KEY, "watch_held");
+	table_cell(t, TONE_NORMAL, "%s", txt_took(p, w->held_frozen_us).s);
+	table_cell(t, TONE_DIM, "ours");
+	if (frozen_us)
+		table_cell(t, TONE_DIM,
+			   "of frozen_time, criu stood in them (%.1f %%); switching to "
+			   "and fro is not counted",
+			   100.0 * (double)w->held_frozen_us / (double)frozen_us);
+}
+
 static void paint_counters(struct paint *p, const Stepdump__Counters *c)
 {
 	const struct column columns[] = {
@@ -62,6 +84,8 @@ static void paint_counters(struct paint *p, const Stepdump__Counters *c)
 		  c->shpages_skipped_parent, "holes in them");
 	count_row(t, "shpages_written", c->has_shpages_written, c->shpages_written,
 		  "pages of them with data");
+	if (p->s->watch)
+		watch_rows(p, t, p->s->watch, c->has_frozen_us ? c->frozen_us : 0);
 	table_end(t, p, "");
 }
 

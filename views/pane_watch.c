@@ -6,13 +6,14 @@
 
 #define LAST_LINES 12
 
-static void paint_last(struct paint *p, const char *title, char *const *line, size_t nr)
+static void paint_lines(struct paint *p, const char *title, char *const *line, size_t nr,
+			size_t last)
 {
 	if (!nr)
 		return;
 	paint_blank(p);
 	paint_line(p, TONE_TITLE, "%s", title);
-	for (size_t i = nr > LAST_LINES ? nr - LAST_LINES : 0; i < nr; i++)
+	for (size_t i = nr > last ? nr - last : 0; i < nr; i++)
 		paint_line(p, strstr(line[i], "Error") ? TONE_BAD : TONE_NORMAL, "%s", line[i]);
 }
 
@@ -36,12 +37,16 @@ void pane_watch(struct paint *p)
 		paint_field(p, "state", TONE_NORMAL, "%s", str_or_dash(w->state));
 	if (w->at)
 		paint_field(p, "next call", TONE_NORMAL, "%s", w->at);
-	paint_field(p, "stops", TONE_NORMAL, "%lu, %lu of them at units; criu stood %s in them",
-		    w->stops, w->units, txt_took(p, w->held_total_us).s);
+	if (w->after)
+		paint_field(p, "last call", TONE_NORMAL, "%s", w->after);
+	paint_field(p, "stops", TONE_NORMAL, "%lu, for %lu units; criu stood %s in them", w->stops,
+		    w->units, txt_took(p, w->held_total_us).s);
+	paint_field(p, "mode", TONE_NORMAL, "%s%s%s", str_or_dash(w->mode),
+		    w->why_full ? ", not light: " : "", w->why_full ? w->why_full : "");
 	paint_field(p, "pages", TONE_NORMAL,
 		    "planned %lu, %lu in the pipes after the drains, %lu sent on", w->pages_planned,
 		    w->pages_in_pipes, w->pages_spliced);
-	paint_last(p, "its messages (> sent, < received)", w->talk, w->n_talk);
-	paint_last(p, "its log", w->log, w->n_log);
-	paint_last(p, "what its calls do not tell", w->unknown, w->n_unknown);
+	paint_lines(p, "its messages (> sent, < received)", w->talk, w->n_talk, LAST_LINES);
+	paint_lines(p, "its log", w->log, w->n_log, LAST_LINES);
+	paint_lines(p, "what its calls do not tell", w->unknown, w->n_unknown, w->n_unknown);
 }

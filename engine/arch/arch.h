@@ -28,6 +28,10 @@
  *                     one of the registers
  * ARCH_REWINDS_IP     an interrupted call is run again by moving ip back to its instruction, which
  *                     the kernel has done before a tracer sees the thread
+ * ARCH_PT_BYTES, ARCH_PT_CALL, ARCH_PT_ARGS
+ *                     the kernel's struct pt_regs when a call returns, as a tracepoint sees it: bytes up
+ *                     to what is needed of it; where the call's number (32 bits) and its six
+ *                     arguments (64 bits each) are
  * ARCH_CORE_MTYPE     enum CoreMachine in core-PID.img
  */
 

@@ -12,6 +12,7 @@ static const char *const mode_names[] = { "dump", "pre-dump", NULL };
 static const char *const pre_dump_names[] = { "splice", "read", NULL };
 static const char *const track_names[] = { "auto", "soft-dirty", "uffd", "none", NULL };
 static const char *const thaw_names[] = { "off", "drained", "committed", "auto", NULL };
+static const char *const watch_names[] = { "light", "full", NULL };
 static const char *const hole_missing_names[] = { "fail", "dump", NULL };
 
 /* Most of them cannot change under a pipeline. */
@@ -62,6 +63,9 @@ const struct opt_desc opt_descs[] = {
 	  .values = "PATH", .summary = "the criu of handoff; empty: $CRIU, else the one in PATH" },
 	{ .name = "leave-stopped", .offset = offsetof(struct opts, leave_stopped), .type = OPT_BOOL,
 	  .values = "on|off", .summary = "detach leaves the target stopped (SIGSTOP)" },
+	{ .name = "watch", .offset = offsetof(struct opts, watch), .type = OPT_ENUM,
+	  .values = "light|full", .names = watch_names,
+	  .summary = "a watched criu stops where the picture needs it, or at all calls" },
 	{ .name = NULL },
 };
 /* clang-format on */

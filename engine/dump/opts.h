@@ -17,6 +17,7 @@
 enum opt_xfer { XFER_LOCAL, XFER_NULL, XFER_SERVER };
 enum opt_mode { MODE_DUMP, MODE_PRE_DUMP };
 enum opt_pre_dump { PRE_DUMP_SPLICE, PRE_DUMP_READ };
+enum opt_watch { OPT_WATCH_LIGHT, OPT_WATCH_FULL };
 enum opt_hole_missing { HOLE_MISSING_FAIL, HOLE_MISSING_DUMP };
 /* AUTO: soft-dirty if it really works, else uffd, else none. */
 enum opt_track { OPT_TRACK_AUTO, OPT_TRACK_SOFT_DIRTY, OPT_TRACK_UFFD, OPT_TRACK_NONE };
@@ -44,6 +45,7 @@ struct opts {
 	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
 	enum opt_thaw thaw;                 /* of a dump; a pre-dump runs on in any case */
 	char *criu;                         /* the program for handoff; NULL: found by itself */
+	enum opt_watch watch;               /* at which calls a watched criu stops */
 	bool leave_stopped;                 /* detach leaves the target stopped (SIGSTOP) */
 };
 

@@ -362,6 +362,14 @@ bool brk_fine_grained(const struct brk_list *l, phase_t phase)
 	return false;
 }
 
+bool brk_on_units(const struct brk_list *l)
+{
+	for (size_t i = 0; i < l->nr; i++)
+		if (!l->b[i].disabled && l->b[i].kind != BRK_FAIL)
+			return true;
+	return false;
+}
+
 bool brk_in_phase(const struct brk_list *l, phase_t phase)
 {
 	for (size_t i = 0; i < l->nr; i++)

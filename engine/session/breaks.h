@@ -63,6 +63,8 @@ bool brk_on_failure(const struct brk_list *l);
  * be done in bulk? */
 bool brk_fine_grained(const struct brk_list *l, phase_t phase);
 
+/* Is there one that could match a unit at all? */
+bool brk_on_units(const struct brk_list *l);
 /* Could a breakpoint match anywhere in `phase`? */
 bool brk_in_phase(const struct brk_list *l, phase_t phase);
 

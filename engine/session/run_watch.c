@@ -220,15 +220,18 @@ static struct err *watch_loop(struct session *s, struct watch_goal *g)
 {
 	struct watch *w = s->watch;
 	uint64_t told = now_us();
+	bool light = s->opts.watch == OPT_WATCH_LIGHT && g->req->kind == RUN_CONTINUE &&
+		     !brk_on_units(&s->breaks);
 
 	for (;;) {
 		if (s->interrupted) {
+			watch_hold(w);
 			g->reason = "interrupted";
 			return err_hint(
 				err_new(ERR_INTERRUPTED, "criu will be held at its next call"),
 				"`continue` goes on, `detach` lets it go");
 		}
-		switch (watch_step(w, TICK_US)) {
+		switch (watch_step(w, light, TICK_US)) {
 		case WATCH_UNIT:
 			if (watch_breaks(s, g) || watch_reached(s, g))
 				return NULL;

@@ -69,10 +69,13 @@ static void snap_watch_tasks(struct session *s, Stepdump__Snapshot *snap)
 	for (size_t i = 0; i < w->nr_tasks; i++) {
 		const struct wtask *t = &w->task[i];
 		Stepdump__Task *o = MSG_PUSH(snap, tasks, task);
+		char name[32];
 
 		o->index = (uint32_t)i;
 		o->pid = (uint32_t)t->pid;
-		o->comm = t->pid ? xstrdup(t->comm) : xasprintf("shmem %lu", t->shmid);
+		if (t->kind != WTASK_PROCESS)
+			watch_task_name(t, name, sizeof(name));
+		o->comm = xstrdup(t->kind == WTASK_PROCESS ? t->comm : name);
 		SET(o, ppid, (uint32_t)t->ppid);
 		SET(o, nr_threads, t->nr_threads);
 		SET(o, pages_dumped, t->spliced_bytes / PAGE_BYTES);
@@ -279,9 +282,11 @@ static void snap_watch_xfer(const struct watch *w, Stepdump__Snapshot *snap)
 		o->object = xstrdup(w->pagemap_img);
 	if (sscanf(w->pages_img, "pages-%u", &id) == 1)
 		SET(o, pages_id, id);
-	for (uint64_t i = w->nr_talk > WATCH_TALK ? w->nr_talk - WATCH_TALK : 0;
-	     w->to_socket && i < w->nr_talk; i++)
-		msg_push_text(&o->conversation, &o->n_conversation, w->talk[i % WATCH_TALK].text);
+	for (uint64_t i = w->nr_talk > WATCH_TALK ? w->nr_talk - WATCH_TALK : 0; i < w->nr_talk;
+	     i++)
+		if (w->talk[i % WATCH_TALK].server)
+			msg_push_text(&o->conversation, &o->n_conversation,
+				      w->talk[i % WATCH_TALK].text);
 	if (!*w->images)
 		return;
 	o->dir = xstrdup(w->images);
@@ -324,9 +329,12 @@ Stepdump__Cursor *snap_watch_cursor(const struct watch *w)
 		c->next = snap_watch_unit(&w->next);
 	if (*w->last.text)
 		c->last = snap_watch_unit(&w->last);
-	if (w->cur < w->nr_tasks)
-		c->item = w->task[w->cur].pid ? xasprintf("task %d", w->task[w->cur].pid) :
-						xasprintf("shmem %lu", w->task[w->cur].shmid);
+	if (w->cur < w->nr_tasks) {
+		char name[32];
+
+		watch_task_name(&w->task[w->cur], name, sizeof(name));
+		c->item = xstrdup(name);
+	}
 	for (size_t i = 0; i < NR_PHASES; i++) {
 		const struct phase_ops *ops = phase_table[i];
 		Stepdump__PhaseInfo *p = MSG_PUSH(c, phases, phase_info);
@@ -349,7 +357,7 @@ Stepdump__Counters *snap_watch_counters(const struct watch *w)
 	uint64_t shared = 0;
 
 	for (size_t i = 0; i < w->nr_tasks; i++)
-		if (!w->task[i].pid)
+		if (w->task[i].kind == WTASK_SHMEM)
 			shared += w->task[i].spliced_bytes / PAGE_BYTES;
 	if (w->t_freeze)
 		SET(c, frozen_us, w->frozen_us ? w->frozen_us : now_us() - w->t_freeze);
@@ -365,28 +373,56 @@ Stepdump__Counters *snap_watch_counters(const struct watch *w)
 	return c;
 }
 
-static void snap_watch_itself(struct session *s, Stepdump__Snapshot *snap)
+static void snap_watch_unknown(const struct watch *w, Stepdump__Watch *o)
 {
-	static const char *const unknown[] = {
+	static const char *const never[] = {
 		"why a page is not dumped: criu's verdicts are not in its calls",
+		"fields of its page_pipe: for these it would have to have symbols, and stepdump uprobes",
 		"whether a ppb is lazy",
 		"holes, until criu has written them to the image",
 		"a ppb's plan, before its DUMPPAGES command",
 		"hits and misses of the pagemap cache: only fills are calls",
 		"what a child of criu dumps: namespaces, and with them System V shared memory",
 	};
+	static const char *const light[] = {
+		"lines of its log that are not errors",
+		"single splices, but for the first of a chunk: their bytes are added up",
+		"entries on their way to a page server",
+		"when a drain was over: it is taken to last until the next call that is stopped at",
+		"pipes that were refused more room, but for the first of a chunk",
+	};
+
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		msg_push_text(&o->unknown, &o->n_unknown, never[i]);
+	for (size_t i = 0; w->marker && i < sizeof(light) / sizeof(light[0]); i++) {
+		AUTO_FREE char *text = xasprintf("light: %s", light[i]);
+
+		msg_push_text(&o->unknown, &o->n_unknown, text);
+	}
+}
+
+static void snap_watch_itself(struct session *s, Stepdump__Snapshot *snap)
+{
 	const struct watch *w = s->watch;
 	Stepdump__Watch *o = snap->watch = MSG_NEW(Stepdump__Watch, watch);
 	uint64_t planned = 0, drained = 0;
 
 	o->pid = (uint32_t)w->t.pid;
-	err_free(proc_read_cmdline(w->t.pid, &o->cmdline));
+	if (w->cmdline)
+		o->cmdline = xstrdup(w->cmdline);
+	o->mode = xstrdup(w->light ? "light" : "full");
+	if (*w->why_full)
+		o->why_full = xstrdup(w->why_full);
 	o->state = xstrdup(w->over ? "ended" : w->t.held ? "held" : "runs");
 	if (w->t.held && w->t.stop == TRACEE_ENTRY)
 		o->at = xstrdup(w->next.text);
+	if (w->t.held && w->t.stop == TRACEE_MARK && *w->last.text)
+		o->after = xstrdup(w->last.text);
 	if (w->t.held)
 		SET(o, held_us, now_us() - w->t.t_stop);
 	SET(o, held_total_us, w->t.held_us + (w->t.held ? now_us() - w->t.t_stop : 0));
+	if (w->t_freeze)
+		SET(o, held_frozen_us, watch_held_frozen_us(w));
 	SET(o, stops, w->t.stops);
 	for (size_t i = 0; i < PH(DONE); i++)
 		o->units += w->units[i];
@@ -405,8 +441,7 @@ static void snap_watch_itself(struct session *s, Stepdump__Snapshot *snap)
 	SET(o, pages_planned, planned);
 	SET(o, pages_in_pipes, drained);
 	SET(o, pages_spliced, w->spliced_bytes / PAGE_BYTES);
-	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
-		msg_push_text(&o->unknown, &o->n_unknown, unknown[i]);
+	snap_watch_unknown(w, o);
 }
 
 /* ---- bytes and single pages ----------------------------------------------------------------------------------- */

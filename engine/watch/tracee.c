@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "engine/watch/marker.h"
 
 #define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)
 #define START_US 10000000
@@ -165,6 +166,14 @@ static enum tracee_stop event_stop(struct tracee *t, int event, int sig)
 	}
 }
 
+/* The marker's signal comes from the kernel, anybody else's from a process. */
+static bool is_mark(const struct tracee *t)
+{
+	siginfo_t si;
+
+	return !pt(PTRACE_GETSIGINFO, t->pid, NULL, (uintptr_t)&si) && si.si_code == SI_KERNEL;
+}
+
 /* Asks waitid() for its state.  A stop is not taken (see tracee.h), an end is. */
 static enum tracee_stop look(struct tracee *t)
 {
@@ -181,6 +190,8 @@ static enum tracee_stop look(struct tracee *t)
 	int sig = si.si_status & 0xff, event = si.si_status >> 8;
 
 	t->sig = 0;
+	if (sig == MARKER_SIGNAL && !event && is_mark(t))
+		return TRACEE_MARK;
 	if (sig == (SIGTRAP | 0x80))
 		return syscall_stop(t);
 	if (event)
@@ -189,17 +200,32 @@ static enum tracee_stop look(struct tracee *t)
 	return TRACEE_SIGNAL;
 }
 
+/* Blocked, one that comes between looking and sleeping ends the sleep. */
+void tracee_hold_sigchld(struct tracee *t, bool hold)
+{
+	sigset_t chld;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	if (hold)
+		sigprocmask(SIG_BLOCK, &chld, &t->old_mask);
+	else
+		sigprocmask(SIG_SETMASK, &t->old_mask, NULL);
+	t->sigchld_held = hold;
+}
+
 enum tracee_stop tracee_wait(struct tracee *t, uint64_t us)
 {
 	uint64_t deadline = now_us() + us;
-	sigset_t chld, old;
+	bool hold = !t->sigchld_held;
+	sigset_t chld;
 
 	if (t->held)
 		return t->stop;
-	/* SIGCHLD is blocked, so that one which comes between looking and sleeping ends the sleep. */
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, &old);
+	if (hold)
+		tracee_hold_sigchld(t, true);
 	for (;;) {
 		uint64_t now = now_us(), left = deadline > now ? deadline - now : 0;
 		struct timespec ts = { (time_t)(left / 1000000), (long)(left % 1000000) * 1000 };
@@ -212,7 +238,8 @@ enum tracee_stop tracee_wait(struct tracee *t, uint64_t us)
 			break;
 		}
 	}
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (hold)
+		tracee_hold_sigchld(t, false);
 	if (t->stop != TRACEE_RUNS && t->stop != TRACEE_GONE) {
 		t->held = true;
 		t->stops++;
@@ -226,6 +253,7 @@ void tracee_go(struct tracee *t, bool calls)
 	if (!t->held)
 		return;
 	t->held = false;
+	t->calls = calls;
 	t->held_us += now_us() - t->t_stop;
 	/* PTRACE_LISTEN: stopped by job control it stays stopped until SIGCONT. */
 	if (t->stop == TRACEE_GROUP)

@@ -17,6 +17,7 @@
 #ifndef STEPDUMP_TRACEE_H
 #define STEPDUMP_TRACEE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ enum tracee_stop {
 	TRACEE_RUNS,   /* nothing happened in the given time */
 	TRACEE_ENTRY,  /* a system call is about to be made: nr, arg */
 	TRACEE_EXIT,   /* it was made: nr, arg as at entry, ret */
+	TRACEE_MARK,   /* one that matters was made: marker_call() has it */
 	TRACEE_SIGNAL, /* sig is about to be delivered, as it will be by tracee_go() */
 	TRACEE_EXEC,   /* it has become another program */
 	TRACEE_GROUP,  /* stopped by a signal of job control; tracee_go() leaves it stopped */
@@ -42,11 +44,14 @@ struct tracee {
 	bool child;   /* ours: its end is reaped, its status known */
 	bool held;    /* in a stop */
 	bool has_arg; /* nr, arg are of the call that it is in */
+	bool calls;   /* it goes from call to call, not from mark to mark */
 	enum tracee_stop stop;
 	uint64_t nr, arg[6];
 	int64_t ret; /* -errno for a failure */
 	int sig;
 	int status;
+	bool sigchld_held;
+	sigset_t old_mask;       /* before it was */
 	uint64_t t_stop;         /* when the present stop was seen */
 	uint64_t stops, held_us; /* so far: how many, and how long it was held in them */
 };
@@ -61,10 +66,12 @@ struct err *tracee_seize(struct tracee *t, pid_t pid);
  */
 struct err *tracee_start(struct tracee *t, char *const argv[], const struct rlimit *nofile);
 
+/* Holds SIGCHLD back, or no longer: many tracee_wait() in a row are cheaper in between. */
+void tracee_hold_sigchld(struct tracee *t, bool hold);
 /* Waits at most `us` for a stop; says which, also in t->stop.  EINTR ends the wait early. */
 enum tracee_stop tracee_wait(struct tracee *t, uint64_t us);
-/* Lets it go on to its next system call, or (calls == false) to a signal or its end.  The
- * signal of a TRACEE_SIGNAL stop is delivered. */
+/* Lets it go on to its next system call, or (calls == false) to a mark, a signal or its end.  The
+ * signal of a TRACEE_SIGNAL stop is delivered, that of a mark is not. */
 void tracee_go(struct tracee *t, bool calls);
 /* Asks a running tracee to stop. */
 void tracee_interrupt(struct tracee *t);

@@ -37,7 +37,8 @@ struct wfd {
 	enum wfd_kind kind;
 	pid_t pid;        /* WFD_PAGEMAP, WFD_CLEAR_REFS: whose; WFD_SOCKET: the parasite's, or 0 */
 	bool page_server; /* WFD_SOCKET: pages or their messages go through it */
-	uint64_t ino;     /* WFD_PIPE */
+	uint64_t ino;     /* WFD_PIPE, WFD_SOCKET */
+	bool doubtful;    /* closed and opened again since, perhaps */
 	char name[64];    /* WFD_IMAGE: without directory */
 };
 
@@ -51,6 +52,7 @@ struct wpipe {
 	int fd_read, fd_write; /* criu's; -1: not seen, or closed */
 	uint64_t ino;
 	uint64_t level;       /* bytes in it, as last seen */
+	uint64_t taken;       /* of marker_spliced(fd_read) */
 	uint32_t size, asked; /* pages; asked: by the last F_SETPIPE_SZ */
 	int refused;          /* errno with which more was refused, or 0 */
 };
@@ -71,12 +73,19 @@ struct wppb {
 	int32_t reply; /* of the parasite: 0, or a negative errno */
 };
 
-/* One process that criu dumps, or one shared object (pid 0). */
+enum wtask_kind {
+	WTASK_PROCESS,
+	WTASK_SHMEM,  /* a shared object */
+	WTASK_REMOTE, /* of a page server: a process of its client's machine */
+};
+
+/* What pages belong to. */
 struct wtask {
-	pid_t pid, ppid;
+	enum wtask_kind kind;
+	pid_t pid, ppid; /* 0 unless WTASK_PROCESS */
 	char comm[16];
 	unsigned nr_threads;
-	uint64_t shmid; /* object only */
+	uint64_t id; /* unless WTASK_PROCESS: shmid, pid there */
 	bool frozen, infected;
 	uint64_t planned, drained_bytes, spliced_bytes; /* all chunks: pages, bytes, bytes */
 	uint64_t nr_ppbs, chunks;
@@ -104,6 +113,7 @@ struct watch_unit {
 
 struct watch_line {
 	uint64_t t_us; /* since watch_*() began */
+	bool server;   /* talk: with a page server, not with the parasite */
 	char text[WATCH_TEXT];
 };
 
@@ -120,10 +130,11 @@ struct watch_fault {
 
 struct watch {
 	struct tracee t;
-	uint64_t t0;        /* when we began */
-	uint64_t t_freeze;  /* the first task was seized; 0: not yet */
-	uint64_t frozen_us; /* until the last was let go; 0: still */
-	size_t nr_frozen;   /* tasks seized now */
+	uint64_t t0;                           /* when we began */
+	uint64_t t_freeze;                     /* the first task was seized; 0: not yet */
+	uint64_t frozen_us;                    /* until the last was let go; 0: still */
+	uint64_t held_at_freeze, held_at_thaw; /* t.held_us at these two; thaw 0: still */
+	size_t nr_frozen;                      /* tasks seized now */
 
 	phase_t phase;
 	unsigned chunk; /* of the present task, 1-based; 0: none yet */
@@ -139,7 +150,8 @@ struct watch {
 	struct wppb *ppb; /* of this chunk (and what other tasks have not sent), as commanded */
 	size_t nr_ppbs;
 	uint64_t pipes_ever, ppbs_ever;
-	bool chunk_sent; /* xfer has begun: the next command opens a chunk */
+	uint64_t coming_vaddr, coming_pages; /* announced to a page server, not yet taken */
+	bool chunk_sent;                     /* xfer has begun: the next command opens a chunk */
 	struct wpmc pmc;
 
 	struct wfd *fd; /* by number */
@@ -147,6 +159,7 @@ struct watch {
 	int new_pipe[2]; /* the last pipe that was made, not yet known to be of a page_pipe */
 	pid_t touched;   /* whose registers were written last */
 	uint32_t cmd;    /* to the parasite, not yet answered; 0: none */
+	bool cmd_light;  /* it was marked, so its reply is if it is an error */
 	long area_off;   /* of the arguments in the shared mapping; -1: not found yet */
 	uint64_t area_map, area_len; /* that mapping, of the present task */
 	size_t area_head;
@@ -163,6 +176,12 @@ struct watch {
 	int last_errno;           /* of the last call but the writes of the log; 0: it succeeded */
 	struct watch_fault fault; /* the last failure that was noticed */
 	bool over;                /* criu has ended: t.status */
+	char *cmdline;            /* read while it was there; NULL: it could not be.  Owned */
+
+	struct marker *marker;     /* NULL: not asked for yet, or not to be had */
+	bool light;                /* the present or last run was */
+	char why_full[WATCH_TEXT]; /* why no run is light; "": nothing is against it */
+	uint64_t taken;            /* of marker_spliced_all(), by model_catch_up() */
 };
 
 enum watch_event {
@@ -176,11 +195,22 @@ enum watch_event {
 struct err *watch_start(char *const argv[], const struct rlimit *nofile, struct watch **ret);
 /* Takes up one that runs, wherever it is. */
 struct err *watch_attach(pid_t pid, struct watch **ret);
-/* Goes on to the next event, for at most `us`. */
-enum watch_event watch_step(struct watch *w, uint64_t us);
+/*
+ * watch_step - go on to the next event, for at most `us`.
+ * light: criu is not held before units, and stops only after calls that the picture needs (marker.h);
+ * splices are added up, and lines of the log that are not errors are not seen.  If that cannot be,
+ * all calls are stopped at, and why_full says why.
+ */
+enum watch_event watch_step(struct watch *w, bool light, uint64_t us);
+/* The run is over, and criu goes on: it is to be held at its next call, not the next that matters. */
+void watch_hold(struct watch *w);
+/* How long criu stood in our stops while targets were frozen. */
+uint64_t watch_held_frozen_us(const struct watch *w);
 /* Lets criu go on unwatched, and frees.  NULL is fine. */
 void watch_release(struct watch *w);
 
+/* "task 4242", "shmem 3", "remote 4242" */
+void watch_task_name(const struct wtask *t, char *buf, size_t len);
 /* ppb `i` of the chunk: what is in its pipe now (FIONREAD); -1 if criu does not let us see. */
 int64_t watch_in_pipe(const struct watch *w, size_t i);
 /* Bytes from `vaddr` on, out of the pipe that holds them, by tee(), which takes none: how many (to

@@ -24,6 +24,13 @@
 #define ARCH_XSTATE_MAX 32768u /* SVE of 2048 bits: 8.8 KiB */
 #define ARCH_CALL_NOTE NT_ARM_SYSTEM_CALL
 #define ARCH_REWINDS_IP true
+/* Behind struct user_regs_struct: the first argument, which x0 has lost, and the call's number. */
+#define ARCH_PT_BYTES (sizeof(struct user_regs_struct) + 16)
+#define ARCH_PT_CALL (sizeof(struct user_regs_struct) + 8)
+#define ARCH_PT_ARGS                                                                               \
+	{                                                                                          \
+		sizeof(struct user_regs_struct), 8, 16, 24, 32, 40                                 \
+	}
 #define ARCH_CORE_MTYPE CRIU__CORE_MACHINE__AARCH64
 
 #define PSTATE_SS (1ull << 21)

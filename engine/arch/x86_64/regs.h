@@ -4,6 +4,7 @@
 #define STEPDUMP_ARCH_X86_64_REGS_H
 
 #include <errno.h>
+#include <stddef.h>
 
 #define ARCH_INSN_LEN 2u
 #define ARCH_INSN_ALIGN 1u
@@ -14,6 +15,17 @@
 #define ARCH_XSTATE_MAX 16384u /* with AMX tile data it is 11 KiB */
 #define ARCH_CALL_NOTE 0
 #define ARCH_REWINDS_IP false
+/* It begins as struct user_regs_struct does. */
+#define ARCH_PT_BYTES offsetof(struct user_regs_struct, rip)
+#define ARCH_PT_CALL offsetof(struct user_regs_struct, orig_rax)
+#define ARCH_PT_ARGS                                                                               \
+	{                                                                                          \
+		offsetof(struct user_regs_struct, rdi), offsetof(struct user_regs_struct, rsi),    \
+			offsetof(struct user_regs_struct, rdx),                                    \
+			offsetof(struct user_regs_struct, r10),                                    \
+			offsetof(struct user_regs_struct, r8),                                     \
+			offsetof(struct user_regs_struct, r9)                                      \
+	}
 #define ARCH_CORE_MTYPE CRIU__CORE_MACHINE__X86_64
 
 #define EFLAGS_TF 0x100ul
