@@ -57,6 +57,18 @@ static const char watching[] =
 	"It stops by itself where a call has failed, the parasite has replied with an error, or criu\n"
 	"logs an error, and says why if that can be found.  `continue` lets criu go on, and fail.\n"
 	"\n"
+	"What it costs is set by `set watch`:\n"
+	"\n"
+	"  light   the default.  `continue` without breakpoints stops criu only behind the calls that\n"
+	"          the picture needs: about one for each ppb.  A BPF program of a few instructions\n"
+	"          picks them out, so this needs CAP_BPF and CAP_PERFMON.  `show watch` lists what\n"
+	"          is not seen then, or why it could not be light.\n"
+	"  full    all calls.  `step`, `next`, `until`, `finish` and breakpoints stop at all calls in\n"
+	"          any case, and so does watching a page server.\n"
+	"\n"
+	"`show stats` says how long criu stood in stops while its target was frozen, and in which\n"
+	"share of that time.\n"
+	"\n"
 	"Only criu is traced, not its children, so a `criu page-server --daemon` is watched by its own\n"
 	"pid.  Nothing is written to it; `detach` and the end of stepdump let it go on.\n";
 

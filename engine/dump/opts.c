@@ -65,7 +65,7 @@ const struct opt_desc opt_descs[] = {
 	  .values = "on|off", .summary = "detach leaves the target stopped (SIGSTOP)" },
 	{ .name = "watch", .offset = offsetof(struct opts, watch), .type = OPT_ENUM,
 	  .values = "light|full", .names = watch_names,
-	  .summary = "a watched criu stops where the picture needs it, or at all calls" },
+	  .summary = "stop a watched criu where the picture needs it, or at all calls" },
 	{ .name = NULL },
 };
 /* clang-format on */

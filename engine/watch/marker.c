@@ -333,7 +333,7 @@ static void prologue(struct program *p, int map, pid_t pid, const struct stat *n
 	mov_imm(p, BPF_REG_2, ARCH_PT_BYTES);
 	call(p, BPF_FUNC_probe_read_kernel);
 	jump(p, BPF_JNE, BPF_REG_0, 0, PLACE_PASS);
-	load(p, BPF_W, BPF_REG_6, BPF_REG_10, STACK_REGS + ARCH_PT_CALL);
+	load(p, BPF_W, BPF_REG_6, BPF_REG_10, STACK_REGS + (int)ARCH_PT_CALL);
 }
 
 /* Tells which call it is, and stops the process behind it. */

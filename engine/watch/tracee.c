@@ -52,6 +52,7 @@ static void exec_seized(char *const argv[], const struct rlimit *nofile, int go,
 	setsid();
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
+	dup2(STDERR_FILENO, STDOUT_FILENO); /* ours may be JSON */
 	for (int sig = 1; sig < 32; sig++)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);

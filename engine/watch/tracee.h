@@ -60,8 +60,8 @@ struct tracee {
 struct err *tracee_seize(struct tracee *t, pid_t pid);
 /*
  * tracee_start - start argv (NULL-terminated, PATH searched) in a session of its own with
- * /dev/null as its input and that limit on open files, seized, held at its first instruction.  It
- * outlives us.
+ * /dev/null as its input, our standard error as its output and that limit on open files, seized,
+ * held at its first instruction.  It outlives us.
  * Fails: ERR_SYS what execvp() said; nothing runs then.
  */
 struct err *tracee_start(struct tracee *t, char *const argv[], const struct rlimit *nofile);

@@ -19,10 +19,11 @@ BENCH_ARGS ?=
 
 .PHONY: bench
 bench: $(B)/tests/bench/bench $(B)/tests/bench/redraw $(B)/tests/bench/incremental $(B)/tests/bench/page_server \
-		$(BIN) $(B)/tests/targets/burden ## speed and size against a bare loop, and CRIU=PATH if given (BENCH_ARGS=--quick)
+		$(BIN) $(B)/tests/targets/burden $(B)/tests/targets/fx ## speed and size against a bare loop, and CRIU=PATH if given (BENCH_ARGS=--quick)
 	$(Q)$(B)/tests/bench/redraw
 	$(Q)$(B)/tests/bench/incremental $(BENCH_ARGS)
 	$(Q)$(B)/tests/bench/page_server $(BENCH_ARGS)
+	$(Q)B=$(B) tests/bench/watch $(BENCH_ARGS)
 	$(Q)$< --disk $(B) $(BENCH_ARGS)
 	$(Q)$(MAKE) --no-print-directory heartbeat
 

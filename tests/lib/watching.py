@@ -16,10 +16,14 @@ import oracle
 import sd
 
 
-def start(program, directory, *args, action='dump'):
+MODES = 'light', 'full'
+
+
+def start(program, directory, *args, action='dump', mode='light'):
     """A session that holds a criu before its first instruction."""
     os.mkdir(directory)
     s = sd.Session()
+    s.do(f'set watch {mode}')
     words = ' '.join(map(str, args))
     s.criu = s.do(f'run criu {action} -t {program.pid} -D {directory} -o criu.log -v4 {words}')['criu']
     return s
@@ -64,11 +68,23 @@ def check_counts(s, directory):
     return w
 
 
-def dump(program, directory, *args):
+def light_works():
+    """May we load the BPF program that `set watch light` needs?"""
+    s = sd.Session()
+    s.do('run criu --version')
+    s.do('continue')
+    w = s.do('show watch')['watch']
+    s.close()
+    return 'why_full' not in w
+
+
+def dump(program, directory, *args, mode='light'):
     """A whole watched dump without a stop; returns the session, criu having ended."""
-    s = start(program, directory, *args)
+    light = mode == 'light' and light_works()
+    s = start(program, directory, *args, mode=mode)
     sd.equal(s.do('continue')['reason'], 'done', 'why it stopped')
-    check_counts(s, directory)
+    w = check_counts(s, directory)
+    sd.equal(w['mode'], 'light' if light else 'full', 'mode')
     return s
 
 
@@ -81,9 +97,9 @@ def ends_well(directory):
     sd.check(pages_in(directory) > 20, 'no pages')
 
 
-def leave_at_random(program, directory, how):
+def leave_at_random(program, directory, how, mode):
     """stepdump is killed, interrupted, or lets criu go, at some moment of the dump."""
-    s = start(program, directory, '-R')
+    s = start(program, directory, '-R', mode=mode)
     if how == 'units':  # held at a call
         s.do(f'next {random.randrange(1, 60)}')
         if random.random() < 0.5:
@@ -103,14 +119,15 @@ def leave_at_random(program, directory, how):
     sd.equal(sd.status_field(program.pid, 'TracerPid'), '0', 'tracer of the target')
 
 
-def leave_often(program, scratch, rounds):
+def leave_often(program, scratch, rounds, mode):
+    """Returns the directory of the last dump."""
     for i in range(rounds):
         how = random.choice(('units', signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
-        directory = scratch(f'leave.{i}')
+        directory = scratch(f'leave.{mode}.{i}')
         try:
-            leave_at_random(program, directory, how)
+            leave_at_random(program, directory, how, mode)
         except AssertionError as e:
-            raise AssertionError(f'round {i}, {how}: {e}') from e
+            raise AssertionError(f'round {i}, {mode}, {how}: {e}') from e
         if i + 1 < rounds:
             subprocess.run(['rm', '-rf', directory], check=True)
     return directory
