@@ -65,7 +65,7 @@ const struct opt_desc opt_descs[] = {
 	  .values = "on|off", .summary = "detach leaves the target stopped (SIGSTOP)" },
 	{ .name = "watch", .offset = offsetof(struct opts, watch), .type = OPT_ENUM,
 	  .values = "light|full", .names = watch_names,
-	  .summary = "stop a watched criu where the picture needs it, or at all calls" },
+	  .summary = "stop a watched criu where needed, or at all its calls" },
 	{ .name = NULL },
 };
 /* clang-format on */
