@@ -47,7 +47,7 @@ const struct cmd_entry cmd_break = {
 			{ "break vma 3", "", "attach %P" },
 			{ "break fail", "before a failure is reported", "" },
 			{ 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_CONDITIONS,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_REPLAYS | CMD_CONDITIONS,
 	.exec = break_exec,
 };
 
@@ -65,7 +65,7 @@ const struct cmd_entry cmd_tbreak = {
 	.summary = "set a breakpoint that stops once",
 	.help = "The same as `break`, but the breakpoint is deleted when it is hit.",
 	.examples = (const struct cmd_example[]){ { "tbreak xfer", "", "" }, { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_CONDITIONS,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_REPLAYS | CMD_CONDITIONS,
 	.exec = tbreak_exec,
 };
 
@@ -93,7 +93,7 @@ const struct cmd_entry cmd_delete = {
 	.examples = (const struct cmd_example[]){ { "delete 1", "", "break drain" },
 						  { "delete", "all", "" },
 						  { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_REPLAYS,
 	.exec = delete_exec,
 };
 
@@ -124,7 +124,7 @@ const struct cmd_entry cmd_enable = {
 	.help = "The opposite of `disable`.",
 	.examples =
 		(const struct cmd_example[]){ { "enable 1", "", "break drain; disable 1" }, { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_REPLAYS,
 	.exec = enable_exec,
 };
 
@@ -145,7 +145,7 @@ const struct cmd_entry cmd_disable = {
 	.examples = (const struct cmd_example[]){ { "disable 1", "", "break drain" },
 						  { "disable", "all", "" },
 						  { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_REPLAYS,
 	.exec = disable_exec,
 };
 
@@ -168,6 +168,6 @@ const struct cmd_entry cmd_ignore = {
 	.examples =
 		(const struct cmd_example[]){
 			{ "ignore 1 3", "stop at the fourth", "break drain if ppb >= 0" }, { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_REPLAYS,
 	.exec = ignore_exec,
 };

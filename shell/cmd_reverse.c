@@ -3,7 +3,7 @@
 #include "shell/cmd_run.h"
 #include "shell/cmds.h"
 
-#define REVERSE_FLAGS (CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES)
+#define REVERSE_FLAGS (CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_MUTATES)
 
 static struct err *back_exec(struct shell *sh, const struct args *a, struct out *o)
 {

@@ -55,7 +55,7 @@ const struct cmd_entry cmd_step = {
 	.examples = (const struct cmd_example[]){ { "step", "to the next phase", "attach %P" },
 						  { "step 3", "three phases on", "attach %P" },
 						  { 0 } },
-	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
+	.flags = CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = step_exec,
 };
 
@@ -77,7 +77,7 @@ const struct cmd_entry cmd_next = {
 	.examples = (const struct cmd_example[]){ { "next", "one unit", "attach %P" },
 						  { "next 20", "twenty", "attach %P" },
 						  { 0 } },
-	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
+	.flags = CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = next_exec,
 };
 
@@ -98,7 +98,7 @@ const struct cmd_entry cmd_finish = {
 	.help = "A chunk is what fits into the 8 pipes at once: it is scanned, drained and "
 		"transferred before the next one begins.",
 	.examples = (const struct cmd_example[]){ { "finish", "", "attach %P; step" }, { 0 } },
-	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
+	.flags = CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = finish_exec,
 };
 
@@ -130,7 +130,7 @@ const struct cmd_entry cmd_until = {
 			{ "until verdict zero", "the first run of zero pages", "attach %P" },
 			{ "until $sp", "the page under the stack pointer", "attach %P" },
 			{ 0 } },
-	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES | CMD_CONDITIONS,
+	.flags = CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_MUTATES | CMD_CONDITIONS,
 	.exec = until_exec,
 };
 
@@ -151,6 +151,6 @@ const struct cmd_entry cmd_continue = {
 	.help = "At the gate everything is staged and nothing is published; `commit DIR` "
 		"passes it.  ^C stops before the next unit.",
 	.examples = (const struct cmd_example[]){ { "continue", "", "attach %P" }, { 0 } },
-	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MUTATES,
+	.flags = CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_MUTATES,
 	.exec = continue_exec,
 };

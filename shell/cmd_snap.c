@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/recfile.h"
 #include "proto/snapfile.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
@@ -47,10 +48,44 @@ static void close_opened(struct shell *sh)
 	sh->opened_path = NULL;
 }
 
+static struct err *open_recording(struct shell *sh, const char *path, struct out *o)
+{
+	struct session *replay;
+	struct replay_status st;
+	struct snap_request req = { .parts = SNAP_TARGET | SNAP_CURSOR };
+	Stepdump__Snapshot *s;
+
+	TRY(session_replay(path, &replay));
+	session_replay_status(replay, &st);
+	close_opened(sh);
+	shell_close_replay(sh);
+	sh->live = sh->session;
+	sh->session = replay;
+	sh->replay_path = xstrdup(path);
+	TRY(snap_take(replay, &req, &s));
+	out_printf(o, "opened %s", path);
+	if (s->target && s->target->has_pid)
+		out_printf(o, ": %u %s", s->target->pid, s->target->comm ? s->target->comm : "");
+	out_printf(o, ", a recording of %lu stops", st.stops);
+	if (s->host)
+		out_printf(o, ", on %s", s->host);
+	out_printf(o, "\n");
+	if (st.damaged)
+		notice(sh, "behind its last stop it is damaged: %s", st.damaged);
+	else if (st.cut_short)
+		notice(sh, "it ends in the middle of a stop, which is left out");
+	out_member(o, "stops", json_object_new_int64((int64_t)st.stops));
+	stepdump__snapshot__free_unpacked(s, NULL);
+	return NULL;
+}
+
 static struct err *open_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	Stepdump__Snapshot *s;
 	const char *path = a->argv[0];
+
+	if (rec_is(path))
+		return open_recording(sh, path, o);
 
 	struct err *e = snapfile_load(path, &s);
 	if (e && e->code == ERR_FORMAT) {
@@ -64,6 +99,7 @@ static struct err *open_exec(struct shell *sh, const struct args *a, struct out 
 		err_free(other);
 	}
 	TRY(e);
+	shell_close_replay(sh);
 	close_opened(sh);
 	sh->opened = s;
 	sh->opened_path = xstrdup(path);
@@ -83,10 +119,11 @@ const struct cmd_entry cmd_open = {
 	.group = GROUP_LOOK,
 	.args = { 1, 1, comp_file },
 	.usage = "FILE",
-	.summary = "look at a saved snapshot, or at a log of CRIU",
-	.help = "`show` and `why` then answer from the file; commands that run or change "
-		"something are refused until `close`.  An attached target stays as it is.  A log of "
-		"CRIU is explained as by `log FILE`.",
+	.summary = "look at a snapshot, a recording, or a log of CRIU",
+	.help = "`show` and `why` then answer from the file; commands that change something are "
+		"refused until `close`.  An attached target stays as it is.  In a recording "
+		"(`help record`) the commands that run and go back work too, and breakpoints.  A log "
+		"of CRIU is explained as by `log FILE`.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" }, { 0 } },
@@ -96,9 +133,10 @@ const struct cmd_entry cmd_open = {
 
 static struct err *close_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	if (!sh->opened)
-		return err_new(ERR_STATE, "no saved snapshot is open");
+	if (!sh->opened && !session_is_replay(sh->session))
+		return err_new(ERR_STATE, "neither a snapshot nor a recording is open");
 	close_opened(sh);
+	shell_close_replay(sh);
 	return NULL;
 }
 
@@ -107,7 +145,7 @@ const struct cmd_entry cmd_close = {
 	.group = GROUP_LOOK,
 	.args = { 0, 0, NULL },
 	.usage = "",
-	.summary = "go back from a saved snapshot to the live session",
+	.summary = "go back from a file to the live session",
 	.help = "See `open`.",
 	.examples =
 		(const struct cmd_example[]){

@@ -4,6 +4,7 @@
 
 #include "shell/cmds.h"
 
+/* clang-format off: one a line, so that additions do not collide */
 const struct cmd_entry *const cmd_table[] = {
 	&cmd_attach,
 	&cmd_task,
@@ -36,6 +37,7 @@ const struct cmd_entry *const cmd_table[] = {
 	&cmd_x,
 	&cmd_view,
 	&cmd_snap,
+	&cmd_record,
 	&cmd_open,
 	&cmd_close,
 	&cmd_verify,

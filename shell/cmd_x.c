@@ -158,7 +158,7 @@ const struct cmd_entry cmd_x = {
 			{ "x/16b $sp image", "the same bytes in the staged image",
 			  "attach %P; continue" },
 			{ 0 } },
-	.flags = CMD_LIVE | CMD_NEEDS_TARGET | CMD_MOD,
+	.flags = CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_MOD,
 	.repeat = x_repeat,
 	.exec = x_exec,
 };

@@ -102,6 +102,14 @@ static struct err *dispatch_check(struct shell *sh, const struct cmd_entry *c)
 					"%s: a saved snapshot is open, it can only be looked at",
 					c->name),
 				"`close` goes back to the live session");
+	if (session_is_replay(sh->session)) {
+		if (c->flags & CMD_REPLAYS || !(c->flags & live))
+			return NULL;
+		return err_hint(err_new(ERR_STATE,
+					"%s: a recording is open, it can only be looked at",
+					c->name),
+				"`close` goes back to the live session");
+	}
 	if (sh->readonly && c->flags & CMD_MUTATES)
 		return err_hint(
 			err_new(ERR_STATE, "%s: stepdump was started with --readonly", c->name),

@@ -27,6 +27,11 @@ const struct explain_term explain_ideas[] = {
 	  "memory costs many iovs and dense memory few.",
 	  "struct iovec in struct page_pipe, generate_iovs()", NULL,
 	  "show iovs, show iovs 0, x ADDR pipe", here_iov },
+	{ "recording|record|replay|stop", "term",
+	  "A file with what was known at each stop of a dump, to be played like a live one.",
+	  "The target is frozen only as long as it is dumped; a recording can be looked at later, by others, "
+	  "without the process, root or its kernel.",
+	  NULL, NULL, "record FILE, open FILE, goto N, back", NULL },
 	{ "hole|holes", "structure",
 	  "A range of pages that did not change since the parent dump: the pagemap says \"look in the "
 	  "parent\", and no data are written.",

@@ -143,6 +143,7 @@ static int main_session(struct shell *sh, const struct argv_options *o)
 	} else if (go_on && !(o->batch && o->nr_script)) {
 		main_stdin(sh, &status);
 	}
+	shell_close_replay(sh);
 	/* The status of a criu that was run is ours, as with any program that runs another. */
 	int criu = session_watch_status(sh->session, sh->batch);
 	struct err *e = shell_deinit(sh);

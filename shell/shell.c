@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 struct err *shell_init(struct shell *sh, const struct cmd_entry *const *commands)
 {
 	*sh = (struct shell){ .commands = commands };
@@ -12,10 +14,20 @@ struct err *shell_init(struct shell *sh, const struct cmd_entry *const *commands
 	return session_create(&sh->session);
 }
 
+void shell_close_replay(struct shell *sh)
+{
+	if (!sh->session || !session_is_replay(sh->session))
+		return;
+	err_free(session_destroy(sh->session)); /* it holds no target */
+	sh->session = TAKE_PTR(sh->live);
+	free(TAKE_PTR(sh->replay_path));
+}
+
 struct err *shell_deinit(struct shell *sh)
 {
 	char where[64];
 
+	shell_close_replay(sh);
 	if (sh->session && !session_watched(sh->session) && session_has_pipeline(sh->session) &&
 	    !session_past_gate(sh->session)) {
 		session_position(sh->session, where, sizeof(where));

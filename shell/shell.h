@@ -34,6 +34,8 @@ struct shell {
 	struct settings settings;
 	struct alias_list aliases;
 
+	struct session *live;       /* put aside while `session` is a recording; else NULL */
+	char *replay_path;          /* of the recording */
 	Stepdump__Snapshot *opened; /* of `open FILE`; NULL: the live session is looked at */
 	char *opened_path;
 
@@ -60,6 +62,9 @@ struct shell {
 struct err *shell_init(struct shell *sh, const struct cmd_entry *const *commands);
 /* Reports what is lost, ends the session, frees.  ERR_HARM: the target could not be restored. */
 struct err *shell_deinit(struct shell *sh);
+
+/* A recording that is open is closed: `session` is the live one again. */
+void shell_close_replay(struct shell *sh);
 
 /* Runs one line (dispatch.c).  With --json the result, or the error, has been printed. */
 struct err *shell_exec(struct shell *sh, const char *text);

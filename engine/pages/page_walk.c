@@ -25,7 +25,7 @@ struct err *page_walk_next(struct page_walk *w, struct page_run *ret)
 		w->idx = vec_first(l->nr, i, l->v[i].end > w->at);
 	else if (w->idx < l->nr && l->v[w->idx].end <= w->at)
 		w->idx++;
-	if (w->idx == l->nr || l->v[w->idx].start >= w->end)
+	if (w->at >= w->end || w->idx == l->nr || l->v[w->idx].start >= w->end)
 		return NULL;
 
 	const struct vma *v = &l->v[w->idx];

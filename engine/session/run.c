@@ -139,7 +139,9 @@ struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
 		if (!e->phase)
 			e = err_phase(e, last->name);
 		session_event(s, last->phase, "failed: %s", e->msg);
-		return session_keep_error(s, e);
+		e = session_keep_error(s, e);
+		session_stopped(s, STOP_RUN);
+		return e;
 	}
 
 	bool one = run_was_one_unit(ops, last, pace);
@@ -153,6 +155,7 @@ struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
 	if (last != ops && !last->small_units &&
 	    d->phase != last->phase) /* otherwise it is not done yet */
 		run_log_summary(s, last, &s->last);
+	session_stopped(s, d->phase != last->phase ? STOP_PHASE : STOP_UNIT);
 	return NULL;
 }
 
@@ -181,7 +184,8 @@ static enum pace run_pace(const struct run *r, phase_t phase)
 {
 	const struct brk_list *l = &r->s->breaks;
 
-	if (r->req->kind == RUN_NEXT || (!r->ignore_breaks && brk_fine_grained(l, phase)))
+	if (r->req->kind == RUN_NEXT || record_wants_units(r->s) ||
+	    (!r->ignore_breaks && brk_fine_grained(l, phase)))
 		return PACE_UNIT;
 	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && run_stops_between(l, phase)))
 		return PACE_BULK;
@@ -284,6 +288,7 @@ static struct err *run_loop(struct run *r)
 		r->rep.reason = "gate";
 		if (r->req->kind == RUN_CONTINUE || r->req->kind == RUN_UNTIL)
 			run_report_totals(s, &r->rep);
+		record_lines(s, r->rep.line, r->rep.nr_lines);
 		session_event(s, PH(GATE), "commit gate: everything is staged");
 	}
 	return NULL;
@@ -448,6 +453,7 @@ static struct err *run_undo(struct session *s, const char *what, phase_t phase)
 	s->units_done = s->stopped_at = 0;
 	s->in_bulk = false;
 	session_event(s, phase, "%s", what);
+	session_stopped(s, STOP_RUN);
 	/* An error of restoring a task that is alive takes precedence. */
 	e = err_wrap(e, "%s", what);
 	return session_keep_error(s, gone ? err_first(e, run_gone_error(s, NULL)) : e);

@@ -233,6 +233,7 @@ static struct err *watch_loop(struct session *s, struct watch_goal *g)
 		}
 		switch (watch_step(w, light, TICK_US)) {
 		case WATCH_UNIT:
+			session_stopped(s, w->next.phase != w->last.phase ? STOP_PHASE : STOP_UNIT);
 			if (watch_breaks(s, g) || watch_reached(s, g))
 				return NULL;
 			break;

@@ -20,6 +20,7 @@
 #include "engine/keeper/keeper_main.h"
 #include "engine/net/addr.h"
 #include "engine/proc/proc.h"
+#include "engine/session/play.h"
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
 
@@ -61,6 +62,8 @@ struct err *session_destroy(struct session *s)
 		return NULL;
 	if (attached(s) || s->watch)
 		e = session_detach(s);
+	record_free(s->record);
+	player_free(s->player);
 	tracker_table_drop(&s->trackers, 0);
 	e = err_first(e, keeper_stop(s->keeper));
 	brk_list_deinit(&s->breaks);
@@ -103,6 +106,8 @@ struct err *session_keep_error(struct session *s, struct err *e)
 
 static struct err *session_need_no_target(struct session *s)
 {
+	if (s->player)
+		return play_refuse(s, "attach");
 	if (s->watch && s->watch->over)
 		watch_drop(s);
 	if (s->watch)
@@ -115,6 +120,8 @@ static struct err *session_need_no_target(struct session *s)
 
 static struct err *session_need_target(const struct session *s)
 {
+	if (s->player)
+		return play_refuse(s, "no target is attached");
 	if (s->watch)
 		return watch_refuse(s, "no target is attached");
 	return attached(s) ? NULL :
@@ -237,6 +244,7 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	if (e)
 		return session_keep_error(s, err_first(e, session_release_all(s)));
 	dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts, &s->caps);
+	session_stopped(s, STOP_RUN);
 	return NULL;
 }
 
@@ -252,6 +260,8 @@ struct err *session_attach_tree(struct session *s, pid_t pid)
 
 size_t session_nr_tasks(const struct session *s)
 {
+	if (s->player)
+		return play_now(s->player)->n_tasks;
 	return s->watch ? s->watch->nr_tasks : s->nr_tasks;
 }
 
@@ -259,6 +269,8 @@ struct err *session_select_task(struct session *s, int64_t index)
 {
 	size_t nr = session_nr_tasks(s);
 
+	if (s->player)
+		return play_refuse(s, "task");
 	if (!s->watch)
 		TRY(session_need_target(s));
 	if (index >= (int64_t)nr)
@@ -412,7 +424,7 @@ struct err *session_rescue(struct session *s, pid_t pid, char **report_ret)
 
 bool session_has_target(const struct session *s)
 {
-	return attached(s) || s->watch;
+	return attached(s) || s->watch || (s->player && play_pid(s->player));
 }
 
 bool session_target_gone(struct session *s)
@@ -431,7 +443,7 @@ bool session_has_pipeline(const struct session *s)
 {
 	const struct dump *d = &s->d;
 
-	if (s->watch)
+	if (s->watch || s->player)
 		return true;
 	if (!attached(s) || d->phase == PH(READY) || d->phase == PH(DONE))
 		return false;
@@ -445,6 +457,8 @@ bool session_past_gate(const struct session *s)
 
 pid_t session_pid(const struct session *s)
 {
+	if (s->player)
+		return play_pid(s->player);
 	if (s->watch)
 		return watch_shown_pid(s);
 	return attached(s) ? s->t[session_task(s)].pid : 0;
@@ -459,6 +473,8 @@ struct err *session_set(struct session *s, const struct opt_desc *d, const char 
 {
 	struct parent_set parent;
 
+	if (s->player)
+		return play_refuse(s, d->name);
 	if (d->before_prepare && session_has_pipeline(s))
 		return err_hint(
 			err_new(ERR_STATE, "%s cannot change while a dump is under way", d->name),
@@ -476,6 +492,8 @@ uint64_t session_units(const struct session *s)
 {
 	uint64_t n = 0;
 
+	if (s->player)
+		return play_now(s->player)->cursor ? play_now(s->player)->cursor->unit : 0;
 	for (int p = PH(PREPARE); p <= PH(XFER); p++)
 		n += s->d.count.units[p];
 	return n;
@@ -485,7 +503,9 @@ void session_position(const struct session *s, char *buf, size_t len)
 {
 	const struct dump *d = &s->d;
 
-	if (s->watch)
+	if (s->player)
+		play_position(s->player, buf, len);
+	else if (s->watch)
 		watch_position(s, buf, len);
 	else if (!attached(s))
 		snprintf(buf, len, "no target");
@@ -502,6 +522,10 @@ void session_state_clause(struct session *s, char *buf, size_t len)
 {
 	bool infected = false;
 
+	if (s->player) {
+		snprintf(buf, len, "this is a recording: nothing happens to a process");
+		return;
+	}
 	if (s->watch) {
 		watch_state_clause(s, buf, len);
 		return;

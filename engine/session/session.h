@@ -156,6 +156,53 @@ struct err *session_restart(struct session *s);
 /* Same, and cures: as right after attach. */
 struct err *session_abort(struct session *s);
 
+/* ---- recordings ----------------------------------------------------------- */
+
+enum record_every {
+	RECORD_UNITS,  /* each unit, and so a run does one by one */
+	RECORD_PHASES, /* each change of phase */
+	RECORD_STOPS,  /* where a run command ends */
+};
+
+struct record_opts {
+	enum record_every every;
+	uint64_t max_bytes; /* of the file; the recording ends before it gets larger */
+	uint32_t run_bytes; /* of memory, at the beginning of each run of pages; 0: none */
+};
+
+/*
+ * session_record - what is known at each stop goes into a file (proto/recfile.h), from now on, until
+ * session_record_end(), or until it is full or cannot be written: the dump goes on all the same.
+ * Fails: ERR_STATE it is recorded already, or a recording is looked at; ERR_USAGE the file exists; ERR_SYS.
+ */
+struct err *session_record(struct session *s, const char *path, const struct record_opts *o);
+
+struct record_status {
+	bool on;
+	const char *path; /* NULL: nothing was recorded yet; borrowed */
+	uint64_t stops, bytes, max_bytes;
+	const char *ended; /* why it ended by itself; NULL: it did not; borrowed */
+};
+
+void session_record_status(const struct session *s, struct record_status *ret);
+struct err *session_record_end(struct session *s);
+
+/*
+ * session_replay - a session whose target is a recording: it has no keeper and needs no rights.
+ * Run control moves in it both ways, snapshots tell what was known at the stop; what would change
+ * a target is ERR_STATE.  Fails: ERR_SYS; ERR_FORMAT.
+ */
+struct err *session_replay(const char *path, struct session **ret);
+bool session_is_replay(const struct session *s);
+
+struct replay_status {
+	uint64_t stop, stops; /* which one is looked at, from 0; how many there are */
+	bool cut_short;       /* the file ends in the middle of a stop */
+	const char *damaged;  /* what is wrong behind the last stop; NULL: nothing; borrowed */
+};
+
+void session_replay_status(const struct session *s, struct replay_status *ret);
+
 /* ---- breakpoints --------------------------------------------------------- */
 
 /*
@@ -193,7 +240,9 @@ struct snap_request {
 		runs_end;    /* SNAP_RUNS, and SNAP_PARENTS' entries: addresses; end 0: all */
 	uint32_t runs_max;   /* SNAP_RUNS; 0: 65536 */
 	uint32_t events_max; /* SNAP_EVENTS; 0: 100 */
-	const uint64_t *why; /* SNAP_WHY: the pages asked about */
+	uint32_t
+		parent_runs_max; /* SNAP_PARENTS: entries of one generation; 0: SNAP_PARENT_RUNS_MAX */
+	const uint64_t *why;     /* SNAP_WHY: the pages asked about */
 	size_t nr_why;
 	struct {
 		uint64_t vaddr;

@@ -9,6 +9,7 @@
 #include "engine/dump/phases.h"
 #include "engine/pages/caps.h"
 #include "engine/session/breaks.h"
+#include "engine/session/record.h"
 #include "engine/session/session.h"
 #include "engine/target/keeper.h"
 
@@ -43,6 +44,11 @@ struct session {
 	uint64_t nr_events;             /* since the start */
 	uint64_t t_attach_us;
 
+	struct recorder *record; /* NULL: nothing was recorded yet */
+	/* Records a stop.  A failure ends the recording, never the dump. */
+	void (*on_stop)(struct session *s, enum record_stop kind);
+	struct player *player; /* a recording that is looked at instead; NULL: none */
+
 	struct watch *watch;        /* a criu that is watched instead; NULL: none */
 	struct vma_list watch_vmas; /* of its task watch_vmas_of; 0: not read */
 	pid_t watch_vmas_of;
@@ -56,6 +62,12 @@ struct session {
 static inline bool attached(const struct session *s)
 {
 	return s->nr_tasks > 0;
+}
+
+static inline void session_stopped(struct session *s, enum record_stop kind)
+{
+	if (s->on_stop)
+		s->on_stop(s, kind);
 }
 
 /* Index of the task that `show` refers to. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/proc/proc.h"
+#include "engine/session/play.h"
 #include "engine/session/snap_priv.h"
 
 static void snap_events(struct session *s, uint32_t max, Stepdump__Snapshot *snap)
@@ -156,9 +157,16 @@ static void snap_origin(Stepdump__Snapshot *snap)
 
 struct err *snap_take(struct session *s, const struct snap_request *req, Stepdump__Snapshot **ret)
 {
-	Stepdump__Snapshot *snap = MSG_NEW(Stepdump__Snapshot, snapshot);
+	Stepdump__Snapshot *snap;
 	struct err *e = NULL;
 
+	if (s->player) {
+		TRY(play_snap(s, req, ret));
+		if (req->parts & SNAP_BREAKPOINTS)
+			snap_breakpoints(s, *ret);
+		return NULL;
+	}
+	snap = MSG_NEW(Stepdump__Snapshot, snapshot);
 	snap_origin(snap);
 	if (req->parts & SNAP_TARGET && !s->watch)
 		snap_target(s, snap);

@@ -418,6 +418,7 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 {
 	const struct pagemap_image *pi = page_read_image(pr, g);
 	Stepdump__ParentGeneration *o = MSG_PUSH(snap, parents, parent_generation);
+	size_t max = req->parent_runs_max ? req->parent_runs_max : SNAP_PARENT_RUNS_MAX;
 	uint64_t holes = 0;
 
 	o->dir = xstrdup(page_read_dir(pr, g));
@@ -431,7 +432,7 @@ static void snap_generation(const struct page_read *pr, size_t g, const struct s
 
 		if (e->flags & PE_PARENT)
 			holes += e->nr_pages;
-		if (!inside || o->n_runs == SNAP_PARENT_RUNS_MAX)
+		if (!inside || o->n_runs == max)
 			continue;
 		Stepdump__PagemapEntry *r = MSG_PUSH(o, runs, pagemap_entry);
 

@@ -408,6 +408,33 @@ TEST(without_a_target_nothing_runs, small_target, end_target)
 	reason_is(stop, "gate");
 }
 
+/* ---- looking ------------------------------------------------------------------------- */
+
+/* A range that ends within a VMA: no more is listed than what is in it. */
+TEST(runs_of_a_range_end_with_it, small_target, end_target)
+{
+	struct snap_request req = { .parts = SNAP_VMAS }, part = { .parts = SNAP_RUNS };
+	Stepdump__Snapshot *vmas, *runs;
+
+	ok(snap_take(s, &req, &vmas));
+	for (size_t i = 0; i < vmas->n_vmas; i++) {
+		const Stepdump__Vma *v = vmas->vmas[i];
+		uint64_t pages = 0;
+
+		if (v->end - v->start < 3 * PAGE_BYTES)
+			continue;
+		part.runs_start = v->start + PAGE_BYTES;
+		part.runs_end = v->start + 2 * PAGE_BYTES;
+		ok(snap_take(s, &part, &runs));
+		for (size_t k = 0; k < runs->n_runs; k++)
+			pages += runs->runs[k]->nr_pages;
+		assert_int_equal(runs->n_runs, 1);
+		assert_int_equal(pages, 1);
+		stepdump__snapshot__free_unpacked(runs, NULL);
+	}
+	stepdump__snapshot__free_unpacked(vmas, NULL);
+}
+
 /* ---- enable, disable, ignore ------------------------------------------------------ */
 
 TEST(disabled_and_ignored_breakpoints, small_target, end_target)

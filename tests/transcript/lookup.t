@@ -4,7 +4,7 @@ ambiguous word lists the candidates, a near miss is named.
   $ stepdump -batch -ex 'vers'
   stepdump 0.1
   $ stepdump -batch -ex 're'
-  error: ambiguous command "re": report, rescue, residue, restart, reverse-continue, reverse-step
+  error: ambiguous command "re": record, report, rescue, residue, restart, reverse-continue, reverse-step
   [2]
   $ stepdump -batch -ex 'brake drain'
   error: unknown command "brake"

@@ -226,7 +226,7 @@ def case_ambiguity_is_an_error(w, program):
     t = Terminal(w, program, '-q')
     t.prompt()
     t.line('re')
-    t.expect('ambiguous command "re": report, rescue, residue, restart')
+    t.expect('ambiguous command "re": record, report, rescue, residue, restart')
     t.prompt()
     t.line('staep')
     t.expect('did you mean "step"')

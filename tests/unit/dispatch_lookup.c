@@ -82,7 +82,7 @@ TEST(words_in_any_order)
 		{ "f", "finish" },
 		{ "co", "!ambiguous command \"co\": commit, continue ()" },
 		{ "re",
-		  "!ambiguous command \"re\": report, rescue, residue, restart, reverse-continue, "
+		  "!ambiguous command \"re\": record, report, rescue, residue, restart, reverse-continue, "
 		  "reverse-step ()" },
 		{ "drian", "!unknown command \"drian\" (`help` lists the commands)" },
 		{ "setp", "!unknown command \"setp\" (did you mean \"set\"?)" },
