@@ -57,6 +57,11 @@ static struct err *verify_fatal(const Stepdump__VerifyReport *r)
 				       "the first in %s: %s",
 				       r->dir, r->nr_fatal, r->nr_fatal == 1 ? "" : "s",
 				       r->findings[i]->file, r->findings[i]->text);
+	if (r->nr_unreadable)
+		return err_hint(err_new(ERR_CHECK,
+					"%s is not judged: this user may not read %lu of its files",
+					r->dir, r->nr_unreadable),
+				"run it as root, or as the user who made the dump");
 	return NULL;
 }
 
@@ -99,8 +104,11 @@ const struct cmd_entry cmd_verify = {
 	.help = "Looks for everything that makes CRIU fail, crash, loop or restore wrong "
 		"memory: pagemap entries out of order, without flags or outside of private "
 		"mappings, a pages file that is too short, an empty pagemap, file ids that "
-		"are not defined, holes that no parent covers, however long the chain.  What "
-		"would matter only if a parent were restored itself is reported as a note.  "
+		"are not defined, holes that no parent covers, however long the chain, pages "
+		"that are holes in their file (as auto-dedup leaves them), and of a full "
+		"checkpoint every file that CRIU opens to restore it.  What CRIU does not mind "
+		"is a note: bytes after the last page or entry, damaged statistics, image "
+		"version 1; and what would matter only if a parent were restored itself.  "
 		"With PID, which must be attached, pages and mappings are also compared with "
 		"the live process.  -v also lists the mappings that are the same.  A fatal "
 		"finding is an error (exit status 1 in scripts); a difference from the live "

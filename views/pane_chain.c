@@ -43,7 +43,7 @@ static void paint_report_chain(struct paint *p, const Stepdump__VerifyReport *r)
 		table_row(t, g, false);
 		table_cell(t, TONE_DIM, "%zu", i);
 		table_cell(t, TONE_KEY, "%s", g->dir);
-		table_cell(t, TONE_NORMAL, "%s", g->pre_dump ? "pre-dump" : "dump");
+		table_cell(t, TONE_NORMAL, "%s", g->kind ?: "");
 		table_cell(t, TONE_NORMAL, "%u", g->files);
 		table_cell(t, TONE_NORMAL, "%u", g->pagemaps);
 		table_cell(t, TONE_NORMAL, "%lu", g->entries);
@@ -142,6 +142,12 @@ static void paint_live(struct paint *p, const Stepdump__LiveReport *l)
 		   l->image_pages, l->same, l->changed, l->unreadable, l->missing);
 }
 
+static bool is_memory_only(const Stepdump__VerifyReport *r)
+{
+	return !r->nr_unreadable && r->n_generations && r->generations[0]->kind &&
+	       !strcmp(r->generations[0]->kind, "memory");
+}
+
 void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, struct grid *g)
 {
 	struct paint p = paint_begin(&no_session, o, g);
@@ -153,11 +159,19 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 		paint_findings(&p, r);
 	}
 	paint_blank(&p);
+	if (is_memory_only(r))
+		paint_line(
+			&p, TONE_DIM,
+			"memory only, and so a parent for a dump: CRIU restores a full checkpoint, "
+			"which has registers (core), descriptors (fdinfo) and fs as well");
 	if (r->nr_fatal)
 		paint_line(&p, TONE_BAD,
 			   "%lu fatal, %lu notes: CRIU fails, crashes or restores wrong "
 			   "memory with this",
 			   r->nr_fatal, r->nr_notes);
+	else if (r->nr_unreadable)
+		paint_line(&p, TONE_WARN, "not judged: this user may not read %lu file%s of it",
+			   r->nr_unreadable, r->nr_unreadable == 1 ? "" : "s");
 	else if (r->n_generations && r->generations[0]->has_pages_at_server)
 		paint_line(&p, TONE_WARN,
 			   "fine as far as it goes: %lu pages are at a page server, and it can be "

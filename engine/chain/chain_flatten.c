@@ -257,13 +257,18 @@ static int by_name(const void *a, const void *b)
 static struct err *flatten_check(const struct flatten *f)
 {
 	struct verify_report report;
-	struct err *e = verify_dirfd(f->from, &report);
+	struct err *e = verify_dirfd(f->from, true, &report);
 	uint64_t elsewhere = report.pages_at_server;
+	size_t unreadable = report.nr_unreadable;
 
 	if (!e && !elsewhere && !report.pagemaps)
 		e = err_new(ERR_CHECK,
 			    "it has no pagemap: its pages are elsewhere, perhaps at a page server");
 	verify_report_deinit(&report);
+	if (!e && unreadable)
+		return err_hint(
+			err_new(ERR_CHECK, "this user may not read %zu of its files", unreadable),
+			"run it as root, or as the user who made the dump; nothing was written");
 	if (e)
 		return err_hint(err_wrap(e, "it is not a good image set"),
 				"`verify` tells what is wrong with it; nothing was written");
@@ -282,7 +287,7 @@ static struct err *flatten_fill(struct flatten *f)
 
 	TRY(flatdir_each(f->from, f->chain, flatten_entry, f));
 	vec_sort(f->r->objects, f->r->n_objects, by_name);
-	struct err *e = verify_dirfd(f->to, &report);
+	struct err *e = verify_dirfd(f->to, false, &report);
 
 	verify_report_deinit(&report);
 	TRY(err_hint(err_wrap(e, "the result is not a good image set"),

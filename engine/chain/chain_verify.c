@@ -79,7 +79,7 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 static struct err *check_generation(struct chain_check *c)
 {
 	struct verify_report vr;
-	struct err *e = verify_dirfd(c->at.dirfd, &vr);
+	struct err *e = verify_dirfd(c->at.dirfd, true, &vr);
 
 	if (e && e->code == ERR_CHECK) {
 		err_free(e);
@@ -97,6 +97,8 @@ static struct err *check_generation(struct chain_check *c)
 		SET(g, pages_stored, vr.pages_present);
 		SET(g, pages_in_parent, vr.pages_in_parent);
 		SET(g, pre_dump, vr.pre_dump);
+		g->kind = xstrdup(vr.pre_dump ? "pre-dump" : vr.full ? "full" : "memory");
+		c->r->nr_unreadable += vr.nr_unreadable;
 		if (vr.pages_at_server)
 			SET(g, pages_at_server, vr.pages_at_server);
 		if (vr.has_uptime)
@@ -137,6 +139,7 @@ struct err *chain_verify(const char *dir, Stepdump__VerifyReport **ret)
 
 	stepdump__verify_report__init(c.r);
 	c.r->dir = xstrdup(dir);
+	c.r->has_nr_unreadable = true;
 	if (!e)
 		e = check_chain(&c);
 	generations_end(&c.at);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "engine/image/image.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,94 +12,9 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
-#include "proto/files.pb-c.h"
-#include "proto/inventory.pb-c.h"
-#include "proto/mm.pb-c.h"
-#include "proto/pagemap.pb-c.h"
-#include "proto/pstree.pb-c.h"
-#include "proto/stats.pb-c.h"
-
-#define MAGIC_COMMON 0x54564319u
-#define MAGIC_SERVICE 0x55105940u
+#include "engine/image/pbwire.h"
 
 #define BUFFER_SIZE (64u << 10)
-
-static const struct image_desc descs[IMG_NR] = {
-	[IMG_INVENTORY] = { IMG_INVENTORY, "INVENTORY", 0x58313116, FRAMING_INVENTORY,
-			    "inventory.img", NULL, NULL, &criu__inventory_entry__descriptor },
-	[IMG_PSTREE] = { IMG_PSTREE, "PSTREE", 0x50273030, FRAMING_COMMON, "pstree.img", NULL, NULL,
-			 &criu__pstree_entry__descriptor },
-	[IMG_CORE] = { IMG_CORE, "CORE", 0x55053847, FRAMING_COMMON, "core-", ".img", NULL,
-		       &criu__core_entry__descriptor },
-	[IMG_IDS] = { IMG_IDS, "IDS", 0x54432030, FRAMING_COMMON, "ids-", ".img", NULL,
-		      &criu__task_kobj_ids_entry__descriptor },
-	[IMG_MM] = { IMG_MM, "MM", 0x57492820, FRAMING_COMMON, "mm-", ".img", NULL,
-		     &criu__mm_entry__descriptor },
-	[IMG_PAGEMAP] = { IMG_PAGEMAP, "PAGEMAP", 0x56084025, FRAMING_COMMON, "pagemap-", ".img",
-			  &criu__pagemap_head__descriptor, &criu__pagemap_entry__descriptor },
-	[IMG_SHMEM_PAGEMAP] = { IMG_SHMEM_PAGEMAP, "PAGEMAP", 0x56084025, FRAMING_COMMON,
-				"pagemap-shmem-", ".img", &criu__pagemap_head__descriptor,
-				&criu__pagemap_entry__descriptor },
-	[IMG_FILES] = { IMG_FILES, "FILES", 0x56303138, FRAMING_COMMON, "files.img", NULL, NULL,
-			&criu__file_entry__descriptor },
-	[IMG_REG_FILES] = { IMG_REG_FILES, "REG_FILES", 0x50363636, FRAMING_COMMON, "reg-files.img",
-			    NULL, NULL, &criu__reg_file_entry__descriptor },
-	[IMG_MEMFD] = { IMG_MEMFD, "MEMFD_INODE", 0x48453499, FRAMING_COMMON, "memfd.img", NULL,
-			NULL, &criu__memfd_inode_entry__descriptor },
-	[IMG_STATS_DUMP] = { IMG_STATS_DUMP, "STATS", 0x57093306, FRAMING_SERVICE, "stats-dump",
-			     NULL, NULL, &criu__stats_entry__descriptor },
-	[IMG_STATS_RESTORE] = { IMG_STATS_RESTORE, "STATS", 0x57093306, FRAMING_SERVICE,
-				"stats-restore", NULL, NULL, &criu__stats_entry__descriptor },
-};
-
-const struct image_desc *image_desc(enum image_kind kind)
-{
-	return &descs[kind];
-}
-
-/* The decimal id between prefix and suffix, without leading zeros or signs, as names must be
- * unique. */
-static bool parse_id(const char *name, const struct image_desc *d, uint64_t *ret)
-{
-	size_t plen = strlen(d->prefix);
-	char *end;
-
-	if (strncmp(name, d->prefix, plen) || !isdigit((unsigned char)name[plen]))
-		return false;
-	if (name[plen] == '0' && isdigit((unsigned char)name[plen + 1]))
-		return false;
-	errno = 0;
-	unsigned long long id = strtoull(name + plen, &end, 10);
-	if (errno || strcmp(end, d->suffix))
-		return false;
-	*ret = id;
-	return true;
-}
-
-const struct image_desc *image_desc_by_name(const char *name, uint64_t *id_ret)
-{
-	for (const struct image_desc *d = descs; d < descs + IMG_NR; d++) {
-		uint64_t id = 0;
-
-		if (d->suffix ? !parse_id(name, d, &id) : strcmp(name, d->prefix))
-			continue;
-		if (id_ret)
-			*id_ret = id;
-		return d;
-	}
-	return NULL;
-}
-
-const char *image_name(enum image_kind kind, uint64_t id, char buf[IMAGE_NAME_MAX])
-{
-	const struct image_desc *d = &descs[kind];
-
-	if (d->suffix)
-		snprintf(buf, IMAGE_NAME_MAX, "%s%lu%s", d->prefix, id, d->suffix);
-	else
-		snprintf(buf, IMAGE_NAME_MAX, "%s", d->prefix);
-	return buf;
-}
 
 /* ---- writing ------------------------------------------------------------- */
 
@@ -179,7 +93,7 @@ struct err *image_create(int dirfd, const char *name, enum image_kind kind,
 	struct image_writer *w = xzalloc(sizeof(*w));
 
 	w->base.append = append;
-	w->desc = &descs[kind];
+	w->desc = image_desc(kind);
 	w->write_errno = 0;
 	w->flushed = 0;
 	w->used = 0;
@@ -192,7 +106,8 @@ struct err *image_create(int dirfd, const char *name, enum image_kind kind,
 		return e;
 	}
 	if (w->desc->framing != FRAMING_INVENTORY)
-		append_u32(w, w->desc->framing == FRAMING_COMMON ? MAGIC_COMMON : MAGIC_SERVICE);
+		append_u32(w, w->desc->framing == FRAMING_COMMON ? IMAGE_MAGIC_COMMON :
+								   IMAGE_MAGIC_SERVICE);
 	append_u32(w, w->desc->magic);
 	*ret = w;
 	return NULL;
@@ -253,6 +168,7 @@ struct err *image_write_one(int dirfd, enum image_kind kind, uint64_t id, const 
 struct image_reader {
 	const struct image_desc *desc;
 	int fd;
+	bool old; /* framed as in sets of image version 1 */
 	char name[IMAGE_NAME_MAX];
 	uint64_t size; /* of the file, when opened */
 	uint64_t pos;  /* next byte that the caller of take() gets */
@@ -292,23 +208,34 @@ static struct err *take(struct image_reader *r, void *dst, size_t len)
 	return NULL;
 }
 
-static struct err *check_magics(struct image_reader *r)
+static struct err *take_magic(struct image_reader *r, uint32_t *ret)
 {
-	uint32_t word[2];
-	bool inventory = r->desc->framing == FRAMING_INVENTORY;
-	size_t nr = inventory ? 1 : 2;
-	uint32_t head = r->desc->framing == FRAMING_SERVICE ? MAGIC_SERVICE : MAGIC_COMMON;
-
-	if (r->size < nr * sizeof(word[0]))
+	if (r->size - r->pos < sizeof(*ret))
 		return err_new(ERR_FORMAT, "read %s: %lu bytes are too few for an image", r->name,
 			       r->size);
-	TRY(take(r, word, nr * sizeof(word[0])));
-	if (!inventory && word[0] != head)
-		return err_new(ERR_FORMAT, "read %s: head magic %08x, expected %08x", r->name,
-			       word[0], head);
-	if (word[nr - 1] != r->desc->magic)
+	return take(r, ret, sizeof(*ret));
+}
+
+/* Sets of image version 1 have no head magic. */
+static struct err *check_magics(struct image_reader *r)
+{
+	uint32_t head =
+		r->desc->framing == FRAMING_SERVICE ? IMAGE_MAGIC_SERVICE : IMAGE_MAGIC_COMMON;
+	uint32_t magic;
+
+	TRY(take_magic(r, &magic));
+	if (r->desc->framing != FRAMING_INVENTORY) {
+		r->old = magic == r->desc->magic;
+		if (r->old)
+			return NULL;
+		if (magic != head)
+			return err_new(ERR_FORMAT, "read %s: head magic %08x, expected %08x",
+				       r->name, magic, head);
+		TRY(take_magic(r, &magic));
+	}
+	if (magic != r->desc->magic)
 		return err_new(ERR_FORMAT, "read %s: type magic %08x, expected %08x (%s)", r->name,
-			       word[nr - 1], r->desc->magic, r->desc->magic_name);
+			       magic, r->desc->magic, r->desc->magic_name);
 	return NULL;
 }
 
@@ -340,27 +267,12 @@ static struct err *reader_init(struct image_reader *r, int dirfd)
 	return check_magics(r);
 }
 
-/* Those of one message: a file that is longer is not read to an end that may be far away. */
-static bool has_one_entry(enum image_kind kind)
-{
-	switch (kind) {
-	case IMG_INVENTORY:
-	case IMG_CORE:
-	case IMG_IDS:
-	case IMG_MM:
-	case IMG_STATS_DUMP:
-	case IMG_STATS_RESTORE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-struct err *image_open(int dirfd, const char *name, enum image_kind kind, struct image_reader **ret)
+struct err *image_open_as(int dirfd, const char *name, const struct image_desc *desc,
+			  struct image_reader **ret)
 {
 	struct image_reader *r = xzalloc(sizeof(*r));
 
-	r->desc = &descs[kind];
+	r->desc = desc;
 	r->fd = -1;
 	snprintf(r->name, sizeof(r->name), "%s", name);
 
@@ -371,6 +283,11 @@ struct err *image_open(int dirfd, const char *name, enum image_kind kind, struct
 	}
 	*ret = r;
 	return NULL;
+}
+
+struct err *image_open(int dirfd, const char *name, enum image_kind kind, struct image_reader **ret)
+{
+	return image_open_as(dirfd, name, image_desc(kind), ret);
 }
 
 /*
@@ -419,17 +336,16 @@ static struct err *read_payload(struct image_reader *r, uint32_t len)
 	return take(r, r->payload, len);
 }
 
-struct err *image_next(struct image_reader *r, ProtobufCMessage **ret)
+struct err *image_next_raw(struct image_reader *r, const uint8_t **ret, size_t *len_ret)
 {
 	uint32_t len;
 
 	r->entry_offset = r->pos;
-	if (r->pos == r->size) {
-		*ret = NULL;
+	*ret = NULL;
+	*len_ret = 0;
+	/* CRIU reads one entry and looks no further, and what follows may be far longer. */
+	if (r->pos == r->size || (r->desc->one_entry && r->nr_entries))
 		return NULL;
-	}
-	if (has_one_entry(r->desc->kind) && r->nr_entries)
-		return malformed(r, "bytes after the only entry");
 	if (r->size - r->pos < sizeof(len))
 		return malformed(r, "the file ends inside the length");
 	TRY(take(r, &len, sizeof(len)));
@@ -437,15 +353,38 @@ struct err *image_next(struct image_reader *r, ProtobufCMessage **ret)
 		return malformed(r, "the file ends inside the entry");
 	if (len > IMAGE_ENTRY_MAX)
 		return malformed(r, "longer than any image entry");
+	/* No entry of a list is empty; a hole of the file would be an endless list of them. */
+	if (!len && !r->desc->one_entry)
+		return malformed(r, "it is empty");
 	TRY(read_payload(r, len));
-
-	const ProtobufCMessageDescriptor *d = r->desc->entry;
-	if (r->desc->head && !r->nr_entries)
-		d = r->desc->head;
-	ProtobufCMessage *m = unpack(d, len, r->payload);
-	if (!m)
+	if (!pb_well_formed(r->payload, len))
 		return malformed(r, "the message does not parse");
 	r->nr_entries++;
+	*ret = r->payload;
+	*len_ret = len;
+	return NULL;
+}
+
+struct err *image_next(struct image_reader *r, ProtobufCMessage **ret)
+{
+	const uint8_t *data;
+	size_t len;
+
+	*ret = NULL;
+	TRY(image_next_raw(r, &data, &len));
+	if (!data)
+		return NULL;
+
+	const ProtobufCMessageDescriptor *d = r->desc->entry;
+
+	if (r->desc->head && r->nr_entries == 1)
+		d = r->desc->head;
+	ProtobufCMessage *m = unpack(d, len, data);
+
+	if (!m) {
+		r->nr_entries--;
+		return malformed(r, "the message does not parse");
+	}
 	*ret = m;
 	return NULL;
 }
@@ -458,6 +397,16 @@ size_t image_entry_index(const struct image_reader *r)
 uint64_t image_entry_offset(const struct image_reader *r)
 {
 	return r->entry_offset;
+}
+
+bool image_is_old(const struct image_reader *r)
+{
+	return r->old;
+}
+
+uint64_t image_rest(const struct image_reader *r)
+{
+	return r->size - r->pos;
 }
 
 void image_close(struct image_reader *r)

@@ -31,7 +31,8 @@ enum image_kind {
 	IMG_MEMFD,         /* memfd.img */
 	IMG_STATS_DUMP,    /* stats-dump */
 	IMG_STATS_RESTORE, /* stats-restore */
-	IMG_NR
+	IMG_NR,
+	IMG_OTHER = IMG_NR, /* the other kinds that CRIU has: known by name and magic */
 };
 
 enum image_framing {
@@ -40,15 +41,24 @@ enum image_framing {
 	FRAMING_INVENTORY, /* type magic only */
 };
 
+#define IMAGE_MAGIC_COMMON 0x54564319u
+#define IMAGE_MAGIC_SERVICE 0x55105940u
+
+/* A row of the table of all kinds (image_kinds.c): what a file has to be like, and whether it matters. */
 struct image_desc {
 	enum image_kind kind;
 	const char *magic_name; /* as crit prints it: "PAGEMAP" */
 	uint32_t magic;
 	enum image_framing framing;
-	const char *prefix;                      /* the file is prefix + decimal id + suffix ... */
-	const char *suffix;                      /* ... or just prefix, if this is NULL */
+	const char *prefix; /* the file is prefix + id + suffix ... */
+	const char *suffix; /* ... or just prefix, if this is NULL */
+	bool hex;           /* the id is hexadecimal, not decimal */
+	bool one_entry;     /* CRIU reads one; what follows it is ignored */
+	bool may_be_bad; /* with one_entry: CRIU goes on without it if there is none, or a broken one */
+	bool raw_after;                          /* bytes that are not framed follow an entry */
+	bool not_for_restore;                    /* CRIU's restore never opens it */
 	const ProtobufCMessageDescriptor *head;  /* first message, if it differs; else NULL */
-	const ProtobufCMessageDescriptor *entry; /* all (other) messages */
+	const ProtobufCMessageDescriptor *entry; /* all (other) messages; NULL: IMG_OTHER */
 };
 
 #define IMAGE_NAME_MAX 64
@@ -56,7 +66,7 @@ struct image_desc {
 #define IMAGE_ENTRY_MAX (64u << 20)
 
 const struct image_desc *image_desc(enum image_kind kind);
-/* Which kind a file name denotes, and its id (0 if it has none); NULL: none of ours.
+/* Which kind a file name denotes, and its id (0 if it has none); NULL: not an image with entries.
  * id_ret may be NULL. */
 const struct image_desc *image_desc_by_name(const char *name, uint64_t *id_ret);
 /* "pagemap-4242.img".  `id` is ignored by kinds that have none.  Returns `buf`. */
@@ -105,21 +115,31 @@ struct image_reader;
  */
 struct err *image_open(int dirfd, const char *name, enum image_kind kind,
 		       struct image_reader **ret);
+/* The same for any kind, as image_desc_by_name() gives it. */
+struct err *image_open_as(int dirfd, const char *name, const struct image_desc *desc,
+			  struct image_reader **ret);
 /*
  * image_next - read the next message.
  * *ret (caller: protobuf_c_message_free_unpacked(.., NULL)) is NULL at the end of the list, which
  * is the end of the file at an entry boundary.  ERR_FORMAT: an end inside an entry, a length
- * beyond the file or IMAGE_ENTRY_MAX, a message that does not parse, a second one where the kind has
- * one; it names entry and offset.
+ * beyond the file or IMAGE_ENTRY_MAX, a message that does not parse; it names entry and offset.
+ * Where the kind has one entry, what follows it is left alone, as by CRIU: see image_rest().
  */
 struct err *image_next(struct image_reader *r, ProtobufCMessage **ret);
+/* The same for a kind of which only the framing is known: *ret, NULL at the end, is valid until the next
+ * call.  It is well-formed, so that pb_next() can walk it. */
+struct err *image_next_raw(struct image_reader *r, const uint8_t **ret, size_t *len_ret);
+/* Is it framed as in sets of image version 1? */
+bool image_is_old(const struct image_reader *r);
+/* Bytes of the file that were not read. */
+uint64_t image_rest(const struct image_reader *r);
 /* Number of the message that image_next() returned last, from 0, and its file offset. */
 size_t image_entry_index(const struct image_reader *r);
 uint64_t image_entry_offset(const struct image_reader *r);
 /* NULL is fine. */
 void image_close(struct image_reader *r);
 
-/* open, exactly one message, close.  ERR_FORMAT if there is none or more than one. */
+/* open, one message, close.  ERR_FORMAT if there is none, or a second one where the kind has many. */
 struct err *image_read_one(int dirfd, const char *name, enum image_kind kind,
 			   ProtobufCMessage **ret);
 

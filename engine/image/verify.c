@@ -30,25 +30,36 @@ static void check_inventory(struct verify *v)
 {
 	ProtobufCMessage *m;
 
-	if (verify_absorb(v, "inventory.img",
+	verify_file_inventory(v);
+	if (!verify_has(v, "inventory.img") ||
+	    verify_absorb(v, "inventory.img",
 			  image_read_one(v->dirfd, "inventory.img", IMG_INVENTORY, &m)))
 		return;
-	v->r->files++;
 	const Criu__InventoryEntry *inv = (Criu__InventoryEntry *)m;
-	/* 0 is a pre-dump; 1 is a very old set, with other framing. */
+	/* 0 is a pre-dump. */
 	v->pre_dump = v->r->pre_dump = inv->img_version == 0;
+	v->old = inv->img_version == 1;
 	v->r->has_uptime = inv->has_dump_uptime;
 	v->r->dump_uptime_us = inv->dump_uptime;
-	if (inv->img_version != 0 && inv->img_version != 2)
+	if (v->old)
+		verify_find(
+			v, false, "inventory.img", NO_ENTRY, NULL,
+			"image version 1, as CRIU before 1.5 wrote it: CRIU up to 4.2 restores it");
+	if (inv->img_version > 2)
 		verify_find(v, true, "inventory.img", NO_ENTRY, NULL,
-			    "image version %u, expected 2", inv->img_version);
+			    "image version %u: newer than this program, which knows 0 to 2",
+			    inv->img_version);
 	if (!v->pre_dump && !(inv->has_fdinfo_per_id && inv->fdinfo_per_id))
 		verify_find(v, true, "inventory.img", NO_ENTRY, NULL, "fdinfo_per_id is not set");
 	if (!inv->has_dump_uptime)
 		verify_find(v, false, "inventory.img", NO_ENTRY, NULL,
 			    "no dump_uptime: CRIU does not take the set as a parent");
-	protobuf_c_message_free_unpacked(m, NULL);
+	v->inventory = m;
+	v->root_ids = inv->root_ids;
+	v->root_cg_set = inv->has_root_cg_set ? inv->root_cg_set : 0;
 }
+
+enum { CORE_X86 = 2, CORE_THREAD = 5, CORE_AARCH64 = 8 }; /* fields that pstree.proto leaves out */
 
 /* Calls fn for each entry of an image; false if it could not be read to its end. */
 static bool each_entry(struct verify *v, const char *file, enum image_kind kind,
@@ -59,9 +70,8 @@ static bool each_entry(struct verify *v, const char *file, enum image_kind kind,
 	ProtobufCMessage *m;
 	struct err *e;
 
-	if (verify_absorb(v, file, image_open(v->dirfd, file, kind, &r)))
+	if (verify_is_bad(v, file) || verify_absorb(v, file, image_open(v->dirfd, file, kind, &r)))
 		return false;
-	v->r->files++;
 	while (!(e = image_next(r, &m)) && m) {
 		if (fn)
 			fn(v, file, (int64_t)image_entry_index(r), m);
@@ -105,8 +115,9 @@ static void check_files(struct verify *v)
 	vec_sort(v->file, v->nr_files, compare_files);
 	for (size_t i = 1; i < v->nr_files; i++)
 		if (v->file[i].id == v->file[i - 1].id)
-			verify_find(v, true, "files.img", NO_ENTRY, NULL,
-				    "file id %u is there twice", v->file[i].id);
+			verify_find(v, false, "files.img", NO_ENTRY, NULL,
+				    "file id %u is there twice: CRIU takes one of them",
+				    v->file[i].id);
 }
 
 static void note_memfd(struct verify *v, const char *file, int64_t entry, const ProtobufCMessage *m)
@@ -130,58 +141,6 @@ static bool any_with_prefix(const struct verify *v, const char *prefix)
 	return false;
 }
 
-/* A full checkpoint, which CRIU restores, has the working directory and the descriptors of each
- * task; a set of ours holds memory alone. */
-static bool is_full_checkpoint(const struct verify *v)
-{
-	return any_with_prefix(v, "fs-") || any_with_prefix(v, "fdinfo-");
-}
-
-static void full_needs(struct verify *v, const char *name, const char *what)
-{
-	if (!verify_has(v, name))
-		verify_find(v, true, name, NO_ENTRY, NULL,
-			    "missing: %s; CRIU cannot restore a full checkpoint without it", what);
-}
-
-static void check_descriptors(struct verify *v, const char *ids_file)
-{
-	char name[IMAGE_NAME_MAX];
-	ProtobufCMessage *m;
-	struct err *e = image_read_one(v->dirfd, ids_file, IMG_IDS, &m);
-
-	if (e) { /* reported with the ids */
-		v->nomem |= e->code == ERR_NOMEM;
-		err_free(e);
-		return;
-	}
-	snprintf(name, sizeof(name), "fdinfo-%u.img", ((Criu__TaskKobjIdsEntry *)m)->files_id);
-	full_needs(v, name, "the descriptors of a task");
-	protobuf_c_message_free_unpacked(m, NULL);
-}
-
-/* Mirrors what criu/cr-restore.c opens for each task; a zombie has only a core image. */
-static void check_full_process(struct verify *v, const Criu__PstreeEntry *p, bool zombie)
-{
-	char name[IMAGE_NAME_MAX];
-
-	image_name(IMG_CORE, p->pid, name);
-	full_needs(v, name, "registers and signals of a task");
-	for (size_t i = 0; i < p->n_threads; i++) {
-		image_name(IMG_CORE, p->threads[i], name);
-		if (p->threads[i] != p->pid)
-			full_needs(v, name, "registers and signals of a thread");
-	}
-	if (zombie)
-		return;
-	snprintf(name, sizeof(name), "fs-%u.img", p->pid);
-	full_needs(v, name, "working directory and root of a task");
-	image_name(IMG_IDS, p->pid, name);
-	full_needs(v, name, "which objects a task shares with others");
-	if (verify_has(v, name))
-		check_descriptors(v, name);
-}
-
 static void check_process(struct verify *v, const char *file, int64_t entry,
 			  const ProtobufCMessage *m)
 {
@@ -193,8 +152,24 @@ static void check_process(struct verify *v, const char *file, int64_t entry,
 	/* A zombie has only a core image. */
 	if (!verify_has(v, mm) && !verify_has(v, core))
 		verify_find(v, true, file, entry, NULL, "process %u has no image", p->pid);
-	else if (is_full_checkpoint(v))
-		check_full_process(v, p, !verify_has(v, mm));
+	for (size_t i = 0; i < v->nr_pids; i++)
+		if (v->pid[i] == p->pid) {
+			verify_find(v, true, file, entry, NULL,
+				    "process %u is there twice: CRIU stops at an assertion",
+				    p->pid);
+			return;
+		}
+	*vec_push(v->pid, v->nr_pids) = p->pid;
+}
+
+/* Registers are not in a set of memory alone. */
+static void check_core(struct verify *v, const char *file, int64_t entry, const ProtobufCMessage *m)
+{
+	for (unsigned i = 0; i < m->n_unknown_fields; i++) {
+		uint32_t tag = m->unknown_fields[i].tag;
+
+		v->full |= tag == CORE_X86 || tag == CORE_THREAD || tag == CORE_AARCH64;
+	}
 }
 
 /* ---- tasks and objects --------------------------------------------------------- */
@@ -309,12 +284,6 @@ static void check_orphan_pages(struct verify *v)
 	}
 }
 
-/* Fields that we do not check still have to parse. */
-static void check_parses(struct verify *v, const char *file, enum image_kind kind)
-{
-	each_entry(v, file, kind, NULL);
-}
-
 static void check_files_of_kind(struct verify *v, unsigned kinds,
 				void (*fn)(struct verify *v, const char *file, uint64_t id))
 {
@@ -325,8 +294,9 @@ static void check_files_of_kind(struct verify *v, unsigned kinds,
 		if (d && kinds & (1u << d->kind)) {
 			if (fn)
 				fn(v, v->name[i], id);
-			else
-				check_parses(v, v->name[i], d->kind);
+			else /* fields that we do not check still have to parse */
+				each_entry(v, v->name[i], d->kind,
+					   d->kind == IMG_CORE ? check_core : NULL);
 		}
 	}
 }
@@ -334,15 +304,21 @@ static void check_files_of_kind(struct verify *v, unsigned kinds,
 static void check_set(struct verify *v)
 {
 	check_inventory(v);
+	if (verify_is_bad(v, "inventory.img") && v->r->nr_unreadable)
+		return; /* what the other files have to be like is not known */
+	verify_files(v);
 	if (!v->pre_dump) {
 		check_files(v);
-		each_entry(v, "pstree.img", IMG_PSTREE, check_process);
+		if (!verify_has(v, "pstree.img"))
+			verify_find(v, true, "pstree.img", NO_ENTRY, NULL,
+				    "missing: which tasks there are");
+		else if (each_entry(v, "pstree.img", IMG_PSTREE, check_process) && !v->nr_pids)
+			verify_find(v, true, "pstree.img", NO_ENTRY, NULL,
+				    "it has no entry: CRIU crashes on that");
 	}
 	if (verify_has(v, "memfd.img"))
 		each_entry(v, "memfd.img", IMG_MEMFD, note_memfd);
-	check_files_of_kind(
-		v, 1u << IMG_CORE | 1u << IMG_IDS | 1u << IMG_STATS_DUMP | 1u << IMG_STATS_RESTORE,
-		NULL);
+	check_files_of_kind(v, 1u << IMG_CORE | 1u << IMG_IDS, NULL);
 	check_files_of_kind(v, 1u << IMG_MM, check_task);
 	check_files_of_kind(v, 1u << IMG_PAGEMAP, check_task_pagemap);
 	check_files_of_kind(v, 1u << IMG_SHMEM_PAGEMAP, check_object_pagemap);
@@ -353,16 +329,20 @@ static void check_set(struct verify *v)
 		check_objects_have_pagemaps(v);
 	if (!v->pagemap_unread)
 		check_orphan_pages(v);
+	v->r->full = v->full && !v->pre_dump;
+	if (v->r->full)
+		verify_full(v);
 }
 
-struct err *verify_dirfd(int dirfd, struct verify_report *ret)
+struct err *verify_dirfd(int dirfd, bool sparse, struct verify_report *ret)
 {
-	struct verify v = { .dirfd = dirfd, .r = ret };
+	struct verify v = { .dirfd = dirfd, .sparse = sparse, .r = ret };
 
 	*ret = (struct verify_report){ 0 };
 	struct err *e = flatdir_each(dirfd, "the image directory", add_name, &v);
 	if (!e) {
 		vec_sort(v.name, v.nr_names, verify_compare_names);
+		v.bad = xcalloc(v.nr_names, sizeof(*v.bad));
 		check_set(&v);
 		e = v.nomem ? err_new(ERR_NOMEM, "an image of the set is too large to be read") :
 			      NULL;
@@ -371,6 +351,10 @@ struct err *verify_dirfd(int dirfd, struct verify_report *ret)
 	for (size_t i = 0; i < v.nr_names; i++)
 		free(v.name[i]);
 	free(v.name);
+	free(v.bad);
+	if (v.inventory)
+		protobuf_c_message_free_unpacked(v.inventory, NULL);
+	free(v.pid);
 	free(v.file);
 	free(v.object);
 	free(v.pages);
@@ -384,5 +368,5 @@ struct err *verify_dir(const char *dir, struct verify_report *ret)
 
 	if (fd < 0)
 		return err_sys(errno, "open the image directory %s", dir);
-	return err_wrap(verify_dirfd(fd, ret), "%s", dir);
+	return err_wrap(verify_dirfd(fd, true, ret), "%s", dir);
 }

@@ -29,7 +29,9 @@ struct verify_report {
 	struct verify_finding *v;
 	size_t nr;
 	size_t nr_fatal, nr_notes; /* also those not kept */
+	size_t nr_unreadable;      /* files that this user may not read: the set is not judged */
 	bool pre_dump;             /* inventory, pagemaps and pages are the whole set */
+	bool full;                 /* has what CRIU restores; else memory alone */
 	bool has_uptime;           /* without, CRIU refuses the set as a parent */
 	uint64_t dump_uptime_us;
 	unsigned files; /* images read */
@@ -48,18 +50,21 @@ struct verify_report {
  * x PAGE_BYTES fit into its pages-N.img; N unique; PARENT entries covered by the parent's
  * pagemap, through all generations.  A task's pagemap has an entry, and all its pages lie in
  * private VMAs of mm-PID.img.  VMAs sorted, their file ids in files.img, memfds in memfd.img,
- * shared objects with a pagemap-shmem that stays within their size.  inventory.img, pstree.img
- * and statistics parse.  A pre-dump (img_version 0) needs inventory and pagemaps only.
+ * shared objects with a pagemap-shmem that stays within their size.  A pre-dump (img_version 0) needs inventory and pagemaps only.
  * A set whose pages are at a page server (at_server.h) has a record in the place of each pagemap.
- * and statistics parse.  A full checkpoint of criu has all that CRIU opens for each task: core, ids,
- * fs, fdinfo (a set with neither fs nor fdinfo is memory only, as ours).  A pre-dump (img_version 0) needs inventory and pagemaps only.
+ * Every other image is framed as its kind has to be (image_kinds.c); what a restore does not read is
+ * a note.  A full checkpoint has all that CRIU opens for each task: core, ids, fs, fdinfo; a set without
+ * registers, descriptors and the like is memory only, as ours.
  *
  * *ret is set in every case (verify_report_deinit()): an error is the first fatal finding as
  * ERR_CHECK, or what prevented the check (ERR_SYS, ERR_NOMEM).
  */
 struct err *verify_dir(const char *dir, struct verify_report *ret);
-/* Same, of an open directory. */
-struct err *verify_dirfd(int dirfd, struct verify_report *ret);
+/*
+ * Same, of an open directory.  sparse: a page that lies in a hole of its pages file is a finding, as it
+ * reads as zero; some file systems make such holes of any zeroes.
+ */
+struct err *verify_dirfd(int dirfd, bool sparse, struct verify_report *ret);
 void verify_report_deinit(struct verify_report *r);
 
 #endif

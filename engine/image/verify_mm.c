@@ -15,6 +15,15 @@ static const struct known_file *find_file(const struct verify *v, uint64_t id)
 	return at < v->nr_files && v->file[at].id == id ? &v->file[at] : NULL;
 }
 
+bool verify_use_file(struct verify *v, uint64_t id)
+{
+	const struct known_file *f = find_file(v, id);
+
+	if (f)
+		v->file[f - v->file].used = true;
+	return f;
+}
+
 static bool memfd_inode_known(const struct verify *v, uint32_t inode_id)
 {
 	for (size_t i = 0; i < v->nr_objects; i++)
@@ -27,6 +36,7 @@ static void check_file_id(struct verify *v, const char *mm, int64_t i, const Cri
 {
 	const struct known_file *f = find_file(v, e->shmid);
 
+	verify_use_file(v, e->shmid);
 	if (!f)
 		verify_find(v, true, mm, i, &e->start, "file id %lu is not in files.img", e->shmid);
 	else if ((e->status & VMA_AREA_MEMFD) && !f->is_memfd)
@@ -117,7 +127,6 @@ Criu__MmEntry *verify_mm(struct verify *v, const char *file)
 
 	if (verify_absorb(v, file, image_read_one(v->dirfd, file, IMG_MM, &msg)))
 		return NULL;
-	v->r->files++;
 	Criu__MmEntry *m = (Criu__MmEntry *)msg;
 	if (!m->n_vmas)
 		verify_find(v, true, file, NO_ENTRY, NULL, "no VMA");
@@ -127,6 +136,8 @@ Criu__MmEntry *verify_mm(struct verify *v, const char *file)
 	check_aios(v, file, m);
 
 	const struct known_file *exe = find_file(v, m->exe_file_id);
+
+	verify_use_file(v, m->exe_file_id);
 	if (!v->no_files && (!exe || !exe->is_reg))
 		verify_find(v, true, file, NO_ENTRY, NULL,
 			    "the executable (file id %u) is not a regular file of files.img",

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "engine/image/at_server.h"
+#include "engine/image/file_holes.h"
 #include "engine/image/generations.h"
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
@@ -35,35 +36,76 @@ static bool check_entries(struct verify *v, const char *file, const struct pagem
 	return good;
 }
 
-static void check_pages_file(struct verify *v, int dirfd, const char *file,
-			     const struct pagemap_image *pi)
+/* Pages of an entry that are in the pages file only as a hole. */
+static void check_holes(struct verify *v, const char *file, const struct pagemap_image *pi, int fd,
+			uint64_t size)
 {
-	uint64_t want = pi->nr_present * PAGE_BYTES;
+	struct file_holes holes;
+	uint64_t pages = 0, first = 0, off;
+
+	if (verify_absorb(v, file, file_holes_read(fd, size, &holes)))
+		return;
+	for (size_t i = 0; i < pi->nr && holes.nr; i++) {
+		const struct pagemap_entry *e = &pi->e[i];
+
+		if (!(e->flags & PE_PRESENT))
+			continue;
+		uint64_t n = file_holes_pages(&holes, e->pages_off,
+					      e->pages_off + e->nr_pages * PAGE_BYTES, &off);
+
+		if (n && !pages)
+			first = e->vaddr + (off - e->pages_off);
+		pages += n;
+	}
+	file_holes_deinit(&holes);
+	if (pages)
+		verify_find(
+			v, true, file, NO_ENTRY, &first,
+			"%lu of its pages are holes in pages-%u.img and read as zero: emptied by "
+			"auto-dedup, or lost (right only if they were zero and the file was "
+			"copied sparsely)",
+			pages, pi->pages_id);
+}
+
+static void check_pages_file(struct verify *v, int dirfd, const char *file,
+			     const struct pagemap_image *pi, bool sparse)
+{
+	uint64_t want = pi->nr_present * PAGE_BYTES, size;
+	AUTO_CLOSE int fd = -1;
 	char name[32];
-	struct stat st;
 
 	snprintf(name, sizeof(name), "pages-%u.img", pi->pages_id);
-	if (fstatat(dirfd, name, &st, 0) < 0) {
-		/* A missing image counts as one without pages. */
-		if (errno != ENOENT || want)
-			verify_find(v, true, file, NO_ENTRY, NULL, "its %s cannot be read: %s",
-				    name, strerror(errno));
-	} else if (!S_ISREG(st.st_mode)) {
-		verify_find(v, true, file, NO_ENTRY, NULL, "its %s is not a regular file", name);
-	} else if ((uint64_t)st.st_size > want) {
-		v->r->surplus += (uint64_t)st.st_size - want;
+	struct err *e = image_open_file(dirfd, name, &fd, &size);
+
+	/* A missing image counts as one without pages. */
+	if (e && e->sys_errno == ENOENT && !want) {
+		err_free(e);
+		return;
+	}
+	if (e) {
+		if (verify_absorb_unreadable(v, dirfd == v->dirfd ? name : file, e))
+			return;
+		verify_find(v, true, file, NO_ENTRY, NULL, "its %s cannot be read: %s", name,
+			    e->sys_errno ? strerror(e->sys_errno) : "it is not a regular file");
+		err_free(e);
+		return;
+	}
+	if (size > want) {
+		v->r->surplus += size - want;
 		/* CRIU never looks beyond the last page that an entry promises. */
 		verify_find(
 			v, false, file, NO_ENTRY, NULL,
 			"its %s has %lu bytes, the entries make it %lu: CRIU restores it, and if "
 			"the surplus lies before the end, the memory is wrong and nobody notices",
-			name, (uint64_t)st.st_size, want);
-	} else if ((uint64_t)st.st_size < want) {
+			name, size, want);
+	} else if (size < want) {
 		verify_find(v, true, file, NO_ENTRY, NULL,
 			    "its %s has %lu bytes, the entries "
 			    "make it %lu",
-			    name, (uint64_t)st.st_size, want);
+			    name, size, want);
 	}
+	if (sparse)
+		check_holes(v, file, pi, fd, size);
 }
 
 static void check_pages_id(struct verify *v, const char *file, uint32_t pages_id)
@@ -122,10 +164,46 @@ static void note_lazy(struct verify *v, const char *file, const struct pagemap_i
 			    pages);
 }
 
+/* Those pages of [at, to), part of `e`, whose bytes are a hole of the pages file. */
+static void count_punched(const struct pagemap_entry *e, uint64_t at, uint64_t to,
+			  const struct file_holes *holes, uint64_t *nr, uint64_t *first)
+{
+	uint64_t off;
+
+	if (!(e->flags & PE_PRESENT))
+		return;
+	uint64_t n = file_holes_pages(holes, e->pages_off + (at - e->vaddr),
+				      e->pages_off + (to - e->vaddr), &off);
+
+	if (n && !*nr)
+		*first = e->vaddr + (off - e->pages_off);
+	*nr += n;
+}
+
+/* Of the pages file of a parent; an error there is reported elsewhere. */
+static struct file_holes parent_holes(const struct verify *v, int dirfd,
+				      const struct pagemap_image *pi)
+{
+	struct file_holes holes = { 0 };
+	AUTO_CLOSE int fd = -1;
+	AUTO_ERR struct err *e = NULL;
+	char name[32];
+	uint64_t size;
+
+	if (!v->sparse)
+		return holes;
+	snprintf(name, sizeof(name), "pages-%u.img", pi->pages_id);
+	e = image_open_file(dirfd, name, &fd, &size);
+	if (!e)
+		e = file_holes_read(fd, size, &holes);
+	return holes;
+}
+
 /* Both are in order, so one pass does. */
 static void check_covered(struct verify *v, const char *file, const struct pagemap_image *pi,
-			  const struct pagemap_image *parent)
+			  const struct pagemap_image *parent, const struct file_holes *holes)
 {
+	uint64_t punched = 0, first = 0;
 	size_t k = 0;
 
 	for (size_t i = 0; i < pi->nr; i++) {
@@ -148,9 +226,20 @@ static void check_covered(struct verify *v, const char *file, const struct pagem
 					    "(lazy)");
 				break;
 			}
-			at = pagemap_entry_end(&parent->e[k]);
+			uint64_t to = pagemap_entry_end(&parent->e[k]);
+
+			if (to > pagemap_entry_end(e))
+				to = pagemap_entry_end(e);
+			count_punched(&parent->e[k], at, to, holes, &punched, &first);
+			at = to;
 		}
 	}
+	if (punched)
+		verify_find(
+			v, true, file, NO_ENTRY, &first,
+			"%lu pages of its holes are holes in the parent's pages-%u.img as well, and "
+			"read as zero: emptied by auto-dedup for another child, or lost",
+			punched, parent->pages_id);
 }
 
 /* The pages of the holes are at a page server: what is here of them is a list. */
@@ -168,7 +257,7 @@ static bool check_parent_at_server(struct verify *v, const char *label, const ch
 	if (verify_absorb(v, up, pagemap_image_read(at->dirfd, record, &held)))
 		return true;
 	if (check_entries(v, up, &held))
-		check_covered(v, label, child, &held);
+		check_covered(v, label, child, &held, &(struct file_holes){ 0 });
 	pagemap_image_deinit(&held);
 	v->r->pages_at_server += nr_holes(child);
 	verify_find(v, false, label, NO_ENTRY, NULL,
@@ -208,9 +297,13 @@ static void check_parents(struct verify *v, const char *file, const struct pagem
 		good = !verify_absorb(v, up, pagemap_image_read(at.dirfd, file, &parent));
 		if (good) {
 			good = check_entries(v, up, &parent);
-			check_pages_file(v, at.dirfd, up, &parent);
-			if (good)
-				check_covered(v, label, &child, &parent);
+			check_pages_file(v, at.dirfd, up, &parent, false);
+			if (good) {
+				struct file_holes holes = parent_holes(v, at.dirfd, &parent);
+
+				check_covered(v, label, &child, &parent, &holes);
+				file_holes_deinit(&holes);
+			}
 			if (child.e != pi->e)
 				pagemap_image_deinit(&child);
 			child = parent;
@@ -231,7 +324,6 @@ void verify_at_server(struct verify *v, const char *file)
 
 	if (verify_absorb(v, file, pagemap_image_read(v->dirfd, file, &held)))
 		return;
-	v->r->files++;
 	v->r->entries += held.nr;
 	check_entries(v, file, &held);
 	for (size_t i = 0; i < held.nr; i++)
@@ -251,13 +343,12 @@ bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *re
 		v->pagemap_unread = true;
 		return false;
 	}
-	v->r->files++;
 	v->r->pagemaps++;
 	v->r->entries += pi.nr;
 	v->r->pages_present += pi.nr_present;
 	v->r->pages_in_parent += nr_holes(&pi);
 	check_pages_id(v, file, pi.pages_id);
-	check_pages_file(v, v->dirfd, file, &pi);
+	check_pages_file(v, v->dirfd, file, &pi, v->sparse);
 	note_counts(v, file, &pi);
 	note_lazy(v, file, &pi);
 	if (!check_entries(v, file, &pi)) {

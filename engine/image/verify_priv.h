@@ -3,14 +3,17 @@
 #ifndef STEPDUMP_VERIFY_PRIV_H
 #define STEPDUMP_VERIFY_PRIV_H
 
+#include "engine/image/image.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/image/verify.h"
+#include "proto/inventory.pb-c.h"
 #include "proto/mm.pb-c.h"
 
 /* Of files.img. */
 struct known_file {
 	uint32_t id;
 	bool is_reg, is_memfd;
+	bool used;         /* by a mapping, a descriptor, a working directory */
 	uint32_t inode_id; /* is_memfd */
 };
 
@@ -30,12 +33,24 @@ struct verify {
 	bool nomem;        /* an image was too large to be read */
 
 	char **name; /* all files, sorted */
+	bool *bad;   /* of each: its fault is reported, or it cannot be read */
 	size_t nr_names;
-	bool pre_dump;
+	bool sparse;         /* pages in the holes of a pages file count */
+	bool pre_dump, full; /* neither: memory only, as ours */
+	bool old;            /* image version 1: no head magics */
+	char *no_fdinfo;     /* the first that is not there; owned */
+	char **told;         /* names of files that are reported as missing; owned */
+	size_t nr_told;
+	Criu__TaskKobjIdsEntry
+		*root_ids; /* of the dumping criu; NULL: not known; part of inventory */
+	ProtobufCMessage *inventory;
+	uint32_t root_cg_set;
 	bool mm_unread;      /* so it is not known which objects are mapped */
 	bool pagemap_unread; /* so it is not known which pages files are used */
 	bool no_files;       /* files.img is missing or broken: reported once */
 
+	uint32_t *pid; /* of pstree.img */
+	size_t nr_pids;
 	struct known_file *file; /* sorted by id */
 	size_t nr_files;
 	struct known_object *object;
@@ -54,9 +69,22 @@ void verify_find(struct verify *v, bool fatal, const char *file, int64_t entry,
 		 const uint64_t *vaddr, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /* A file that cannot be read is a finding; takes `e`.  True: there was an error. */
 bool verify_absorb(struct verify *v, const char *file, struct err *e);
+/* The same for a file that this user may not read, which says nothing about the set.  Takes `e` only then. */
+bool verify_absorb_unreadable(struct verify *v, const char *file, struct err *e);
+/* Its fault is known: whatever reads it later is silent about that. */
+void verify_set_bad(struct verify *v, const char *file);
+bool verify_is_bad(const struct verify *v, const char *file);
 int verify_compare_names(const void *a, const void *b); /* of `name` */
 bool verify_has(const struct verify *v, const char *name);
 
+/* verify_files.c: each file by itself; the inventory before the others, as it tells how they are framed. */
+void verify_file_inventory(struct verify *v);
+void verify_files(struct verify *v);
+/* verify_full.c: what a full checkpoint needs; after verify_mm() of all tasks. */
+void verify_full(struct verify *v);
+
+/* verify_mm.c: marks a file of files.img as used; false: it has no such file. */
+bool verify_use_file(struct verify *v, uint64_t id);
 /* verify_mm.c: mm-PID.img; objects found are added to v->object.  NULL: unreadable. */
 Criu__MmEntry *verify_mm(struct verify *v, const char *file);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The findings of verify, and its list of the files of the set. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,16 +45,61 @@ void verify_find(struct verify *v, bool fatal, const char *file, int64_t entry,
 		v->first = finding_error(f);
 }
 
+static ssize_t name_index(const struct verify *v, const char *name)
+{
+	size_t at = vec_first(v->nr_names, i, strcmp(v->name[i], name) >= 0);
+
+	return at < v->nr_names && !strcmp(v->name[at], name) ? (ssize_t)at : -1;
+}
+
+bool verify_has(const struct verify *v, const char *name)
+{
+	return name_index(v, name) >= 0;
+}
+
+bool verify_is_bad(const struct verify *v, const char *file)
+{
+	ssize_t i = name_index(v, file);
+
+	return i >= 0 && v->bad[i];
+}
+
+void verify_set_bad(struct verify *v, const char *file)
+{
+	ssize_t i = name_index(v, file);
+
+	if (i >= 0)
+		v->bad[i] = true;
+}
+
+bool verify_absorb_unreadable(struct verify *v, const char *file, struct err *e)
+{
+	if (e->sys_errno != EACCES && e->sys_errno != EPERM)
+		return false;
+	if (!verify_is_bad(v, file)) {
+		v->r->nr_unreadable++;
+		verify_find(v, false, file, NO_ENTRY, NULL,
+			    "not checked: this user may not read it (%s)",
+			    e->sys_errno == EACCES ? "EACCES" : "EPERM");
+	}
+	verify_set_bad(v, file);
+	err_free(e);
+	return true;
+}
+
 bool verify_absorb(struct verify *v, const char *file, struct err *e)
 {
 	if (!e)
 		return false;
+	if (verify_absorb_unreadable(v, file, e))
+		return true;
+
 	AUTO_FREE char *text = err_text(e);
 
 	/* An image that is too large for us to read is not at fault. */
 	if (e->code == ERR_NOMEM)
 		v->nomem = true;
-	else
+	else if (!verify_is_bad(v, file))
 		verify_find(v, true, file, NO_ENTRY, NULL, "%s", text);
 	err_free(e);
 	return true;
@@ -72,10 +118,4 @@ void verify_report_deinit(struct verify_report *r)
 int verify_compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-bool verify_has(const struct verify *v, const char *name)
-{
-	return v->nr_names &&
-	       bsearch(&name, v->name, v->nr_names, sizeof(*v->name), verify_compare_names);
 }

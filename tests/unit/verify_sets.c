@@ -122,6 +122,33 @@ static void files(uint32_t exe_id, bool memfd)
 	ok(image_finish(w));
 }
 
+/* As files(), and a regular file that nothing maps. */
+static void files_and_another(uint32_t id)
+{
+	Criu__FownEntry fown = CRIU__FOWN_ENTRY__INIT;
+	Criu__RegFileEntry reg = CRIU__REG_FILE_ENTRY__INIT;
+	Criu__FileEntry f = CRIU__FILE_ENTRY__INIT;
+	struct image_writer *w;
+	uint8_t buf[256];
+
+	ok(image_create(scratch_fd, "other", IMG_FILES, &w));
+	f.type = CRIU__FD_TYPES__REG;
+	f.id = reg.id = id;
+	f.reg = &reg;
+	reg.fown = &fown;
+	reg.name = (char *)"/dev/null";
+	ok(image_write(w, &f.base));
+	ok(image_finish(w));
+	int from = openat(scratch_fd, "other", O_RDONLY | O_CLOEXEC);
+	ssize_t n = pread(from, buf, sizeof(buf), 8);
+	int to = openat(scratch_fd, "files.img", O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_true(n > 0 && write(to, buf, (size_t)n) == n);
+	close(from);
+	close(to);
+	unlinkat(scratch_fd, "other", 0);
+}
+
 static void memfd(uint64_t inode_id, uint64_t size)
 {
 	Criu__MemfdInodeEntry m = CRIU__MEMFD_INODE_ENTRY__INIT;
@@ -406,8 +433,9 @@ TEST(vmas, setup, scratch_drop)
 	files(2, true);
 	struct verify_report r;
 	struct err *e = verify_dir(scratch, &r);
-	assert_non_null(e);
-	assert_string_equal(r.v[0].text, "file id 2 is there twice");
+	assert_non_null(e); /* and so the executable is not there */
+	assert_false(r.v[0].fatal);
+	assert_non_null(strstr(r.v[0].text, "file id 2 is there twice"));
 	err_free(e);
 	verify_report_deinit(&r);
 }
@@ -454,20 +482,22 @@ static void spoil(const char *name)
 
 TEST(torn_files, setup, scratch_drop)
 {
-	static const char *const names[] = { "inventory.img", "pstree.img", "stats-dump",
-					     "mm-42.img", "pagemap-42.img" };
+	static const char *const names[] = { "inventory.img", "pstree.img", "mm-42.img",
+					     "pagemap-42.img" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		spoil(names[i]);
 		FATAL(names[i], WHOLE, "the file ends inside the entry");
 		good_set();
 	}
+	spoil("stats-dump");
+	expect(false, "stats-dump", WHOLE, "a restore does not read this file");
 }
 
 TEST(missing_files, setup, scratch_drop)
 {
 	unlinkat(scratch_fd, "inventory.img", 0);
-	FATAL("inventory.img", WHOLE, "ENOENT");
+	FATAL("inventory.img", WHOLE, "missing");
 	good_set();
 	unlinkat(scratch_fd, "files.img", 0);
 	FATAL("files.img", WHOLE, "missing");
@@ -485,10 +515,19 @@ TEST(missing_files, setup, scratch_drop)
 	FATAL("mm-42.img", WHOLE, "there is no pagemap-42.img");
 }
 
-static void touch(const char *name)
+/* Magics and one message, which is written out. */
+static void put_other(const char *name, uint32_t magic, const char *message, uint32_t len)
 {
-	close(openat(scratch_fd, name, O_CREAT | O_WRONLY, 0600));
+	uint8_t b[64] = { 0x19, 0x43, 0x56, 0x54 };
+
+	memcpy(b + 4, &magic, 4);
+	memcpy(b + 8, &len, 4);
+	memcpy(b + 12, message, len);
+	put_file(scratch_fd, name, b, 12 + len);
 }
+
+#define FS_MAGIC 0x51403912
+#define FDINFO_MAGIC 0x56213732
 
 /* What CRIU needs for registers, descriptors and directories: only sets of criu have it. */
 static void full_set(void)
@@ -501,14 +540,13 @@ static void full_set(void)
 	ids.files_id = 5;
 	ok(image_write_one(scratch_fd, IMG_CORE, PID, &core.base));
 	ok(image_write_one(scratch_fd, IMG_IDS, PID, &ids.base));
-	touch("fs-42.img");
-	touch("fdinfo-5.img");
+	put_other("fs-42.img", FS_MAGIC, "\x08\x01\x10\x01\x18\x00", 6); /* both are file 1 */
+	put_other("fdinfo-5.img", FDINFO_MAGIC, "\x08\x01\x10\x00\x18\x01\x20\x02", 8);
 }
 
 TEST(a_full_checkpoint_needs_more, setup, scratch_drop)
 {
-	static const char *const names[] = { "core-42.img", "ids-42.img", "fs-42.img",
-					     "fdinfo-5.img" };
+	static const char *const names[] = { "core-42.img", "ids-42.img", "fs-42.img" };
 	struct verify_report r;
 
 	full_set();
@@ -520,6 +558,22 @@ TEST(a_full_checkpoint_needs_more, setup, scratch_drop)
 		FATAL(names[i], WHOLE, "CRIU cannot restore a full checkpoint without it");
 		full_set();
 	}
+	put_other("fdinfo-5.img", FDINFO_MAGIC, "\x08\x09\x10\x00\x18\x01\x20\x02", 8);
+	FATAL("fdinfo-5.img", 0, 0, "descriptor 2 is file 9, which is not in files.img");
+	put_other("fs-42.img", FS_MAGIC, "\x08\x09\x10\x01\x18\x00", 6);
+	full_set();
+	put_other("fs-42.img", FS_MAGIC, "\x08\x09\x10\x01\x18\x00", 6);
+	FATAL("fs-42.img", 0, 0, "the working directory is file 9");
+	full_set();
+	put_other("seccomp.img", FS_MAGIC, "\x08\x01", 2);
+	FATAL("seccomp.img", WHOLE, "type magic");
+	unlinkat(scratch_fd, "seccomp.img", 0);
+
+	/* A task without descriptors has no fdinfo; but who else used file 7? */
+	unlinkat(scratch_fd, "fdinfo-5.img", 0);
+	expect(false, "fdinfo-5.img", WHOLE, "the task had no open descriptor");
+	files_and_another(7);
+	FATAL("fdinfo-5.img", WHOLE, "1 files of files.img are used by nothing else");
 }
 
 static void gone(const char *name)
@@ -531,13 +585,15 @@ static void expect_among_others(const char *file, const char *text)
 {
 	struct verify_report r;
 	struct err *e = verify_dir(scratch, &r);
-	bool found = false;
+	bool found = false, fatal = strcmp(file, "stats-dump");
 
-	assert_non_null(e);
-	assert_int_equal(e->code, ERR_CHECK);
+	assert_int_equal(!!e, fatal);
+	if (e)
+		assert_int_equal(e->code, ERR_CHECK);
 	err_free(e);
 	for (size_t i = 0; i < r.nr; i++)
-		found |= r.v[i].fatal && !strcmp(r.v[i].file, file) && strstr(r.v[i].text, text);
+		found |= r.v[i].fatal == fatal && !strcmp(r.v[i].file, file) &&
+			 strstr(r.v[i].text, text);
 	for (size_t i = 0; i < r.nr && !found; i++)
 		print_error("found: %s: %s\n", r.v[i].file, r.v[i].text);
 	assert_true(found);
@@ -599,6 +655,65 @@ TEST(not_regular_files, setup, scratch_drop)
 	alarm(0);
 }
 
+/* Image version 1 has no head magics; a file that has one, or lacks it elsewhere, is foreign. */
+TEST(image_version_1, setup, scratch_drop)
+{
+	static const char *const names[] = { "pstree.img",
+					     "files.img",
+					     "memfd.img",
+					     "mm-42.img",
+					     "pagemap-42.img",
+					     "pagemap-shmem-77.img",
+					     "pagemap-shmem-88.img",
+					     "stats-dump" };
+	static uint8_t buf[65536];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int fd = openat(scratch_fd, names[i], O_RDONLY | O_CLOEXEC);
+		ssize_t n = pread(fd, buf, sizeof(buf), 4);
+
+		close(fd);
+		assert_true(n > 0);
+		put_file(scratch_fd, names[i], buf, (size_t)n);
+		if (!i)
+			FATAL("pstree.img", WHOLE, "no head magic, as before image version 2");
+	}
+	inventory_at(scratch_fd, 1);
+	expect(false, "inventory.img", WHOLE, "image version 1");
+	mm(NULL);
+	expect_among_others("mm-42.img", "it has a head magic");
+}
+
+/* Bytes that were punched out read as zero: harm to whoever needs them. */
+TEST(punched, setup, scratch_drop)
+{
+	int fd = openat(scratch_fd, "pages-1.img", O_WRONLY | O_CLOEXEC);
+
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 8192)) {
+		print_message("skipped: no holes can be punched here\n");
+		close(fd);
+		skip();
+	}
+	close(fd);
+	/* The second entry of the pagemap begins with the second page of the file. */
+	FATAL("pagemap-42.img", -1, 0x27000, "2 of its pages are holes in pages-1.img");
+
+	good_set();
+	int up = parent_dir("p", scratch_fd);
+	PAGEMAP(PRESENT(0x20000, 2), PARENT(0x22000, 2));
+	PAGEMAP_AT(up, "pagemap-42.img", 1, PRESENT(0x20000, 4));
+	fd = openat(up, "pages-1.img", O_WRONLY | O_CLOEXEC);
+	/* Those that the child has itself. */
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8192), 0);
+	struct verify_report r;
+	ok(verify_dir(scratch, &r));
+	verify_report_deinit(&r);
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 12288, 4096), 0);
+	FATAL("pagemap-42.img", -1, 0x23000, "1 pages of its holes are holes in the parent's");
+	close(fd);
+	close(up);
+}
+
 /* Their ends are far away, and there is nothing up to them. */
 TEST(sparse_files, setup, scratch_drop)
 {
@@ -609,7 +724,9 @@ TEST(sparse_files, setup, scratch_drop)
 
 		assert_int_equal(ftruncate(fd, 10l << 30), 0);
 		close(fd);
-		if (!strncmp(read_files[i], "pages-", 6)) /* is not read beyond its entries */
+		/* Pages files are not read beyond what the entries promise, nor others beyond their only entry. */
+		if (!strncmp(read_files[i], "pages-", 6) || !strcmp(read_files[i], "mm-42.img") ||
+		    !strcmp(read_files[i], "inventory.img") || !strcmp(read_files[i], "stats-dump"))
 			ok(verify_dir(scratch, &r));
 		else
 			fails(verify_dir(scratch, &r), ERR_CHECK, "");
