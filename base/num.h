@@ -26,6 +26,8 @@ _Static_assert(sizeof(long) == 8, "a uint64_t is printed as %lu");
 
 unsigned long page_bytes(void) __attribute__((const));
 
+#define PAGE_UP(bytes) (((bytes) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))
+
 /* Never wraps around: UINT64_MAX stands for "too many". */
 static inline uint64_t add_sat(uint64_t a, uint64_t b)
 {

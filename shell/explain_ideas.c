@@ -157,8 +157,14 @@ const struct explain_term explain_ideas[] = {
 	  "Gives each run of pages its verdict: an iov, a hole, or nothing.", NULL,
 	  "generate_iovs(), should_dump_page()", NULL, "until generate-iovs, show pages, why ADDR",
 	  here_iov },
-	{ "drain", "phase", "The parasite splices the pages of one ppb into its pipe.", NULL,
-	  "drain_pages()", NULL, "until drain, next, show ppb", here_ppb },
+	{ "drain|second-drain", "phase",
+	  "The parasite splices the pages of one ppb into its pipe. When nobody steps, it is asked for all "
+	  "ppbs of a chunk at once and fills the next while one is transferred; and to a tmpfs, where "
+	  "`show caps` says that second-drain works, a second thread moves every other load by UFFDIO_COPY.",
+	  "The target stays frozen until the last page has left the pipes: they hold references, not "
+	  "copies.",
+	  "drain_pages()", "There one thread does all of it, one after the other.",
+	  "until drain, next, show ppb", here_ppb },
 	{ "chunk|-EAGAIN|EAGAIN|chunk mode", "term",
 	  "What eight pipes hold. When they are full, adding a page gives -EAGAIN: the pipes are drained "
 	  "and transferred, the page-pipe is reinitialised, and the scan goes on at the same address.",
@@ -195,6 +201,15 @@ const struct explain_term explain_ideas[] = {
 	  "A disk takes longer than the memory. If a drained set fails after the thaw, what was dirty is "
 	  "in no set, and the next dump is a full one, as after a pre-dump.",
 	  "none: criu syncs nothing", NULL, "set thaw drained, show stats", NULL },
+	{ "reserve", "term",
+	  "Room for the pages, made while the target still runs: on a tmpfs the pages files are allocated as "
+	  "large as the dump will probably be (RssAnon, swap, shared objects), and cut to size afterwards. "
+	  "`on`: attach does it if `set dir` says where. `auto`, the setting of -batch, does it also for the "
+	  "first `-ex 'commit DIR'`, and says nothing if it cannot. Not with a parent, in a pre-dump, to a "
+	  "server, on a disk, or where a sixteenth of the tmpfs would not stay free.",
+	  "Allocating pages is the greater part of a write to a tmpfs: the freeze is shorter by it, the whole "
+	  "command is not.",
+	  "none", NULL, "set reserve on, set dir DIR, show events", NULL },
 	{ "pre-dump|predump", "term",
 	  "A dump of memory only, that lets the target run again before anything is written: the pages "
 	  "wait in the pipes, by reference, and are marked clean.",

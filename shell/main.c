@@ -84,11 +84,28 @@ static bool main_stdin(struct shell *sh, int *status)
 	return !*status;
 }
 
+/* Where the first -ex 'commit DIR' will put the images, for `set reserve`; only plain names are
+ * understood. */
+static void main_foresee_commit(struct shell *sh, const struct argv_options *o)
+{
+	for (size_t i = 0; i < o->nr_script; i++) {
+		const char *text = o->script[i].text;
+
+		if (o->script[i].file || strncmp(text, "commit ", 7))
+			continue;
+		text += 7 + strspn(text + 7, " ");
+		if (*text && *text != '-' && !strpbrk(text, " \t\"'\\$;|>&#"))
+			session_opts(sh->session)->reserve_for = xstrdup(text);
+		return;
+	}
+}
+
 /* Everything before the prompt; false: leave without a prompt. */
 static bool main_script(struct shell *sh, const struct argv_options *o, int *status)
 {
 	if (sh->interactive)
 		main_rc(sh);
+	main_foresee_commit(sh, o);
 	if (o->pid && !main_word(sh, "attach", o->pid, status))
 		return false;
 	if (o->snapshot && !main_word(sh, "open", o->snapshot, status))
@@ -175,6 +192,8 @@ static struct err *main_options(struct shell *sh, const struct argv_options *o)
 	sh->report = o->report;
 	if (o->batch) /* nobody looks at the frozen target after a commit */
 		session_opts(sh->session)->thaw = THAW_AUTO;
+	if (o->batch)
+		session_opts(sh->session)->reserve = RESERVE_AUTO;
 	if (o->size)
 		TRY(view_parse_size(o->size, &sh->screen_rows, &sh->screen_cols));
 	if (o->color)

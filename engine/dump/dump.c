@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "engine/dump/flow.h"
 
 static void dump_blank(struct dump *d)
 {
@@ -58,6 +59,7 @@ static void dump_free(struct dump *d)
 	file_table_destroy(d->files);
 	for (size_t i = 0; i < d->nr_tasks; i++)
 		dump_free_task(&d->task[i]);
+	mover_destroy(d->flow.mover);
 	page_xfer_destroy(&d->xfer);
 	page_pipe_deinit(&d->pp);
 	shmem_list_deinit(&d->shmem);
@@ -119,7 +121,8 @@ struct err *dump_undo(struct dump *d)
 	for (size_t i = 0; i < d->nr_tasks; i++)
 		e = err_first(e, dump_unless_dead(d->keeper, d->task[i].t->pid,
 						  target_cure(d->task[i].t)));
-	page_xfer_destroy(&d->xfer); /* closes its files, before they are removed */
+	mover_destroy(TAKE_PTR(d->flow.mover)); /* before the file that it writes to is closed */
+	page_xfer_destroy(&d->xfer);            /* closes its files, before they are removed */
 	e = err_first(e, staging_discard(TAKE_PTR(d->staging)));
 	dump_free(d);
 	return e;
@@ -197,6 +200,7 @@ static struct err *dump_end_item(struct dump *d)
 		dump_keep_pages(d);
 		return NULL;
 	}
+	flow_end_object(d);
 	TRY(page_xfer_close_object(&d->xfer));
 	page_pipe_reinit(&d->pp);
 	if (dump_shmem(d))

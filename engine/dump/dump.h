@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "engine/dump/history.h"
 #include "engine/dump/img_task.h"
+#include "engine/dump/mover.h"
 #include "engine/dump/opts.h"
 #include "engine/dump/page_pipe.h"
 #include "engine/dump/page_xfer.h"
@@ -93,6 +94,17 @@ struct dump_drained {
 	bool passed_on; /* transferred meanwhile */
 };
 
+/* The second drain thread: see flow.h. */
+struct dump_flow {
+	struct mover *mover; /* owned; NULL: not started */
+	bool on;             /* loads are being shared out */
+	bool broken;         /* it has failed once */
+	unsigned first;      /* all loads below are in the file ... */
+	uint64_t base;       /* ... up to here; `first` goes to this offset */
+	unsigned next;       /* load to be taken next */
+	unsigned given;      /* the first that the other thread was given */
+};
+
 struct dump {
 	struct task_dump *task; /* parents before children; owned */
 	size_t nr_tasks;
@@ -105,8 +117,10 @@ struct dump {
 	struct dump_cursor at;
 	struct dump_scan scan;
 
-	struct page_pipe pp;    /* of the current item */
-	bool one_fd;            /* the target has no place for the pipes of several ppbs at once */
+	struct page_pipe pp; /* of the current item */
+	bool one_fd;         /* the target has no place for the pipes of several ppbs at once */
+	struct dump_flow flow;
+	unsigned nr_reserved;   /* pages files in `staging` that were made before the freeze */
 	struct page_pipe *kept; /* pre-dump: of each item, until it is transferred; owned */
 	bool thawed;            /* the tasks run again */
 	enum opt_thaw thaw;     /* of this commit: dump_thaw_when() as it began */

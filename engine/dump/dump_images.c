@@ -107,6 +107,7 @@ static struct err *write_set(struct dump *d, int dirfd)
 {
 	Criu__DumpStatsEntry st;
 
+	page_xfer_drop_unused(&d->xfer);
 	TRY(dump_images_link_parent(d));
 	if (d->opts->mode == MODE_PRE_DUMP) {
 		TRY(img_pre_dump_inventory_write(dirfd, d->uptime_us,

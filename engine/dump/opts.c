@@ -13,6 +13,7 @@ static const char *const pre_dump_names[] = { "splice", "read", NULL };
 static const char *const track_names[] = { "auto", "soft-dirty", "uffd", "none", NULL };
 static const char *const thaw_names[] = { "off", "drained", "committed", "auto", NULL };
 static const char *const watch_names[] = { "light", "full", NULL };
+static const char *const reserve_names[] = { "off", "on", "auto", NULL };
 static const char *const hole_missing_names[] = { "fail", "dump", NULL };
 
 /* Most of them cannot change under a pipeline. */
@@ -56,6 +57,9 @@ const struct opt_desc opt_descs[] = {
 	       .summary = "a clean page that the parent lacks: stop, or dump it"),
 	OPTION("track-shmem", track_shmem, OPT_BOOL, .values = "on|off",
 	       .summary = "pstate maps for shared memory (CRIU_TRACK_SHMEM)"),
+	{ .name = "reserve", .offset = offsetof(struct opts, reserve), .type = OPT_ENUM,
+	  .values = "off|on|auto", .names = reserve_names,
+	  .summary = "attach makes room for the pages before the freeze (tmpfs)" },
 	{ .name = "thaw", .offset = offsetof(struct opts, thaw), .type = OPT_ENUM,
 	  .values = "off|drained|committed|auto", .names = thaw_names,
 	  .summary = "commit lets the target run: pages in files, or published" },
@@ -89,7 +93,8 @@ void opts_deinit(struct opts *o)
 	free(o->parent);
 	free(o->server);
 	free(o->criu);
-	o->dir = o->parent = o->server = o->criu = NULL;
+	free(o->reserve_for);
+	o->dir = o->parent = o->server = o->criu = o->reserve_for = NULL;
 }
 
 const struct opt_desc *opt_find(const char *name)

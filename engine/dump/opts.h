@@ -26,6 +26,9 @@ enum opt_track { OPT_TRACK_AUTO, OPT_TRACK_SOFT_DIRTY, OPT_TRACK_UFFD, OPT_TRACK
  * server DRAINED is COMMITTED too. */
 enum opt_thaw { THAW_OFF, THAW_DRAINED, THAW_COMMITTED, THAW_AUTO };
 
+/* Room for the pages before the freeze.  AUTO is ON, but says nothing if it is of no use. */
+enum opt_reserve { RESERVE_OFF, RESERVE_ON, RESERVE_AUTO };
+
 struct opts {
 	enum opt_pmc pmc;    /* how pagemap is read */
 	bool pmc_cache;      /* several small VMAs in one fill (off = CRIU_PMC_OFF) */
@@ -43,6 +46,8 @@ struct opts {
 	enum opt_track track;               /* how writes are tracked from now on */
 	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
 	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
+	enum opt_reserve reserve;           /* room for the pages, made before the freeze */
+	char *reserve_for;                  /* without `dir`: where commit will go; NULL: unknown */
 	enum opt_thaw thaw;                 /* of a dump; a pre-dump runs on in any case */
 	char *criu;                         /* the program for handoff; NULL: found by itself */
 	enum opt_watch watch;               /* at which calls a watched criu stops */

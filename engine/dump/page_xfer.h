@@ -62,8 +62,8 @@ struct page_xfer {
 	void *priv;
 };
 
-/* dirfd is borrowed and must outlive it. */
-void page_xfer_local(struct page_xfer *x, int dirfd);
+/* dirfd is borrowed and must outlive it.  nr_reserved: files that reserve_files() has made there. */
+void page_xfer_local(struct page_xfer *x, int dirfd, unsigned nr_reserved);
 struct err *page_xfer_null(struct page_xfer *x);
 /* Connects.  What the server holds is written to dirfd (at_server.h). */
 struct err *page_xfer_server(struct page_xfer *x, int dirfd, const char *where, enum ps_wire wire,
@@ -86,6 +86,22 @@ struct err *page_xfer_close_object(struct page_xfer *x);
 struct err *page_xfer_pages(struct page_xfer *x, int pipe_fd, uint64_t nr_pages);
 struct err *page_xfer_memory(struct page_xfer *x, const void *buf, uint64_t nr_pages);
 struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pages, uint32_t flags);
+/*
+ * page_xfer_local only, for those who write to the pages file of the open object themselves (flow.h):
+ * the file (-1: there is none) and where the next page goes; whether it is in memory (tmpfs); how many
+ * bytes of it were allocated before the freeze.
+ */
+int page_xfer_file(const struct page_xfer *x, uint64_t *off_ret);
+bool page_xfer_is_in_memory(const struct page_xfer *x);
+uint64_t page_xfer_reserved(const struct page_xfer *x);
+/* The next nr_pages are in the file. */
+void page_xfer_moved(struct page_xfer *x, uint64_t nr_pages);
+/* A write at `off` failed. */
+struct err *page_xfer_advise(const struct page_xfer *x, int sys_errno, uint64_t off)
+	__attribute__((warn_unused_result));
+/* All objects are closed: removes files that were made before the freeze and are not needed. */
+void page_xfer_drop_unused(const struct page_xfer *x);
+
 /* Again after it succeeded: nothing happens. */
 struct err *page_xfer_commit(struct page_xfer *x);
 

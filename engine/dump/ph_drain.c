@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "engine/dump/flow.h"
 #include "engine/dump/phases.h"
 #include "engine/target/parasite_rpc.h"
 
@@ -232,7 +233,7 @@ static struct err *drain_settle(struct dump *d, struct err *e)
 		gone = e2 && e2->code == ERR_TARGET;
 		e = err_first(e, e2);
 	}
-	return e;
+	return flow_settle(d, e);
 }
 
 /* Moves at most `len` bytes of an object into a pipe, as splice() does.  From `whole` on, the

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "engine/dump/phases.h"
+#include "engine/dump/reserve.h"
 #include "engine/net/client.h"
 #include "engine/target/parasite_rpc.h"
 
@@ -231,8 +232,11 @@ static uint64_t prepare_bytes_at_most(const struct dump *d)
 static struct err *prepare_make_xfer(struct dump *d)
 {
 	page_xfer_destroy(&d->xfer);
-	if (d->opts->xfer == XFER_NULL)
+	if (d->opts->xfer == XFER_NULL) {
+		/* Room may have been reserved, before this was set. */
+		TRY(staging_discard(TAKE_PTR(d->staging)));
 		return page_xfer_null(&d->xfer);
+	}
 	if (d->opts->xfer == XFER_SERVER && !d->opts->server)
 		return err_hint(err_new(ERR_USAGE, "xfer server: no server is set"),
 				"`set server HOST:PORT`, or unix:PATH");
@@ -243,9 +247,11 @@ static struct err *prepare_make_xfer(struct dump *d)
 				   &d->staging));
 	}
 	if (d->opts->xfer == XFER_SERVER)
+		reserve_drop(staging_dirfd(d->staging), 0, d->nr_reserved);
+	if (d->opts->xfer == XFER_SERVER)
 		return page_xfer_server(&d->xfer, staging_dirfd(d->staging), d->opts->server,
 					d->opts->wire, d->opts->timeout_s);
-	page_xfer_local(&d->xfer, staging_dirfd(d->staging));
+	page_xfer_local(&d->xfer, staging_dirfd(d->staging), d->nr_reserved);
 	d->xfer.expected = prepare_bytes_at_most(d);
 	return NULL;
 }

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include "base/clock.h"
+#include "engine/dump/flow.h"
 #include "engine/dump/phases.h"
 #include "engine/image/pagemap_image.h"
 
@@ -210,6 +211,21 @@ static struct err *xfer_unit(struct dump *d, bool bulk)
 	return NULL;
 }
 
+/* Two threads share the loads of the chunk; then come all the entries at once. */
+static struct err *xfer_shared(struct dump *d)
+{
+	struct page_pipe_buf *ppb;
+
+	TRY(flow_step(d));
+	if (d->flow.on) {
+		d->phase = PH(DRAIN);
+		return NULL;
+	}
+	while ((ppb = xfer_current(d)) && ppb->moved_iov == ppb->nr_segs)
+		TRY(xfer_unit(d, true));
+	return NULL;
+}
+
 /* In bulk: a ppb with the holes before its iovs, in one splice; or the remaining holes. */
 static struct err *xfer_step(struct dump *d, enum pace pace)
 {
@@ -217,11 +233,22 @@ static struct err *xfer_step(struct dump *d, enum pace pace)
 	uint64_t t0 = now_us();
 	struct err *e = NULL;
 
+	if (pace == PACE_FLOW && ppb && flow_begin(d)) {
+		e = xfer_shared(d);
+		ppb = xfer_current(d);
+		if (e || d->flow.on || ppb) {
+			d->times.memwrite += now_us() - t0;
+			return e;
+		}
+	}
+
 	for (unsigned n = 0; !e && (n == 0 || pace != PACE_UNIT); n++) {
 		if (ppb ? ppb->state == PPB_SENT : d->at.hole == d->pp.nr_holes || n == MAX_HOLES)
 			break;
 		e = xfer_unit(d, pace != PACE_UNIT);
 	}
+	if (pace != PACE_UNIT)
+		flow_write_back(d);
 	d->times.memwrite += now_us() - t0;
 	TRY(e);
 	ppb = xfer_current(d);

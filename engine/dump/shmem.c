@@ -14,8 +14,6 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 
-#define PAGE_UP(x) (((x) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1))
-
 static const char *shmem_kind(const struct vma *v)
 {
 	if (v->status & VMA_AREA_SYSVIPC)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "engine/pages/pagemap.h"
+#include "engine/pages/uffd_copy.h"
 #include "engine/proc/proc.h"
 
 /* linux-libc-dev 6.1 lacks these. */
@@ -217,6 +219,13 @@ static void probe_thp(struct caps *c)
 	snprintf(c->thp, sizeof(c->thp), "%s", open_bracket + 1);
 }
 
+static uint32_t count_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (uint32_t)CPU_COUNT(&set);
+}
+
 struct err *caps_probe(struct caps *ret)
 {
 	struct caps c = { 0 };
@@ -249,6 +258,8 @@ struct err *caps_probe(struct caps *ret)
 	c.process_vm_readv = probe_process_vm_readv();
 	c.pidfd_getfd = probe_pidfd_getfd();
 	probe_thp(&c);
+	c.uffd_copy_errno = -uffd_copy_probe();
+	c.cpus = count_cpus();
 	*ret = c;
 	return NULL;
 }

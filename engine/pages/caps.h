@@ -25,6 +25,8 @@ struct caps {
 	bool soft_dirty;        /* a store after clear_refs really sets the bit */
 	bool uffd_wp_async;     /* a store after UFFDIO_WRITEPROTECT really shows as WRITTEN */
 	int uffd_errno;         /* why userfaultfd() itself failed; 0: it did not */
+	int uffd_copy_errno; /* why UFFDIO_COPY does not make pages of shared memory; 0: it does */
+	uint32_t cpus;       /* that we may run on */
 
 	uint64_t cap_eff; /* the mask; the usual ones by name: */
 	bool cap_sys_resource, cap_sys_admin, cap_sys_ptrace, cap_checkpoint_restore;

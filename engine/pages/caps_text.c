@@ -31,7 +31,7 @@ add(struct lines *l, const char *name, bool available, const char *with, const c
 
 static void describe_pages(const struct caps *c, struct lines *l)
 {
-	char pfns[64] = "", uffd[64] = "";
+	char pfns[64] = "", uffd[64] = "", copy[64] = "";
 
 	if (c->pfn_visible && c->huge_zero_pfn)
 		snprintf(pfns, sizeof(pfns), "zero %lx, huge zero %lx", c->zero_pfn,
@@ -53,6 +53,12 @@ static void describe_pages(const struct caps *c, struct lines *l)
 	add(l, "uffd-wp-async", c->uffd_wp_async,
 	    "dirty pages can be tracked by userfaultfd write-protection",
 	    "dirty pages cannot be tracked by userfaultfd", "%s", uffd);
+	if (c->uffd_copy_errno)
+		snprintf(copy, sizeof(copy), "UFFDIO_COPY: %s", err_errno_name(c->uffd_copy_errno));
+	else if (c->cpus < 2)
+		snprintf(copy, sizeof(copy), "one CPU");
+	add(l, "second-drain", !*copy, "to a tmpfs, a second thread moves every other pipe load",
+	    "one thread moves all pages into the files", "%s", copy);
 	add(l, "pfn", c->pfn_visible, "zero pages are recognised in pagemap entries and left out",
 	    "a lookup that reads pagemap takes zero pages for data", "%s", pfns);
 	add(l, "thp", c->thp[0], "huge pages are dumped as 512 small ones",

@@ -92,6 +92,7 @@ struct proc_status {
 	pid_t tgid, ppid, tracer_pid;
 	uint32_t uid[4], gid[4];                           /* real, effective, saved, file system */
 	uint64_t vm_size, vm_rss, vm_swap, vm_pin, vm_lck; /* bytes; 0 for kernel threads */
+	uint64_t rss_anon, hugetlb;
 	uint32_t threads;
 	uint64_t sig_pnd, shd_pnd, sig_blk; /* bit n-1 = signal n */
 	uint64_t cap_eff;

@@ -127,8 +127,10 @@ static bool take_status_line(const char *key, const char *value, struct proc_sta
 		const char *key;
 		uint64_t *bytes;
 	} sizes[] = {
-		{ "VmSize", &s->vm_size }, { "VmRSS", &s->vm_rss }, { "VmSwap", &s->vm_swap },
-		{ "VmPin", &s->vm_pin },   { "VmLck", &s->vm_lck },
+		{ "VmSize", &s->vm_size },       { "VmRSS", &s->vm_rss },
+		{ "VmSwap", &s->vm_swap },       { "VmPin", &s->vm_pin },
+		{ "VmLck", &s->vm_lck },         { "RssAnon", &s->rss_anon },
+		{ "HugetlbPages", &s->hugetlb },
 	};
 	const struct {
 		const char *key;

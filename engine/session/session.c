@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/vec.h"
 #include "engine/dump/dump_images.h"
+#include "engine/dump/reserve.h"
 #include "engine/keeper/keeper_main.h"
 #include "engine/net/addr.h"
 #include "engine/proc/proc.h"
@@ -225,8 +226,42 @@ static struct err *session_seize_descendants(struct session *s)
 	return NULL;
 }
 
+/* Room for the pages, while the target still runs.  *staging_ret NULL: none. */
+static struct err *session_reserve(struct session *s, pid_t pid, bool tree,
+				   struct staging **staging_ret, unsigned *nr_ret)
+{
+	const struct opts *o = &s->opts;
+	const char *dir = o->dir ? o->dir : o->reserve_for;
+	const struct staging_guard guard = { keeper_litter, s->keeper };
+	uint64_t t0 = now_us(), bytes;
+	struct reserve_plan plan;
+
+	*staging_ret = NULL;
+	/* A dump with a parent writes an unknown part of the memory; a pre-dump writes after the thaw. */
+	if (o->reserve == RESERVE_OFF || !dir || o->xfer != XFER_LOCAL || o->parent ||
+	    o->mode != MODE_DUMP)
+		return NULL;
+	reserve_estimate(pid, tree, &plan);
+
+	struct err *e = reserve_files(dir, guard, &plan, &s->interrupted, staging_ret, &bytes);
+
+	*nr_ret = (unsigned)plan.nr;
+	reserve_plan_deinit(&plan);
+	if (e && e->code != ERR_INTERRUPTED && o->reserve == RESERVE_AUTO) {
+		err_free(e); /* commit will say it, if it still applies */
+		return NULL;
+	}
+	if (*staging_ret)
+		session_event(s, PH(READY), "reserved %.1f MiB in %s before the freeze, %.1f ms",
+			      (double)bytes / (1 << 20), staging_path(*staging_ret),
+			      (double)(now_us() - t0) / 1000);
+	return e;
+}
+
 static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 {
+	struct staging *staging;
+	unsigned nr_reserved = 0;
 	struct err *e;
 
 	TRY(session_need_no_target(s));
@@ -238,12 +273,18 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;
 	s->in_bulk = false;
+	s->interrupted = 0;
+	TRY(session_keep_error(s, session_reserve(s, pid, tree, &staging, &nr_reserved)));
 	e = session_seize_one(s, pid, -1);
 	if (!e && tree)
 		e = session_seize_descendants(s);
-	if (e)
-		return session_keep_error(s, err_first(e, session_release_all(s)));
+	if (e) {
+		e = err_first(e, session_release_all(s));
+		return session_keep_error(s, err_first(e, staging_discard(staging)));
+	}
 	dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts, &s->caps);
+	s->d.staging = staging;
+	s->d.nr_reserved = nr_reserved;
 	session_stopped(s, STOP_RUN);
 	return NULL;
 }

@@ -75,7 +75,7 @@ static void parent_has(unsigned page, unsigned nr)
 	mkdirat(scratch_fd, "parent", 0700);
 	fd = openat(scratch_fd, "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	MUST(fd >= 0);
-	page_xfer_local(&px, fd);
+	page_xfer_local(&px, fd, 0);
 	ok(page_xfer_open_task(&px, 4242));
 	ok(page_xfer_entry(&px, addr(page), nr, PE_PRESENT));
 	ok(page_xfer_close_object(&px));
@@ -123,7 +123,7 @@ static unsigned plan_out(bool bulk)
 
 	for (unsigned i = 0; i < d.pp.nr_ppbs; i++)
 		fill(&d.pp.ppb[i]);
-	page_xfer_local(&d.xfer, scratch_fd);
+	page_xfer_local(&d.xfer, scratch_fd, 0);
 	ok(page_xfer_open_task(&d.xfer, 4242));
 	d.at.chunk = 1;
 	d.phase = PH(XFER);
@@ -218,7 +218,7 @@ TEST(a_hole_that_the_parent_lacks_is_refused, scratch_make, drop)
 	hole(10, 20);
 	hole(40, 1);
 	fill(&d.pp.ppb[0]);
-	page_xfer_local(&d.xfer, scratch_fd);
+	page_xfer_local(&d.xfer, scratch_fd, 0);
 	ok(page_xfer_open_task(&d.xfer, 4242));
 	d.phase = PH(XFER);
 	ok(ph_xfer.step(&d, false));
@@ -323,7 +323,7 @@ static void put(unsigned page, unsigned nr)
 
 TEST(objects_have_names_and_numbers, scratch_make, drop)
 {
-	page_xfer_local(&x, scratch_fd);
+	page_xfer_local(&x, scratch_fd, 0);
 	assert_string_equal(x.ops->name, "local");
 	ok(page_xfer_close_object(&x)); /* none is open */
 	ok(page_xfer_open_task(&x, 17));
@@ -355,7 +355,7 @@ TEST(objects_have_names_and_numbers, scratch_make, drop)
 TEST(an_object_that_cannot_be_made_takes_no_number, scratch_make, drop)
 {
 	MUST(!mkdirat(scratch_fd, "pages-1.img", 0700));
-	page_xfer_local(&x, scratch_fd);
+	page_xfer_local(&x, scratch_fd, 0);
 	fails(page_xfer_open_task(&x, 17), ERR_SYS, "create pages-1.img");
 	assert_int_equal(x.pages_id, 0);
 	assert_string_equal(x.object, "");
@@ -437,7 +437,7 @@ static void more_disk(void)
 TEST(a_full_disk_is_gone_on_from, scratch_make, drop)
 {
 	scratch_small(1024);
-	page_xfer_local(&x, scratch_fd);
+	page_xfer_local(&x, scratch_fd, 0);
 	ok(page_xfer_open_task(&x, 17));
 	pages_that_do_not_fit(ENOSPC, more_disk);
 }
@@ -457,7 +457,7 @@ TEST(a_file_size_limit_is_gone_on_from, scratch_make, drop)
 	tight = no_limit;
 	tight.rlim_cur = 250 * PAGE;
 	signal(SIGXFSZ, SIG_IGN);
-	page_xfer_local(&x, scratch_fd);
+	page_xfer_local(&x, scratch_fd, 0);
 	ok(page_xfer_open_task(&x, 17));
 	MUST(!setrlimit(RLIMIT_FSIZE, &tight));
 	pages_that_do_not_fit(EFBIG, more_file);
@@ -467,7 +467,7 @@ TEST(a_pipe_that_holds_less_is_gone_on_from, scratch_make, drop)
 {
 	int p[2];
 
-	page_xfer_local(&x, scratch_fd);
+	page_xfer_local(&x, scratch_fd, 0);
 	ok(page_xfer_open_task(&x, 17));
 	put(0, 3);
 	struct err *e = page_xfer_pages(&x, pipe_with(3, 5, p), 6);
@@ -506,7 +506,7 @@ TEST(entries_that_do_not_fit_come_again, scratch_make, drop)
 	struct pm pm;
 
 	scratch_small(256);
-	page_xfer_local(&x, scratch_fd);
+	page_xfer_local(&x, scratch_fd, 0);
 	ok(page_xfer_open_task(&x, 17));
 	fill_up();
 	while (!refused) {
@@ -538,7 +538,7 @@ TEST(entries_that_do_not_fit_come_again, scratch_make, drop)
 TEST(an_object_is_not_closed_before_all_is_written, scratch_make, drop)
 {
 	scratch_small(256);
-	page_xfer_local(&x, scratch_fd);
+	page_xfer_local(&x, scratch_fd, 0);
 	ok(page_xfer_open_task(&x, 17));
 	put(5, 2);
 	ok(page_xfer_entry(&x, addr(10), 2, PE_PARENT));
@@ -569,7 +569,7 @@ TEST(giving_up_on_a_full_disk_leaks_nothing, scratch_make, drop)
 
 	MUST(!close(before));
 	scratch_small(256);
-	page_xfer_local(&x, scratch_fd);
+	page_xfer_local(&x, scratch_fd, 0);
 	ok(page_xfer_open_task(&x, 17));
 	put(5, 2);
 	fill_up();
