@@ -7,44 +7,7 @@
 #include "base/num.h"
 #include "shell/explain.h"
 #include "shell/format.h"
-
-#define MIB (1ul << 20)
-
-/* Why the last window holds one VMA, when it does: the first of pmc_fill_cache()'s conditions that
- * does not hold. */
-static char *why_simple(const Stepdump__Snapshot *s, const Stepdump__Pmc *p)
-{
-	const Stepdump__Vma *v = NULL, *next = NULL;
-
-	for (size_t i = 0; i < s->n_vmas; i++)
-		if (s->vmas[i]->start <= p->start && p->start < s->vmas[i]->end) {
-			v = s->vmas[i];
-			next = i + 1 < s->n_vmas ? s->vmas[i + 1] : NULL;
-		}
-	if (!v)
-		return xstrdup("");
-
-	uint64_t low = v->start & ~(2 * MIB - 1), high = low + 2 * MIB;
-	char text[24];
-
-	if (v->end - v->start >= 2 * MIB) {
-		format_bytes(v->end - v->start, text, sizeof(text));
-		return xasprintf(": VMA %u has %s, more than the window of 2 MiB", v->index, text);
-	}
-	if (v->start - low >= MIB / 2) {
-		format_bytes(v->start - low, text, sizeof(text));
-		return xasprintf(
-			": VMA %u starts %s above its window's start, more than the gap of 512 KiB",
-			v->index, text);
-	}
-	if (next && next->start >= high) {
-		format_bytes(next->start - high, text, sizeof(text));
-		return xasprintf(": the next VMA begins %s behind the 2 MiB window", text);
-	}
-	if (next && next->end > high)
-		return xasprintf(": the next VMA, %u, ends outside the 2 MiB window", next->index);
-	return xstrdup("");
-}
+#include "views/panes.h"
 
 char *here_pmc(const Stepdump__Snapshot *s)
 {
@@ -52,11 +15,11 @@ char *here_pmc(const Stepdump__Snapshot *s)
 
 	if (!p || !p->has_start)
 		return NULL;
-	AUTO_FREE char *why = p->cache_mode ? NULL : why_simple(s, p);
+	AUTO_FREE char *why = pmc_why(s);
 
-	return xasprintf("%lu hits, %lu misses, %lu fills; window %lx-%lx, %s%s", p->hits,
+	return xasprintf("%lu hits, %lu misses, %lu fills; window %lx-%lx, %s%s%s", p->hits,
 			 p->misses, p->fills, p->start, p->end,
-			 p->cache_mode ? "cache mode" : "simple mode", why ?: "");
+			 p->cache_mode ? "cache mode" : "simple mode", why ? ": " : "", why ?: "");
 }
 
 char *here_ppb(const Stepdump__Snapshot *s)

@@ -32,6 +32,40 @@ const struct explain_term explain_ideas[] = {
 	  "The target is frozen only as long as it is dumped; a recording can be looked at later, by others, "
 	  "without the process, root or its kernel.",
 	  NULL, NULL, "record FILE, open FILE, goto N, back", NULL },
+	{ "args->off|off|nr_segs|pp->iovs|args", "term",
+	  "What DUMPPAGES tells the parasite: which part of pp->iovs is meant, from args->off on, nr_segs iovs "
+	  "with nr_pages pages; the pipe's descriptor follows.",
+	  "All iovs of the page-pipe are one array, which the target can see; a ppb is a stretch of it.",
+	  "struct parasite_dump_pages_args, drain_pages(), dump_pages() in criu/pie/parasite.c",
+	  "As described there. Here each ppb has an array of its own, so `off` counts the iovs of the ppbs "
+	  "before it.",
+	  "show ppb 1, show events", NULL },
+	{ "clear_refs", "term",
+	  "/proc/PID/clear_refs: 4 written to it makes all pages clean (soft-dirty), and the next store to a "
+	  "page dirty again.",
+	  "What is dirty then belongs to the next dump, so it is written when this one is durable.",
+	  "do_task_reset_dirty_track() in criu/mem.c",
+	  "The text writes it in pre-dump and in dump. A kernel without soft-dirty takes the 4 and does "
+	  "nothing: here a store is tried out first, and userfaultfd takes its place.",
+	  "set track auto, break reset, show events, show tracker", here_tracker },
+	{ "xfer operations|write_pagemap|write_pages|write_hole|operations", "structure",
+	  "What a page_xfer can do: write_pages moves pages out of a pipe, write_pagemap records them, write_hole "
+	  "records a hole, close ends the object.",
+	  "The pipeline does not know whether it writes files or sends to a page server.",
+	  "struct page_xfer, open_page_xfer() in criu/page-xfer.c",
+	  "In the text write_hole is an operation of its own. Later CRIU writes a hole as a pagemap entry with "
+	  "PE_PARENT, as here; it is counted apart.",
+	  "show xfer, step to xfer and next", here_xfer },
+	{ "low|high|gap|low, high|why simple|why cache", "term",
+	  "The window of the pmc for a VMA: low is its start rounded down to 2 MiB, high is 2 MiB above low, the "
+	  "gap is from low to its start.",
+	  "Cache mode needs a VMA below 2 MiB, a gap below 512 KiB, and a next VMA that ends below high; the pane "
+	  "says which of these does not hold.",
+	  "pmc_fill_cache(), PMC_SIZE, PMC_SIZE_GAP", NULL, "show pmc", here_pmc },
+	{ "time line|TIME", "term",
+	  "How many units each phase has done, in proportion: p prepare, m pmc-fill, g generate-iovs, d drain, x "
+	  "xfer, r reset; > is here.",
+	  NULL, NULL, NULL, "view pipeline, back, goto N", NULL },
 	{ "hole|holes", "structure",
 	  "A range of pages that did not change since the parent dump: the pagemap says \"look in the "
 	  "parent\", and no data are written.",

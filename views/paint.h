@@ -12,6 +12,7 @@
 #include "views/panes.h"
 
 struct paint {
+	bool brief; /* a view has little room: one row for each field */
 	const Stepdump__Snapshot *s;
 	const struct pane_opts *o;
 	struct grid *g;

@@ -2,6 +2,8 @@
 /* The pagemap cache: what one read of /proc/PID/pagemap (or one PAGEMAP_SCAN) covers. */
 #include <stdlib.h>
 
+#include "base/mem.h"
+
 #include "views/pane_impl.h"
 
 static void draw_extent(struct paint *p, unsigned col, unsigned width, const void *item, void *ctx)
@@ -83,6 +85,71 @@ static void paint_regions(struct paint *p, const Stepdump__Pmc *pmc)
 	table_end(t, p, "none");
 }
 
+#define PMC_SIZE (2ul << 20)
+#define PMC_SIZE_GAP (PMC_SIZE / 4)
+
+static const Stepdump__Vma *pmc_vma(const Stepdump__Snapshot *s, const Stepdump__Vma **next_ret)
+{
+	*next_ret = NULL;
+	for (size_t i = 0; i < s->n_vmas; i++)
+		if (s->vmas[i]->start <= s->pmc->start && s->pmc->start < s->vmas[i]->end) {
+			*next_ret = i + 1 < s->n_vmas ? s->vmas[i + 1] : NULL;
+			return s->vmas[i];
+		}
+	return NULL;
+}
+
+char *pmc_why(const Stepdump__Snapshot *s)
+{
+	const Stepdump__Vma *next, *v = pmc_vma(s, &next);
+
+	if (!v || !s->pmc->has_cache_mode)
+		return NULL;
+
+	uint64_t low = v->start & ~(PMC_SIZE - 1), high = low + PMC_SIZE;
+
+	if (s->pmc->cache_mode)
+		return xasprintf(
+			"VMA %u begins less than the gap above low, and the next ends below "
+			"high",
+			v->index);
+	if (s->pmc->start != v->start)
+		return xasprintf("the fill goes on in the middle of VMA %u", v->index);
+	if (v->end - v->start >= PMC_SIZE)
+		return xasprintf("VMA %u has %s, not less than the window of 2 MiB", v->index,
+				 txt_size(v->end - v->start).s);
+	if (v->start - low >= PMC_SIZE_GAP)
+		return xasprintf("VMA %u begins %s above low, not less than the gap of 512 KiB",
+				 v->index, txt_size(v->start - low).s);
+	if (!next)
+		return xasprintf("VMA %u is the last one", v->index);
+	if (next->start >= high)
+		return xasprintf("the next VMA begins %s further, outside the 2 MiB window",
+				 txt_size(next->start - v->end).s);
+	if (next->end > high)
+		return xasprintf("the next VMA, %u, ends outside the 2 MiB window", next->index);
+	return xstrdup("cache mode is off: `set pmc-cache on`");
+}
+
+/* The rule that decided, with its numbers. */
+static void paint_window_rule(struct paint *p, const Stepdump__Pmc *c)
+{
+	const Stepdump__Vma *next, *v = pmc_vma(p->s, &next);
+	AUTO_FREE char *why = pmc_why(p->s);
+	uint64_t low;
+
+	if (!v || !why)
+		return;
+	low = v->start & ~(PMC_SIZE - 1);
+	paint_field(p, "low, high", TONE_ADDR,
+		    "%s, %s: VMA %u's start rounded down to 2 MiB, and 2 MiB more",
+		    txt_addr(p, low).s, txt_addr(p, low + PMC_SIZE).s, v->index);
+	paint_field(p, "gap", TONE_NORMAL,
+		    "%s from low to its start; cache mode needs less than %s",
+		    txt_size(v->start - low).s, txt_size(PMC_SIZE_GAP).s);
+	paint_field(p, c->cache_mode ? "why cache" : "why simple", TONE_NORMAL, "%s", why);
+}
+
 void pane_pmc(struct paint *p)
 {
 	const Stepdump__Snapshot *s = p->s;
@@ -102,6 +169,8 @@ void pane_pmc(struct paint *p)
 			    txt_addr(p, c->end).s, txt_pages(span_pages(c->start, c->end)).s);
 	else
 		paint_field(p, "window", TONE_NORMAL, "- (empty)");
+	if (c->has_start)
+		paint_window_rule(p, c);
 	paint_field(p, "covers", TONE_NORMAL, "%s VMA%s", txt_opt(c->has_nr_vmas, c->nr_vmas).s,
 		    c->nr_vmas == 1 ? "" : "s");
 	paint_field(p, "look-ups", TONE_NORMAL, "%s hits, %s misses; last: %s",

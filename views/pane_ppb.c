@@ -343,6 +343,17 @@ void pane_ppb(struct paint *p)
 		return;
 	}
 	paint_pipe_size(p, one, one);
+	if (one->has_iovs_before) {
+		paint_blank(p);
+		paint_field(p, "command", TONE_KEY, "DUMPPAGES");
+		paint_field(p, "its arguments", TONE_NORMAL,
+			    "args->off %u, nr_segs %u, nr_pages %u; then the pipe's fd %s",
+			    one->iovs_before, one->nr_segs, one->pages_in,
+			    p->o->relative || !one->has_fd_write ?
+				    "" :
+				    txt_opt(true, (uint64_t)one->fd_write).s);
+		paint_field(p, "what it does", TONE_NORMAL, "%s", str_or_dash(one->splice));
+	}
 	paint_blank(p);
 	paint_line(p, TONE_TITLE, "iovs of ppb %u, in the order of the pipe", one->index);
 	paint_iov_table(p, pp, one->index);

@@ -239,4 +239,8 @@ void pane_pstate(struct paint *p)
 		p, 1, TONE_DIM,
 		"The rule: D dump.  d hole if the parent has it, else dump.  . with data: dump.  "
 		". without data: zero, skipped.");
+	paint_prose(
+		p, 1, TONE_DIM,
+		"The map: page n has the bits 2n and 2n+1, 00 do not dump, 01 dump, 10 zero, 11 "
+		"dirty; mappings are ORed, so bits are only ever set.");
 }

@@ -103,6 +103,12 @@ void pane_xfer(struct paint *p)
 		    txt_opt(x->has_entries, x->entries).s,
 		    txt_opt(x->has_holes_written, x->holes_written).s,
 		    txt_opt(x->has_holes_checked, x->holes_checked).s);
+	if (x->has_nr_open)
+		paint_field(
+			p, "operations", TONE_NORMAL,
+			"open %lu, write_pages %lu, write_pagemap %lu, write_hole %lu, close %lu",
+			x->nr_open, x->nr_write_pages, x->nr_write_pagemap, x->nr_write_hole,
+			x->nr_close);
 	paint_field(p, "room on disk", TONE_NORMAL, "%s",
 		    o->relative ? "-" : txt_opt_size(x->has_fs_free_bytes, x->fs_free_bytes).s);
 	paint_server(p, x);

@@ -39,6 +39,10 @@ const struct pane *pane_find(const char *name); /* exact name or unique prefix; 
 void pane_render(const struct pane *pane, const Stepdump__Snapshot *s, const struct pane_opts *o,
 		 struct grid *g);
 
+/* Why the pmc's window has the kind that it has: the condition of the rule, in words; heap, NULL if
+ * nothing is known.  Needs SNAP_PMC and SNAP_VMAS. */
+char *pmc_why(const Stepdump__Snapshot *s);
+
 /* One glyph per verdict, the same on every screen. */
 char verdict_glyph(Stepdump__Verdict v, bool lazy);
 enum tone verdict_tone(Stepdump__Verdict v, bool lazy);

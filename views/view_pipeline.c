@@ -32,9 +32,14 @@ static void pipeline_settle(struct ui *ui, const Stepdump__Snapshot *s)
 	view_pipes.settle(ui, s);
 }
 
+/* One row where room is short, else as many as the text needs. */
 static void pipeline_field(struct paint *p, const char *label, enum tone tone, const char *text)
 {
 	grid_puts(p->g, p->row, 1, TONE_DIM, label);
+	if (!p->brief) {
+		paint_prose(p, LABEL_COL, tone, text);
+		return;
+	}
 	paint_cut(p, LABEL_COL, p->g->cols - LABEL_COL, tone, false, text);
 	p->row++;
 }
@@ -89,6 +94,38 @@ static void pipeline_words(struct paint *p)
 	pipeline_field(p, "", TONE_DIM, line);
 	snprintf(line, sizeof(line), "as in CRIU: %s", str_or_dash(ph->mirrors));
 	pipeline_field(p, "", TONE_DIM, line);
+}
+
+#define TIME_CELLS 32
+
+/* How many units each phase has done, in proportion, and how to go back in them. */
+static void pipeline_time(struct paint *p)
+{
+	static const char letters[] = "?pmgdx?r?";
+	const Stepdump__Cursor *c = p->s->cursor;
+	uint64_t all = 0, before = 0;
+	size_t used = 0; /* cells */
+	char bar[TIME_CELLS + 1] = "", line[160];
+
+	for (size_t i = 0; c && i < c->n_phases; i++)
+		all = add_sat(all, c->phases[i]->units_done);
+	if (!all)
+		return;
+	for (size_t i = 0; i < c->n_phases; i++) {
+		uint64_t end = add_sat(before, c->phases[i]->units_done);
+		size_t to = (size_t)((double)end / (double)all * TIME_CELLS);
+		unsigned phase = (unsigned)c->phases[i]->phase;
+
+		if (to <= used && end > before && used < TIME_CELLS)
+			to = used + 1; /* a phase with few units is to be seen too */
+		while (used < to && used < TIME_CELLS)
+			bar[used++] = letters[phase < sizeof(letters) - 1 ? phase : 0];
+		before = end;
+	}
+	snprintf(line, sizeof(line), "[%s>  %s%s   u, U: back", bar,
+		 c->has_unit ? "unit " : "many units",
+		 c->has_unit ? txt_opt(true, c->unit).s : " at once");
+	pipeline_field(p, "TIME", TONE_NORMAL, line);
 }
 
 /* The effect of each key from here. */
@@ -161,6 +198,7 @@ static const struct section {
 	{ pipeline_xfer, NULL, 6, true },
 	{ pipeline_units, NULL, 2, true },
 	{ pipeline_words, NULL, 8, false },
+	{ pipeline_time, NULL, 6, false },
 	{ pipeline_keys, NULL, 5, false },
 	{ pipeline_error, NULL, 4, false },
 	{ paint_check_line, NULL, 7, false },
@@ -170,7 +208,8 @@ static const struct section {
 #define NR_BRIEF 4 /* sections up to this rank are shown in brief rather than dropped */
 
 /* A section by itself, to see how high it is. */
-static struct grid pipeline_draw_section(const struct paint *p, void (*paint)(struct paint *p))
+static struct grid pipeline_draw_section(const struct paint *p, void (*paint)(struct paint *p),
+					 bool brief)
 {
 	struct paint inner = *p;
 	struct grid g;
@@ -179,23 +218,24 @@ static struct grid pipeline_draw_section(const struct paint *p, void (*paint)(st
 	g.ascii = p->g->ascii;
 	inner.g = &g;
 	inner.row = 0;
+	inner.brief = brief;
 	paint(&inner);
 	return g;
 }
 
-/* Fills the room: first every section that has a brief form in that form, then by rank in full,
- * then blank rows. */
+/* Fills the room: first the important sections in their brief form, then by rank in full, those that
+ * did not fit in brief, then blank rows. */
 static void pipeline_lay_out(const struct grid *full, const struct grid *brief, unsigned rows,
 			     const struct grid **chosen, unsigned *left_ret)
 {
-	for (unsigned pass = 0; pass < 2; pass++)
+	for (unsigned pass = 0; pass < 3; pass++)
 		for (unsigned rank = 0; rank < NR_SECTIONS; rank++)
 			for (size_t i = 0; i < NR_SECTIONS; i++) {
-				const struct grid *want = pass ? &full[i] : &brief[i];
+				const struct grid *want = pass == 1 ? &full[i] : &brief[i];
 				unsigned have = chosen[i] ? chosen[i]->rows : 0;
 
 				if (sections[i].rank != rank || (!pass && rank > NR_BRIEF) ||
-				    want->rows > rows + have)
+				    (pass == 2 && chosen[i]) || want->rows > rows + have)
 					continue;
 				rows = rows + have - want->rows;
 				chosen[i] = want;
@@ -210,8 +250,8 @@ static void pipeline_render_left(struct paint *p, unsigned rows)
 	unsigned left, blanks = 0;
 
 	for (size_t i = 0; i < NR_SECTIONS; i++) {
-		full[i] = pipeline_draw_section(p, sections[i].full);
-		brief[i] = pipeline_draw_section(p, sections[i].brief ?: sections[i].full);
+		full[i] = pipeline_draw_section(p, sections[i].full, false);
+		brief[i] = pipeline_draw_section(p, sections[i].brief ?: sections[i].full, true);
 	}
 	pipeline_lay_out(full, brief, rows, chosen, &left);
 	/* Up to three lines of the log come before blank rows. */

@@ -2,6 +2,8 @@
 /* What the phases have in common.  Mirrors criu/mem.c __parasite_dump_pages_seized(). */
 #include "engine/dump/dump.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -18,6 +20,8 @@ static void dump_blank(struct dump *d)
 			    .opts = d->opts,
 			    .caps = d->caps,
 			    .rehearsal = d->rehearsal,
+			    .told = d->told,
+			    .told_arg = d->told_arg,
 			    .phase = PH(READY),
 			    .parent.dirfd = -1 };
 }
@@ -37,6 +41,37 @@ void dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
 		d->task[i].opts = o;
 		d->task[i].pmc.pagemap_fd = -1;
 	}
+}
+
+void dump_tell(struct dump *d, phase_t phase, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	if (!d->told)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	d->told(d->told_arg, phase, text);
+}
+
+#define TOLD_VMAS 16
+
+void dump_tell_readable(struct dump *d, const struct task_dump *td, phase_t phase, bool added)
+{
+	for (size_t i = 0; i < td->nr_readable && i < TOLD_VMAS; i++) {
+		const struct parasite_vma *v = &td->readable[i];
+		char was[5], now[5];
+
+		vma_prot_str(v->prot, 0, was);
+		vma_prot_str(v->prot | PROT_READ, 0, now);
+		dump_tell(d, phase, "mprotect %lx-%lx: %.3s -> %.3s%s", (unsigned long)v->start,
+			  (unsigned long)(v->start + v->len), added ? was : now, added ? now : was,
+			  added ? ", so that vmsplice can read it" : "");
+	}
+	if (td->nr_readable > TOLD_VMAS)
+		dump_tell(d, phase, "mprotect: %zu mappings more", td->nr_readable - TOLD_VMAS);
 }
 
 static void dump_free_task(struct task_dump *td)

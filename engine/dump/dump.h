@@ -139,6 +139,10 @@ struct dump {
 	struct file_table *files; /* for files.img; NULL: not collected yet; owned */
 	bool stats_are_final;     /* stats-dump has the frozen time that the target felt */
 
+	/* Told what a unit does inside, in words; NULL: nobody listens. */
+	void (*told)(void *arg, phase_t phase, const char *text);
+	void *told_arg;
+
 	char *committed; /* directory, once published; owned */
 	struct {
 		bool known;
@@ -163,6 +167,11 @@ static inline struct shmem_info *dump_shmem(const struct dump *d)
 /* t[0..nr): parents before children; borrowed. */
 void dump_init(struct dump *d, struct target *t, size_t nr, struct keeper *k,
 	       struct tracker_table *tt, const struct opts *o, const struct caps *c);
+/* For d->told. */
+void dump_tell(struct dump *d, phase_t phase, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The mappings that PROT_READ was added to or is taken from again, one line each. */
+void dump_tell_readable(struct dump *d, const struct task_dump *td, phase_t phase, bool added);
 /* Is this dump part of a chain, so that writes have to be tracked? */
 bool dump_is_tracked(const struct dump *d);
 /* OFF, DRAINED or COMMITTED, by the settings and by what tracks the tasks. */

@@ -54,6 +54,15 @@ void page_pipe_deinit(struct page_pipe *pp)
 	*pp = (struct page_pipe){ 0 };
 }
 
+unsigned page_pipe_iovs_before(const struct page_pipe *pp, unsigned i)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < i; k++)
+		n += pp->ppb[k].nr_segs;
+	return n;
+}
+
 void page_pipe_reinit(struct page_pipe *pp)
 {
 	pp->nr_ppbs = 0;

@@ -99,6 +99,8 @@ void page_pipe_add_hole(struct page_pipe *pp, uint64_t addr, uint64_t nr_pages, 
 
 /* Forget iovs and holes, keep the pipes (which must be empty) for the next chunk. */
 void page_pipe_reinit(struct page_pipe *pp);
+/* iovs of the ppbs before ppb i: where its own begin in CRIU's pp->iovs (args->off). */
+unsigned page_pipe_iovs_before(const struct page_pipe *pp, unsigned i);
 
 /* Throw away what is in a ppb's pipe, so that it can be drained again from moved_iov on.  All ppbs
  * that share the pipe are PLANNED afterwards. */

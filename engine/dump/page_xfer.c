@@ -109,6 +109,8 @@ static struct err *page_xfer_open_object(struct page_xfer *x, bool is_shmem, uin
 	if (e) {
 		x->pages_id--;
 		x->object[0] = '\0';
+	} else {
+		x->calls.open++;
 	}
 	return e;
 }
@@ -128,6 +130,7 @@ struct err *page_xfer_close_object(struct page_xfer *x)
 	if (!x->object[0])
 		return NULL;
 	TRY(x->ops->close_object(x));
+	x->calls.close++;
 	x->object[0] = '\0';
 	return NULL;
 }
@@ -135,6 +138,7 @@ struct err *page_xfer_close_object(struct page_xfer *x)
 static struct err *page_xfer_count(struct page_xfer *x, struct err *e, uint64_t nr_pages)
 {
 	if (!e) {
+		x->calls.pages++;
 		x->pages += nr_pages;
 		x->object_pages += nr_pages;
 	}
@@ -172,6 +176,9 @@ struct err *page_xfer_entry(struct page_xfer *x, uint64_t vaddr, uint64_t nr_pag
 	if (flags & PE_PARENT) {
 		x->holes++;
 		x->hole_pages += nr_pages;
+		x->calls.holes++;
+	} else {
+		x->calls.pagemap++;
 	}
 	return NULL;
 }

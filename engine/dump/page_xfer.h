@@ -57,6 +57,9 @@ struct page_xfer {
 	struct xfer_entry
 		recent[XFER_RECENT]; /* the newest is number (entries_here - 1) % XFER_RECENT */
 	/* since creation */
+	struct {
+		uint64_t open, pagemap, pages, holes, close;
+	} calls; /* of the operations, by kind */
 	uint64_t pages, entries, holes, hole_pages;
 	uint64_t expected; /* upper bound of the bytes of the whole dump; 0: unknown */
 	void *priv;

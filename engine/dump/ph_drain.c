@@ -380,8 +380,9 @@ static void drain_summary(const struct dump *d, const struct unit *u, char *buf,
 	if (u->ppb >= 0 && d->phase == PH(DRAIN)) {
 		const struct page_pipe_buf *ppb = &d->pp.ppb[u->ppb];
 
-		snprintf(buf, len, "ppb %d: spliced %u pages, %u iov%s, %.1f ms", u->ppb,
+		snprintf(buf, len, "ppb %d: spliced %u pages, %u iov%s at off %u, %.1f ms", u->ppb,
 			 ppb->pages_in, ppb->nr_segs, ppb->nr_segs == 1 ? "" : "s",
+			 page_pipe_iovs_before(&d->pp, (unsigned)u->ppb),
 			 (double)ppb->drain_us / 1000);
 		return;
 	}

@@ -197,6 +197,11 @@ static struct err *generate_run(struct dump *d)
 	generate_count(d, added);
 	d->scan.vaddr += added * PAGE_BYTES;
 	if (added < pages) { /* -EAGAIN: the page-pipe is full, go on in the same VMA after xfer */
+		dump_tell(
+			d, PH(GENERATE_IOVS),
+			"page_pipe_add_page: -EAGAIN at off %lx, all %u pipes are full: drain, xfer, "
+			"then again from there",
+			d->scan.vaddr, d->pp.nr_pipes);
 		dump_begin_drain(d);
 		return NULL;
 	}

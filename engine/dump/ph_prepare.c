@@ -194,6 +194,7 @@ static struct err *prepare_readable(struct dump *d)
 	free(td->readable);
 	td->readable = TAKE_PTR(v);
 	td->nr_readable = nr;
+	dump_tell_readable(d, td, PH(PREPARE), true);
 	return NULL;
 }
 

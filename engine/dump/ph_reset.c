@@ -39,6 +39,12 @@ static struct err *reset_check(struct dump *d)
 		"evidence, `restart` begins again");
 }
 
+/* What is renamed has to be on the disk before its name. */
+static struct err *reset_sync(struct dump *d)
+{
+	return staging_sync(d->staging);
+}
+
 static struct err *reset_publish(struct dump *d)
 {
 	/* The pages first: with a page server they are not here. */
@@ -60,6 +66,11 @@ static struct err *reset_dirty(struct dump *d)
 		if (!td->tracker || tracker_kind(td->tracker) == TRACK_NONE)
 			continue;
 		TRY(err_pid(tracker_reset(td->tracker, &td->t->vmas), td->t->pid));
+		dump_tell(
+			d, PH(RESET), "%s",
+			tracker_kind(td->tracker) == TRACK_SOFT_DIRTY ?
+				"4 written to clear_refs: no page is soft-dirty any more" :
+				"all pages are write-protected again (UFFDIO_WRITEPROTECT): clean");
 		tracker_set_reset_uptime_us(td->tracker, d->uptime_us);
 	}
 	return NULL;
@@ -73,6 +84,7 @@ static struct err *reset_protect(struct dump *d)
 
 		if (td->nr_readable)
 			TRY(pc_mprotect(td->t->par.sock, td->readable, td->nr_readable, 0, &at));
+		dump_tell_readable(d, td, PH(RESET), false);
 		td->nr_readable = 0;
 	}
 	return NULL;
@@ -111,7 +123,8 @@ static const struct reset_unit dump_units[] = {
 	{ "collect the other images", dump_images_collect },
 	{ "write the other images", dump_images_write },
 	{ "check the images", reset_check },
-	{ "publish", reset_publish },
+	{ "make the images durable (fsync)", reset_sync },
+	{ "publish (rename)", reset_publish },
 	{ "clear dirty tracking", reset_dirty },
 	{ "cure", reset_cure },
 	{ NULL, NULL },
@@ -124,7 +137,8 @@ static const struct reset_unit committed_units[] = {
 	{ "collect the other images", dump_images_collect },
 	{ "write the other images", dump_images_write },
 	{ "check the images", reset_check },
-	{ "publish", reset_publish },
+	{ "make the images durable (fsync)", reset_sync },
+	{ "publish (rename)", reset_publish },
 	{ "clear dirty tracking", reset_dirty },
 	{ "thaw", reset_thaw },
 	{ NULL, NULL },
@@ -144,7 +158,8 @@ static const struct reset_unit drained_units[] = {
 	{ "thaw", reset_thaw },
 	{ "write the other images", dump_images_write },
 	{ "check the images", reset_check },
-	{ "publish", reset_publish },
+	{ "make the images durable (fsync)", reset_sync },
+	{ "publish (rename)", reset_publish },
 	{ NULL, NULL },
 };
 
@@ -158,7 +173,8 @@ static const struct reset_unit pre_dump_units[] = {
 	{ "begin the transfer", reset_transfer },
 	{ "write the other images", dump_images_write },
 	{ "check the images", reset_check },
-	{ "publish", reset_publish },
+	{ "make the images durable (fsync)", reset_sync },
+	{ "publish (rename)", reset_publish },
 	{ NULL, NULL },
 };
 
@@ -213,7 +229,7 @@ static void reset_summary(const struct dump *d, const struct unit *u, char *buf,
 const struct phase_ops ph_reset = {
 	.phase = PH(RESET),
 	.name = "reset",
-	.unit = "one step: unprotect, write the other images, check, publish, clear dirty bits, cure",
+	.unit = "one step: unprotect, other images, checks, fsync, rename, clear dirty bits, cure",
 	.effect = "dirty bits; protections, registers, mappings as before we came",
 	.undo = false,
 	.mirrors = "task_reset_dirty_track, cr_dump_finish",

@@ -190,6 +190,8 @@ static struct err *xfer_chunk_done(struct dump *d)
 	}
 	d->at.chunk++;
 	d->phase = PH(GENERATE_IOVS);
+	dump_tell(d, PH(XFER), "page_pipe_reinit: chunk %u begins at off %lx%s", d->at.chunk,
+		  d->scan.vaddr, dump_shmem(d) ? "" : ", in the same VMA");
 	return NULL;
 }
 

@@ -450,6 +450,11 @@ static struct err *publish_at(struct staging *st, const struct place *p)
 	return staging_advise(e, p->parent_fd, 1);
 }
 
+struct err *staging_sync(struct staging *st)
+{
+	return staging_advise(flatdir_sync(st->dirfd, st->path), st->dirfd, 1);
+}
+
 struct err *staging_publish(struct staging *st, const char *final_dir)
 {
 	struct place p;

@@ -43,6 +43,8 @@ struct err *staging_check(const char *final_dir);
 int staging_dirfd(const struct staging *st);
 /* Absolute path of the staging directory; once published, of the final one. */
 const char *staging_path(const struct staging *st);
+/* The files that are staged are on the disk.  staging_publish() sees to it too. */
+struct err *staging_sync(struct staging *st);
 /*
  * staging_publish - make the files durable and give the directory its final name.
  * `final_dir` must not exist, or be an empty directory (whose mode and owner are kept; otherwise

@@ -166,7 +166,7 @@ static struct err *brk_parse(struct brk *b)
 		b->kind = BRK_VMA;
 	} else if (word_is(first, "verdict") && two) {
 		return brk_parse_verdict(b, second);
-	} else if (phase >= 0 && phase_ops((phase_t)phase) && phase != PH(RESET)) {
+	} else if (phase >= 0 && phase_ops((phase_t)phase)) {
 		b->kind = BRK_PHASE;
 		b->phase = (phase_t)phase;
 		return brk_parse_conds(b, rest);

@@ -99,7 +99,7 @@ static struct err *reverse_possible(struct session *s, const struct run_request 
 		return watch_refuse(s, "a criu that runs cannot go back");
 	if (!attached(s))
 		return err_hint(err_new(ERR_STATE, "no target is attached"), "`attach PID`");
-	if (d->thawed || d->phase == PH(DONE) || d->committed)
+	if (d->thawed || d->phase == PH(RESET) || d->phase == PH(DONE) || d->committed)
 		return err_hint(err_new(ERR_STATE, "past the commit gate there is no way back"),
 				"`restart` begins another dump");
 	/* A page server may be anybody's: CRIU's writes as it receives. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
@@ -305,6 +306,8 @@ static struct err *run_begin(struct session *s)
 	s->interrupted = 0;
 	if (session_target_gone(s))
 		return session_keep_error(s, run_gone_error(s, NULL));
+	if (s->commit_dir) /* a commit stopped on its way: it goes on */
+		return NULL;
 	if (d->thawed && d->phase != PH(DONE))
 		return err_hint(
 			err_new(ERR_STATE, "the target runs again, and its pages wait in %s",
@@ -330,37 +333,77 @@ static struct err *run_begin(struct session *s)
 
 /* ---- commit, restart, abort ----------------------------------------------------------------------------- */
 
-/* From the gate to the end: reset, and in a pre-dump the transfer in its middle. */
+/* A unit after the gate has failed. */
+static struct err *run_reset_failed(struct session *s, struct err *e)
+{
+	struct dump *d = &s->d;
+
+	if (d->committed) {
+		/* What failed is putting the target back. */
+		if (!session_target_gone(s))
+			e = err_as(e, ERR_HARM);
+	} else if (!d->thawed) {
+		d->phase = PH(GATE);
+		d->at.unit = 0;
+	}
+	return e;
+}
+
+/* `break reset` stops a commit; the other breakpoints do not. */
+static bool run_breaks_reset(struct run *r, const struct unit *u)
+{
+	bool first = u->phase == PH(RESET) && r->s->last.phase != PH(RESET);
+
+	if (!first || !brk_in_phase(&r->s->breaks, PH(RESET)))
+		return false;
+	r->ignore_breaks = false;
+	return run_hits_breakpoint(r, u);
+}
+
+/* After a unit: does the command that stepped over it end here?  A commit goes on to the end. */
+static bool run_reset_reached(struct run *r, const struct unit *u)
+{
+	const struct phase_ops *ops = phase_ops(u->phase);
+	char text[4200] = "";
+
+	if (r->req->kind != RUN_NEXT || r->s->d.phase == PH(DONE))
+		return false;
+	ops->summary(&r->s->d, u, text, sizeof(text));
+	run_report_line(&r->rep, ops->name, text);
+	r->rep.reason = "unit";
+	return --r->left == 0;
+}
+
+/* From the gate to the end: reset, and in a pre-dump the transfer in its middle.  It may stop on the
+ * way, and go on with the next call. */
 static struct err *run_reset(struct run *r)
 {
 	struct session *s = r->s;
 	struct dump *d = &s->d;
 
+	r->rep.reason = "done";
 	if (d->phase == PH(GATE)) {
 		d->phase = PH(RESET);
 		d->at.unit = 0;
 	}
 	while (d->phase != PH(DONE)) {
 		struct unit u;
+		struct err *e;
 
 		phase_next_unit(d, &u);
-		struct err *e = run_unit(s, &u, u.phase == PH(XFER) ? PACE_BULK : PACE_UNIT);
-
-		if (!e) {
-			run_tell_progress(r);
-			continue;
+		if (run_breaks_reset(r, &u))
+			return NULL;
+		e = run_unit(s, &u, u.phase == PH(XFER) ? PACE_BULK : PACE_UNIT);
+		if (e) {
+			free(TAKE_PTR(s->commit_dir));
+			r->rep.reason = "error";
+			return run_reset_failed(s, e);
 		}
-		if (d->committed) {
-			/* What failed is putting the target back. */
-			if (!session_target_gone(s))
-				e = err_as(e, ERR_HARM);
-		} else if (!d->thawed) {
-			d->phase = PH(GATE);
-			d->at.unit = 0;
-		}
-		return e;
+		if (run_reset_reached(r, &u))
+			return NULL;
+		run_tell_progress(r);
 	}
-
+	free(TAKE_PTR(s->commit_dir));
 	if (d->thawed)
 		session_finish_times(s);
 
@@ -382,8 +425,8 @@ static struct err *run_commit(struct session *s, const struct run_request *req,
 	if (!attached(s) || d->phase == PH(DONE))
 		return run_begin(s);
 	s->interrupted = 0;
-	if (!dir)
-		dir = s->opts.dir;
+	if (!dir || d->committed)
+		dir = s->commit_dir ?: s->opts.dir;
 	if (!dir)
 		return err_hint(err_new(ERR_USAGE, "commit: no directory is given"),
 				"`commit DIR`, or `set dir DIR` before");
@@ -396,22 +439,38 @@ static struct err *run_commit(struct session *s, const struct run_request *req,
 					dir),
 				"`restart`, `set xfer local`, then commit");
 	/* Checked before anything is run, which may take long. */
-	TRY(err_wrap(staging_check(dir), "commit %s", dir));
-	d->commit_to = dir;
-	if (d->phase != PH(GATE) && !d->thawed) {
+	AUTO_FREE char *to = xstrdup(dir);
+
+	if (!d->committed)
+		TRY(err_wrap(staging_check(to), "commit %s", to));
+	d->commit_to = to;
+	if (d->phase != PH(GATE) && d->phase != PH(RESET) && !d->thawed) {
 		e = run_begin(s);
 		if (!e)
 			e = run_loop(&r);
 	}
 	if (!e) {
-		r.rep.reason = "done";
+		free(s->commit_dir);
+		s->commit_dir = xstrdup(to);
 		e = run_reset(&r);
-		if (e)
-			r.rep.reason = "error";
 	}
 	d->commit_to = NULL;
 	*stop_ret = run_report_finish(s, &r.rep);
-	return err_wrap(e, "commit %s", dir);
+	return err_wrap(e, "commit %s", to);
+}
+
+/* A commit that a breakpoint or `next` stopped goes on. */
+static struct err *run_commit_on(struct run *r)
+{
+	struct session *s = r->s;
+	AUTO_FREE char *to = xstrdup(s->commit_dir);
+
+	s->d.commit_to = to;
+	r->ignore_breaks = true;
+	struct err *e = run_reset(r);
+
+	s->d.commit_to = NULL;
+	return err_wrap(e, "commit %s", to);
 }
 
 struct err *run_forward(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
@@ -430,7 +489,7 @@ struct err *run_forward(struct session *s, const struct run_request *req, Stepdu
 	struct err *e = run_begin(s);
 
 	if (!e) {
-		e = run_loop(&r);
+		e = s->commit_dir ? run_commit_on(&r) : run_loop(&r);
 		*stop_ret = run_report_finish(s, &r.rep);
 	}
 	if (r.until)
@@ -442,12 +501,15 @@ static struct err *run_undo(struct session *s, const char *what, phase_t phase)
 {
 	if (!attached(s))
 		return run_begin(s);
-	if (s->d.thawed)
+	if (s->d.thawed) {
+		free(TAKE_PTR(s->commit_dir));
 		return err_wrap(session_refreeze(s), "%s", what);
+	}
 
 	bool gone = session_target_gone(s);
 	struct err *e = dump_undo(&s->d);
 
+	free(TAKE_PTR(s->commit_dir));
 	s->d.phase = phase;
 	s->last = (struct unit){ .phase = PH(READY) };
 	s->units_done = s->stopped_at = 0;

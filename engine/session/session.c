@@ -258,6 +258,12 @@ static struct err *session_reserve(struct session *s, pid_t pid, bool tree,
 	return e;
 }
 
+/* What happens inside a unit, as an event. */
+static void session_told(void *arg, phase_t phase, const char *text)
+{
+	session_event(arg, phase, "%s", text);
+}
+
 static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 {
 	struct staging *staging;
@@ -285,6 +291,8 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	dump_init(&s->d, s->t, s->nr_tasks, s->keeper, &s->trackers, &s->opts, &s->caps);
 	s->d.staging = staging;
 	s->d.nr_reserved = nr_reserved;
+	s->d.told = session_told;
+	s->d.told_arg = s;
 	session_stopped(s, STOP_RUN);
 	return NULL;
 }
@@ -412,6 +420,7 @@ static struct err *session_do_detach(struct session *s, bool keep_tracking)
 	for (size_t i = 0; i < s->nr_tasks && !keep_tracking; i++)
 		tracker_table_drop(&s->trackers, s->t[i].pid);
 	e = err_first(e, session_release_all(s));
+	free(TAKE_PTR(s->commit_dir));
 	dump_deinit(&s->d);
 	s->last = (struct unit){ .phase = PH(READY) };
 	return session_keep_error(s, err_wrap(e, "detach"));

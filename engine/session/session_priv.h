@@ -18,7 +18,7 @@
 struct event {
 	uint64_t seq, t_us;
 	phase_t phase;
-	char text[120];
+	char text[240];
 };
 
 struct session {
@@ -53,6 +53,7 @@ struct session {
 	struct vma_list watch_vmas; /* of its task watch_vmas_of; 0: not read */
 	pid_t watch_vmas_of;
 
+	char *commit_dir; /* where a commit that stopped in reset goes on to; NULL: none did */
 	bool in_bulk; /* since prepare began, units were done several at once, and not counted each */
 	bool replaying; /* on the way back: events that were told already are not told again */
 

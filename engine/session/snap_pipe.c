@@ -111,7 +111,20 @@ static Stepdump__PpbState snap_ppb_state(enum ppb_state st)
 				   STEPDUMP__PPB_STATE__SENT;
 }
 
-static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t i,
+/* How it is filled.  before: iovs of the ppbs in front of it. */
+static void snap_command(struct session *s, const struct page_pipe_buf *b, uint32_t before,
+			 Stepdump__Ppb *o)
+{
+	SET(o, iovs_before, before);
+	if (dump_shmem(&s->d))
+		o->splice = xstrdup("splice(object, off, pipe, SPLICE_F_NONBLOCK), by stepdump");
+	else
+		o->splice = xasprintf("vmsplice(pipe, pp->iovs + %u, %u, SPLICE_F_GIFT | "
+				      "SPLICE_F_NONBLOCK), in the target",
+				      before, b->nr_segs);
+}
+
+static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t i, uint32_t before,
 		     Stepdump__PagePipe *pp)
 {
 	const struct page_pipe_buf *b = &s->d.pp.ppb[i];
@@ -145,8 +158,10 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	pp->pages_planned += b->pages_in;
 	pp->pages_in_pipes += in_pipe / PAGE_BYTES;
 	if (req->parts & SNAP_IOVS && i >= req->ppb_first &&
-	    (!req->ppb_nr || i - req->ppb_first < req->ppb_nr))
+	    (!req->ppb_nr || i - req->ppb_first < req->ppb_nr)) {
 		snap_iovs(s, b, req->iov_first, req->iov_max, o);
+		snap_command(s, b, before, o);
+	}
 }
 
 static void snap_page_pipe(struct session *s, const struct snap_request *req,
@@ -166,7 +181,7 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 	for (uint32_t i = 0; i < pp->nr_ppbs; i++) {
 		iovs += pp->ppb[i].nr_segs;
 		iovs_cap += pp->ppb[i].cap_segs;
-		snap_ppb(s, req, i, o);
+		snap_ppb(s, req, i, iovs - pp->ppb[i].nr_segs, o);
 	}
 	SET(o, nr_iovs, iovs);
 	SET(o, nr_iovs_max, iovs_cap);
@@ -400,6 +415,11 @@ static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 		o->object = xstrdup(x->object);
 		SET(o, pages_id, x->pages_id);
 	}
+	SET(o, nr_open, x->calls.open);
+	SET(o, nr_write_pagemap, x->calls.pagemap);
+	SET(o, nr_write_pages, x->calls.pages);
+	SET(o, nr_write_hole, x->calls.holes);
+	SET(o, nr_close, x->calls.close);
 	snap_recent(x, o);
 	if (page_xfer_client(x))
 		snap_server(page_xfer_client(x), o);
