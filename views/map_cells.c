@@ -67,10 +67,11 @@ void map_legend(struct paint *p, const struct map_look *m)
 	}
 
 	if (m->channel != CHANNEL_VERDICT)
-		more[nr++] =
-			m->channel == CHANNEL_PRESENT ?
-				(struct legend){ TONE_NORMAL, U'p', "present" } :
-				(struct legend){ TONE_CHANGED, U'd', "dirty since the parent" };
+		more[nr++] = m->channel == CHANNEL_PRESENT ?
+				     (struct legend){ TONE_NORMAL, U'p', "present" } :
+				     (struct legend){ TONE_CHANGED, U'd',
+						      is_settled(p->s) ? "dirty since this dump" :
+									 "dirty since the parent" };
 	if (m->look.lazy)
 		more[nr++] = (struct legend){ TONE_LAZY, U'L', "pipe, lazy" };
 	if (m->engine)

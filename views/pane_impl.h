@@ -64,6 +64,8 @@ char *vma_label(const Stepdump__Snapshot *s, bool has_index, uint32_t index);
 /* Draws one ppb's pipe over `width` columns: capacity, plan and fact. */
 void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Ppb *b,
 	       uint64_t scale_pages);
+/* Was something done with the pages, so that tracking has begun again? */
+bool is_settled(const Stepdump__Snapshot *s);
 /* Why there is no pipe to show. */
 const char *no_pipe_words(const Stepdump__Snapshot *s);
 /* The legend of draw_pipe(). */

@@ -254,5 +254,8 @@ void pane_pages(struct paint *p)
 		paint_blank(p);
 	}
 	paint_runs(p, &m.index);
+	if (is_settled(s))
+		paint_prose(p, 1, TONE_DIM,
+			    "verdict: what was done.  present: now.  dirty: since this dump");
 	runs_deinit(&m.index);
 }

@@ -49,6 +49,10 @@ static struct txt phase_state(const Stepdump__Cursor *c, Stepdump__Phase phase, 
 		snprintf(t.s, sizeof(t.s), ">%lu", info->units_done);
 	} else if (here) {
 		snprintf(t.s, sizeof(t.s), ">here");
+	} else if (c && phase == STEPDUMP__PHASE__GATE &&
+		   (c->settled || c->phase == STEPDUMP__PHASE__RESET)) {
+		*tone = TONE_OK;
+		snprintf(t.s, sizeof(t.s), "ok");
 	} else if (info && info->state) {
 		*tone = strcmp(info->state, "ok") ? TONE_DIM : TONE_OK;
 		snprintf(t.s, sizeof(t.s), "%s", info->state);

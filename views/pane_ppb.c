@@ -55,6 +55,11 @@ void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Pp
 	paint_bar(p, col, width, TONE_DIM, sent, scale_pages, U'~');
 }
 
+bool is_settled(const Stepdump__Snapshot *s)
+{
+	return s->cursor && s->cursor->settled;
+}
+
 const char *no_pipe_words(const Stepdump__Snapshot *s)
 {
 	const Stepdump__Cursor *c = s->cursor;
@@ -273,7 +278,7 @@ static void paint_iov_table(struct paint *p, const Stepdump__PagePipe *pp, int64
 		for (size_t k = 0; (only < 0 || b->index == only) && k < b->n_iovs; k++)
 			iov_row(p, t, b, k, b->iovs[k]);
 	}
-	table_end(t, p, "none");
+	table_end(t, p, pp->n_ppbs ? "none" : no_pipe_words(p->s));
 }
 
 void paint_iov_rows(struct paint *p, const Stepdump__Ppb *b, size_t first, size_t number, size_t nr)
@@ -388,6 +393,14 @@ static void draw_hole_bar(struct paint *p, unsigned col, unsigned width, const v
 		paint_bar(p, col, width, TONE_HOLE, hole->nr_pages, *(uint64_t *)ctx, U'=');
 }
 
+static const char *no_hole_words(const Stepdump__Snapshot *s)
+{
+	if (s->xfer && s->xfer->has_holes_written && s->xfer->holes_written)
+		return "none now: those of earlier chunks are written; `show pages` has them";
+	return s->n_parents ? "none yet: no page was left to the parent" :
+			      "none: without a parent image every present page is dumped";
+}
+
 void pane_holes(struct paint *p)
 {
 	uint64_t longest = 1, pages = 0;
@@ -425,7 +438,7 @@ void pane_holes(struct paint *p)
 	paint_line(p, TONE_NORMAL, "%s holes (room for %s, grows by 32)   %lu pages %s shown here",
 		   txt_opt(pp->has_nr_holes, pp->nr_holes).s,
 		   txt_opt(pp->has_holes_cap, pp->holes_cap).s, pages, txt_pages(pages).s);
-	table_end(t, p, "none: without a parent image every present page is dumped");
+	table_end(t, p, no_hole_words(p->s));
 	paint_shown_of(p, "holes", pp->n_holes, pp->has_nr_holes, pp->nr_holes);
 	paint_prose(p, 1, TONE_DIM,
 		    "= pages that did not change since the parent image, which has them");

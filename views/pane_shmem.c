@@ -167,7 +167,9 @@ static void paint_map_row(struct paint *p, const struct strip *frame,
 		if (st.cells[i].ch || inside)
 			grid_putc(p->g, p->row, STRIP_COL + i,
 				  st.cells[i].ch ? st.cells[i].tone : TONE_ABSENT,
-				  st.cells[i].ch ?: U'.');
+				  st.cells[i].ch   ? st.cells[i].ch :
+				  is_settled(p->s) ? U'_' : /* the tracker has begun again */
+						     U'.');
 	}
 	snprintf(text, sizeof(text), "maps %lX-%lX %s", c->off_pages,
 		 add_sat(c->off_pages, c->nr_pages), c->prot ?: "");

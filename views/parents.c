@@ -138,9 +138,10 @@ static void parents_task(struct paint *p, const struct parents_picture *pic)
 					 U'o');
 	}
 	parents_row(p, "task now", &st, TONE_UNSCANNED, U'_',
-		    tracked ? "o old  + new since parent" :
-		    any     ? "o present (no tracker)" :
-			      "");
+		    tracked && is_settled(p->s) ? "o old  + new since this dump" :
+		    tracked                     ? "o old  + new since parent" :
+		    any                         ? "o present (no tracker)" :
+						  "");
 }
 
 /* "05:1 0F:3 17:2", in the notation of the page-pipe header; pages, if they are too many. */

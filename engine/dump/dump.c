@@ -82,6 +82,7 @@ static void dump_free_task(struct task_dump *td)
 	free(td->readable);
 	free(td->by_vma);
 	free(td->images.guard);
+	free(td->holes_there);
 	*td = (struct task_dump){ .t = td->t, .opts = td->opts, .pmc.pagemap_fd = -1 };
 }
 

@@ -53,6 +53,9 @@ struct task_dump {
 	struct verdict_counts total;
 	struct verdict_counts *by_vma; /* one per VMA; owned */
 	struct task_images images;
+	uint64_t *
+		holes_there; /* with a page server: where its holes begin, which its record does not tell; owned */
+	size_t nr_holes_there;
 };
 
 /* Where the pipeline stands, beside the phase. */

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include "base/clock.h"
+#include "base/vec.h"
 #include "engine/dump/flow.h"
 #include "engine/dump/phases.h"
 #include "engine/image/pagemap_image.h"
@@ -87,6 +88,8 @@ static struct err *xfer_hole(struct dump *d)
 
 	TRY(xfer_check_hole(d, h));
 	TRY(page_xfer_entry(&d->xfer, h->start, h->nr_pages, PE_PARENT));
+	if (page_xfer_client(&d->xfer) && !dump_shmem(d))
+		*vec_push(dump_task(d)->holes_there, dump_task(d)->nr_holes_there) = h->start;
 	d->at.hole++;
 	return NULL;
 }

@@ -48,9 +48,8 @@ void page_read_close(struct page_read *pr)
 	free(pr);
 }
 
-/* The pagemap of this directory, or what it knows of one at a page server; ENOENT: neither. */
-static struct err *read_pagemap(int dirfd, const char *name, struct pagemap_image *pi,
-				bool *at_server_ret)
+struct err *page_read_pagemap(int dirfd, const char *name, struct pagemap_image *pi,
+			      bool *at_server_ret)
 {
 	char record[AT_SERVER_NAME_MAX];
 	struct err *e = pagemap_image_read(dirfd, name, pi);
@@ -75,7 +74,7 @@ static struct err *add_generation(struct page_read *pr, const struct generations
 	if (dirfd < 0)
 		return err_sys(errno, "open the image directory %s", dir);
 
-	struct err *e = read_pagemap(dirfd, pr->name, &pi, &at_server);
+	struct err *e = page_read_pagemap(dirfd, pr->name, &pi, &at_server);
 
 	if (e && e->sys_errno == ENOENT) {
 		err_free(e);

@@ -23,6 +23,10 @@
 
 struct page_read;
 
+/* The pagemap of one directory, or else its record of what a page server holds of it; ENOENT: neither. */
+struct err *page_read_pagemap(int dirfd, const char *name, struct pagemap_image *pi,
+			      bool *at_server_ret);
+
 /*
  * page_read_open - `name` is "pagemap-PID.img" or "pagemap-shmem-ID.img".
  * *ret is NULL, without an error, if the newest directory has no such file.

@@ -421,6 +421,7 @@ static struct err *session_do_detach(struct session *s, bool keep_tracking)
 		tracker_table_drop(&s->trackers, s->t[i].pid);
 	e = err_first(e, session_release_all(s));
 	free(TAKE_PTR(s->commit_dir));
+	done_pages_forget(&s->done);
 	dump_deinit(&s->d);
 	s->last = (struct unit){ .phase = PH(READY) };
 	return session_keep_error(s, err_wrap(e, "detach"));

@@ -21,6 +21,20 @@ struct event {
 	char text[240];
 };
 
+/* What was done with the pages of a task: snap_done.c. */
+struct done_pages {
+	bool known;
+	size_t task;
+	uint64_t uptime_us; /* of the dump */
+	struct pagemap_image pi;
+};
+
+static inline void done_pages_forget(struct done_pages *done)
+{
+	pagemap_image_deinit(&done->pi);
+	*done = (struct done_pages){ 0 };
+}
+
 struct session {
 	struct keeper *keeper;
 	struct caps caps;
@@ -32,6 +46,7 @@ struct session {
 	bool tree;        /* attached with all descendants */
 	int64_t selected; /* task that `show` refers to; -1: the one the pipeline is at */
 	struct dump d;    /* valid while attached */
+	struct done_pages done;
 	struct unit last; /* unit done last; phase READY: none */
 	uint64_t units_done;
 	struct tracker_table trackers; /* outlive an attach */

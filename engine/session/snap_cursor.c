@@ -114,6 +114,7 @@ Stepdump__Cursor *snap_cursor(struct session *s)
 	c->next = snap_unit(s, &next, true);
 	if (s->last.phase != PH(READY))
 		c->last = snap_unit(s, &s->last, false);
+	SET(c, settled, snap_is_settled(d));
 	c->item = dump_shmem(d) ? xasprintf("shmem %lu", dump_shmem(d)->shmid) :
 				  xasprintf("task %d", dump_task(d)->t->pid);
 	SET(c, scan_vaddr, d->scan.vaddr);

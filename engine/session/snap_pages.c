@@ -20,22 +20,12 @@
 
 /* ---- runs ------------------------------------------------------------------------------------------ */
 
-static void push_run(struct session *s, const struct page_run *r, Stepdump__Snapshot *snap)
+static void push_run(struct session *s, const struct page_run *r, verdict_t verdict,
+		     Stepdump__Snapshot *snap)
 {
 	const struct dump *d = &s->d;
 	const struct task_dump *td = &d->task[session_task(s)];
-	verdict_t verdict = dump_verdict(td, r->vma, r->categories);
 	bool known = snap_is_scanned(d, session_task(s), r->start);
-
-	/* A run that the cursor cuts is two. */
-	if (known && !snap_is_scanned(d, session_task(s), r->end - PAGE_BYTES)) {
-		struct page_run before = *r, after = *r;
-
-		before.end = after.start = d->scan.vaddr;
-		push_run(s, &before, snap);
-		push_run(s, &after, snap);
-		return;
-	}
 
 	Stepdump__VerdictRun *o = msg_push(&snap->runs, &snap->n_runs, sizeof(*o));
 
@@ -47,6 +37,46 @@ static void push_run(struct session *s, const struct page_run *r, Stepdump__Snap
 		SET(o, dirty, tracker_page_dirty(td->tracker, r->vma, r->categories));
 	SET(o, lazy, d->opts->lazy && verdict_is_data(verdict) && vma_can_be_lazy(r->vma));
 	SET(o, present, (r->categories & PAGE_IS_PRESENT) != 0);
+}
+
+/* What was done with the pages of a run need not be the same for all of them. */
+static void push_runs_done(struct session *s, const struct pagemap_image *done, struct page_run r,
+			   verdict_t judged, uint32_t max, Stepdump__Snapshot *snap)
+{
+	uint64_t end = r.end, at;
+	verdict_t v = snap_done_verdict(done, judged, r.start, &end), next;
+
+	for (at = end; at < r.end && snap->n_runs < max; at = end) {
+		end = r.end;
+		next = snap_done_verdict(done, judged, at, &end);
+		if (next == v)
+			continue;
+		push_run(s, &(struct page_run){ r.vma, r.start, at, r.categories }, v, snap);
+		r.start = at;
+		v = next;
+	}
+	if (snap->n_runs < max)
+		push_run(s, &r, v, snap);
+}
+
+static void push_runs(struct session *s, const struct page_run *r, uint32_t max,
+		      Stepdump__Snapshot *snap)
+{
+	const struct dump *d = &s->d;
+	const struct pagemap_image *done = snap_done(s);
+	verdict_t judged = dump_verdict(&d->task[session_task(s)], r->vma, r->categories);
+	struct page_run before = *r, after = *r;
+
+	if (done) {
+		push_runs_done(s, done, *r, judged, max, snap);
+	} else if (snap_is_scanned(d, session_task(s), r->start) &&
+		   !snap_is_scanned(d, session_task(s), r->end - PAGE_BYTES)) {
+		before.end = after.start = d->scan.vaddr; /* the cursor cuts it */
+		push_run(s, &before, judged, snap);
+		push_run(s, &after, judged, snap);
+	} else {
+		push_run(s, r, judged, snap);
+	}
 }
 
 static struct err *snap_runs(struct session *s, const struct snap_request *req,
@@ -67,7 +97,7 @@ static struct err *snap_runs(struct session *s, const struct snap_request *req,
 			       .end = req->runs_end ? req->runs_end : UINT64_MAX };
 
 	while (snap->n_runs < max && !(e = page_walk_next(&w, &run)) && run.vma)
-		push_run(s, &run, snap);
+		push_runs(s, &run, max, snap);
 	pmc_deinit(&pmc);
 	return e;
 }
@@ -78,16 +108,18 @@ static struct err *snap_runs(struct session *s, const struct snap_request *req,
 static struct err *peek_pipe(struct session *s, uint64_t addr, uint8_t *page)
 {
 	const struct dump *d = &s->d;
+	const struct page_pipe *pp = snap_pages_in_pipes(s);
 	unsigned ppb, iov;
 	uint64_t off;
 	int p[2];
 
-	if (d->at.item != session_task(s) || !page_pipe_find(&d->pp, addr, &ppb, &iov, &off) ||
-	    d->pp.ppb[ppb].state != PPB_DRAINED || iov < d->pp.ppb[ppb].moved_iov)
+	if ((pp == &d->pp && d->at.item != session_task(s)) ||
+	    !page_pipe_find(pp, addr, &ppb, &iov, &off) || pp->ppb[ppb].state != PPB_DRAINED ||
+	    iov < pp->ppb[ppb].moved_iov)
 		return err_hint(err_new(ERR_STATE, "%lx is in no pipe now", addr),
 				"`why %lx` says where it is", addr);
 
-	const struct page_pipe_buf *b = &d->pp.ppb[ppb];
+	const struct page_pipe_buf *b = &pp->ppb[ppb];
 	uint64_t skip = off - ppb_pages(b, 0, b->moved_iov);
 	struct err *e = NULL;
 

@@ -1,16 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The pipeline's structures in a snapshot: pmc, page_pipe, shmem, xfer, and the invariants. */
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
-#include "base/vec.h"
-#include "engine/net/client.h"
+/* The pipeline's structures in a snapshot: pmc, page_pipe, and the invariants. */
 #include "engine/session/snap_priv.h"
 
 /* ---- pmc ------------------------------------------------------------------------------------------ */
@@ -82,6 +71,14 @@ static void snap_pmc(struct session *s, bool regions, Stepdump__Snapshot *snap)
 
 /* ---- page_pipe --------------------------------------------------------------------------------------- */
 
+/* The VMA of an iov; -1: it is in a shared object. */
+static ssize_t snap_vma_of_iov(struct session *s, uint64_t start)
+{
+	if (snap_pages_in_pipes(s) != &s->d.pp)
+		return vma_list_find(&s->t[session_task(s)].vmas, start);
+	return dump_shmem(&s->d) ? -1 : vma_list_find(&dump_task(&s->d)->t->vmas, start);
+}
+
 static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t first,
 		      uint32_t max, Stepdump__Ppb *o)
 {
@@ -95,9 +92,7 @@ static void snap_iovs(struct session *s, const struct page_pipe_buf *b, uint32_t
 		v->nr_pages = (uint32_t)(b->iov[i].iov_len / PAGE_BYTES);
 		SET(v, pipe_off_pages, off);
 		off += v->nr_pages;
-		ssize_t vma = dump_shmem(&s->d) ?
-				      -1 :
-				      vma_list_find(&dump_task(&s->d)->t->vmas, v->start);
+		ssize_t vma = snap_vma_of_iov(s, v->start);
 
 		if (vma >= 0)
 			SET(v, vma_index, (uint32_t)vma);
@@ -116,7 +111,7 @@ static void snap_command(struct session *s, const struct page_pipe_buf *b, uint3
 			 Stepdump__Ppb *o)
 {
 	SET(o, iovs_before, before);
-	if (dump_shmem(&s->d))
+	if (snap_pages_in_pipes(s) == &s->d.pp && dump_shmem(&s->d))
 		o->splice = xstrdup("splice(object, off, pipe, SPLICE_F_NONBLOCK), by stepdump");
 	else
 		o->splice = xasprintf("vmsplice(pipe, pp->iovs + %u, %u, SPLICE_F_GIFT | "
@@ -127,10 +122,11 @@ static void snap_command(struct session *s, const struct page_pipe_buf *b, uint3
 static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t i, uint32_t before,
 		     Stepdump__PagePipe *pp)
 {
-	const struct page_pipe_buf *b = &s->d.pp.ppb[i];
+	const struct page_pipe *in = snap_pages_in_pipes(s);
+	const struct page_pipe_buf *b = &in->ppb[i];
 	Stepdump__Ppb *o = MSG_PUSH(pp, ppbs, ppb);
-	bool shared = b->shares || (i + 1 < s->d.pp.nr_ppbs && s->d.pp.ppb[i + 1].shares);
-	uint64_t in_pipe = s->d.pp.no_pipes ? 0 : page_pipe_in_pipe(b);
+	bool shared = b->shares || (i + 1 < in->nr_ppbs && in->ppb[i + 1].shares);
+	uint64_t in_pipe = in->no_pipes ? 0 : page_pipe_in_pipe(b);
 
 	/* FIONREAD counts the whole pipe; in a shared one, this ppb's state decides. */
 	if (shared)
@@ -144,7 +140,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 	if (b->grow_errno)
 		o->pipe_refused = xasprintf("%s: more than %u pages", err_errno_name(b->grow_errno),
 					    b->pipe_size);
-	if (!s->d.pp.no_pipes) {
+	if (!in->no_pipes) {
 		SET(o, fd_read, b->p[0]);
 		SET(o, fd_write, b->p[1]);
 	}
@@ -167,7 +163,7 @@ static void snap_ppb(struct session *s, const struct snap_request *req, uint32_t
 static void snap_page_pipe(struct session *s, const struct snap_request *req,
 			   Stepdump__Snapshot *snap)
 {
-	const struct page_pipe *pp = &s->d.pp;
+	const struct page_pipe *pp = snap_pages_in_pipes(s);
 	Stepdump__PagePipe *o = MSG_NEW(Stepdump__PagePipe, page_pipe);
 	uint32_t iovs = 0, iovs_cap = 0;
 
@@ -195,285 +191,6 @@ static void snap_page_pipe(struct session *s, const struct snap_request *req,
 	}
 }
 
-/* ---- shmem ------------------------------------------------------------------------------------------ */
-
-#define MAX_DATA_RUNS 4096
-
-static void snap_data_runs(const struct shmem_info *i, Stepdump__Shmem *o)
-{
-	uint64_t start, end, at = 0, bytes = 0;
-
-	while (o->n_data < MAX_DATA_RUNS) {
-		struct err *e = shmem_next_data(i, at, &start, &end);
-
-		if (e || start == end) {
-			err_free(e);
-			break;
-		}
-		Stepdump__PstateRun *r = MSG_PUSH(o, data, pstate_run);
-
-		r->page = start / PAGE_BYTES;
-		r->nr_pages = (end - start) / PAGE_BYTES;
-		r->state = 1;
-		bytes += end - start;
-		at = end;
-	}
-	SET(o, data_bytes, bytes);
-}
-
-static void snap_push_state(Stepdump__PstateRun ***runs, size_t *nr, uint64_t page,
-			    uint64_t nr_pages, uint32_t state)
-{
-	if (!state || *nr == MAX_DATA_RUNS)
-		return;
-	Stepdump__PstateRun *r = msg_push(runs, nr, sizeof(*r));
-
-	stepdump__pstate_run__init(r);
-	r->page = page;
-	r->nr_pages = nr_pages;
-	r->state = state;
-}
-
-static void snap_pstate(const struct shmem_info *in, Stepdump__Shmem *o)
-{
-	uint64_t pages = in->size / PAGE_BYTES, end;
-
-	for (uint64_t page = 0; page < pages; page = end) {
-		end = pstate_run(&in->pstate, page, pages);
-		snap_push_state(&o->pstate, &o->n_pstate, page, end - page,
-				pstate_get(&in->pstate, page));
-	}
-}
-
-/* What one mapping contributes: the frozen task gives the same answer again. */
-static void snap_contribution(struct session *s, const struct shmem_map *m,
-			      Stepdump__PstateContribution *c)
-{
-	const struct task_dump *td = &s->d.task[m->task];
-	uint64_t first = m->off_pages, at = m->start, end;
-	struct pmc pmc;
-	struct err *e = pmc_init(&pmc, td->t->pagemap_fd, &s->caps, s->opts.pmc, false);
-	bool hit;
-
-	while (!e && at < m->end) {
-		if (!pmc_covers(&pmc, at, at + PAGE_BYTES))
-			e = pmc_get_map(&pmc, &td->t->vmas, m->vma, at, &hit);
-		if (e)
-			break;
-		uint64_t cats = pmc_run(&pmc, at, m->end, &end);
-
-		snap_push_state(&c->runs, &c->n_runs, first + (at - m->start) / PAGE_BYTES,
-				(end - at) / PAGE_BYTES, dump_pstate(td, cats));
-		at = end;
-	}
-	pmc_deinit(&pmc);
-	err_free(e);
-}
-
-static void snap_shmem(struct session *s, Stepdump__Snapshot *snap)
-{
-	for (size_t i = 0; i < s->d.shmem.nr; i++) {
-		const struct shmem_info *in = &s->d.shmem.o[i];
-		Stepdump__Shmem *o = MSG_PUSH(snap, shmem, shmem);
-
-		o->shmid = in->shmid;
-		SET(o, size_bytes, in->size);
-		o->kind = xstrdup(in->kind);
-		o->name = xstrdup(in->name);
-		if (in->fd >= 0)
-			snap_data_runs(in, o);
-		SET(o, pages_dumped, in->pages_dumped);
-		SET(o, done, in->done);
-		if (in->how)
-			o->how_read = xstrdup(in->how);
-		for (size_t k = 0; k < in->nr_maps; k++) {
-			const struct vma *v = &s->t[in->map[k].task].vmas.v[in->map[k].vma];
-			Stepdump__PstateContribution *c = MSG_PUSH(o, maps, pstate_contribution);
-			char prot[5];
-
-			SET(c, pid, (uint32_t)in->map[k].pid);
-			SET(c, vma_index, (uint32_t)in->map[k].vma);
-			SET(c, off_pages, in->map[k].off_pages);
-			SET(c, nr_pages, in->map[k].nr_pages);
-			vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
-			c->prot = xstrdup(prot);
-			if (in->tracked && !s->d.thawed)
-				snap_contribution(s, &in->map[k], c);
-		}
-		if (in->tracked)
-			snap_pstate(in, o);
-	}
-}
-
-/* ---- xfer --------------------------------------------------------------------------------------------- */
-
-static int snap_file_by_name(const void *a, const void *b)
-{
-	Stepdump__ImageFile *const *x = a, *const *y = b;
-
-	return strcmp((*x)->name, (*y)->name);
-}
-
-void snap_files(int dirfd, Stepdump__Xfer *o)
-{
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct stat st;
-
-	if (!dir)
-		return;
-	for (struct dirent *de; (de = readdir(dir));) {
-		if (fstatat(dirfd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
-			continue;
-		Stepdump__ImageFile *f = MSG_PUSH(o, files, image_file);
-
-		f->name = xstrdup(de->d_name);
-		SET(f, bytes, (uint64_t)st.st_size);
-	}
-	closedir(dir);
-	vec_sort(o->files, o->n_files, snap_file_by_name);
-}
-
-static void snap_flag_names(uint32_t flags, char ***out, size_t *nr)
-{
-	static const struct {
-		uint32_t bit;
-		const char *name;
-	} names[] = { { PE_PARENT, "PARENT" }, { PE_LAZY, "LAZY" }, { PE_PRESENT, "PRESENT" } };
-
-	*out = xzalloc(3 * sizeof(char *));
-	for (size_t i = 0; i < 3; i++)
-		if (flags & names[i].bit)
-			(*out)[(*nr)++] = xstrdup(names[i].name);
-}
-
-void snap_entry(Stepdump__PagemapEntry *o, const struct pagemap_entry *e)
-{
-	o->vaddr = e->vaddr;
-	o->nr_pages = e->nr_pages;
-	snap_flag_names(e->flags, &o->flags, &o->n_flags);
-	if (!(e->flags & PE_PARENT))
-		SET(o, pages_off, e->pages_off);
-}
-
-static void snap_recent(const struct page_xfer *x, Stepdump__Xfer *o)
-{
-	uint64_t n = x->entries_here < XFER_RECENT ? x->entries_here : XFER_RECENT;
-
-	for (uint64_t i = x->entries_here - n; i < x->entries_here; i++) {
-		const struct xfer_entry *in = &x->recent[i % XFER_RECENT];
-		Stepdump__PagemapEntry *e = MSG_PUSH(o, recent, pagemap_entry);
-
-		e->vaddr = in->vaddr;
-		e->nr_pages = in->nr_pages;
-		snap_flag_names(in->flags, &e->flags, &e->n_flags);
-		if (!(in->flags & PE_PARENT))
-			SET(e, pages_off, in->pages_off);
-	}
-}
-
-static void snap_server(const struct ps_client *c, Stepdump__Xfer *o)
-{
-	struct ps_client_stats st;
-
-	ps_client_stats(c, &st);
-	o->server = xstrdup(ps_client_where(c));
-	if (st.wire != PS_WIRE_UNKNOWN)
-		o->wire = xstrdup(ps_wire_name(st.wire));
-	SET(o, messages, st.messages);
-	SET(o, sent_bytes, st.bytes);
-	SET(o, queued_bytes, st.queued);
-	if (st.us)
-		SET(o, sent_bytes_per_s, (double)st.bytes * 1e6 / (double)st.us);
-
-	size_t n = st.talked < PS_TALK ? st.talked : PS_TALK;
-
-	o->conversation = xcalloc(n, sizeof(*o->conversation));
-	for (uint64_t i = st.talked - n; i < st.talked; i++)
-		o->conversation[o->n_conversation++] = xstrdup(ps_client_line(c, i));
-}
-
-static void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
-{
-	const struct page_xfer *x = &s->d.xfer;
-	Stepdump__Xfer *o = MSG_NEW(Stepdump__Xfer, xfer);
-	struct statvfs vfs;
-
-	snap->xfer = o;
-	o->kind = xstrdup(x->ops                      ? x->ops->name :
-			  s->opts.xfer == XFER_NULL   ? "null" :
-			  s->opts.xfer == XFER_SERVER ? "page-server" :
-							"local");
-	if (s->d.committed || s->opts.dir)
-		o->dir = xstrdup(s->d.committed ? s->d.committed : s->opts.dir);
-	SET(o, pages_written, x->pages);
-	SET(o, bytes_written, x->pages * PAGE_BYTES);
-	SET(o, entries, x->entries);
-	SET(o, holes_written, x->holes);
-	SET(o, holes_checked, s->d.count.holes_checked);
-	if (x->object[0]) {
-		o->object = xstrdup(x->object);
-		SET(o, pages_id, x->pages_id);
-	}
-	SET(o, nr_open, x->calls.open);
-	SET(o, nr_write_pagemap, x->calls.pagemap);
-	SET(o, nr_write_pages, x->calls.pages);
-	SET(o, nr_write_hole, x->calls.holes);
-	SET(o, nr_close, x->calls.close);
-	snap_recent(x, o);
-	if (page_xfer_client(x))
-		snap_server(page_xfer_client(x), o);
-	if (!s->d.staging)
-		return;
-	o->staging = xstrdup(staging_path(s->d.staging));
-	snap_files(staging_dirfd(s->d.staging), o);
-	if (!fstatvfs(staging_dirfd(s->d.staging), &vfs))
-		SET(o, fs_free_bytes, vfs.f_bavail * vfs.f_frsize);
-}
-
-/* ---- parents ------------------------------------------------------------------------------------------- */
-
-static void snap_generation(const struct page_read *pr, size_t g, const struct snap_request *req,
-			    Stepdump__Snapshot *snap)
-{
-	const struct pagemap_image *pi = page_read_image(pr, g);
-	Stepdump__ParentGeneration *o = MSG_PUSH(snap, parents, parent_generation);
-	size_t max = req->parent_runs_max ? req->parent_runs_max : SNAP_PARENT_RUNS_MAX;
-	uint64_t holes = 0;
-
-	o->dir = xstrdup(page_read_dir(pr, g));
-	SET(o, entries, pi->nr);
-	SET(o, pages_stored, pi->nr_present);
-	o->at_server = page_read_server(pr, g);
-	for (size_t i = 0; i < pi->nr; i++) {
-		const struct pagemap_entry *e = &pi->e[i];
-		bool inside = pagemap_entry_end(e) > req->runs_start &&
-			      (!req->runs_end || e->vaddr < req->runs_end);
-
-		if (e->flags & PE_PARENT)
-			holes += e->nr_pages;
-		if (!inside || o->n_runs == max)
-			continue;
-		Stepdump__PagemapEntry *r = MSG_PUSH(o, runs, pagemap_entry);
-
-		r->vaddr = e->vaddr;
-		r->nr_pages = e->nr_pages;
-		snap_flag_names(e->flags, &r->flags, &r->n_flags);
-		if (e->flags & PE_PRESENT && !o->at_server)
-			SET(r, pages_off, e->pages_off);
-	}
-	SET(o, holes, holes);
-}
-
-static void snap_parents(struct session *s, const struct snap_request *req,
-			 Stepdump__Snapshot *snap)
-{
-	const struct page_read *pr = s->d.task[session_task(s)].parent;
-
-	for (size_t g = 0; pr && g < page_read_generations(pr); g++)
-		snap_generation(pr, g, req, snap);
-}
-
 /* ---- invariants ------------------------------------------------------------------------------------------ */
 
 static void snap_check(Stepdump__Snapshot *snap, const char *name, bool ok, char *detail)
@@ -498,43 +215,64 @@ static void snap_check_sum(struct session *s, Stepdump__Snapshot *snap)
 		   xasprintf("%lu of %lu private pages accounted for", sum, all));
 }
 
-static void snap_check_pipes(struct session *s, Stepdump__Snapshot *snap)
-{
-	const struct page_pipe *pp = &s->d.pp;
-	uint64_t last = 0, plan = 0, fact = 0;
-	bool sorted = true;
+/* What is in page-pipes: that of the current item, and those that a pre-dump keeps. */
+struct piped {
+	uint64_t plan, fact; /* bytes */
+	uint64_t pending;    /* pages that are not out yet */
+	unsigned ppbs;
+	bool sorted;
+};
 
+static void snap_add_pipes(const struct page_pipe *pp, struct piped *in)
+{
+	uint64_t last = 0;
+
+	in->ppbs += pp->nr_ppbs;
 	for (unsigned i = 0; i < pp->nr_ppbs; i++) {
 		const struct page_pipe_buf *b = &pp->ppb[i];
+		uint64_t left = ppb_pages(b, b->moved_iov, b->nr_segs);
 
 		for (unsigned k = 0; k < b->nr_segs; k++) {
-			sorted &= (uint64_t)b->iov[k].iov_base >= last;
+			in->sorted &= (uint64_t)b->iov[k].iov_base >= last;
 			last = (uint64_t)b->iov[k].iov_base + b->iov[k].iov_len;
 		}
+		in->pending += left;
 		if (b->state == PPB_DRAINED)
-			plan += ppb_pages(b, b->moved_iov, b->nr_segs) * PAGE_BYTES;
+			in->plan += left * PAGE_BYTES;
 		if (!b->shares && !pp->no_pipes)
-			fact += page_pipe_in_pipe(b);
+			in->fact += page_pipe_in_pipe(b);
 	}
-	snap_check(snap, "iovs sorted", sorted, xasprintf("%u ppbs", pp->nr_ppbs));
-	plan -= s->d.xfer.partial; /* after a failed transfer */
-	snap_check(snap, "FIONREAD = plan", plan == fact,
-		   xasprintf("%lu bytes in the pipes, %lu planned", fact, plan));
 }
 
-/* Every selected page is planned, or already out. */
-static void snap_check_out(struct session *s, Stepdump__Snapshot *snap)
+static struct piped snap_all_pipes(const struct dump *d)
 {
-	const struct dump *d = &s->d;
-	uint64_t selected = d->count.shpages_written, pending = 0;
+	struct piped in = { .sorted = true };
+
+	snap_add_pipes(&d->pp, &in);
+	for (size_t i = 0; d->kept && i < d->nr_tasks + d->shmem.nr; i++)
+		snap_add_pipes(&d->kept[i], &in);
+	in.plan -= d->xfer.partial; /* after a failed transfer */
+	return in;
+}
+
+static void snap_check_pipes(const struct piped *in, Stepdump__Snapshot *snap)
+{
+	snap_check(snap, "iovs sorted", in->sorted, xasprintf("%u ppbs", in->ppbs));
+	snap_check(snap, "FIONREAD = plan", in->plan == in->fact,
+		   xasprintf("%lu bytes in the pipes, %lu planned", in->fact, in->plan));
+}
+
+/* Every selected page is planned, or already out, or was gone when a pre-dump read it. */
+static void snap_check_out(const struct dump *d, const struct piped *in, Stepdump__Snapshot *snap)
+{
+	uint64_t selected = d->count.shpages_written;
 
 	for (unsigned v = 0; v < NR_VERDICTS; v++)
 		if (verdict_is_data((verdict_t)v))
 			selected += dump_count(d, (verdict_t)v);
-	for (unsigned i = 0; i < d->pp.nr_ppbs; i++)
-		pending += ppb_pages(&d->pp.ppb[i], d->pp.ppb[i].moved_iov, d->pp.ppb[i].nr_segs);
-	snap_check(snap, "selected = planned + out", selected == pending + d->xfer.pages,
-		   xasprintf("%lu selected, %lu in the page-pipe, %lu out", selected, pending,
+	snap_check(snap, "selected = planned + out",
+		   selected == in->pending + d->xfer.pages + d->count.pages_vanished,
+		   xasprintf("%lu selected, %lu in the page-pipe, %lu out", selected, in->pending,
 			     d->xfer.pages));
 }
 
@@ -560,9 +298,11 @@ void snap_pipeline(struct session *s, const struct snap_request *req, Stepdump__
 	if (req->parts & SNAP_PARENTS)
 		snap_parents(s, req, snap);
 	if (req->parts & SNAP_CHECKS && s->d.task[0].by_vma) {
+		struct piped in = snap_all_pipes(&s->d);
+
 		snap_check_sum(s, snap);
-		snap_check_pipes(s, snap);
-		snap_check_out(s, snap);
+		snap_check_pipes(&in, snap);
+		snap_check_out(&s->d, &in, snap);
 		snap_check_holes(s, snap);
 	}
 }

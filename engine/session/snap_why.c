@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Why a page is dumped or not, and who holds it: the rule, the facts, the place.  While the pipeline
- * runs the page is judged on the spot, since the target is frozen; once the images are published, they
- * tell.
+ * runs the page is judged on the spot, since the target is frozen; once something was done
+ * with it, that is told (snap_done.c).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -76,10 +76,12 @@ static char *held_by(struct session *s, uint64_t addr, verdict_t v)
 
 	if (!verdict_is_data(v) || !snap_is_scanned(d, session_task(s), addr))
 		return NULL;
-	if (d->at.item == session_task(s) && page_pipe_find(&d->pp, addr, &ppb, &iov, &off) &&
-	    iov >= d->pp.ppb[ppb].moved_iov)
+	const struct page_pipe *pp = snap_pages_in_pipes(s);
+
+	if ((pp != &d->pp || d->at.item == session_task(s)) &&
+	    page_pipe_find(pp, addr, &ppb, &iov, &off) && iov >= pp->ppb[ppb].moved_iov)
 		return xasprintf("ppb %u, iov %u, page %lu of the ppb, %s", ppb, iov, off,
-				 d->pp.ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
+				 pp->ppb[ppb].state == PPB_DRAINED ? "in its pipe" : "planned");
 	if (snap_find_in_image(s, addr, &id, &off))
 		return xasprintf("pages-%u.img, byte 0x%lx", id, off);
 	return xstrdup(d->staging ? "pages image (its pagemap entry is still in our buffer)" :
@@ -184,53 +186,54 @@ static void snap_neighbours(const struct vma_list *l, uint64_t addr, Stepdump__W
 		why_fact(w, xasprintf("above: VMA %zu begins at %lx", above, l->v[above].start));
 }
 
-/*
- * Once the images are published, they tell what was done with the page.  Judged again it would be
- * something else: the tracker has been reset, and after a pre-dump the target runs.
- */
-static bool why_committed(struct session *s, uint64_t addr, Stepdump__Why *w)
+/* Where the images of a set that is published have the page. */
+static char *held_by_set(struct session *s, uint64_t addr)
 {
-	const struct dump *d = &s->d;
+	AUTO_CLOSE int fd = open(s->d.committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct page_read *pr = NULL;
 	struct page_place place;
-	char name[64];
+	char name[IMAGE_NAME_MAX];
+	char *text = NULL;
 
-	if (d->phase != PH(DONE) || !d->committed || w->verdict == VD(SHARED))
-		return false;
-	AUTO_CLOSE int fd = open(d->committed, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	snprintf(name, sizeof(name), "pagemap-%d.img", s->d.task[session_task(s)].ti.ns_pid);
+	AUTO_ERR struct err *e = page_read_open(fd, name, &pr);
 
-	snprintf(name, sizeof(name), "pagemap-%d.img", d->task[session_task(s)].ti.ns_pid);
-	struct err *e = fd < 0 ? NULL : page_read_open(fd, name, &pr);
-
-	err_free(e);
 	if (!pr)
-		return false;
-	const struct pagemap_image *pi = page_read_image(pr, 0);
-	ssize_t i = pagemap_image_find(pi, addr);
-
-	if (i < 0) {
-		if (verdict_is_data(w->verdict) || w->verdict == VD(HOLE)) {
-			w->verdict = VD(ABSENT);
-			why_fact(
-				w,
-				xstrdup("the page has come into being since it was scanned, or was "
-					"left out then: the images have no entry for it"));
-		}
-	} else {
-		if (pi->e[i].flags & PE_PARENT)
-			w->verdict = VD(HOLE);
-		else if (!verdict_is_data(w->verdict))
-			w->verdict = VD(DUMP);
-		e = page_read_locate(pr, addr, &place);
-		w->held_by = e ? xasprintf("nothing: %s", e->msg) :
-				 xasprintf("%s%s, pages-%u.img byte 0x%lx",
-					   place.generation ? "parent " : "",
-					   page_read_dir(pr, place.generation), place.pages_id,
-					   place.off);
-		err_free(e);
-	}
+		return NULL;
+	e = page_read_locate(pr, addr, &place);
+	text = e ? xasprintf("nothing: %s", e->msg) :
+		   xasprintf("%s%s, pages-%u.img byte 0x%lx", place.generation ? "parent " : "",
+			     page_read_dir(pr, place.generation), place.pages_id, place.off);
 	page_read_close(pr);
+	return text;
+}
+
+/* Once something was done with the page, that is the answer; judged again it would be another. */
+static bool why_done(struct session *s, uint64_t addr, Stepdump__Why *w)
+{
+	const struct pagemap_image *done = snap_done(s);
+	uint64_t end = addr + PAGE_BYTES;
+	verdict_t v;
+
+	if (!done || w->verdict == VD(SHARED))
+		return false;
+	v = snap_done_verdict(done, w->verdict, addr, &end);
+	if (v == VD(ABSENT) && v != w->verdict)
+		why_fact(w, xstrdup("the page has come into being since it was scanned, or was "
+				    "left out then: the images have no entry for it"));
+	w->verdict = v;
 	return true;
+}
+
+static char *why_held_by(struct session *s, uint64_t addr, verdict_t v)
+{
+	if (s->d.committed && (verdict_is_data(v) || v == VD(HOLE)))
+		return held_by_set(s, addr);
+	if (v == VD(HOLE))
+		return held_by_parent(&s->d.task[session_task(s)], addr);
+	return held_by(s, addr, v);
 }
 
 struct err *snap_why(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
@@ -282,22 +285,16 @@ struct err *snap_why(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
 				!!(raw & PM_SOFT_DIRTY), raw));
 	}
 	w->verdict = dump_verdict(td, v, cats);
-	bool told = why_committed(s, addr, w);
-
-	if (!told)
+	if (!why_done(s, addr, w))
 		why_tracked(td, v, cats, w);
 	if (verdict_is_data(w->verdict) && v->status & VMA_FILE_PRIVATE &&
 	    (raw & (PM_PRESENT | PM_FILE)) == PM_PRESENT)
 		why_fact(w, xstrdup("copied by a write: this is not the file's page any more"));
 	w->rule = xstrdup(verdict_info(w->verdict)->rule);
-	if (told)
-		; /* by the images */
-	else if (w->verdict == VD(HOLE))
-		w->held_by = held_by_parent(td, addr);
-	else if (w->verdict == VD(SHARED))
+	if (w->verdict == VD(SHARED))
 		why_shared(s, (size_t)vi, addr, w);
 	else
-		w->held_by = held_by(s, addr, w->verdict);
+		w->held_by = why_held_by(s, addr, w->verdict);
 	/* Shared memory that is not an object of the dump. */
 	bool in_file =
 		w->verdict == VD(SHARED) && w->held_by && !strncmp(w->held_by, "no image", 8);
