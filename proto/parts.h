@@ -32,13 +32,15 @@
 #define SNAP_RUNS 0x400000u /* verdicts of pages, in runs */
 #define SNAP_WHY 0x800000u
 #define SNAP_PEEK 0x1000000u
-#define SNAP_WATCH 0x2000000u /* the criu that is watched */
+#define SNAP_WATCH 0x2000000u  /* the criu that is watched */
+#define SNAP_FAULTS 0x4000000u /* fault points, and those that are armed */
+#define SNAP_UNDO 0x8000000u   /* the journal of what was undone */
 
 /* The parts that need no range of pages: they stay small, however large the process is. */
 #define SNAP_ALL                                                                                   \
 	(SNAP_TARGET | SNAP_TASKS | SNAP_THREADS | SNAP_VMAS | SNAP_VMA_COUNTS | SNAP_PMC |        \
 	 SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES | SNAP_SHMEM | SNAP_XFER | SNAP_PARENTS |         \
 	 SNAP_TRACKER | SNAP_COUNTERS | SNAP_CHECKS | SNAP_EVENTS | SNAP_CAPS | SNAP_SETTINGS |    \
-	 SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR | SNAP_WATCH)
+	 SNAP_CURSOR | SNAP_BREAKPOINTS | SNAP_ERROR | SNAP_WATCH | SNAP_UNDO)
 
 #endif

@@ -19,7 +19,7 @@ extern const struct cmd_entry cmd_attach, cmd_task, cmd_run, cmd_watch, cmd_deta
 extern const struct cmd_entry cmd_step, cmd_next, cmd_finish, cmd_until, cmd_continue;
 extern const struct cmd_entry cmd_back, cmd_reverse_step, cmd_reverse_continue, cmd_goto;
 extern const struct cmd_entry cmd_break, cmd_tbreak, cmd_delete, cmd_enable, cmd_disable,
-	cmd_ignore;
+	cmd_ignore, cmd_fault;
 extern const struct cmd_entry cmd_commit, cmd_restart, cmd_abort, cmd_handoff;
 extern const struct cmd_entry cmd_show, cmd_why, cmd_x, cmd_view, cmd_snap, cmd_open, cmd_close;
 extern const struct cmd_entry cmd_verify, cmd_diff, cmd_flatten, cmd_serve;

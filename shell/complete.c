@@ -208,9 +208,10 @@ void comp_break_number(struct shell *sh, const struct cword *w, struct complist 
 	shell_snap_free(sh, s);
 }
 
+static const char *const comp_fields[] = { "ppb", "vma", "chunk", "shmem", NULL };
+
 void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 {
-	static const char *const fields[] = { "ppb", "vma", "chunk", "shmem", NULL };
 	static const char *const operators[] = { "==", "!=", "<", "<=", ">", ">=", NULL };
 	const char *last = w->argn ? w->argv[w->argn - 1] : "";
 
@@ -232,13 +233,32 @@ void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 	} else if (!strcmp(last, "vma") && w->argn == 1) {
 		comp_add_vmas(sh, w, l);
 	} else if (!strcmp(last, "if") || !strcmp(last, "&&")) {
-		comp_add_words(l, w, fields);
+		comp_add_words(l, w, comp_fields);
 	} else if (w->argn == 1 && phase_from_name(last) >= 0) {
 		complist_add(l, w, "if", NULL);
 	} else {
-		for (int i = 0; fields[i]; i++)
-			if (!strcmp(last, fields[i]) && w->argn > 1)
+		for (int i = 0; comp_fields[i]; i++)
+			if (!strcmp(last, comp_fields[i]) && w->argn > 1)
 				comp_add_words(l, w, operators);
+	}
+}
+
+void comp_fault(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	static const char *const actions[] = { "ENOSPC", "EIO",         "ENOMEM", "short", "delay",
+					       "kill",   "kill-keeper", "after",  "if",    NULL };
+	const char *last = w->argn ? w->argv[w->argn - 1] : "";
+	struct session_fault_point p;
+
+	if (w->argn == 0) {
+		complist_add(l, w, "list", "the points");
+		complist_add(l, w, "off", "disarm all");
+		for (unsigned i = 0; session_fault_point(i, &p); i++)
+			complist_add(l, w, p.name, p.what);
+	} else if (!strcmp(last, "if") || !strcmp(last, "&&")) {
+		comp_add_words(l, w, comp_fields);
+	} else if (w->argn == 1 || !strcmp(w->argv[1], "after")) {
+		comp_add_words(l, w, actions + (w->argn == 1 ? 0 : 7));
 	}
 }
 

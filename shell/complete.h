@@ -46,6 +46,7 @@ void comp_term(const struct cword *w, struct complist *l);
 void comp_pane(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_pid(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_where(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_fault(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_break_number(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_addr(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_x(struct shell *sh, const struct cword *w, struct complist *l);

@@ -88,6 +88,21 @@ const struct explain_term explain_ideas[] = {
 	  "starts less than 512 KiB above the window's start (the gap), and a neighbour ends inside "
 	  "the window. If any of the three does not hold, it is simple mode.",
 	  "pmc_fill_cache(), PMC_SIZE, PMC_SIZE_GAP", NULL, "show pmc", here_pmc },
+	{ "fault|fault point|fault injection", "term",
+	  "A step that is made to fail on purpose, once: with an errno, with a short count, late, or by a "
+	  "kill of stepdump or of its keeper.",
+	  "\"Do no harm\" is worth what a test of it is worth. A fault shows what is undone, and what the "
+	  "error says, on a disk that is full or with a target that refuses, without either.",
+	  "enum faults, FI_DUMP_PAGES in criu/include/fault-injection.h",
+	  "CRIU has one fault for each run, chosen by the environment; here there is a point at every step "
+	  "that can fail, in stepdump, its keeper and its parasite.",
+	  "fault list, show fault, show undo", NULL },
+	{ "undo|undo journal", "term",
+	  "What was put back and removed, step by step: protections, mappings, registers, descriptors, "
+	  "threads, files.",
+	  "It is written by whoever does it, stepdump or its keeper, into memory that both have, so it tells "
+	  "also of what was done after an error.",
+	  NULL, NULL, "show undo", NULL },
 	{ "pstate|pstates|page state|pst", "structure",
 	  "Two bits for each page of a shared memory object: bits 2n and 2n+1 are page n. 0 do not "
 	  "dump, 1 dump, 2 zero, 3 dirty.",

@@ -61,6 +61,14 @@ const struct explain_term explain_screen[] = {
 	COLUMN("no|seconds|phase|what",
 	       "Of an event: its number, the time since attach, the phase, and what happened.",
 	       "show events"),
+	COLUMN("point|action|fired|passed|step",
+	       "Of a fault: where it strikes, what it does there, in which process it did, how often the "
+	       "point was passed since the first fault was armed, and the step that fails.",
+	       "show fault, fault list"),
+	COLUMN("kind|by",
+	       "Of something that was put back or removed: what it is, and whether stepdump or its "
+	       "keeper did it.",
+	       "show undo"),
 	COLUMN("check|detail",
 	       "An invariant, such as \"the sum of the verdicts is the number of pages\", and the numbers "
 	       "that went into it. It is evaluated again each time.",

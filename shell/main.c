@@ -42,6 +42,11 @@ static bool main_line(struct shell *sh, const char *line, int *status)
 	main_report(sh);
 	if (sh->interactive) /* the user sees the error and goes on from there */
 		return true;
+	if (sh->settings.keep_going && !sh->quit && !signals_quit()) {
+		if (!sh->kept_status)
+			sh->kept_status = code;
+		return true;
+	}
 	*status = code;
 	return false;
 }
@@ -161,6 +166,8 @@ static int main_session(struct shell *sh, const struct argv_options *o)
 		main_stdin(sh, &status);
 	}
 	shell_close_replay(sh);
+	if (!status)
+		status = sh->kept_status;
 	/* The status of a criu that was run is ours, as with any program that runs another. */
 	int criu = session_watch_status(sh->session, sh->batch);
 	struct err *e = shell_deinit(sh);

@@ -55,6 +55,13 @@ const struct opt_desc setting_descs[] = {
 		.type = OPT_BOOL,
 	},
 	{
+		.name = "keep-going",
+		.values = "on|off",
+		.summary = "scripts go on after an error; the first one is the exit status",
+		.offset = offsetof(struct settings, keep_going),
+		.type = OPT_BOOL,
+	},
+	{
 		.name = "mouse",
 		.values = "on|off",
 		.summary = "views take clicks and the wheel; Shift selects text",

@@ -18,6 +18,7 @@ struct settings {
 	bool ascii;
 	bool json;
 	bool mouse;
+	bool keep_going;
 };
 
 extern const struct opt_desc setting_descs[];

@@ -46,10 +46,11 @@ struct shell {
 	const char *report; /* where a report goes if a command fails; NULL: nowhere */
 	bool relative;      /* addresses relative to the first VMA, no pids, no times: for tests */
 	bool quit;
-	bool findings;  /* `stepdump check PID` ends with status 1 although nothing failed */
-	FILE *dest;     /* where `source` sends the output of its lines; NULL: stdout */
-	bool gone_told; /* the death of this target has been reported */
-	unsigned width; /* of output that does not go to a terminal; 0: COLUMNS, or 100 */
+	int kept_status; /* of the first error that `set keep-going` has passed; 0: none */
+	bool findings;   /* `stepdump check PID` ends with status 1 although nothing failed */
+	FILE *dest;      /* where `source` sends the output of its lines; NULL: stdout */
+	bool gone_told;  /* the death of this target has been reported */
+	unsigned width;  /* of output that does not go to a terminal; 0: COLUMNS, or 100 */
 	struct view_session *view;         /* the full-screen view that is open, or NULL */
 	const char *keys;                  /* --keys: a file that types in the views */
 	unsigned screen_rows, screen_cols; /* --size; 0: as the terminal says */

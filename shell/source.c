@@ -25,6 +25,11 @@ static struct err *source_lines(struct shell *sh, int fd, const char *path)
 			break;
 		if (!e)
 			e = shell_exec(sh, line);
+		if (e && sh->settings.keep_going) {
+			if (!sh->kept_status)
+				sh->kept_status = err_exit_status(e);
+			report_error(sh, TAKE_PTR(e));
+		}
 		report_gone(sh);
 	}
 	lines_deinit(&l);

@@ -109,7 +109,8 @@ static const char errors[] =
 	"`why ADDR`, `show checks`), remove the cause and try the same unit again with `next`, or go\n"
 	"back with `restart` or `abort`.  `break fail` stops before a failure is reported.\n"
 	"\n"
-	"In scripts (-batch, or no terminal) the first error ends the run.  Exit status: 0 success,\n"
+	"In scripts (-batch, or no terminal) the first error ends the run, unless `set keep-going on`\n"
+	"came before.  Exit status: 0 success,\n"
 	"1 a command failed, 2 usage, 3 target gone or refused, 4 not supported by this kernel or\n"
 	"build, 5 the target could not be put back as it was; 128+N after signal N.\n";
 

@@ -49,3 +49,26 @@ pictures: test-programs ## docs/*.svg: the views, taken from the real program (n
 .PHONY: test-distro
 test-distro: ## a newer Debian in a chroot: packages, build, demo, unit, transcript and screen tests
 	$(Q)tests/distro/run || [ $$? = 77 ]
+
+# Everything that reads bytes from outside, under libFuzzer, which needs clang.  What it finds worth keeping
+# is in build/fuzz/corpus; a small part of that is in the tree, tests/fuzz/corpus.
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%.libfuzzer,$(shell grep -l LLVMFuzzerTestOneInput tests/fuzz/*.c))
+$(FUZZERS): $(B)/%.libfuzzer: %.c $(TESTLIB) $(LIB)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) -DLIBFUZZER $(OUR_CFLAGS) -fsanitize=fuzzer -MMD -MP $(LDFLAGS) \
+		-o $@ $< $(TESTLIB) $(LIB) $(LDLIBS)
+
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(FUZZERS)
+
+fuzz: ## libFuzzer on every parser of outside bytes (needs clang; FUZZ_SECONDS=60 for each, T=NAME for one)
+	$(Q)$(MAKE) --no-print-directory B=build/fuzz CC=clang OPT='-O1 -g' \
+		SAN='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' fuzz-programs
+	$(Q)B=build/fuzz tests/fuzz/long $(T)
+
+.PHONY: coverage-faults
+coverage-faults: test-programs ## fault points that no test fires, or that are nowhere in the code
+	$(Q)bad=0; for p in $$(sed -n 's/^ *FAULT_POINT(\([A-Z_]*\),.*/\1/p' base/fault_points.h); do \
+		grep -qrwE "$$p|FP_$$p" engine --include=*.c || { echo "nowhere: $$p"; bad=1; }; done; \
+	B=$(B) STEPDUMP=$(BIN) TMPDIR=$$(mktemp -d) tests/live/faults every-point-once > $(B)/coverage-faults.log || bad=1; \
+	grep -E 'points fired|never fired' $(B)/coverage-faults.log; exit $$bad

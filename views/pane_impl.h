@@ -37,6 +37,8 @@ DECLARE_PANE(tasks);
 DECLARE_PANE(why);
 DECLARE_PANE(peek);
 DECLARE_PANE(watch);
+DECLARE_PANE(fault);
+DECLARE_PANE(undo);
 
 /* Pages of a list of counts, summed up for the operator. */
 struct tally {

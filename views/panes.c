@@ -54,6 +54,8 @@ const struct pane panes[] = {
 	PANE(peek, "ADDR", "bytes of the target, a pipe or an image", SNAP_PEEK | NAMES),
 	PANE(error, NULL, "the last failure", SNAP_ERROR | NAMES),
 	PANE(breakpoints, NULL, "where the engine stops", SNAP_BREAKPOINTS | NAMES),
+	PANE(fault, NULL, "steps that are made to fail, and what fired", SNAP_FAULTS),
+	PANE(undo, NULL, "what was put back and removed, step by step", SNAP_UNDO | NAMES),
 	PANE(watch, NULL, "the criu that is watched, and what it says", SNAP_WATCH),
 	PANE(caps, NULL, "what this kernel and these rights allow", SNAP_CAPS),
 	PANE(settings, NULL, "settings and their values", SNAP_SETTINGS),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "engine/dump/img_task.h"
@@ -26,7 +27,8 @@ static struct err *add_guard(void *arg, uint64_t start, uint64_t end)
 static struct err *collect_task(struct dump *d, struct task_dump *td)
 {
 	td->images.nr_guards = 0;
-	TRY(file_table_add(d->files, &td->ti, &td->t->vmas, &td->images.exe_id));
+	TRY(FAULT_ERR(FILES_COLLECT,
+		      file_table_add(d->files, &td->ti, &td->t->vmas, &td->images.exe_id)));
 	if (!d->caps->scan_guard)
 		return NULL;
 	return pagemap_scan_guards(td->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, add_guard, &td->images);
@@ -98,7 +100,7 @@ struct err *dump_images_link_parent(struct dump *d)
 
 	if (unlinkat(dirfd, "parent", 0) && errno != ENOENT)
 		return err_sys(errno, "replace the parent link");
-	if (symlinkat(target, dirfd, "parent"))
+	if (FAULT(PARENT_LINK, symlinkat(target, dirfd, "parent")))
 		return err_sys(errno, "make the parent link to %s", target);
 	return NULL;
 }
@@ -153,8 +155,8 @@ struct err *dump_images_finish(struct dump *d)
 	    st.st_ino != d->place.ino)
 		return NULL; /* removed, or moved, by its owner */
 	fill_stats(d, &stats);
-	TRY(err_wrap(img_stats_replace(dirfd, &stats), "put the final times into %s",
-		     d->committed));
+	TRY(err_wrap(FAULT_ERR(FINAL_TIMES, img_stats_replace(dirfd, &stats)),
+		     "put the final times into %s", d->committed));
 	d->stats_are_final = true;
 	return NULL;
 }

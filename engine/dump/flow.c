@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/io.h"
 #include "engine/image/staging.h"
 
@@ -71,7 +72,9 @@ static struct err *flow_splice(struct dump *d, unsigned k)
 	int fd = page_xfer_file(&d->xfer, &base);
 
 	while (left) {
-		ssize_t n = RETRY(splice(ppb->p[0], NULL, fd, &off, left, SPLICE_F_MOVE));
+		ssize_t n = FAULT(XFER_SPLICE,
+				  RETRY(splice(ppb->p[0], NULL, fd, &off,
+					       FAULT_LEN(XFER_SPLICE, left), SPLICE_F_MOVE)));
 
 		if (n <= 0)
 			return page_xfer_advise(&d->xfer, n < 0 ? errno : EPIPE, (uint64_t)off);

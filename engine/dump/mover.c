@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "engine/pages/uffd_copy.h"
@@ -72,7 +73,10 @@ static void mover_copy_pieces(struct mover *m, char *buf)
 
 	while (mover_take_piece(m, buf, &off, &len)) {
 		pthread_mutex_unlock(&m->lock);
-		int err = uffd_window_copy(&m->window, off, buf, len);
+		int err = fault_at(FP_XFER_MOVE);
+
+		if (!err)
+			err = uffd_window_copy(&m->window, off, buf, len);
 
 		uffd_window_forget(&m->window, off, len);
 		pthread_mutex_lock(&m->lock);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/vec.h"
 #include "engine/proc/vma.h"
@@ -75,7 +76,7 @@ static struct err *ppb_make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb
 		ppb->pipe_size = ppb->pipe_asked = pp->ask_pages;
 		return NULL;
 	}
-	if (pipe2(ppb->p, O_CLOEXEC | O_NONBLOCK))
+	if (FAULT(PIPE_MAKE, pipe2(ppb->p, O_CLOEXEC | O_NONBLOCK)))
 		return err_hint(err_sys(errno, "make pipe %u for the page-pipe", pp->nr_pipes),
 				"raise the limit of open files (ulimit -n)");
 	int size = fcntl(ppb->p[1], F_GETPIPE_SZ);
@@ -154,7 +155,7 @@ static bool ppb_grow(struct page_pipe *pp, struct page_pipe_buf *ppb)
 	}
 	ppb->pipe_asked = want;
 
-	int given = fcntl(ppb->p[1], F_SETPIPE_SZ, (int)(want * PAGE_BYTES));
+	int given = FAULT(PIPE_GROW, fcntl(ppb->p[1], F_SETPIPE_SZ, (int)(want * PAGE_BYTES)));
 
 	if (given < 0) {
 		ppb->grow_errno = errno;
@@ -316,7 +317,7 @@ uint64_t page_pipe_in_pipe(const struct page_pipe_buf *ppb)
 {
 	int n = 0;
 
-	return ioctl(ppb->p[0], FIONREAD, &n) || n < 0 ? 0 : (uint64_t)n;
+	return FAULT(DRAIN_FIONREAD, ioctl(ppb->p[0], FIONREAD, &n)) || n < 0 ? 0 : (uint64_t)n;
 }
 
 uint64_t ppb_pages(const struct page_pipe_buf *ppb, unsigned from, unsigned to)

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "engine/dump/page_xfer.h"
@@ -45,11 +46,12 @@ static struct err *local_open_object(struct page_xfer *x)
 	char name[32];
 
 	snprintf(name, sizeof(name), "pages-%u.img", x->pages_id);
-	TRY(pagemap_writer_open(&l->pm, l->dirfd, x->object, x->pages_id));
+	TRY(FAULT_ERR(XFER_PAGEMAP, pagemap_writer_open(&l->pm, l->dirfd, x->object, x->pages_id)));
 	bool made = x->pages_id <= l->nr_reserved;
 	struct stat st;
 
-	l->pages_fd = create_private(l->dirfd, name, O_RDWR | (made ? 0 : O_TRUNC));
+	l->pages_fd =
+		FAULT(XFER_PAGES, create_private(l->dirfd, name, O_RDWR | (made ? 0 : O_TRUNC)));
 	if (l->pages_fd < 0) {
 		struct err *e = err_sys(errno, "create %s", name);
 
@@ -66,8 +68,9 @@ static struct err *local_write_pages(struct page_xfer *x, int pipe_fd, uint64_t 
 	struct local *l = x->priv;
 
 	while (*moved < len) {
-		ssize_t n = RETRY(
-			splice(pipe_fd, NULL, l->pages_fd, &l->off, len - *moved, SPLICE_F_MOVE));
+		ssize_t n = FAULT(XFER_SPLICE, RETRY(splice(pipe_fd, NULL, l->pages_fd, &l->off,
+							    FAULT_LEN(XFER_SPLICE, len - *moved),
+							    SPLICE_F_MOVE)));
 
 		if (n <= 0)
 			return staging_advise(err_sys(n < 0 ? errno : EPIPE,
@@ -83,7 +86,7 @@ static struct err *local_write_memory(struct page_xfer *x, const void *buf, uint
 {
 	struct local *l = x->priv;
 
-	if (pwrite_full(l->pages_fd, buf, len, l->off) < 0) {
+	if (FAULT(XFER_WRITE, pwrite_full(l->pages_fd, buf, len, l->off)) < 0) {
 		struct err *e =
 			err_sys(errno, "write pages to pages-%u.img at %ld", x->pages_id, l->off);
 
@@ -101,7 +104,9 @@ static struct err *local_write_pagemap(struct page_xfer *x, uint64_t vaddr, uint
 {
 	struct local *l = x->priv;
 
-	return staging_advise(pagemap_writer_add(&l->pm, vaddr, nr_pages, flags), l->dirfd, 0);
+	return staging_advise(
+		FAULT_ERR(XFER_ENTRY, pagemap_writer_add(&l->pm, vaddr, nr_pages, flags)), l->dirfd,
+		0);
 }
 
 static struct err *local_close_object(struct page_xfer *x)
@@ -120,7 +125,7 @@ static struct err *local_close_object(struct page_xfer *x)
 	if (fstat(l->pages_fd, &st) || (st.st_size != l->off && ftruncate(l->pages_fd, l->off)))
 		e = err_sys(errno, "cut pages-%u.img to size", x->pages_id);
 	e = err_first(e, pagemap_writer_close(&l->pm));
-	if (close(l->pages_fd) && !e)
+	if (FAULT(XFER_CLOSE, close(l->pages_fd)) && !e)
 		e = err_sys(errno, "close pages-%u.img", x->pages_id);
 	l->pages_fd = -1;
 	return staging_advise(e, l->dirfd, 0);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "engine/dump/flow.h"
 #include "engine/dump/phases.h"
@@ -275,7 +276,10 @@ static struct err *drain_shmem(struct dump *d, unsigned index)
 		size_t left = ppb->iov[i].iov_len;
 
 		while (left) {
-			ssize_t n = RETRY(drain_splice_object(o->fd, &off, ppb->p[1], left, whole));
+			ssize_t n = FAULT(
+				DRAIN_SHMEM,
+				RETRY(drain_splice_object(o->fd, &off, ppb->p[1],
+							  FAULT_LEN(DRAIN_SHMEM, left), whole)));
 
 			if (n <= 0) {
 				struct err *e = err_sys(n < 0 ? errno : EIO,

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/vec.h"
 #include "engine/dump/phases.h"
 #include "engine/dump/reserve.h"
@@ -40,7 +41,7 @@ static struct err *prepare_collect_task(struct task_dump *td)
 			td->total.pages[VD(NOT_SCANNED)] += pages;
 	}
 	task_info_deinit(&td->ti);
-	return task_info_collect(td->t->pid, &td->ti);
+	return FAULT_ERR(TASK_INFO, task_info_collect(td->t->pid, &td->ti));
 }
 
 /* All tasks at once: shared objects are known by all their mappings. */
@@ -109,15 +110,15 @@ static struct err *prepare_history(struct dump *d)
 	if (!dump_is_tracked(d))
 		return NULL;
 	if (d->opts->parent)
-		TRY(parent_set_open(&d->parent, d->opts->parent));
+		TRY(FAULT_ERR(PARENT_OPEN, parent_set_open(&d->parent, d->opts->parent)));
 	for (size_t i = 0; i < d->nr_tasks; i++) {
 		struct task_dump *td = &d->task[i];
 
 		if (d->rehearsal)
 			td->tracker = tracker_table_find(d->trackers, td->t);
 		else
-			TRY(tracker_table_get(d->trackers, want, d->keeper, td->t, d->caps,
-					      &td->tracker));
+			TRY(FAULT_ERR(TRACKER, tracker_table_get(d->trackers, want, d->keeper,
+								 td->t, d->caps, &td->tracker)));
 		if (d->rehearsal && !td->tracker) {
 			td->no_parent = "nothing tracks the target's writes yet";
 			continue;
@@ -202,6 +203,7 @@ static struct err *prepare_pmc(struct dump *d)
 {
 	struct task_dump *td = dump_task(d);
 
+	TRY(FAULT_ERR(FI_DUMP_PAGES, (struct err *)NULL));
 	pmc_deinit(&td->pmc);
 	TRY(pmc_init(&td->pmc, td->t->pagemap_fd, d->caps, d->opts->pmc, d->opts->pmc_cache));
 	if (td->tracker)

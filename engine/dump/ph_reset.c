@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
+#include "base/undo.h"
 #include "engine/dump/dump_images.h"
 #include "engine/dump/phases.h"
 #include "engine/image/verify.h"
@@ -18,7 +20,7 @@
 static struct err *reset_uptime(struct dump *d)
 {
 	d->thaw = dump_thaw_when(d);
-	return uptime_us(&d->uptime_us);
+	return FAULT_ERR(UPTIME, uptime_us(&d->uptime_us));
 }
 
 static struct err *reset_check(struct dump *d)
@@ -85,6 +87,10 @@ static struct err *reset_protect(struct dump *d)
 		if (td->nr_readable)
 			TRY(pc_mprotect(td->t->par.sock, td->readable, td->nr_readable, 0, &at));
 		dump_tell_readable(d, td, PH(RESET), false);
+		for (size_t k = 0; k < td->nr_readable; k++)
+			undo_note(td->t->pid, "protection", "of %lx-%lx put back",
+				  td->readable[k].start,
+				  td->readable[k].start + td->readable[k].len);
 		td->nr_readable = 0;
 	}
 	return NULL;

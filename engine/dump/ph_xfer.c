@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/vec.h"
+#include "base/fault.h"
 #include "engine/dump/flow.h"
 #include "engine/dump/phases.h"
 #include "engine/image/pagemap_image.h"
@@ -154,7 +155,7 @@ static struct err *xfer_read_iov(struct dump *d, struct page_pipe_buf *ppb)
 	while ((at = (uint64_t)v->iov_base + ppb->read_pages * PAGE_BYTES) < end) {
 		size_t want = end - at < sizeof(buf) ? end - at : sizeof(buf);
 		struct iovec local = { buf, want }, remote = { (void *)at, want };
-		ssize_t n = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
+		ssize_t n = FAULT(XFER_READV, process_vm_readv(t->pid, &local, 1, &remote, 1, 0));
 		uint64_t pages = n > 0 ? (uint64_t)n / PAGE_BYTES : 0;
 
 		/* Some tasks of a tree may end: their pages are gone too. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/vec.h"
 
 static const char *shmem_kind(const struct vma *v)
@@ -108,7 +109,7 @@ struct err *shmem_open(struct shmem_info *o)
 	if (o->fd >= 0)
 		return NULL;
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", m->pid, m->start, m->end);
-	o->fd = open(path, O_RDONLY | O_CLOEXEC);
+	o->fd = FAULT(SHMEM_OPEN, open(path, O_RDONLY | O_CLOEXEC));
 	o->how = "map_files";
 	if (o->fd < 0) {
 		int why = errno;
@@ -138,7 +139,7 @@ struct err *shmem_next_data(const struct shmem_info *o, uint64_t from, uint64_t 
 	if (from >= o->size)
 		return NULL;
 
-	off_t data = lseek(o->fd, (off_t)from, SEEK_DATA);
+	off_t data = FAULT(SHMEM_SEEK, lseek(o->fd, (off_t)from, SEEK_DATA));
 
 	/* Data beyond that is still in the object, but nobody maps it any more. */
 	if ((data < 0 && errno == ENXIO) || data >= (off_t)o->size)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/dump/tracker_priv.h"
 #include "engine/proc/proc_priv.h"
 
@@ -12,7 +13,7 @@ struct err *soft_dirty_reset(struct tracker *t)
 	int fd;
 
 	TRY(proc_open(t->pid, "clear_refs", O_WRONLY, &fd));
-	ssize_t n = write(fd, "4", 1);
+	ssize_t n = FAULT(SOFT_DIRTY, write(fd, "4", 1));
 	int err = errno;
 
 	close(fd);

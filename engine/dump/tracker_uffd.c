@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/vec.h"
 #include "engine/dump/tracker_priv.h"
 #include "engine/pages/pagemap.h"
@@ -170,7 +171,7 @@ static struct err *register_vma(struct tracker *t, int pagemap_fd, const struct 
 	TRY(is_registered(pagemap_fd, v->start, &registered));
 	/* Does nothing if the VMA is ours already, and fails if it is somebody else's: arming it
 	 * would clear their history. */
-	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg)) {
+	if (FAULT(UFFD_REGISTER, ioctl(t->uffd, UFFDIO_REGISTER, &reg))) {
 		add_untracked(t, v,
 			      errno == EBUSY ? "registered with a userfaultfd of the target's own" :
 					       "the kernel refused to write-protect it");

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/fault.h"
 #include "engine/image/flatdir.h"
 
 #include <dirent.h>
@@ -103,7 +104,7 @@ static struct err *sync_entry(void *path, int dirfd, const char *name)
 	TRY(open_entry(dirfd, path, name, &fd, &st));
 	if (fd < 0)
 		return NULL; /* a link is part of the directory */
-	if (fsync(fd) < 0)
+	if (FAULT(SYNC_FILE, fsync(fd)) < 0)
 		e = err_sys(errno, "make %s/%s durable", (char *)path, name);
 	close(fd);
 	return e;
@@ -112,7 +113,7 @@ static struct err *sync_entry(void *path, int dirfd, const char *name)
 struct err *flatdir_sync(int dirfd, const char *path)
 {
 	TRY(flatdir_each(dirfd, path, sync_entry, (void *)path));
-	return fsync(dirfd) < 0 ? err_sys(errno, "make %s durable", path) : NULL;
+	return FAULT(SYNC_DIR, fsync(dirfd)) < 0 ? err_sys(errno, "make %s durable", path) : NULL;
 }
 
 struct copy_arg {
@@ -139,7 +140,9 @@ static struct err *copy_bytes(const struct copy_arg *a, const char *name, int in
 	off_t off = 0;
 
 	while (off < size) {
-		ssize_t n = sendfile(out, in, &off, (size_t)(size - off));
+		ssize_t n = FAULT(
+			PUBLISH_COPY,
+			sendfile(out, in, &off, FAULT_LEN(PUBLISH_COPY, (size_t)(size - off))));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -188,7 +191,7 @@ struct err *flatdir_copy(int from, int to, const char *from_path, const char *to
 static struct err *clear_entry(void *path, int dirfd, const char *name)
 {
 	/* A directory in it cannot be ours; unlinkat() refuses it. */
-	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+	if (FAULT(STAGING_CLEAR, unlinkat(dirfd, name, 0)) < 0 && errno != ENOENT)
 		return err_sys(errno, "remove %s/%s", (char *)path, name);
 	return NULL;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "engine/image/pbwire.h"
@@ -32,7 +33,7 @@ struct image_writer {
 static bool write_all(int fd, const uint8_t *data, size_t len)
 {
 	while (len) {
-		ssize_t n = write(fd, data, len);
+		ssize_t n = FAULT(IMAGE_WRITE, write(fd, data, FAULT_LEN(IMAGE_WRITE, len)));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -98,7 +99,7 @@ struct err *image_create(int dirfd, const char *name, enum image_kind kind,
 	w->flushed = 0;
 	w->used = 0;
 	snprintf(w->name, sizeof(w->name), "%s", name);
-	w->fd = create_private(dirfd, name, O_WRONLY | O_TRUNC);
+	w->fd = FAULT(IMAGE_CREATE, create_private(dirfd, name, O_WRONLY | O_TRUNC));
 	if (w->fd < 0) {
 		struct err *e = err_sys(errno, "create %s", name);
 
@@ -139,7 +140,7 @@ struct err *image_finish(struct image_writer *w)
 {
 	struct err *e = image_flush(w);
 
-	if (close(w->fd) < 0 && errno != EINTR)
+	if (FAULT(IMAGE_CLOSE, close(w->fd)) < 0 && errno != EINTR)
 		e = err_first(e, err_sys(errno, "close %s", w->name));
 	free(w);
 	return e;
@@ -187,7 +188,7 @@ static struct err *take(struct image_reader *r, void *dst, size_t len)
 
 	while (len) {
 		if (r->start == r->end) {
-			ssize_t n = RETRY(read(r->fd, r->buf, sizeof(r->buf)));
+			ssize_t n = FAULT(IMAGE_READ, RETRY(read(r->fd, r->buf, sizeof(r->buf))));
 
 			if (n < 0)
 				return err_sys(errno, "read %s", r->name);
@@ -249,7 +250,8 @@ struct err *image_open_file(int dirfd, const char *name, int *fd_ret, uint64_t *
 		return err_sys(errno, "open %s", name);
 	if (!S_ISREG(st.st_mode))
 		return err_new(ERR_FORMAT, "read %s: not a regular file", name);
-	AUTO_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	AUTO_CLOSE int fd = FAULT(
+		IMAGE_OPEN, openat(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 	if (fd < 0)
 		return err_sys(errno, "open %s", name);
 	if (fstat(fd, &st) < 0)

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/undo.h"
 #include "engine/image/flatdir.h"
 
 struct staging {
@@ -220,14 +222,15 @@ static struct err *staging_name(struct staging *st, const char *parent, const ch
 
 static struct err *staging_make_dir(struct staging *st, const char *parent)
 {
-	st->parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	st->parent_fd = FAULT(STAGING_PARENT, open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	if (st->parent_fd < 0)
 		return err_sys(errno, "open the directory %s", parent);
 	/* The guard comes first: we can be killed while we make the directory. */
 	TRY(guard_tell(st, true));
-	if (mkdir_private(st->parent_fd, st->name) == 0)
-		st->dirfd = openat(st->parent_fd, st->name,
-				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (FAULT(STAGING_MKDIR, mkdir_private(st->parent_fd, st->name)) == 0)
+		st->dirfd = FAULT(STAGING_OPEN,
+				  openat(st->parent_fd, st->name,
+					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 	return st->dirfd < 0 ? err_sys(errno, "create a staging directory in %s", parent) : NULL;
 }
 
@@ -304,8 +307,10 @@ const char *staging_path(const struct staging *st)
 static struct err *remove_dir(const struct staging *st)
 {
 	TRY(flatdir_clear(st->dirfd, st->path));
-	if (unlinkat(st->parent_fd, st->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+	if (FAULT(STAGING_RMDIR, unlinkat(st->parent_fd, st->name, AT_REMOVEDIR)) < 0 &&
+	    errno != ENOENT)
 		return err_sys(errno, "remove the staging directory %s", st->path);
+	undo_note(0, "files", "%s removed", st->path);
 	return NULL;
 }
 
@@ -345,7 +350,7 @@ struct err *staging_discard(struct staging *st)
 static struct err *sync_parent(int parent_fd, int dirfd, const char *path)
 {
 	int fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int ret = fd < 0 ? syncfs(dirfd) : fsync(fd);
+	int ret = FAULT(PUBLISH_NAME, fd < 0 ? syncfs(dirfd) : fsync(fd));
 	struct err *e = ret < 0 ? err_sys(errno, "make the name %s durable", path) : NULL;
 
 	if (fd >= 0)
@@ -360,7 +365,7 @@ static struct err *set_final_mode(const struct staging *st, const struct place *
 	if (p->exists && (p->st.st_uid != geteuid() || p->st.st_gid != getegid()) &&
 	    fchown(st->dirfd, p->st.st_uid, p->st.st_gid) < 0)
 		return err_sys(errno, "give %s the owner of %s", st->path, p->path);
-	if (fchmod(st->dirfd, mode) < 0)
+	if (FAULT(PUBLISH_MODE, fchmod(st->dirfd, mode)) < 0)
 		return err_sys(errno, "set the mode of %s", st->path);
 	return NULL;
 }
@@ -370,7 +375,7 @@ static struct err *appear(struct staging *st, const struct place *p, bool *cross
 {
 	TRY(set_final_mode(st, p));
 	/* Atomic, and refuses a directory that got an entry since we looked. */
-	if (renameat(st->parent_fd, st->name, p->parent_fd, p->name) < 0) {
+	if (FAULT(PUBLISH_RENAME, renameat(st->parent_fd, st->name, p->parent_fd, p->name)) < 0) {
 		*cross_device_ret = errno == EXDEV;
 		return err_sys(errno, "rename %s to %s", st->path, p->path);
 	}
@@ -381,6 +386,7 @@ static struct err *take_back(const struct staging *st, const struct place *p)
 {
 	if (renameat(p->parent_fd, p->name, st->parent_fd, st->name) < 0)
 		return err_sys(errno, "rename %s back to %s", p->path, st->path);
+	undo_note(0, "files", "%s taken back to %s", p->path, st->path);
 	if (p->exists && (mkdirat(p->parent_fd, p->name, 0700) < 0 ||
 			  fchownat(p->parent_fd, p->name, p->st.st_uid, p->st.st_gid, 0) < 0 ||
 			  fchmodat(p->parent_fd, p->name, p->st.st_mode & 07777, 0) < 0))

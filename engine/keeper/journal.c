@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/io.h"
 
 #define JOURNAL_MAGIC 0x326c6e72756a6473ull /* "sdjurnl2" */
@@ -63,7 +64,7 @@ struct err *journal_write(const struct journal *j)
 		return err_hint(err_new(ERR_SYS, "cannot find a private directory for the journal"),
 				"set XDG_RUNTIME_DIR to a directory that you own and can write");
 	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	int fd = create_private(AT_FDCWD, tmp, O_WRONLY | O_TRUNC);
+	int fd = FAULT(JOURNAL, create_private(AT_FDCWD, tmp, O_WRONLY | O_TRUNC));
 	if (fd < 0)
 		return err_sys(errno, "cannot create journal %s", tmp);
 	if (write_full(fd, &f, sizeof(f)) < 0)

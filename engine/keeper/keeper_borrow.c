@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/io.h"
+#include "base/undo.h"
 #include "engine/arch/arch.h"
 #include "engine/keeper/keeper_priv.h"
 
@@ -159,7 +161,7 @@ struct err *borrow_begin(struct held *h)
 	own->pid = h->pid;
 	own->start_time_ticks = h->start_time_ticks;
 	own->map_start = own->map_end = 0;
-	err = pt_get_regs(h->pid, &own->regs);
+	err = FAULT_NEG(BORROW_REGS, pt_get_regs(h->pid, &own->regs));
 	if (!err)
 		err = pt_get_sigmask(h->pid, &own->sigmask);
 	if (!err)
@@ -168,12 +170,12 @@ struct err *borrow_begin(struct held *h)
 		return borrow_lost(h, "read the registers", err);
 	own->xstate_len = xstate_len;
 	TRY(find_places(h));
-	err = pt_read(h->pid, own->text_ip, own->text, sizeof(own->text));
+	err = FAULT_NEG(BORROW_TEXT, pt_read(h->pid, own->text_ip, own->text, sizeof(own->text)));
 	if (err)
 		return borrow_lost(h, "read the text", err);
 	TRY(journal_write(own));
 	leave_rseq(h);
-	err = pt_set_sigmask(h->pid, ~0ull);
+	err = FAULT_NEG(BORROW_MASK, pt_set_sigmask(h->pid, ~0ull));
 	if (err) {
 		journal_remove(h->pid);
 		return borrow_lost(h, "block the signals", err);
@@ -197,6 +199,10 @@ struct err *borrow_end(struct held *h)
 	if (!err || h->gone || pt_has_news(h->pid)) {
 		h->borrowed = false;
 		journal_remove(h->pid);
+		if (!err)
+			undo_note(
+				h->pid, "registers",
+				"registers, extended state and signal mask of the main thread put back");
 		if (err)
 			return borrow_lost(h, "put back the registers", err);
 		return NULL;
@@ -276,7 +282,7 @@ struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int6
 	int err;
 
 	arch_set_call(&regs, h->own.insn_ip, nr, args);
-	err = pt_set_regs(h->pid, &regs);
+	err = FAULT_NEG(INJECT, pt_set_regs(h->pid, &regs));
 	if (err)
 		return borrow_lost(h, "set the registers", err);
 	TRY(borrow_to_syscall(h)); /* entry */

@@ -13,9 +13,13 @@
 #include <compel/infect.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "base/fault.h"
+#include "base/undo.h"
+#include "base/vec.h"
 #include "engine/arch/arch.h"
 #include "engine/keeper/keeper_priv.h"
 #include "engine/parasite/area.h"
@@ -50,7 +54,7 @@ static struct err *end_daemon(struct held *h)
 {
 	struct user_regs_struct regs;
 
-	if (compel_rpc_call(PARASITE_CMD_DONE, h->ctl))
+	if (FAULT(CURE_TALK, compel_rpc_call(PARASITE_CMD_DONE, h->ctl)))
 		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infect_logged(h));
 	TRY(wait_rpc(h));
 	if (compel_rpc_sync(PARASITE_CMD_SERVE, h->ctl))
@@ -83,11 +87,15 @@ static struct err *unmap_parasite(struct held *h)
 	if (!args[1])
 		return NULL;
 	TRY(borrow_syscall(h, SYS_munmap, args, &ret));
+	if (FAULT_NEG(CURE_UNMAP, ret))
+		TRY(borrow_syscall(h, SYS_munmap, args, &ret));
 	if (ret)
 		return err_pid(
 			err_hint(err_sys((int)-ret, "cannot unmap the parasite from %d", h->pid),
 				 "it does no harm there"),
 			h->pid);
+	undo_note(h->pid, "mapping", "%lx-%lx, the parasite, removed", h->own.map_start,
+		  h->own.map_end);
 	h->own.map_start = h->own.map_end = 0;
 	return NULL;
 }
@@ -144,12 +152,16 @@ static struct err *clean_up_inside(struct held *h)
 							   "of 0x%lx in %d",
 							   v->start, h->pid),
 						   v->start));
+		else
+			undo_note(h->pid, "protection", "of %lx-%lx put back from outside",
+				  v->start, v->start + v->len);
 	}
 	kproc_each_fd(h->pid, find_stray, &stray);
 	for (size_t i = 0; i < stray.nr; i++) {
 		uint64_t args[6] = { (uint64_t)stray.fds[i] };
 
 		TRY(borrow_syscall(h, SYS_close, args, &ret));
+		undo_note(h->pid, "descriptor", "%d closed in the target", stray.fds[i]);
 	}
 	return e;
 }
@@ -183,6 +195,18 @@ struct err *held_forced_cure(struct held *h)
 	return cure_harm(h, e);
 }
 
+/* The protections that the parasite is about to put back, for the journal; the caller frees. */
+static size_t changed_now(const struct held *h, struct parasite_vma **ret)
+{
+	size_t nr = 0;
+
+	*ret = NULL;
+	for (uint32_t i = 0; i < h->area->nr && i < h->area_cap; i++)
+		if (h->area->changed[i].len)
+			*vec_push(*ret, nr) = h->area->changed[i];
+	return nr;
+}
+
 struct err *held_cure(struct held *h)
 {
 	if (h->gone) {
@@ -193,11 +217,18 @@ struct err *held_cure(struct held *h)
 	}
 	if (!h->infected)
 		return NULL;
+	struct parasite_vma *changed;
+	size_t nr = changed_now(h, &changed);
 	struct err *e = end_daemon(h);
 	if (e || h->area->nr) {
+		free(changed);
 		err_free(e); /* only what can be put back now counts */
 		return held_forced_cure(h);
 	}
+	for (size_t i = 0; i < nr; i++)
+		undo_note(h->pid, "protection", "of %lx-%lx put back by the parasite",
+			  changed[i].start, changed[i].start + changed[i].len);
+	free(changed);
 	e = unmap_parasite(h);
 	e = err_first(e, check_text(h));
 	e = err_first(e, borrow_end(h));

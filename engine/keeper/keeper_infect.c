@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/num.h"
 #include "base/vec.h"
 #include "engine/arch/compel.h"
@@ -93,6 +94,8 @@ int __wrap_compel_execute_syscall(struct parasite_ctl *ctl, user_regs_struct_t *
 	sigaddset(&quiet, SIGALRM);
 	sigprocmask(SIG_BLOCK, &quiet, &before);
 	struct err *e = borrow_syscall(h, nr, args, &ret);
+	if (!e)
+		ret = FAULT_NEG(INJECT_RESULT, ret);
 	if (e) {
 		infecting.err = err_first(infecting.err, e);
 	} else if (ret < 0 && ret > -MAX_ERRNO) {
@@ -191,7 +194,8 @@ static struct err *make_sock(pid_t pid, int *ret)
 			err_hint(err_sys(errno, "cannot enter the network namespace of %d", pid),
 				 "this needs CAP_SYS_ADMIN"),
 			pid);
-	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	AUTO_CLOSE int sock = FAULT(
+		INFECT_SOCK, socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	if (sock < 0)
 		e = err_sys(errno, "cannot make a socket for the parasite of %d", pid);
 	if (other && setns(own_ns, CLONE_NEWNET))
@@ -231,7 +235,7 @@ static struct err *prepare_ctl(struct held *h)
 	c->open_proc = open_proc;
 	compel_set_run_id((uint64_t)getpid() << 32 | ++run);
 	parasite_setup_c_header(h->ctl);
-	h->log = memfd_create(LOG_MEMFD, MFD_CLOEXEC);
+	h->log = FAULT(INFECT_LOG, memfd_create(LOG_MEMFD, MFD_CLOEXEC));
 	if (h->log < 0)
 		return err_sys(errno, "cannot make a log for the parasite");
 	c->log_fd = h->log;
@@ -280,7 +284,7 @@ static bool run_compel_infect(struct held *h, size_t args_size)
 		infecting.armed = 1;
 		set_timer(INFECT_TIMEOUT_SEC);
 		sigprocmask(SIG_UNBLOCK, &chld, NULL);
-		ok = !compel_infect(h->ctl, 1, args_size);
+		ok = !FAULT(INFECT_RUN, compel_infect(h->ctl, 1, args_size));
 	}
 	infecting.armed = 0;
 	set_timer(0);
@@ -326,10 +330,13 @@ static struct err *explain_infect(struct held *h)
 					"is the machine overloaded, or its cgroup being frozen?"),
 			       h->pid);
 	int err = infecting.failed_errno;
-	if (!err)
-		return err_pid(
-			err_new(ERR_SYS, "cannot inject into %d: %s", h->pid, infect_logged(h)),
-			h->pid);
+	if (!err) {
+		const char *logged = infect_logged(h);
+
+		return err_pid(err_new(ERR_SYS, "cannot inject into %d: %s", h->pid,
+				       *logged ? logged : "libcompel gives no reason"),
+			       h->pid);
+	}
 	e = err_pid(err_code(err_sys(err, "cannot inject into %d: system call %ld refused there",
 				     h->pid, infecting.failed_nr),
 			     ERR_TARGET),
@@ -352,7 +359,7 @@ static struct err *open_channel(struct held *h, int *sock_ret)
 {
 	int sv[2], size = CHANNEL_SNDBUF;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
+	if (FAULT(INFECT_CHANNEL, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv)))
 		return err_sys(errno, "cannot make a channel to the parasite");
 	for (int i = 0; i < 2; i++)
 		setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));

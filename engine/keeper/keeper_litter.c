@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/undo.h"
 #include "base/vec.h"
 #include "engine/keeper/keeper_priv.h"
 
@@ -21,7 +22,8 @@ static void litter_remove_dir(const char *path)
 	while (d && (de = readdir(d)))
 		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
 			unlinkat(fd, de->d_name, 0);
-	rmdir(path);
+	if (!rmdir(path))
+		undo_note(0, "files", "%s removed, after stepdump died", path);
 }
 
 struct err *litter_add(const char *path)

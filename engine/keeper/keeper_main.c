@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "engine/keeper/keeper_priv.h"
 #include "engine/target/keeper_wire.h"
@@ -168,12 +169,14 @@ static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_re
 	h->next = keeper.held;
 	keeper.held = h;
 	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
-	*fd_ret = open(path, O_RDWR | O_CLOEXEC);
-	if (*fd_ret < 0)
+	*fd_ret = FAULT(SEIZE_MEM, open(path, O_RDWR | O_CLOEXEC));
+	if (*fd_ret < 0 && errno != EIO)
 		*fd_ret = open(path, O_RDONLY | O_CLOEXEC);
-	if (*fd_ret < 0)
-		return err_first(err_pid(err_sys(errno, "cannot open %s", path), h->pid),
-				 let_go(h, &end));
+	if (*fd_ret < 0) {
+		struct err *e = err_pid(err_sys(errno, "cannot open %s", path), h->pid);
+
+		return err_first(e, let_go(h, &end));
+	}
 	*body_ret = describe(h);
 	m->arg[0] = h->start_time_ticks;
 	m->arg[1] = h->was_stopped;
@@ -208,7 +211,7 @@ static struct err *pull_fd(pid_t pid, int their_fd, int *fd_ret)
 
 	if (pidfd < 0)
 		return err_sys(errno, "pidfd_open of %d", pid);
-	*fd_ret = (int)syscall(SYS_pidfd_getfd, pidfd, their_fd, 0);
+	*fd_ret = (int)FAULT(UFFD_PULL, syscall(SYS_pidfd_getfd, pidfd, their_fd, 0));
 	return *fd_ret < 0 ?
 		       err_sys(errno, "pidfd_getfd: take descriptor %d out of %d", their_fd, pid) :
 		       NULL;
@@ -317,6 +320,8 @@ static bool keeper_serve_one(void)
 		e = err_new(ERR_CHECK, "the keeper does not know request %u", m.op);
 	}
 	reap();
+	if (FAULT(KEEPER_REPLY, 0)) /* never answers again */
+		return true;
 	return wire_reply(keeper.sock, &m, answer, fd, e) || m.op == KOP_STOP;
 }
 

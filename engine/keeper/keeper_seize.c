@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
+#include "base/undo.h"
 #include "base/vec.h"
 #include "engine/arch/arch.h"
 #include "engine/keeper/keeper_priv.h"
@@ -86,7 +88,7 @@ static int seize_reaping(struct held *h, pid_t tid)
 static struct err *seize_thread(struct held *h, pid_t tid, bool *taken_ret)
 {
 	*taken_ret = false;
-	int err = seize_reaping(h, tid);
+	int err = FAULT_NEG(SEIZE, seize_reaping(h, tid));
 	if (err == -ESRCH || (err == -EPERM && thread_is_dead(h->pid, tid)))
 		return NULL;
 	if (err)
@@ -136,7 +138,9 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 	for (;;) {
 		int status, sig = 0;
 		uint64_t next = pt_now_ns() + REAP_EVERY_US * 1000ull;
-		int err = pt_wait(t->tid, next < deadline_ns ? next : deadline_ns, &status);
+		int err = FAULT_NEG(
+			SEIZE_WAIT,
+			pt_wait(t->tid, next < deadline_ns ? next : deadline_ns, &status));
 
 		if (err == -ETIMEDOUT && next < deadline_ns) {
 			/* If it is in an execve(), it waits for that. */
@@ -250,7 +254,7 @@ static struct err *seize_once(pid_t pid, pid_t us, bool despite_frozen, struct h
 			e = held_gone_err(h);
 	}
 	if (!e) {
-		int err = pt_get_regs(pid, &regs);
+		int err = FAULT_NEG(SEIZE_REGS, pt_get_regs(pid, &regs));
 
 		if (err == -ENOEXEC)
 			e = err_new(ERR_UNSUPPORTED,
@@ -315,7 +319,9 @@ static struct err *detach_one(struct held *h, struct held_thread *t)
 	if (t->gone)
 		return NULL;
 	t->gone = true;
-	int err = pt_detach(t->tid, 0);
+	int err = FAULT_NEG(DETACH, pt_detach(t->tid, 0));
+	if (err && err != -ESRCH)
+		err = pt_detach(t->tid, 0);
 	if (err == -ESRCH && thread_is_ours(h->pid, t->tid)) {
 		/* The thread runs.  If it does not stop now, the main loop detaches from it when it
 		 * does. */
@@ -344,12 +350,17 @@ void held_detach_others(struct held *h)
 struct err *held_detach(struct held *h)
 {
 	struct err *e = NULL;
+	size_t nr = 0;
 
+	for (size_t i = 0; i < h->nr; i++)
+		nr += !h->threads[i].gone;
 	for (size_t i = h->nr; i-- > 0;)
 		e = err_first(e, detach_one(h, &h->threads[i]));
 	/* A thread of ours may have become the leader by an execve(). */
 	struct held_thread heir = { .tid = h->pid };
 	if (h->nr && thread_is_ours(h->pid, h->pid))
 		e = err_first(e, detach_one(h, &heir));
+	if (nr && !e)
+		undo_note(h->pid, "threads", "%zu thread%s let go", nr, nr == 1 ? "" : "s");
 	return e;
 }

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 
@@ -116,7 +117,8 @@ static struct err *net_connect_to(const struct sockaddr *sa, socklen_t len, int 
 
 	if (fd < 0)
 		return err_sys(errno, "make a socket for %s", where);
-	if (connect(fd, sa, len) < 0 && errno != EINPROGRESS && errno != EINTR)
+	if (FAULT(SERVER_CONNECT, connect(fd, sa, len)) < 0 && errno != EINPROGRESS &&
+	    errno != EINTR)
 		return err_sys(errno, "connect to %s", where);
 	TRY(net_wait(fd, POLLOUT, timeout_ms, where));
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &why_len) || why)

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "engine/net/addr.h"
@@ -114,7 +115,8 @@ static struct err *ps_write(struct ps_client *c, const void *buf, uint64_t len, 
 	const char *p = buf;
 
 	while (len) {
-		ssize_t n = RETRY(send(c->fd, p, len, MSG_NOSIGNAL | flags));
+		ssize_t n = FAULT(SERVER_SEND, RETRY(send(c->fd, p, FAULT_LEN(SERVER_SEND, len),
+							  MSG_NOSIGNAL | flags)));
 
 		if (n < 0 && errno != EAGAIN)
 			return err_sys(errno, "send to the server");
@@ -135,7 +137,8 @@ static struct err *ps_read(struct ps_client *c, void *buf, size_t len, int timeo
 
 	while (len) {
 		TRY(net_wait(c->fd, POLLIN, timeout_ms, "the server's answer"));
-		ssize_t n = RETRY(recv(c->fd, p, len, 0));
+		ssize_t n =
+			FAULT(SERVER_RECV, RETRY(recv(c->fd, p, FAULT_LEN(SERVER_RECV, len), 0)));
 
 		if (n < 0 && errno == EAGAIN)
 			continue;

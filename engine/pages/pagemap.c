@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/io.h"
 #include "engine/proc/proc_priv.h"
 #include "engine/proc/vma.h"
@@ -45,7 +46,7 @@ static ssize_t scan_once(int fd, uint64_t start, uint64_t end, const struct page
 		.category_anyof_mask = q->category_anyof_mask,
 		.return_mask = q->return_mask,
 	};
-	int n = ioctl(fd, IOCTL_PAGEMAP_SCAN, &arg);
+	int n = FAULT(PAGEMAP_SCAN, ioctl(fd, IOCTL_PAGEMAP_SCAN, &arg));
 
 	if (n < 0)
 		return -1;
@@ -134,7 +135,8 @@ struct err *pagemap_scan_guards(int pagemap_fd, uint64_t start, uint64_t end,
 struct err *pagemap_read(int pagemap_fd, uint64_t start, size_t nr_pages, uint64_t *out)
 {
 	size_t len = nr_pages * sizeof(*out);
-	ssize_t n = pread_full(pagemap_fd, out, len, (off_t)(start / PAGE_BYTES * sizeof(*out)));
+	ssize_t n = FAULT(PAGEMAP_READ, pread_full(pagemap_fd, out, len,
+						   (off_t)(start / PAGE_BYTES * sizeof(*out))));
 
 	if (n < 0)
 		return err_vaddr(err_sys(errno, "reading pagemap at %lx", start), start);

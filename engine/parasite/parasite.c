@@ -98,7 +98,10 @@ static void do_mprotect(const struct parasite_msg *m, struct parasite_reply *r)
 	const struct parasite_vma *v = (const void *)(m + 1);
 
 	for (uint32_t i = 0; i < m->nr; i++) {
-		r->err = m->add ? protect_one(&v[i], m->add) : unprotect_one(&v[i]);
+		if (m->fail_errno && i == m->fail_at)
+			r->err = -(int)m->fail_errno;
+		else
+			r->err = m->add ? protect_one(&v[i], m->add) : unprotect_one(&v[i]);
 		if (r->err) {
 			r->at = i;
 			return;
@@ -203,7 +206,13 @@ static bool do_dump_pages(int sock, const struct parasite_msg *m, struct parasit
 		if (!err && count[i] > left)
 			r->err = -EBADMSG;
 		if (listened && !r->err) {
-			fill_pipe(fd[i], iov, count[i], r);
+			uint32_t from = m->nr - left, nr_ok = count[i];
+
+			if (m->fail_errno && m->fail_at - from < count[i])
+				nr_ok = m->fail_at - from;
+			fill_pipe(fd[i], iov, nr_ok, r);
+			if (nr_ok < count[i] && !r->err)
+				r->err = -(int)m->fail_errno;
 			iov += count[i];
 			left -= count[i];
 		}
@@ -239,6 +248,10 @@ static bool serve_one(int sock)
 		elem = sizeof(struct parasite_iov);
 	if (m->nr > PARASITE_MAX_VMAS || (size_t)len != sizeof(*m) + m->nr * elem) {
 		r.err = -EBADMSG;
+		goto answer;
+	}
+	if (m->fail_errno && !elem) {
+		r.err = -(int)m->fail_errno;
 		goto answer;
 	}
 	switch (m->cmd) {

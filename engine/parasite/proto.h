@@ -46,9 +46,11 @@ struct parasite_vma {
 
 struct parasite_msg {
 	uint32_t cmd;
-	uint32_t nr;  /* elements that follow */
-	uint32_t add; /* PC_MPROTECT: PROT_* to add; 0: put back */
-	uint32_t flags;
+	uint32_t nr;         /* elements that follow */
+	uint32_t add;        /* PC_MPROTECT: PROT_* to add; 0: put back */
+	uint32_t fail_errno; /* 0, or: fail with that (base/fault.h) ... */
+	uint32_t fail_at;    /* ... when so many elements are done */
+	uint32_t pad;
 	/* then nr elements of struct parasite_iov or struct parasite_vma */
 };
 

@@ -286,8 +286,8 @@ static bool brk_conds_hold(const struct brk *b, const struct unit *u)
 	return true;
 }
 
-static bool brk_matches(const struct brk *b, const struct unit *u, const struct unit *prev,
-			const struct vma_list *vmas)
+bool brk_matches(const struct brk *b, const struct unit *u, const struct unit *prev,
+		 const struct vma_list *vmas)
 {
 	bool of_task = u->shmem < 0;
 

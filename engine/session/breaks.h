@@ -54,6 +54,9 @@ void brk_list_deinit(struct brk_list *l);
  */
 struct brk *brk_match(const struct brk_list *l, const struct unit *u, const struct unit *prev,
 		      const struct vma_list *vmas);
+/* Does this one? */
+bool brk_matches(const struct brk *b, const struct unit *u, const struct unit *prev,
+		 const struct vma_list *vmas);
 /* Same for a run that is about to do `u`: counts hits, and passes those that are to be ignored. */
 struct brk *brk_hit(struct brk_list *l, const struct unit *u, const struct unit *prev,
 		    const struct vma_list *vmas);

@@ -132,6 +132,8 @@ struct err *run_unit(struct session *s, const struct unit *u, enum pace pace)
 	struct dump *d = &s->d;
 	const struct phase_ops *ops = phase_ops(u->phase), *last;
 	uint64_t t0 = now_us();
+
+	faults_look(s, u);
 	struct err *e = phase_run(d, pace, &last);
 
 	d->times.total += now_us() - t0;
@@ -185,7 +187,7 @@ static enum pace run_pace(const struct run *r, phase_t phase)
 {
 	const struct brk_list *l = &r->s->breaks;
 
-	if (r->req->kind == RUN_NEXT || record_wants_units(r->s) ||
+	if (r->req->kind == RUN_NEXT || record_wants_units(r->s) || faults_fine_grained(r->s) ||
 	    (!r->ignore_breaks && brk_fine_grained(l, phase)))
 		return PACE_UNIT;
 	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && run_stops_between(l, phase)))

@@ -14,7 +14,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
+#include "base/undo.h"
 #include "base/vec.h"
 #include "engine/dump/dump_images.h"
 #include "engine/dump/reserve.h"
@@ -42,7 +44,13 @@ struct err *session_create(struct session **ret)
 	}
 	opts_init(&s->opts);
 
-	struct err *e = keeper_start(keeper_main, &s->keeper);
+	struct err *e = fault_init();
+	if (!e)
+		e = undo_init();
+	if (!e)
+		e = keeper_start(keeper_main, &s->keeper);
+	if (!e)
+		fault_set_keeper(keeper_pid(s->keeper));
 	if (!e)
 		e = caps_probe(&s->caps);
 	if (e) {
@@ -68,6 +76,7 @@ struct err *session_destroy(struct session *s)
 	tracker_table_drop(&s->trackers, 0);
 	e = err_first(e, keeper_stop(s->keeper));
 	brk_list_deinit(&s->breaks);
+	brk_list_deinit(&s->fault_conds);
 	opts_deinit(&s->opts);
 	err_free(s->error);
 	free(s);

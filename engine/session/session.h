@@ -225,6 +225,23 @@ struct err *session_enable_break(struct session *s, unsigned number, bool on);
 /* The next `count` hits do not stop. */
 struct err *session_ignore_break(struct session *s, unsigned number, unsigned count);
 
+/* ---- faults on purpose ----------------------------------------------------- */
+
+/*
+ * session_fault - make a step fail, once (base/fault.h).
+ * what := POINT [ERRNO | short N | delay MS | kill | kill-keeper] [after N] [if COND]
+ * Without a word for what happens it fails with EIO.  COND as for session_break(), of the point's
+ * phase.  Fires once, in stepdump, its keeper, or by its order in the parasite.
+ */
+struct err *session_fault(struct session *s, const char *what);
+void session_fault_off(struct session *s);
+struct session_fault_point {
+	const char *name, *phase, *what; /* static; phase "": none of its own */
+	uint32_t passed, fired;          /* since the first fault was armed */
+};
+/* The i-th point; false: there are no more. */
+bool session_fault_point(unsigned i, struct session_fault_point *ret);
+
 /* ---- looking ------------------------------------------------------------- */
 
 /*

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "base/fault.h"
 #include "engine/dump/phases.h"
 #include "engine/pages/caps.h"
 #include "engine/session/breaks.h"
@@ -51,6 +52,8 @@ struct session {
 	uint64_t units_done;
 	struct tracker_table trackers; /* outlive an attach */
 	struct brk_list breaks;
+	struct brk_list fault_conds;    /* one for each condition of an armed fault */
+	unsigned fault_cond[NR_FAULTS]; /* its number there; 0: none */
 	uint64_t stopped_at; /* units_done + 1 where a breakpoint stopped us; 0: none did */
 	volatile sig_atomic_t interrupted;
 	struct rlimit nofile; /* as we found it: for programs that we start */
@@ -112,6 +115,13 @@ struct err *run_forward(struct session *s, const struct run_request *req,
 /* reverse.c */
 struct err *run_reverse(struct session *s, const struct run_request *req, Stepdump__Stop **stop_ret)
 	__attribute__((warn_unused_result));
+
+/* faults.c: before a unit: which conditions of faults hold */
+void faults_look(struct session *s, const struct unit *u);
+/* Does an armed fault have a condition, so that units must not be done in bulk? */
+bool faults_fine_grained(const struct session *s);
+void snap_faults(struct session *s, Stepdump__Snapshot *snap);
+void snap_undo(struct session *s, Stepdump__Snapshot *snap);
 
 /* snap_cursor.c */
 Stepdump__Cursor *snap_cursor(struct session *s);

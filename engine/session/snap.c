@@ -176,6 +176,10 @@ struct err *snap_take(struct session *s, const struct snap_request *req, Stepdum
 		snap_settings(s, snap);
 	if (req->parts & SNAP_BREAKPOINTS)
 		snap_breakpoints(s, snap);
+	if (req->parts & SNAP_FAULTS)
+		snap_faults(s, snap);
+	if (req->parts & SNAP_UNDO)
+		snap_undo(s, snap);
 	if (req->parts & SNAP_ERROR)
 		snap_error(s, snap);
 	if (req->parts & SNAP_TRACKER)

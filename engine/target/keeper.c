@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/vec.h"
@@ -111,7 +112,7 @@ static struct err *keeper_call(struct keeper *k, struct keeper_msg *m, const voi
 
 	if (k->dead)
 		return keeper_lost(k, pid, false);
-	err = wire_send(k->sock, m, body, -1);
+	err = FAULT_NEG(KEEPER_CALL, wire_send(k->sock, m, body, -1));
 	if (!err)
 		err = wire_recv(k->sock, REPLY_TIMEOUT_MS, m, &in, &fd);
 	if (err || m->op != op)

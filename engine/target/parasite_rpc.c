@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/fault.h"
 #include "base/io.h"
 
 /* Commands are short; the longest copies the page references of one pipe.  Only faults that wait
@@ -14,11 +15,38 @@
 
 static struct err *rpc_sendmsg(int sock, const struct msghdr *h, const char *what)
 {
-	if (RETRY(sendmsg(sock, h, MSG_NOSIGNAL)) >= 0)
+	if (FAULT(RPC_SEND, RETRY(sendmsg(sock, h, MSG_NOSIGNAL))) >= 0)
 		return NULL;
 	return errno == EPIPE || errno == ECONNRESET ?
 		       err_new(ERR_TARGET, "send %s to the parasite: it is gone", what) :
 		       err_sys(errno, "send %s to the parasite", what);
+}
+
+/* The parasite itself fails, so that what it does then is the real thing. */
+static int rpc_fault(enum parasite_cmd cmd)
+{
+	switch (cmd) {
+	case PC_BRK:
+		return fault_at(FP_PARASITE_BRK);
+	case PC_DUMPABLE:
+		return fault_at(FP_PARASITE_DUMPABLE);
+	case PC_THP_DISABLED:
+		return fault_at(FP_PARASITE_THP);
+	default:
+		return 0;
+	}
+}
+
+/* With `short N` it fails when it has done N elements. */
+static void rpc_partial_fault(struct parasite_msg *m, enum fault_point p)
+{
+	size_t at = fault_len(p, m->nr);
+
+	m->fail_errno = (uint32_t)fault_at(p);
+	if (at < m->nr) {
+		m->fail_errno = EIO;
+		m->fail_at = (uint32_t)at;
+	}
 }
 
 static struct err *rpc_send(int sock, const struct parasite_msg *m, const void *data, size_t len,
@@ -43,7 +71,8 @@ static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, c
 				REPLY_TIMEOUT_MS / 1000),
 			"a page that waits for storage or for a userfaultfd handler blocks it; "
 			"`abort`, then look with `show vmas`");
-	n = RETRY(recv(sock, r, sizeof(*r), MSG_TRUNC)); /* the length that was sent */
+	n = FAULT(RPC_REPLY,
+		  RETRY(recv(sock, r, sizeof(*r), MSG_TRUNC))); /* the length that was sent */
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return err_new(ERR_TARGET, "the parasite ended during %s", what);
 	if (n < 0)
@@ -63,7 +92,7 @@ struct err *pc_call(int sock, enum parasite_cmd cmd, uint64_t *value_ret)
 		[PC_DUMPABLE] = "DUMPABLE", [PC_THP_DISABLED] = "THP_DISABLED",
 		[PC_QUIT] = "QUIT",
 	};
-	struct parasite_msg m = { .cmd = cmd };
+	struct parasite_msg m = { .cmd = cmd, .fail_errno = (uint32_t)rpc_fault(cmd) };
 	struct parasite_reply r;
 
 	TRY(rpc_send(sock, &m, NULL, 0, names[cmd]));
@@ -84,6 +113,7 @@ struct err *pc_mprotect(int sock, const struct parasite_vma *v, size_t nr, uint3
 		struct parasite_reply r;
 
 		*at_ret = done;
+		rpc_partial_fault(&m, add ? FP_PARASITE_MPROTECT : FP_PARASITE_UNPROTECT);
 		TRY(rpc_send(sock, &m, v + done, batch * sizeof(*v), "MPROTECT"));
 		TRY(rpc_reply(sock, PC_MPROTECT, &r, "MPROTECT"));
 		if (r.err) {
@@ -125,6 +155,7 @@ struct err *pc_dump_send(int sock, const struct pc_pipe *pipe, unsigned nr)
 		count[i] = pipe[i].nr;
 		memcpy(CMSG_DATA(cm) + i * sizeof(int), &pipe[i].fd, sizeof(int));
 	}
+	rpc_partial_fault(&m, FP_PARASITE_DUMP_PAGES);
 	TRY(rpc_sendmsg(sock, &cmd, "DUMPPAGES"));
 	return rpc_sendmsg(sock, &fds, "the pipe");
 }

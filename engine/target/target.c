@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "engine/pages/pagemap.h"
@@ -29,8 +30,8 @@ static void target_reset(struct target *t)
 
 static struct err *collect(struct target *t)
 {
-	TRY(pagemap_open(t->pid, &t->pagemap_fd));
-	TRY(proc_read_vmas(t->pid, &t->vmas));
+	TRY(FAULT_ERR(ATTACH_PAGEMAP, pagemap_open(t->pid, &t->pagemap_fd)));
+	TRY(FAULT_ERR(ATTACH_VMAS, proc_read_vmas(t->pid, &t->vmas)));
 	t->comm = xstrndup(t->task.threads[0].comm, sizeof(t->task.threads[0].comm));
 	return proc_read_cmdline(t->pid, &t->cmdline);
 }

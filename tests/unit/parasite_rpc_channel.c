@@ -115,7 +115,7 @@ static void end(void)
 
 static size_t answers_42(struct parasite_msg *m, const void *data, size_t len, union answer *a)
 {
-	a->r.value = len || m->nr || m->add || m->flags ? 0 : 40 + m->cmd;
+	a->r.value = len || m->nr || m->add || m->fail_errno ? 0 : 40 + m->cmd;
 	return sizeof(a->r);
 }
 
