@@ -73,10 +73,7 @@ static void mover_copy_pieces(struct mover *m, char *buf)
 
 	while (mover_take_piece(m, buf, &off, &len)) {
 		pthread_mutex_unlock(&m->lock);
-		int err = fault_at(FP_XFER_MOVE);
-
-		if (!err)
-			err = uffd_window_copy(&m->window, off, buf, len);
+		int err = FAULT_NEG(XFER_MOVE, uffd_window_copy(&m->window, off, buf, len));
 
 		uffd_window_forget(&m->window, off, len);
 		pthread_mutex_lock(&m->lock);
