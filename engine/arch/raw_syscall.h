@@ -28,4 +28,21 @@ static inline long arch_syscall4(long nr, long a, long b, long c, long d)
 #endif
 }
 
+/* Restores the extended state and goes on in the stub (engine/arch/stub.h): what is restored is what
+ * compiled code may have changed, x87, SSE, AVX and AVX-512. */
+static inline void arch_leave(const void *xstate, unsigned long stub, unsigned long map_start,
+			      unsigned long map_len)
+{
+#if defined(__x86_64__)
+	register unsigned long r14 __asm__("r14") = map_len;
+	register unsigned long r13 __asm__("r13") = map_start;
+	register long r12 __asm__("r12") = -1;
+
+	__asm__ volatile("xrstor64 (%0)\n\tjmp *%1"
+			 :
+			 : "r"(xstate), "r"(stub), "a"(0xe7), "d"(0), "r"(r12), "r"(r13), "r"(r14)
+			 : "memory");
+#endif
+}
+
 #endif

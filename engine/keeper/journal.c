@@ -14,7 +14,7 @@
 #include "base/fault.h"
 #include "base/io.h"
 
-#define JOURNAL_MAGIC 0x326c6e72756a6473ull /* "sdjurnl2" */
+#define JOURNAL_MAGIC 0x336c6e72756a6473ull /* "sdjurnl3" */
 
 struct journal_file {
 	uint64_t magic;

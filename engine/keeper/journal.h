@@ -27,7 +27,8 @@ struct journal {
 	uint64_t text_ip;               /* where compel puts a name for the length of one call */
 	uint8_t text[JOURNAL_TEXT_LEN]; /* the original bytes there */
 	uint64_t insn_ip;               /* the instruction that injected calls use */
-	uint64_t map_start, map_end;    /* the parasite; equal: not mapped yet */
+	uint64_t stub_ip; /* engine/arch/stub.h, in the target; 0: there is no place for it */
+	uint64_t map_start, map_end; /* the parasite; equal: not mapped yet */
 	uint64_t xstate_len;
 	uint8_t xstate[PT_XSTATE_MAX] __attribute__((aligned(16)));
 };

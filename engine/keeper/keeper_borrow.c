@@ -12,6 +12,9 @@
  * get_signal(), on x86-64 from orig_ax, ax and the restart_block.  So registers are put back while
  * the thread is inside get_signal(), and nothing that resets the restart_block is ever run.  What
  * another processor does: engine/arch.
+ *
+ * From the first change to the last the leader would, if we died, go on in the stub (engine/arch/stub.h),
+ * which lies in zeros at the end of the vDSO.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -45,7 +49,7 @@ struct rseq_cs_abi {
 struct search {
 	int mem_fd;
 	bool vdso; /* look there, or everywhere else */
-	uint64_t insn_ip, text_ip, nr_maps;
+	uint64_t insn_ip, text_ip, stub_ip, nr_maps;
 };
 
 /* Mappings are read in steps that overlap by less than an instruction.  Nothing is allocated: the keeper may be out
@@ -67,6 +71,21 @@ static uint64_t find_insn(int mem_fd, uint64_t start, uint64_t end)
 	return 0;
 }
 
+/* Zeros at the end of a mapping, where no code is. */
+static uint64_t find_zeros(int mem_fd, uint64_t end)
+{
+	uint8_t buf[ARCH_STUB_MAX];
+	uint64_t at = end - sizeof(buf);
+	size_t nr = 0;
+
+	if (!arch_stub.len || arch_stub.len > sizeof(buf) ||
+	    pread_full(mem_fd, buf, sizeof(buf), (off_t)at) != (ssize_t)sizeof(buf))
+		return 0;
+	while (nr < sizeof(buf) && !buf[nr])
+		nr++;
+	return nr == sizeof(buf) ? at : 0;
+}
+
 static bool search_map(const struct proc_map *m, void *arg)
 {
 	struct search *s = arg;
@@ -82,6 +101,8 @@ static bool search_map(const struct proc_map *m, void *arg)
 	 * identification, which is not code. */
 	if (!s->text_ip)
 		s->text_ip = m->start;
+	if (s->vdso && !s->stub_ip)
+		s->stub_ip = find_zeros(s->mem_fd, m->end);
 	return s->vdso || !s->insn_ip || !s->text_ip;
 }
 
@@ -107,6 +128,7 @@ void borrow_look(struct held *h)
 		kproc_each_map(h->pid, search_map, &s);
 	h->own.insn_ip = s.insn_ip;
 	h->own.text_ip = s.text_ip;
+	h->own.stub_ip = s.stub_ip;
 }
 
 static struct err *find_places(struct held *h)
@@ -137,10 +159,12 @@ static void leave_rseq(struct held *h)
 		return;
 	if (arch_ip(r) - cs.start_ip >= cs.post_commit_offset)
 		return;
-	if (!pt_write(h->pid, area + RSEQ_CS_OFFSET, &none, sizeof(none))) {
-		arch_jump(r, cs.abort_ip);
-		pt_set_regs(h->pid, r);
-	}
+	/* First the registers: outside of the sequence, its note means nothing. */
+	struct user_regs_struct before = *r;
+
+	arch_jump(r, cs.abort_ip);
+	if (pt_set_regs(h->pid, r) || pt_write(h->pid, area + RSEQ_CS_OFFSET, &none, sizeof(none)))
+		*r = before;
 }
 
 static struct err *borrow_lost(struct held *h, const char *what, int err)
@@ -152,6 +176,35 @@ static struct err *borrow_lost(struct held *h, const char *what, int err)
 	return err_pid(err_sys(-err, "cannot %s of %d", what, h->pid), h->pid);
 }
 
+void borrow_stub(struct held *h, bool there)
+{
+	uint8_t stub[ARCH_STUB_MAX] = { 0 };
+	char path[64];
+
+	if (!h->own.stub_ip)
+		return;
+	if (there)
+		arch_stub_make(&h->own.regs, h->own.sigmask, stub);
+	snprintf(path, sizeof(path), "/proc/%d/mem", h->pid);
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && pwrite_full(fd, stub, arch_stub.len, (off_t)h->own.stub_ip) > 0)
+		return;
+	/* Refused there, by proc_mem.force_override= perhaps.  Only a stopped task can be asked. */
+	if (pt_write(h->pid, h->own.stub_ip, stub, arch_stub.len) && there)
+		h->own.stub_ip = 0;
+}
+
+int borrow_park(struct held *h)
+{
+	struct user_regs_struct regs = h->own.regs;
+
+	if (h->own.stub_ip) {
+		arch_jump(&regs, h->own.stub_ip + arch_stub.leave);
+		arch_stub_args(&regs, STUB_UNDO_NOTHING, 0, &h->ours);
+	}
+	return pt_set_regs(h->pid, &regs);
+}
+
 struct err *borrow_begin(struct held *h)
 {
 	struct journal *own = &h->own;
@@ -161,6 +214,7 @@ struct err *borrow_begin(struct held *h)
 	own->pid = h->pid;
 	own->start_time_ticks = h->start_time_ticks;
 	own->map_start = own->map_end = 0;
+	h->ours = (struct arch_stub_own){ .fd = -1 };
 	err = FAULT_NEG(BORROW_REGS, pt_get_regs(h->pid, &own->regs));
 	if (!err)
 		err = pt_get_sigmask(h->pid, &own->sigmask);
@@ -175,8 +229,13 @@ struct err *borrow_begin(struct held *h)
 		return borrow_lost(h, "read the text", err);
 	TRY(journal_write(own));
 	leave_rseq(h);
-	err = FAULT_NEG(BORROW_MASK, pt_set_sigmask(h->pid, ~0ull));
+	borrow_stub(h, true);
+	err = borrow_park(h);
+	if (!err)
+		err = FAULT_NEG(BORROW_MASK, pt_set_sigmask(h->pid, ~0ull));
 	if (err) {
+		pt_set_regs(h->pid, &own->regs);
+		borrow_stub(h, false);
 		journal_remove(h->pid);
 		return borrow_lost(h, "block the signals", err);
 	}
@@ -192,10 +251,15 @@ struct err *borrow_end(struct held *h)
 	if (!h->borrowed)
 		return NULL;
 	err = pt_set_xstate(h->pid, own->xstate, own->xstate_len);
+	/* With the stub in place the registers come last, since it restores the mask as well. */
+	if (!err && own->stub_ip)
+		err = pt_set_sigmask(h->pid, own->sigmask);
 	if (!err)
 		err = pt_set_regs(h->pid, &own->regs);
-	if (!err)
+	if (!err && !own->stub_ip)
 		err = pt_set_sigmask(h->pid, own->sigmask);
+	if (!err)
+		borrow_stub(h, false);
 	if (!err || h->gone || pt_has_news(h->pid)) {
 		h->borrowed = false;
 		journal_remove(h->pid);
@@ -267,7 +331,7 @@ struct err *borrow_to_syscall(struct held *h)
 
 struct err *borrow_to_signal_stop(struct held *h)
 {
-	int err = pt_set_regs(h->pid, &h->own.regs);
+	int err = borrow_park(h);
 
 	if (!err)
 		err = pt_interrupt(h->pid);
@@ -276,12 +340,51 @@ struct err *borrow_to_signal_stop(struct held *h)
 	return run_to(h, STOP_EVENT);
 }
 
+/* The registers for that call.  Those that end something of ours are made by the stub's own
+ * instructions for that, behind which it is not done again. */
+static void borrow_call_regs(struct held *h, long nr, const uint64_t args[6],
+			     struct user_regs_struct *regs)
+{
+	enum arch_stub_undo undo = STUB_UNDO_NOTHING;
+	uint32_t at = arch_stub.call;
+
+	if (nr == SYS_memfd_create || nr == SYS_userfaultfd)
+		undo = STUB_UNDO_FD;
+	else if (nr == SYS_mmap)
+		undo = STUB_UNDO_MAP;
+	else if (nr == SYS_close && (int)args[0] == h->ours.fd)
+		at = arch_stub.close;
+	else if (nr == SYS_munmap && h->ours.len && args[0] == h->ours.start)
+		at = arch_stub.unmap;
+	*regs = h->own.regs;
+	arch_set_call(regs, h->own.stub_ip ? h->own.stub_ip + at : h->own.insn_ip, nr, args);
+	if (h->own.stub_ip)
+		arch_stub_args(regs, undo, args[1], &h->ours);
+}
+
+/* What is ours after that call. */
+static void borrow_note_call(struct held *h, long nr, const uint64_t args[6], int64_t ret)
+{
+	if (ret < 0 && ret > -4096)
+		return;
+	if (nr == SYS_memfd_create || nr == SYS_userfaultfd)
+		h->ours.fd = (int)ret;
+	else if (nr == SYS_close && (int)args[0] == h->ours.fd)
+		h->ours.fd = -1;
+	else if (nr == SYS_mmap) {
+		h->ours.start = (uint64_t)ret;
+		h->ours.len = args[1];
+	} else if (nr == SYS_munmap && args[0] == h->ours.start) {
+		h->ours.len = 0;
+	}
+}
+
 struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int64_t *ret)
 {
-	struct user_regs_struct regs = h->own.regs;
+	struct user_regs_struct regs;
 	int err;
 
-	arch_set_call(&regs, h->own.insn_ip, nr, args);
+	borrow_call_regs(h, nr, args, &regs);
 	err = FAULT_NEG(INJECT, pt_set_regs(h->pid, &regs));
 	if (err)
 		return borrow_lost(h, "set the registers", err);
@@ -290,8 +393,9 @@ struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int6
 	err = pt_get_regs(h->pid, &regs);
 	if (err)
 		return borrow_lost(h, "read the registers", err);
-	TRY(borrow_to_signal_stop(h));
 	int64_t value = arch_call_result(&regs);
+	borrow_note_call(h, nr, args, value);
+	TRY(borrow_to_signal_stop(h));
 	*ret = value <= -ERESTART_FIRST && value >= -ERESTART_LAST ? -EINTR : value;
 	return NULL;
 }

@@ -2,10 +2,12 @@
 /*
  * Taking the parasite out of a held task.
  *
- * compel's own cure ends with the rt_sigreturn of the parasite, which makes the kernel forget how
- * to restart a nanosleep, poll or futex with a timeout.  We stop the thread at the entry of that
- * call, skip it, and put the registers back ourselves.  If the parasite does not cooperate,
- * everything is done from outside.
+ * The parasite leaves as it would without us: through the stub (engine/arch/stub.h), which unmaps it and
+ * returns to the program.  We only stop the leader in between, so a kill of the keeper changes nothing.
+ * Where there is no place for the stub the parasite ends as compel's do, with an rt_sigreturn, which
+ * makes the kernel forget how to restart a nanosleep, poll or futex with a timeout: we stop the thread
+ * at the entry of that call, skip it, and put the registers back ourselves.  If the parasite does not
+ * cooperate, everything is done from outside.
  *
  * Mirrors: compel/src/lib/infect.c compel_stop_daemon(), compel_cure_remote().
  */
@@ -49,6 +51,42 @@ static struct err *wait_rpc(struct held *h)
 	}
 }
 
+static void unmapped(struct held *h)
+{
+	undo_note(h->pid, "mapping", "%lx-%lx, the parasite, removed", h->own.map_start,
+		  h->own.map_end);
+	h->own.map_start = h->own.map_end = h->ours.len = 0;
+}
+
+/*
+ * The parasite leaves as it would if we were dead, and we stop the leader when the stub has unmapped the
+ * parasite: from then on it is ours as after any injected call.
+ */
+static struct err *leave_by_stub(struct held *h)
+{
+	struct user_regs_struct regs;
+
+	if (compel_rpc_call(PARASITE_CMD_LEAVE, h->ctl))
+		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infect_logged(h));
+	for (int stops = 0; stops < FINI_MAX_STOPS; stops++) {
+		TRY(borrow_to_syscall(h));
+		if (pt_get_regs(h->pid, &regs))
+			return held_gone_err(h);
+		if (arch_ip(&regs) != h->own.stub_ip + arch_stub.unmap + ARCH_INSN_LEN)
+			continue;
+		TRY(borrow_to_syscall(h)); /* done */
+		if (pt_get_regs(h->pid, &regs))
+			return held_gone_err(h);
+		h->ours = (struct arch_stub_own){ .fd = -1,
+						  .start = h->own.map_start,
+						  .len = h->own.map_end - h->own.map_start };
+		if (!FAULT_NEG(CURE_UNMAP, arch_call_result(&regs)))
+			unmapped(h);
+		return borrow_to_signal_stop(h);
+	}
+	return err_new(ERR_SYS, "the parasite of %d does not leave", h->pid);
+}
+
 /* The parasite ends by itself; we catch it when it enters rt_sigreturn. */
 static struct err *end_daemon(struct held *h)
 {
@@ -63,6 +101,10 @@ static struct err *end_daemon(struct held *h)
 	if (compel_rpc_sync(PARASITE_CMD_DONE, h->ctl))
 		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infect_logged(h));
 	TRY(held_stop_leader(h, CALL_TIMEOUT_NS));
+	if (h->own.stub_ip) {
+		borrow_stub(h, true); /* so that the parasite need not write it */
+		return leave_by_stub(h);
+	}
 	if (compel_rpc_call(CMD_FINI, h->ctl))
 		return err_new(ERR_SYS, "the parasite of %d: %s", h->pid, infect_logged(h));
 	for (int stops = 0; stops < FINI_MAX_STOPS; stops++) {
@@ -87,16 +129,12 @@ static struct err *unmap_parasite(struct held *h)
 	if (!args[1])
 		return NULL;
 	TRY(borrow_syscall(h, SYS_munmap, args, &ret));
-	if (FAULT_NEG(CURE_UNMAP, ret))
-		TRY(borrow_syscall(h, SYS_munmap, args, &ret));
 	if (ret)
 		return err_pid(
 			err_hint(err_sys((int)-ret, "cannot unmap the parasite from %d", h->pid),
 				 "it does no harm there"),
 			h->pid);
-	undo_note(h->pid, "mapping", "%lx-%lx, the parasite, removed", h->own.map_start,
-		  h->own.map_end);
-	h->own.map_start = h->own.map_end = 0;
+	unmapped(h);
 	return NULL;
 }
 
@@ -180,7 +218,12 @@ struct err *held_forced_cure(struct held *h)
 		return cure_harm(h, e); /* still ours: can be tried again */
 	if (!e) {
 		/* First, as the leader runs on from here if we are killed now. */
-		if (pt_set_regs(h->pid, &h->own.regs))
+		h->ours.start = h->own.map_start;
+		h->ours.len = h->own.map_end - h->own.map_start;
+		if (pt_set_xstate(h->pid, h->own.xstate, h->own.xstate_len))
+			e = held_gone_err(h);
+		borrow_stub(h, true);
+		if (borrow_park(h))
 			e = held_gone_err(h);
 		if (!e)
 			e = clean_up_inside(h);

@@ -135,12 +135,47 @@ static void on_alarm(int sig)
 	siglongjmp(infecting.out, 1);
 }
 
+/*
+ * Tells the parasite how to leave without us.  compel has the blob mapped here at the start of a page,
+ * and the argument area behind it and its GOT, which is shorter than a page.
+ */
+static void give_leave(struct held *h)
+{
+	uint64_t args = (uint64_t)(uintptr_t)compel_parasite_args_p(h->ctl);
+	uint64_t blob = (args - sizeof(parasite_blob)) & ~(PAGE_BYTES - 1);
+	struct parasite_leave *l = (void *)(uintptr_t)(blob + parasite_sym__export_leave);
+
+	if (l->magic != PARASITE_LEAVE_MAGIC || h->own.xstate_len > sizeof(l->xstate))
+		return; /* it will return as compel's parasites do */
+	l->map_start = h->own.map_start;
+	l->map_len = h->own.map_end - h->own.map_start;
+	l->stub_ip = h->own.stub_ip;
+	l->page_start = h->own.text_ip; /* where the vDSO begins */
+	l->page_len = h->own.stub_ip + ARCH_STUB_MAX - h->own.text_ip;
+	l->leave = arch_stub.leave;
+	l->stub_len = arch_stub.len;
+	arch_stub_make(&h->own.regs, h->own.sigmask, l->stub);
+	/* Behind a head of 16 bytes: see ptrace.c.  The first note is what the processor's own
+	 * instruction restores. */
+	memcpy(l->xstate, h->own.xstate + PT_XSTATE_HEAD, h->own.xstate_len - PT_XSTATE_HEAD);
+	l->ready = 1;
+}
+
 static int save_regs(SAVE_REGS_PARAMS)
 {
 	struct saved_regs *s = to;
 
+	struct user_regs_struct back;
+	struct held *h = infecting.h;
+
 	s->regs = *regs;
 	s->fpregs = *fpregs;
+	if (h->own.stub_ip) {
+		/* They are those of the stub now. */
+		arch_stub_resume(&h->own.regs, &back);
+		arch_compel_set(&s->regs, &back);
+		give_leave(h);
+	}
 	/* From here on compel does nothing but start the daemon and wait for it. */
 	infecting.h->running = true;
 	return 0;
@@ -230,7 +265,8 @@ static struct err *prepare_ctl(struct held *h)
 	c->make_sigframe = make_sigframe;
 	c->regs_arg = h->compel_regs;
 	c->task_size = compel_task_size();
-	c->syscall_ip = h->own.text_ip;
+	/* Where compel writes a name for the length of one call. */
+	c->syscall_ip = h->own.stub_ip ? h->own.stub_ip + arch_stub.scratch : h->own.text_ip;
 	c->child_handler = on_child;
 	c->open_proc = open_proc;
 	compel_set_run_id((uint64_t)getpid() << 32 | ++run);
@@ -414,6 +450,8 @@ struct err *held_infect(struct held *h, size_t max_mprotect, int *sock_ret,
 	}
 	if (e)
 		return e;
+	/* It is not to be in the images.  The parasite has a copy. */
+	borrow_stub(h, false);
 	ret->sock = -1;
 	ret->map_start = h->own.map_start;
 	ret->map_end = h->own.map_end;

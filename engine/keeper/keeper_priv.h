@@ -10,6 +10,7 @@
 #include <sys/user.h>
 
 #include "base/err.h"
+#include "engine/arch/stub.h"
 #include "engine/keeper/journal.h"
 #include "engine/keeper/keeper_proc.h"
 #include "engine/keeper/ptrace.h"
@@ -46,7 +47,8 @@ struct held {
 	bool running;  /* the leader is: it runs the parasite */
 	bool borrowed; /* the leader is borrowed; `own` holds its own state */
 	struct journal own;
-	uint64_t nr_maps; /* its mappings when they were looked at; 0: not yet */
+	struct arch_stub_own ours; /* what the stub closes and unmaps if we die */
+	uint64_t nr_maps;          /* its mappings when they were looked at; 0: not yet */
 
 	bool infected;
 	int crash_sig;              /* the parasite got a signal that it must not see */
@@ -103,6 +105,10 @@ struct err *borrow_end(struct held *h);
 /* Runs one call between begin and end; *ret as the kernel leaves it, -errno on failure. */
 struct err *borrow_syscall(struct held *h, long nr, const uint64_t args[6], int64_t *ret);
 
+/* Puts the stub into the target, or zeros in its place; the leader may run. */
+void borrow_stub(struct held *h, bool there);
+/* Where a stopped leader goes on if we die: the stub, which returns to the program. */
+int borrow_park(struct held *h);
 /* Resumes to the next entry to or exit from a system call. */
 struct err *borrow_to_syscall(struct held *h);
 /* Moves from an exit stop, with the thread's own registers, into get_signal(). */

@@ -58,6 +58,9 @@ static bool still_borrowed(const struct journal *j, const struct user_regs_struc
 
 	uint64_t ip = arch_ip(r);
 
+	if (j->stub_ip && ip - j->stub_ip < arch_stub.code)
+		return true;
+
 	return (ip == j->insn_ip || ip == j->insn_ip + ARCH_INSN_LEN) && arch_ip(o) != ip &&
 	       arch_same_preserved(r, o);
 }
@@ -93,6 +96,22 @@ static struct err *seize_outside(pid_t pid, pid_t us, struct residue *r, struct 
 	}
 }
 
+/* The stub of a borrowed thread that has left by itself. */
+static void clear_stub(struct held *h, const struct journal *j, FILE *report)
+{
+	uint8_t there[8], stub[ARCH_STUB_MAX];
+
+	if (!j->stub_ip || pt_read(h->pid, j->stub_ip, there, sizeof(there)))
+		return;
+	arch_stub_make(&j->regs, j->sigmask, stub);
+	if (memcmp(there, stub, sizeof(there)) != 0)
+		return;
+	h->own.stub_ip = j->stub_ip;
+	borrow_stub(h, false);
+	h->own.stub_ip = 0;
+	fprintf(report, "borrowed bytes of the vDSO at 0x%lx: put back\n", j->stub_ip);
+}
+
 static void put_back_state(struct held *h, const struct journal *j, FILE *report)
 {
 	uint8_t text[JOURNAL_TEXT_LEN];
@@ -102,11 +121,14 @@ static void put_back_state(struct held *h, const struct journal *j, FILE *report
 	    memcmp(text, j->text, sizeof(text)) &&
 	    !pt_write(h->pid, j->text_ip, j->text, sizeof(text)))
 		fprintf(report, "borrowed text at 0x%lx: put back\n", j->text_ip);
-	if (pt_get_regs(h->pid, &regs) || !still_borrowed(j, &regs))
+	if (pt_get_regs(h->pid, &regs) || !still_borrowed(j, &regs)) {
+		clear_stub(h, j, report);
 		return;
+	}
 	if (!pt_set_xstate(h->pid, j->xstate, j->xstate_len) && !pt_set_regs(h->pid, &j->regs) &&
 	    !pt_set_sigmask(h->pid, j->sigmask))
 		fprintf(report, "borrowed registers of the main thread: put back\n");
+	clear_stub(h, j, report);
 }
 
 static struct err *unmap_all(struct held *h, const struct residue *r, FILE *report)

@@ -239,7 +239,7 @@ static struct err *seize_once(pid_t pid, pid_t us, bool despite_frozen, struct h
 	TRY(preflight_seize(pid, us, despite_frozen));
 	struct held *h = xzalloc(sizeof(*h));
 	h->pid = pid;
-	h->rpc = h->log = -1;
+	h->rpc = h->log = h->ours.fd = -1;
 	struct err *e = NULL;
 	if (!kproc_stat(pid, &stat))
 		e = held_gone_err(h);

@@ -16,6 +16,7 @@
 #include "engine/arch/arch.h"
 
 #define PT_XSTATE_MAX ARCH_XSTATE_MAX
+#define PT_XSTATE_HEAD 16u /* bytes before the first register set */
 
 uint64_t pt_now_ns(void); /* CLOCK_MONOTONIC */
 

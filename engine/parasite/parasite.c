@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "engine/arch/raw_syscall.h"
@@ -21,6 +22,9 @@
 #define PRCTL_GET_THP_DISABLE 42
 
 static struct parasite_area *area;
+
+struct parasite_leave __export_leave
+	__attribute__((aligned(64))) = { .magic = PARASITE_LEAVE_MAGIC };
 
 #define SIGPIPE_BIT (1ul << (13 - 1))
 
@@ -123,6 +127,38 @@ static bool wait_message(int sock)
 		n = sys_ppoll(p, 2, NULL, NULL, sizeof(uint64_t));
 	while (n == -EINTR);
 	return n > 0 && !p[1].revents;
+}
+
+/* The stub's page belongs to the program; what is there already was written by the keeper. */
+static int write_stub(const struct parasite_leave *l)
+{
+	uint8_t *to = (void *)l->stub_ip;
+	void *page = (void *)l->page_start;
+	uint32_t same = 0;
+
+	while (same < l->stub_len && to[same] == l->stub[same])
+		same++;
+	if (same == l->stub_len)
+		return 0;
+	int err = sys_mprotect(page, l->page_len, PROT_READ | PROT_WRITE | PROT_EXEC);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < l->stub_len; i++)
+		to[i] = l->stub[i];
+	return sys_mprotect(page, l->page_len, PROT_READ | PROT_EXEC);
+}
+
+/* Returns only if it cannot be done. */
+static void leave(void)
+{
+	struct parasite_leave *l = &__export_leave;
+
+	if (!l->ready || write_stub(l))
+		return;
+	put_back_all();
+	sys_close(parasite_get_rpc_sock());
+	std_log_set_fd(-1);
+	arch_leave(l->xstate, l->stub_ip + l->leave, l->map_start, l->map_len);
 }
 
 /* Replies only if somebody still listens.  false: nobody does. */
@@ -308,6 +344,8 @@ int parasite_daemon_cmd(int cmd, void *args)
 {
 	if (cmd == PARASITE_CMD_DONE)
 		return 0;
+	if (cmd == PARASITE_CMD_LEAVE)
+		leave();
 	if (cmd != PARASITE_CMD_SERVE)
 		return -EINVAL;
 	area = args;
@@ -319,7 +357,9 @@ int parasite_trap_cmd(int cmd, void *args)
 	return -EINVAL;
 }
 
+/* The keeper is gone. */
 void parasite_cleanup(void)
 {
+	leave();
 	put_back_all();
 }

@@ -6,6 +6,7 @@
  * those of borrowed registers.  After up to 20 ms the keeper is killed with SIGKILL, or the client, or
  * one and then the other.  Each target is a new process that counts in restarted system calls.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -75,6 +76,9 @@ static void run_client(pid_t target)
 	shared->keeper = keeper_pid(k);
 	while (!keeper_seize(k, target, &task)) {
 		if (!keeper_infect(k, target, 4, &p)) {
+			/* Now and then the parasite waits. */
+			if (random() % 4 == 0)
+				usleep((unsigned)(random() % 500));
 			close(p.sock);
 			if (keeper_cure(k, target))
 				break;
@@ -135,6 +139,22 @@ static bool has_started(pid_t pid)
 	return shared->keeper && shared->ticks;
 }
 
+static unsigned fds_before;
+
+static unsigned nr_fds(pid_t pid)
+{
+	unsigned nr = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	DIR *d = opendir(path);
+	while (d && readdir(d))
+		nr++;
+	if (d)
+		closedir(d);
+	return nr;
+}
+
 static bool rescued(pid_t target)
 {
 	struct keeper *k;
@@ -161,7 +181,7 @@ static void judge(pid_t target, struct tally *t)
 		t->lost++;
 	else if (!moved)
 		t->stuck++;
-	else if (mentions(target, "maps", "CRIUMFD")) {
+	else if (mentions(target, "maps", "CRIUMFD") || nr_fds(target) != fds_before) {
 		t->residue++;
 		t->incurable += !rescued(target);
 	}
@@ -178,6 +198,7 @@ static void kill_once(enum way way)
 		fprintf(stderr, "cannot start: %s\n", strerror(errno));
 		exit(1);
 	}
+	fds_before = nr_fds(target);
 	const bool keeper_first = way == KEEPER || way == KEEPER_CLIENT;
 	const struct timespec moment = { 0, random() % LATEST_US * 1000 };
 	const struct timespec later = { 0, random() % 1000 * 1000 };

@@ -15,4 +15,8 @@ static inline void arch_compel_result(user_regs_struct_t *r, int64_t value)
 	r->regs[0] = (uint64_t)value;
 }
 
+static inline void arch_compel_set(user_regs_struct_t *r, const struct user_regs_struct *from)
+{
+}
+
 #endif
