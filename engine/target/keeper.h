@@ -8,8 +8,9 @@
  * as soon as the socket to stepdump closes, for whatever reason (quit, crash, kill -9).  The
  * windows in which a target's registers are borrowed (infection, cure, injected syscalls) lie
  * entirely inside the keeper, so a kill of stepdump cannot hit them.  The keeper runs in a session
- * of its own: ^C and SIGHUP of the terminal do not reach it.  What is left is a kill -9 of the
- * keeper itself; the journal and `rescue` are for that.
+ * of its own: ^C and SIGHUP of the terminal do not reach it.  If the keeper itself is killed, the
+ * target returns to its own registers without help (engine/arch/stub.h); the journal and `rescue` are for what the
+ * stub cannot do.
  *
  * This header is the client side.  All calls are synchronous; one thread only.
  * Mirrors: criu/seize.c, criu/parasite-syscall.c parasite_infect_seized(), compel/src/lib/infect.c.
