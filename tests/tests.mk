@@ -16,7 +16,7 @@ test: ## install what is missing, build, run all tests (T='live/*' selects)
 test-only: test-programs ## run tests without looking for missing packages
 	$(Q)B=$(B) STEPDUMP=$(BIN) tests/run $(T)
 
-test-programs: $(BIN) $(UNIT) $(TARGETS)
+test-programs: $(BIN) $(UNIT) $(TARGETS) $(B)/tests/bench/keeper_kills
 
 # A sanitized stepdump, which tests/vm runs in its guest.
 .PHONY: vm-programs

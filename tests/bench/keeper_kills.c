@@ -5,6 +5,7 @@
  * A client seizes, infects, cures and releases a target without pause, so that most moments are
  * those of borrowed registers.  After up to 20 ms the keeper is killed with SIGKILL, or the client, or
  * one and then the other.  Each target is a new process that counts in restarted system calls.
+ * Status 1 if any was harmed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -134,6 +135,11 @@ static bool ticks_or_ended(pid_t pid)
 	return shared->ticks > ticks_before + 3 || has_ended(pid);
 }
 
+static bool ticks_at_all(pid_t pid)
+{
+	return shared->ticks != 0;
+}
+
 static bool has_started(pid_t pid)
 {
 	return shared->keeper && shared->ticks;
@@ -192,13 +198,16 @@ static void kill_once(enum way way)
 {
 	memset(shared, 0, sizeof(*shared));
 	pid_t target = start(run_target, 0);
+
+	comes(ticks_at_all, target);
+	fds_before = nr_fds(target);
+
 	pid_t client = start(run_client, target);
 
 	if (target < 0 || client < 0 || !comes(has_started, client)) {
 		fprintf(stderr, "cannot start: %s\n", strerror(errno));
 		exit(1);
 	}
-	fds_before = nr_fds(target);
 	const bool keeper_first = way == KEEPER || way == KEEPER_CLIENT;
 	const struct timespec moment = { 0, random() % LATEST_US * 1000 };
 	const struct timespec later = { 0, random() % 1000 * 1000 };
@@ -218,7 +227,7 @@ static void kill_once(enum way way)
 
 int main(int argc, char **argv)
 {
-	unsigned nr = argc > 1 ? (unsigned)atoi(argv[1]) : 100;
+	unsigned bad = 0, nr = argc > 1 ? (unsigned)atoi(argv[1]) : 100;
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
@@ -236,6 +245,7 @@ int main(int argc, char **argv)
 		printf("%-24s %6u %6u %6u %8u %8u %10u\n", way_names[way], nr, t->lost, t->stuck,
 		       t->damaged, t->residue, t->incurable);
 		fflush(stdout);
+		bad += t->lost + t->stuck + t->damaged + t->residue + t->incurable;
 	}
-	return 0;
+	return bad != 0;
 }
