@@ -8,6 +8,7 @@
 #include <compel/plugins/std.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -140,6 +141,17 @@ static int write_stub(const struct parasite_leave *l)
 		same++;
 	if (same == l->stub_len)
 		return 0;
+	/* As a debugger does, so that the mapping stays what it is; else it is marked as accounted. */
+	long fd =
+		arch_syscall4(SYS_openat, AT_FDCWD, (long)"/proc/self/mem", O_RDWR | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		long n = arch_syscall4(SYS_pwrite64, fd, (long)l->stub, l->stub_len,
+				       (long)l->stub_ip);
+
+		sys_close((int)fd);
+		if (n == (long)l->stub_len)
+			return 0;
+	}
 	int err = sys_mprotect(page, l->page_len, PROT_READ | PROT_WRITE | PROT_EXEC);
 	if (err)
 		return err;
