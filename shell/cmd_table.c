@@ -4,7 +4,8 @@
 
 #include "shell/cmds.h"
 
-/* clang-format off: one a line, so that additions do not collide */
+/* One a line, so that additions do not collide. */
+/* clang-format off */
 const struct cmd_entry *const cmd_table[] = {
 	&cmd_attach,
 	&cmd_task,
