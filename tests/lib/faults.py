@@ -158,9 +158,11 @@ class Walk:
             quiet.verify()
         except AssertionError as e:
             raise AssertionError(f'{mode.name}, {quiet.kind}, fault {fault}: {e}; error {error}; undone {undone}')
-        left = [n for n in os.listdir(base) if n not in ('parent', 'there', os.path.basename(there)) and
-                not n.startswith('.there')]
-        sd.check(not left, f'{mode.name}, {quiet.kind}, fault {fault}: left on disk: {left}')
+        def left():
+            return [n for n in os.listdir(base) if n not in ('parent', 'there', os.path.basename(there)) and
+                    not n.startswith('.there')]
+        # The keeper of a stepdump that was killed removes it when the target is let go.
+        sd.wait_until(lambda: not left(), f'{mode.name}, {quiet.kind}, fault {fault}: {left()} to be removed', 5)
         if mode.other_fs:
             left = [n for n in os.listdir('/dev/shm') if n.startswith(f'.set.{os.getpid()}')]
             sd.check(not left, f'fault {fault}: left on the other file system: {left}')
