@@ -7,6 +7,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 B ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 CC ?= gcc
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
@@ -81,14 +82,15 @@ cc-option = $(shell $(CC) -Werror $(1) -c -x c -o /dev/null /dev/null 2>/dev/nul
 PARASITE_CFLAGS := $(shell $(COMPEL_BIN) cflags 2>/dev/null) -O2 -fno-stack-protector -U_FORTIFY_SOURCE \
 	$(call cc-option,-fcf-protection=none) $(call cc-option,-fno-tree-loop-distribute-patterns) \
 	-fno-builtin -ffreestanding -Wall -Wextra -Wno-unused-parameter
-$(BLOB): engine/parasite/parasite.c $(wildcard engine/parasite/*.h)
+PARASITE := $(B)/engine/parasite/parasite
+$(PARASITE).o: engine/parasite/parasite.c $(wildcard engine/parasite/*.h engine/arch/*.h)
 	$(call say,PARASITE,$<)
 	$(Q)mkdir -p $(@D) && \
-	$(CC) -D_GNU_SOURCE -I. $(COMPEL_INC) $(PARASITE_CFLAGS) \
-		-c -o $(B)/engine/parasite/parasite.o $< && \
-	ld $$($(COMPEL_BIN) ldflags) -o $(B)/engine/parasite/parasite.po $(B)/engine/parasite/parasite.o \
-		$$($(COMPEL_BIN) plugins) && \
-	$(COMPEL_BIN) -f $(B)/engine/parasite/parasite.po -o $@ -p parasite hgen
+	$(CC) -D_GNU_SOURCE -I. $(COMPEL_INC) $(PARASITE_CFLAGS) -c -o $@ $<
+
+$(BLOB): $(PARASITE).o
+	$(Q)ld $$($(COMPEL_BIN) ldflags) -o $(PARASITE).po $< $$($(COMPEL_BIN) plugins) && \
+	$(COMPEL_BIN) -f $(PARASITE).po -o $@ -p parasite hgen
 
 $(TESTLIB): $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
 	$(call say,AR,$@)
@@ -132,9 +134,26 @@ demo: ## install what is missing, build, and drop into the shell on the demo tar
 OURS := $(wildcard base/*.[ch] engine/*.[ch] engine/*/*.[ch] engine/arch/*/*.[ch] views/*.[ch] shell/*.[ch] proto/*.[ch] \
 	tests/*/*.[ch] tests/*/*/*.[ch])
 
+# arm64: everything is compiled that can be without that processor's libraries and its compel, which
+# makes the blob.  The headers of the libraries are the same for all processors.
+CROSS ?= aarch64-linux-gnu-gcc
+.PHONY: arm64 cross-objects
+arm64: $(BLOB) ## everything compiles for arm64 (needs aarch64-linux-gnu-gcc and its libc)
+	$(Q)if ! command -v $(CROSS) >/dev/null; then \
+		echo 'arm64: $(CROSS) is not installed, skipped'; \
+	elif ! why=$$(tests/cross-compel $(B)/arm64/compel); then echo "arm64: $$why, skipped"; \
+	else mkdir -p $(B)/arm64/engine/parasite && cp -u $(BLOB) $(B)/arm64/engine/parasite/ && \
+		$(MAKE) -s --no-print-directory CC=$(CROSS) B=$(B)/arm64 WERROR=-Werror \
+			COMPEL=$(B)/arm64/compel/usr COMPEL_BIN=$(COMPEL_BIN) BLOB= \
+			CPPFLAGS='-idirafter /usr/include' cross-objects; \
+	fi
+
+cross-objects: $(LIB_OBJ) $(B)/shell/main.o $(PARASITE).o $(TARGETS) \
+	$(patsubst %.c,$(B)/%.o,$(UNIT_SRC) $(wildcard tests/lib/*.c tests/fuzz/*.c tests/screen/*.c))
+
 .PHONY: lint circles format format-check
 # cppcheck does not know the cleanup attribute, so it takes every AUTO_FCLOSE for a leak.
-lint: $(PROTO_H) $(BLOB) circles ## folder rules, cppcheck (if installed), format
+lint: $(PROTO_H) $(BLOB) circles arm64 ## folder rules, cppcheck (if installed), arm64, format
 	$(Q)tests/lint
 	$(Q)if command -v cppcheck >/dev/null; then \
 		cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
@@ -175,20 +194,27 @@ install: $(BIN) ## to $(DESTDIR)$(PREFIX): program, manual page, completion
 	$(BIN) --man > $(DESTDIR)$(PREFIX)/share/man/man1/stepdump.1
 	install -D -m 644 completions/stepdump.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepdump
-	install -D -m 644 completions/_stepdump $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stepdump
+	install -D -m 644 completions/_stepdump $(DESTDIR)$(ZSH_COMPLETIONS)/_stepdump
 	install -D -m 644 completions/stepdump.fish \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/stepdump.fish
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/stepdump $(DESTDIR)$(PREFIX)/share/man/man1/stepdump.1 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepdump \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_stepdump \
+		$(DESTDIR)$(ZSH_COMPLETIONS)/_stepdump \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/stepdump.fish
 
 VERSION := $(shell sed -n 's/.*STEPDUMP_VERSION "\(.*\)"/\1/p' shell/version.h)
 .PHONY: dist
 dist: ## stepdump-VERSION.tar.gz of the last commit, the same bytes whenever it is made
 	git archive --prefix=stepdump-$(VERSION)/ HEAD | gzip -9n > stepdump-$(VERSION).tar.gz
+
+.PHONY: deb rpm test-packages
+deb rpm: dist ## packages of the last commit, in build/packages (needs debhelper, or rpmbuild)
+	$(Q)packaging/build $@ stepdump-$(VERSION).tar.gz $(B)/packages
+
+test-packages: ## builds the packages twice, compares, and has lintian and rpmlint read them
+	$(Q)tests/packages/run || [ $$? = 77 ]
 
 .PHONY: clean help
 clean: ## remove build/

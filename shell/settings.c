@@ -57,7 +57,7 @@ const struct opt_desc setting_descs[] = {
 	{
 		.name = "keep-going",
 		.values = "on|off",
-		.summary = "scripts go on after an error; the first one is the exit status",
+		.summary = "scripts go on after an error; the first gives the status",
 		.offset = offsetof(struct settings, keep_going),
 		.type = OPT_BOOL,
 	},

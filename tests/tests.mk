@@ -72,3 +72,7 @@ coverage-faults: test-programs ## fault points that no test fires, or that are n
 		grep -qrwE "$$p|FP_$$p" engine --include=*.c || { echo "nowhere: $$p"; bad=1; }; done; \
 	B=$(B) STEPDUMP=$(BIN) TMPDIR=$$(mktemp -d) tests/live/faults every-point-once > $(B)/coverage-faults.log || bad=1; \
 	grep -E 'points fired|never fired' $(B)/coverage-faults.log; exit $$bad
+
+.PHONY: test-compilers
+test-compilers: ## gcc and clang, -O0 to -O3, LTO, hardening: no warnings, and the tests that infect
+	$(Q)tests/compilers

@@ -90,7 +90,7 @@ struct err *chain_reader_file(struct chain_reader *r, const struct page_place *p
 struct err *chain_reader_read(struct chain_reader *r, const struct chain_run *run, uint64_t off,
 			      void *buf, size_t len)
 {
-	const struct chain_file *f;
+	const struct chain_file *f = NULL;
 
 	TRY(chain_reader_file(r, &run->place, &f));
 

@@ -32,6 +32,7 @@ static void one_visit(struct keeper *k, pid_t pid, struct keeper_parasite *seen)
 
 /* ---- registers ------------------------------------------------------------- */
 
+#ifdef __x86_64__
 struct vectors {
 	uint8_t ymm[16][32];
 	uint64_t gpr[6];
@@ -85,11 +86,18 @@ static void run_registers(struct shared *sh)
 		  in.mxcsr != out.mxcsr || in.x87_cw != out.x87_cw;
 	sh->done = 1;
 }
+#define HAVE_VECTORS __builtin_cpu_supports("avx")
+#else
+static void run_registers(struct shared *sh)
+{
+}
+#define HAVE_VECTORS false
+#endif
 
 TEST(registers_survive)
 {
-	if (!__builtin_cpu_supports("avx"))
-		skip_because("this CPU has no AVX");
+	if (!HAVE_VECTORS)
+		skip_because("only with the AVX of x86-64");
 	struct target t = target_start(run_registers);
 	for (int i = 0; i < 20; i++)
 		one_visit(keeper, t.pid, NULL);

@@ -18,8 +18,10 @@ static int silence_ms;
 
 int poll(struct pollfd *p, nfds_t nr, int timeout)
 {
+	struct timespec t = { timeout / 1000, timeout % 1000 * 1000000l };
+
 	if (!silence)
-		return (int)syscall(SYS_poll, p, nr, timeout);
+		return ppoll(p, nr, timeout < 0 ? NULL : &t, NULL);
 	silence_ms = timeout;
 	return 0;
 }
