@@ -19,7 +19,7 @@ const struct argv_desc argv_descs[] = {
 	{ "size", "CxR", "columns and rows of the views, whatever the terminal says" },
 	{ "keys", "FILE", "the views take their keys from a file, and nothing is drawn" },
 	{ "report", "FILE", "if a command fails, write a report (`help report`) before leaving" },
-	{ "readonly", NULL, "refuse what changes a process or publishes images" },
+	{ "readonly", NULL, "refuse what changes a process or writes a file" },
 	{ "relative", NULL, "addresses from the first VMA on, no pids, no times: for tests" },
 	{ "version", NULL, "print the version" },
 	{ "help", NULL, "print this" },

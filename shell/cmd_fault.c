@@ -64,6 +64,6 @@ const struct cmd_entry cmd_fault = {
 						  { "fault infect-run kill-keeper", "", "" },
 						  { "fault off", "disarm all", "fault xfer-close" },
 						  { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_CONDITIONS,
+	.flags = CMD_NO_REPEAT | CMD_LIVE | CMD_CONDITIONS | CMD_WRITES,
 	.exec = fault_exec,
 };

@@ -89,7 +89,7 @@ const struct cmd_entry cmd_shell = {
 	.examples = (const struct cmd_example[]){ { "!ls -l | head -3", "", "" },
 						  { "shell true", "", "" },
 						  { 0 } },
-	.flags = CMD_NO_REPEAT | CMD_RAW | CMD_STREAMS | CMD_TERMINAL,
+	.flags = CMD_NO_REPEAT | CMD_RAW | CMD_STREAMS | CMD_TERMINAL | CMD_WRITES,
 	.exec = shell_cmd_exec,
 };
 

@@ -157,6 +157,6 @@ const struct cmd_entry cmd_record = {
 			  "attach %P" },
 			{ "record off", "", "attach %P; record %D/b.rec; next 20" },
 			{ 0 } },
-	.flags = CMD_NO_REPEAT,
+	.flags = CMD_NO_REPEAT | CMD_WRITES,
 	.exec = record_exec,
 };

@@ -240,6 +240,6 @@ const struct cmd_entry cmd_report = {
 	.examples = (const struct cmd_example[]){ { "report %D/bug.txt", "", "attach %P; step 3" },
 						  { "report %D/machine.txt", "no target", "" },
 						  { 0 } },
-	.flags = CMD_NO_REPEAT,
+	.flags = CMD_NO_REPEAT | CMD_WRITES,
 	.exec = report_exec,
 };

@@ -35,7 +35,7 @@ const struct cmd_entry cmd_snap = {
 	.examples =
 		(const struct cmd_example[]){ { "snap save %D/a.snap", "", "attach %P; step 2" },
 					      { 0 } },
-	.flags = CMD_NO_REPEAT,
+	.flags = CMD_NO_REPEAT | CMD_WRITES,
 	.exec = snap_exec,
 };
 

@@ -92,11 +92,19 @@ static struct err *dispatch_parse_raw(const struct resolved *r, struct line *ret
 	return NULL;
 }
 
+static struct err *dispatch_readonly(const char *what)
+{
+	return err_hint(err_new(ERR_STATE, "%s: stepdump was started with --readonly", what),
+			"attach, show, why and x work, and their output can be piped");
+}
+
 /* Checks the flags of the entry, so that no command has to check for a target itself. */
 static struct err *dispatch_check(struct shell *sh, const struct cmd_entry *c)
 {
 	unsigned live = CMD_LIVE | CMD_NEEDS_TARGET | CMD_NEEDS_PIPELINE | CMD_MUTATES;
 
+	if (sh->readonly && c->flags & CMD_WRITES)
+		return dispatch_readonly(c->name);
 	if (sh->opened && c->flags & live)
 		return err_hint(err_new(ERR_STATE,
 					"%s: a saved snapshot is open, it can only be looked at",
@@ -111,9 +119,7 @@ static struct err *dispatch_check(struct shell *sh, const struct cmd_entry *c)
 				"`close` goes back to the live session");
 	}
 	if (sh->readonly && c->flags & CMD_MUTATES)
-		return err_hint(
-			err_new(ERR_STATE, "%s: stepdump was started with --readonly", c->name),
-			"attach, show, why and x work");
+		return dispatch_readonly(c->name);
 	if (c->flags & (CMD_NEEDS_TARGET | CMD_NEEDS_PIPELINE) && !session_has_target(sh->session))
 		return err_hint(err_new(ERR_STATE, "%s: no target is attached", c->name),
 				"`attach PID` or `run PROGRAM`");
@@ -146,6 +152,8 @@ static struct err *dispatch_run(struct shell *sh, const struct resolved *r, cons
 	if (args.argc < c->args.min || args.argc > c->args.max)
 		return cmd_usage(c);
 	TRY(dispatch_check(sh, c));
+	if (sh->readonly && line->file)
+		return dispatch_readonly("a redirection");
 	TRY(out_open(sh, line, c->flags & CMD_STREAMS, &o));
 	struct err *e = c->exec(sh, &args, &o);
 	if (o.json) {

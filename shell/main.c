@@ -192,6 +192,8 @@ static struct err *main_options(struct shell *sh, const struct argv_options *o)
 	sh->batch = !sh->interactive;
 	sh->quiet = o->quiet || o->json;
 	sh->readonly = o->readonly;
+	if (sh->readonly)
+		session_only_look(sh->session);
 	sh->relative = o->relative;
 	sh->settings.json = o->json;
 	sh->settings.ascii |= o->ascii;

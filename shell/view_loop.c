@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "shell/cmd.h"
 #include "shell/dispatch.h"
 #include "shell/report.h"
@@ -265,7 +267,8 @@ static void view_run_command(struct view_session *v)
 
 static struct err *view_save_screen(struct view_session *v, const char *path)
 {
-	FILE *f = fopen(path, "we");
+	int fd = create_private(AT_FDCWD, path, O_WRONLY | O_TRUNC);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
 	if (!f)
 		return err_sys(errno, "cannot write \"%s\"", path);

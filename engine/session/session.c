@@ -112,6 +112,11 @@ struct err *session_keep_error(struct session *s, struct err *e)
 	return e;
 }
 
+void session_only_look(struct session *s)
+{
+	s->only_look = true;
+}
+
 /* ---- target ---------------------------------------------------------------------------- */
 
 static struct err *session_need_no_target(struct session *s)
@@ -156,7 +161,7 @@ static struct err *session_seize_one(struct session *s, pid_t pid, int parent)
 {
 	AUTO_FREE char *note = NULL;
 	struct target *t = vec_push(s->t, s->nr_tasks);
-	struct err *e = target_attach(t, s->keeper, pid, &note);
+	struct err *e = target_attach(t, s->keeper, pid, !s->only_look, &note);
 
 	if (e) {
 		s->nr_tasks--;
@@ -247,8 +252,8 @@ static struct err *session_reserve(struct session *s, pid_t pid, bool tree,
 
 	*staging_ret = NULL;
 	/* A dump with a parent writes an unknown part of the memory; a pre-dump writes after the thaw. */
-	if (o->reserve == RESERVE_OFF || !dir || o->xfer != XFER_LOCAL || o->parent ||
-	    o->mode != MODE_DUMP)
+	if (s->only_look || o->reserve == RESERVE_OFF || !dir || o->xfer != XFER_LOCAL ||
+	    o->parent || o->mode != MODE_DUMP)
 		return NULL;
 	reserve_estimate(pid, tree, &plan);
 
@@ -418,7 +423,8 @@ void session_finish_times(struct session *s)
 static struct err *session_do_detach(struct session *s, bool keep_tracking)
 {
 	session_target_gone(s); /* for the log */
-	for (size_t i = 0; i < s->nr_tasks && s->opts.leave_stopped && !s->d.thawed; i++)
+	for (size_t i = 0;
+	     i < s->nr_tasks && s->opts.leave_stopped && !s->d.thawed && !s->only_look; i++)
 		kill(s->t[i].pid, SIGSTOP);
 
 	/* They run before anything is removed, which may take long. */

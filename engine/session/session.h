@@ -31,6 +31,10 @@ struct err *session_destroy(struct session *s);
  * Cleared when the next run command starts. */
 void session_interrupt(struct session *s);
 
+/* From now on nothing but looking: an attach freezes the target, but removes nothing from it that an
+ * earlier dumper left, and reserves nothing on disk; a detach never stops it. */
+void session_only_look(struct session *s);
+
 /* ---- target ------------------------------------------------------------- */
 
 /*

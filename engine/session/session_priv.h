@@ -44,6 +44,7 @@ struct session {
 	pid_t gone_pid;   /* the first that did */
 	struct target *t; /* parents before children; NULL: not attached */
 	size_t nr_tasks;
+	bool only_look;   /* session_only_look() */
 	bool tree;        /* attached with all descendants */
 	int64_t selected; /* task that `show` refers to; -1: the one the pipeline is at */
 	struct dump d;    /* valid while attached */

@@ -36,13 +36,15 @@ static struct err *collect(struct target *t)
 	return proc_read_cmdline(t->pid, &t->cmdline);
 }
 
-struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret)
+struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool put_right,
+			  char **note_ret)
 {
 	AUTO_FREE char *residue = NULL;
 
 	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1, .task.mem_fd = -1 };
 	/* Errors are dropped: seizing fails for the same reason, and reports it better. */
-	err_free(keeper_rescue(k, pid, true, &residue));
+	if (put_right)
+		err_free(keeper_rescue(k, pid, true, &residue));
 
 	struct err *e = keeper_seize(k, pid, &t->task);
 

@@ -33,10 +33,11 @@ struct target {
 /*
  * target_attach - freeze `pid` and read its mappings.
  * Target: stopped, otherwise untouched.  After a failure it runs on.
- * A residue of an earlier dumper is removed first; *note_ret (caller frees, may be NULL) then
+ * A residue of an earlier dumper is removed first if put_right is set; *note_ret (caller frees, may be NULL) then
  * reports it.
  */
-struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, char **note_ret);
+struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool put_right,
+			  char **note_ret);
 /*
  * target_look - the same without freezing: pagemap, mappings, memory as they are while it runs.
  * No keeper holds it.  mem_fd is -1 if its memory may not be read.  End with target_release().

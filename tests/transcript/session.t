@@ -14,7 +14,7 @@ A whole session on a sleeping process, and what is refused on the way.
   error
   $ stepdump -batch --readonly -p $T -ex 'step' 2>&1 | tail -n +2 | head -2
   error: step: stepdump was started with --readonly
-    hint: attach, show, why and x work
+    hint: attach, show, why and x work, and their output can be piped
   $ stepdump -batch -p $T -ex 'step' -ex 'set xfer null' 2>&1 | tail -n +3 | head -2
   error: xfer cannot change while a dump is under way
     hint: `restart` goes back to before prepare
