@@ -154,7 +154,9 @@ void flow_write_back(struct dump *d)
 	uint64_t off;
 	int fd = page_xfer_file(&d->xfer, &off);
 
-	if (fd >= 0 && !page_xfer_is_in_memory(&d->xfer) && d->caps->cpus >= 2 && flow_has_mover(d))
+	/* Not while the tasks stand: writing to the disk takes CPU and memory bandwidth from the drain. */
+	if (d->thawed && fd >= 0 && !page_xfer_is_in_memory(&d->xfer) && d->caps->cpus >= 2 &&
+	    flow_has_mover(d))
 		mover_write_back(d->flow.mover, fd, off);
 }
 
