@@ -170,7 +170,7 @@ static struct err *conn_add(struct page_conn *c, const struct ps_msg *m)
 {
 	uint64_t bytes = mul_sat(m->nr_pages, PAGE_BYTES);
 
-	if (m->dst_id != c->dst_id)
+	if (c->pages_fd < 0 || m->dst_id != c->dst_id)
 		TRY(conn_open(c, m->dst_id)); /* as CRIU's server */
 	if (!(m->flags & (PE_PRESENT | PE_PARENT)))
 		return err_new(ERR_CHECK,
