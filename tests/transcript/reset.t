@@ -12,10 +12,10 @@ A commit, step by step; and what the seed of each structure shows.
   reset          check the images: done
   $ test -e out || echo nothing there
   nothing there
-  $ stepdump -batch -p $T -ex 'set thaw off' -ex 'break reset' -ex 'commit out' -ex 'next 6' -ex 'continue' 2>/dev/null | tail -3 | sed 's|, [0-9.]* s$||'
+  $ stepdump -batch -p $T -ex 'set thaw off' -ex 'break reset' -ex 'commit out' -ex 'next 6' -ex 'continue' 2>/dev/null | tail -3 | sed 's|, [0-9.]* s$||; s/: [0-9]* pages [0-9.]*K/: PAGES/'
   reset          make the images durable (fsync): done
   reset          images checked, durable, published at %D/out; protections restored, cured
-  committed %D/out: 29 pages 116.0K, 0 holes
+  committed %D/out: PAGES, 0 holes
   $ ls out | grep -c img
   8
   $ stepdump -batch -p $T -ex 'set thaw off' -ex 'break reset' -ex 'commit gone' -ex 'next 6' -ex 'restart' -ex 'step' -ex 'commit new' 2>/dev/null | grep -v -e ^attached -e '^reset  *[a-z ()]*: done' | sed 's/xfer to.*//; s/, [0-9.]* s$//; s/: [0-9]* pages.*holes/: PAGES/'
