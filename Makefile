@@ -68,6 +68,9 @@ $(B)/%.o: %.c | $(PROTO_H) $(BLOB) $(COMPEL_CONFIG)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) $(OUR_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Its symbols are the assembler's, which link-time optimisation does not see.
+$(B)/engine/arch/$(ARCH)/stub.o: OUR_CFLAGS += -fno-lto
+
 $(B)/%.pb-c.o: $(B)/%.pb-c.c
 	$(call say,CC,$<)
 	$(Q)$(CC) -I$(B) $(CPPFLAGS) -std=gnu11 $(OPT) $(SAN) $(CFLAGS) -MMD -MP -c -o $@ $<

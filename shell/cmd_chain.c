@@ -69,7 +69,7 @@ static struct err *verify_exec(struct shell *sh, const struct args *a, struct ou
 {
 	Stepdump__VerifyReport *r;
 	const char *words[2];
-	unsigned nr;
+	unsigned nr = 0;
 	pid_t pid = 0;
 	bool verbose;
 	struct grid g;
@@ -126,7 +126,7 @@ static struct err *diff_exec(struct shell *sh, const struct args *a, struct out 
 {
 	Stepdump__DiffReport *r;
 	const char *words[3];
-	unsigned nr;
+	unsigned nr = 0;
 	pid_t pid = 0;
 	bool verbose;
 	struct grid g;

@@ -42,7 +42,7 @@ struct arch_stub_own {
 
 enum arch_stub_undo { STUB_UNDO_NOTHING, STUB_UNDO_FD, STUB_UNDO_MAP };
 
-/* Makes the stub that returns to `own`.  out: arch_stub.len bytes.  has_xstate: see below. */
+/* Makes the stub that returns to `own`.  out: arch_stub.len bytes. */
 void arch_stub_make(const struct user_regs_struct *own, uint64_t sigmask, uint8_t *out);
 /* The registers with which the program goes on without the kernel's help: an interrupted call is made
  * again, or went on with by restart_syscall(). */

@@ -35,7 +35,7 @@ static struct err *task_info_collect_tids(struct task_info *ti)
 
 static struct err *task_info_collect_mm(struct task_info *ti)
 {
-	struct proc_auxv auxv;
+	struct proc_auxv auxv = { 0 };
 
 	/* The kernel shows addresses as 0 or 1 to those who may not trace the task. */
 	if (ti->stat.start_code <= 1 || !ti->stat.start_stack)

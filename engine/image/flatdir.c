@@ -99,7 +99,7 @@ static struct err *sync_entry(void *path, int dirfd, const char *name)
 {
 	struct err *e = NULL;
 	struct stat st;
-	int fd;
+	int fd = -1;
 
 	TRY(open_entry(dirfd, path, name, &fd, &st));
 	if (fd < 0)
@@ -159,7 +159,7 @@ static struct err *copy_entry(void *arg, int from, const char *name)
 {
 	struct copy_arg *a = arg;
 	struct stat st;
-	int in;
+	int in = -1;
 
 	TRY(open_entry(from, a->from_path, name, &in, &st));
 	if (in < 0)

@@ -65,7 +65,7 @@ static struct err *net_name_parse(const char *where, struct net_name *ret)
 
 struct err *net_check(const char *where)
 {
-	struct net_name n;
+	struct net_name n = { 0 };
 
 	TRY(net_name_parse(where, &n));
 	net_name_deinit(&n);
@@ -155,7 +155,7 @@ static struct err *net_connect_name(const struct net_name *n, const char *where,
 
 struct err *net_connect(const char *where, int timeout_ms, int *fd_ret)
 {
-	struct net_name n;
+	struct net_name n = { 0 };
 
 	TRY(net_name_parse(where, &n));
 	struct err *e = net_connect_name(&n, where, timeout_ms, fd_ret);
@@ -257,7 +257,7 @@ struct err *net_listen(const char *where, int *fd_ret, char **bound_ret, bool *o
 {
 	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
-	struct net_name n;
+	struct net_name n = { 0 };
 
 	TRY(net_name_parse(where, &n));
 	struct err *e = net_listen_name(&n, where, fd_ret);

@@ -231,8 +231,14 @@ static void drained(struct watch *w, struct wppb *b, int32_t reply)
 
 	if (bytes < 0)
 		return;
-	b->real_bytes = (uint64_t)bytes - (p->level < (uint64_t)bytes ? p->level : 0);
-	p->level = (uint64_t)bytes;
+	uint64_t had = p->level <= (uint64_t)bytes ? p->level : 0;
+
+	b->real_bytes = (uint64_t)bytes - had;
+	/* A mark comes with the call after the reply, which may be the next command: what is beyond the
+	 * plan is of the ppb that this one asks for. */
+	if (w->t.stop == TRACEE_MARK && b->has_plan && b->real_bytes > b->nr_pages * PAGE_BYTES)
+		b->real_bytes = b->nr_pages * PAGE_BYTES;
+	p->level = had + b->real_bytes;
 	if (b->task < w->nr_tasks)
 		w->task[b->task].drained_bytes += b->real_bytes;
 }

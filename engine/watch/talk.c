@@ -118,16 +118,18 @@ void talk_reply(struct watch *w, int fd, const struct parasite_msg *m, int64_t r
 int talk_passed_fd(struct watch *w, uint64_t msg)
 {
 	struct msghdr m;
-	struct {
+	union {
 		struct cmsghdr head;
-		int fd;
+		char bytes[CMSG_LEN(sizeof(int))];
 	} c;
+	int fd;
 
 	if (!watch_peek(w, msg, &m, sizeof(m)) || m.msg_controllen < CMSG_LEN(sizeof(int)) ||
 	    !watch_peek(w, (uint64_t)m.msg_control, &c, sizeof(c)) ||
 	    c.head.cmsg_level != SOL_SOCKET || c.head.cmsg_type != SCM_RIGHTS)
 		return -1;
-	return c.fd;
+	memcpy(&fd, CMSG_DATA(&c.head), sizeof(fd));
+	return fd;
 }
 
 bool talk_sent(struct watch *w)

@@ -68,7 +68,7 @@ static void run_target(pid_t arg)
 
 static void run_client(pid_t target)
 {
-	struct keeper_parasite p;
+	struct keeper_parasite p = { .sock = -1 };
 	struct keeper_task task;
 	struct keeper *k;
 

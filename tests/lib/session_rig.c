@@ -230,7 +230,7 @@ static void has_pages(const struct pm *pm, const struct bytes *pages, int mem_fd
 		      size_t nr, size_t every)
 {
 	for (size_t i = 0; i < nr; i++) {
-		uint64_t addr = (uint64_t)at + i * PAGE, off;
+		uint64_t addr = (uint64_t)at + i * PAGE, off = 0;
 		const struct pm_entry *e = entry_of(pm, addr, &off);
 		uint8_t now[PAGE];
 
