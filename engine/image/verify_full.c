@@ -73,7 +73,7 @@ static void task_descriptors(struct verify *v, const char *ids_file)
 
 	task_namespaces(v, ids);
 	snprintf(name, sizeof(name), "fdinfo-%u.img", ids->files_id);
-	/* CRIU writes none for a task without descriptors, so see orphans(). */
+	/* CRIU writes none, or an empty one, for a task without descriptors, so see orphans(). */
 	if (!verify_has(v, name) && !v->no_fdinfo)
 		v->no_fdinfo = xstrdup(name);
 	protobuf_c_message_free_unpacked(m, NULL);
@@ -154,7 +154,8 @@ static void full_fdinfo(struct verify *v, const char *file, struct image_reader 
 		use_file(v, file, (int64_t)image_entry_index(r), what, id);
 		*vec_push(fds, nr) = fd;
 	}
-	verify_absorb(v, file, e);
+	if (!verify_absorb(v, file, e) && !nr && !v->no_fdinfo)
+		v->no_fdinfo = xstrdup(file);
 	vec_sort(fds, nr, compare_fds);
 	for (size_t i = 1; i < nr; i++)
 		if (fds[i] == fds[i - 1])
