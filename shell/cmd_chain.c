@@ -124,7 +124,7 @@ const struct cmd_entry cmd_verify = {
 
 static struct err *diff_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	Stepdump__DiffReport *r;
+	Stepdump__DiffReport *r = NULL;
 	const char *words[3];
 	unsigned nr = 0;
 	pid_t pid = 0;
@@ -172,7 +172,7 @@ const struct cmd_entry cmd_diff = {
 
 static struct err *flatten_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	Stepdump__FlattenReport *r;
+	Stepdump__FlattenReport *r = NULL;
 	struct grid g;
 
 	struct err *e = session_flatten(sh->session, a->argv[0], a->argv[1], &r);

@@ -38,7 +38,7 @@ void comp_cause(struct shell *sh, const struct cword *w, struct complist *l)
 static struct err *explain_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	AUTO_FREE char *name = args_join(a);
-	Stepdump__CauseList *l;
+	Stepdump__CauseList *l = NULL;
 	struct grid g;
 	unsigned nr = *name ? explain_print(sh, name, o) : 0;
 	struct err *e = session_causes(*name ? name : NULL, &l);
@@ -222,7 +222,7 @@ const struct cmd_entry cmd_check = {
 
 void tell_findings(struct shell *sh, struct out *o)
 {
-	Stepdump__CheckReport *r;
+	Stepdump__CheckReport *r = NULL;
 	struct err *e = session_check_target(sh->session, &r);
 
 	if (e) { /* attach has succeeded nevertheless */
@@ -237,7 +237,7 @@ void tell_findings(struct shell *sh, struct out *o)
 
 void tell_elsewhere(struct shell *sh, struct out *o)
 {
-	Stepdump__CheckReport *r;
+	Stepdump__CheckReport *r = NULL;
 	struct err *e = session_elsewhere(sh->session, &r);
 	bool any = false;
 

@@ -81,7 +81,7 @@ static struct err *open_recording(struct shell *sh, const char *path, struct out
 
 static struct err *open_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	Stepdump__Snapshot *s;
+	Stepdump__Snapshot *s = NULL;
 	const char *path = a->argv[0];
 
 	if (rec_is(path))

@@ -275,7 +275,7 @@ static struct err *make_anywhere(struct staging_guard guard, struct staging **re
 
 struct err *staging_create(const char *target_dir, struct staging_guard guard, struct staging **ret)
 {
-	struct place p;
+	struct place p = { 0 };
 
 	if (!target_dir)
 		return staging_advise(make_anywhere(guard, ret), AT_FDCWD, 0);

@@ -229,7 +229,7 @@ static uint32_t count_cpus(void)
 struct err *caps_probe(struct caps *ret)
 {
 	struct caps c = { 0 };
-	struct proc_status status;
+	struct proc_status status = { 0 };
 	struct pagemap_probe pm;
 	int fd;
 

@@ -115,7 +115,7 @@ struct err *pagemap_scan_guards(int pagemap_fd, uint64_t start, uint64_t end,
 	struct page_region found[SCAN_VEC_MAX], held = { 0 };
 
 	while (start < end) {
-		size_t nr;
+		size_t nr = 0;
 
 		TRY(pagemap_scan(pagemap_fd, start, end, &q, found, SCAN_VEC_MAX, &nr, &start));
 		for (size_t i = 0; i < nr; i++) {

@@ -311,8 +311,8 @@ struct err *proc_read_fds(pid_t pid, struct proc_fds *ret)
 
 #define READ_AND_PARSE(pid, file, parse, ret)                                                      \
 	do {                                                                                       \
-		char *text_;                                                                       \
-		size_t len_;                                                                       \
+		char *text_ = NULL;                                                                \
+		size_t len_ = 0;                                                                   \
 		TRY(proc_read_file(pid, file, &text_, &len_));                                     \
 		struct err *e_ = parse(text_, len_, ret);                                          \
 		free(text_);                                                                       \

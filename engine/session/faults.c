@@ -128,7 +128,7 @@ static struct err *fault_parse(struct session *s, const char *what, struct fault
 struct err *session_fault(struct session *s, const char *what)
 {
 	struct fault f;
-	unsigned cond = 0, index;
+	unsigned cond = 0, index = 0;
 
 	TRY(fault_parse(s, what, &f, &cond));
 	struct err *e = fault_arm(&f, &index);

@@ -296,7 +296,7 @@ static void record_stop(struct session *s, enum record_stop kind)
 
 struct err *session_record(struct session *s, const char *path, const struct record_opts *o)
 {
-	struct rec_writer *file;
+	struct rec_writer *file = NULL;
 
 	if (s->player)
 		return err_new(ERR_STATE, "record %s: this is a recording already", path);

@@ -232,7 +232,7 @@ struct err *session_log(struct session *s, const char *path, const char *images,
 			Stepdump__LogReport **ret)
 {
 	AUTO_FREE char *text = NULL;
-	Stepdump__LogReport *r;
+	Stepdump__LogReport *r = NULL;
 	struct err *e;
 	size_t len = 0;
 

@@ -171,7 +171,7 @@ static struct err *handoff_refusal(struct handoff *h, const Stepdump__CheckRepor
 
 static struct err *handoff_preflight(struct handoff *h)
 {
-	Stepdump__CheckReport *c;
+	Stepdump__CheckReport *c = NULL;
 
 	TRY(session_check_target(h->s, &c));
 	h->event(h->arg, &(struct handoff_event){ .what = HANDOFF_CHECKED, .check = c });

@@ -77,7 +77,7 @@ static void check_json(const Stepdump__Snapshot *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	Stepdump__Snapshot *s;
+	Stepdump__Snapshot *s = NULL;
 	uint32_t body = (uint32_t)(len ? len - 1 : 0);
 	uint8_t *file;
 

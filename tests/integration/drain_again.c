@@ -12,7 +12,7 @@ static int fd;
 
 static void plan(unsigned page, unsigned nr, unsigned flags)
 {
-	uint64_t added;
+	uint64_t added = 0;
 
 	ok(page_pipe_add_pages(&d.pp, page * PAGE, nr, flags, &added));
 	assert_int_equal(added, nr);

@@ -135,7 +135,7 @@ static void write_set(void)
 	const int root = -1;
 	struct file_table *ft;
 	uint64_t uptime;
-	uint32_t exe;
+	uint32_t exe = 0;
 
 	ok(proc_read_vmas(child, &vmas));
 	ok(task_info_collect(child, &ti));
@@ -204,7 +204,7 @@ static void need_crit(void)
 }
 
 /* Output of a command that must succeed; caller frees. */
-static char *run(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static char *run(const char *fmt, ...)
 {
 	char cmd[512], *out = NULL;
 	size_t len = 0, n = 0;

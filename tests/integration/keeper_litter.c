@@ -15,13 +15,13 @@
 /* Makes a staging directory, puts a file into it and discards it, until it is killed. */
 static void make_and_discard(int ready)
 {
-	struct keeper *k;
+	struct keeper *k = NULL;
 
 	if (keeper_start(keeper_main, &k) || write(ready, "", 1) != 1)
 		_exit(1);
 	for (;;) {
 		const struct staging_guard guard = { keeper_litter, k };
-		struct staging *st;
+		struct staging *st = NULL;
 
 		if (staging_create("dump", guard, &st))
 			_exit(1);

@@ -97,7 +97,7 @@ static void plan_begin(unsigned pipe_pages)
 
 static void pages(unsigned page, unsigned nr, unsigned flags)
 {
-	uint64_t added;
+	uint64_t added = 0;
 
 	ok(page_pipe_add_pages(&d.pp, addr(page), nr, flags, &added));
 	assert_int_equal(added, nr);

@@ -312,7 +312,7 @@ static struct err *on_guard(void *arg, uint64_t start, uint64_t end)
 TEST(guards)
 {
 	uint64_t found[3] = { 0 }, at = shared->addr[GUARDED];
-	struct pagemap_probe probe;
+	struct pagemap_probe probe = { 0 };
 	int fd;
 
 	ok(pagemap_probe(&probe));
@@ -425,8 +425,8 @@ TEST(stat_and_status)
 
 TEST(auxv_exe_cmdline)
 {
-	struct proc_auxv a;
-	char *exe, *cmdline, self[4096];
+	struct proc_auxv a = { 0 };
+	char *exe, *cmdline = NULL, self[4096];
 	bool seen = false;
 
 	ok(proc_read_auxv(getpid(), &a));
@@ -453,7 +453,7 @@ TEST(auxv_exe_cmdline)
 
 TEST(threads_fds_limits)
 {
-	struct proc_threads t;
+	struct proc_threads t = { 0 };
 	struct proc_fds f;
 	struct proc_limits lim;
 	bool seen = false;

@@ -13,7 +13,7 @@ static char *state(void)
 						   SNAP_PMC_REGIONS | SNAP_PAGE_PIPE | SNAP_IOVS |
 						   SNAP_HOLES | SNAP_XFER | SNAP_RUNS |
 						   SNAP_COUNTERS | SNAP_VMAS | SNAP_SHMEM };
-	Stepdump__Snapshot *snap;
+	Stepdump__Snapshot *snap = NULL;
 
 	ok(snap_take(s, &req, &snap));
 	snap->has_taken_us = snap->target->has_frozen_us = false;

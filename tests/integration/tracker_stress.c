@@ -242,7 +242,7 @@ static unsigned play(enum opt_track want, judge_fn *rule, const struct caps *c, 
 {
 	uint64_t deadline = now_ms() + rounds(MAX_MS);
 	struct tracker *t = NULL;
-	struct keeper *k;
+	struct keeper *k = NULL;
 	unsigned n = 0;
 
 	victim_seed = rnd(UINT64_MAX);

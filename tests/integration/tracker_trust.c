@@ -154,7 +154,7 @@ static void run_pinned(struct shared *sh)
 static void nothing_is_clean(void (*run)(struct shared *), enum opt_track want, const char *why)
 {
 	struct frozen f;
-	uint64_t dirty, total;
+	uint64_t dirty = 0, total = 0;
 
 	need(want);
 	struct target v = target_start(run);

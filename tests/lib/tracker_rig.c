@@ -28,7 +28,7 @@ void thaw(struct frozen *f)
 
 struct tracker *track(struct frozen *f, enum opt_track want, const struct caps *c)
 {
-	struct tracker *t;
+	struct tracker *t = NULL;
 
 	ok(tracker_create(want, f->k, f->task.pid, f->task.start_time_ticks, c, &t));
 	return t;

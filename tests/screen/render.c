@@ -10,7 +10,7 @@
 
 int main(int argc, char **argv)
 {
-	Stepdump__Snapshot *s;
+	Stepdump__Snapshot *s = NULL;
 
 	if (argc < 5 || !pane_find(argv[2])) {
 		fprintf(stderr, "usage: render FILE PANE COLUMNS ascii|utf8|THEME [INDEX]\n");

@@ -83,7 +83,7 @@ static const Stepdump__Finding *find(const Stepdump__VerifyReport *r, const char
 static void verify_says(bool fatal, const char *file, int64_t entry, uint64_t vaddr,
 			const char *text)
 {
-	Stepdump__VerifyReport *r;
+	Stepdump__VerifyReport *r = NULL;
 
 	ok(chain_verify(path[0], &r));
 	const Stepdump__Finding *f = find(r, text);

@@ -155,7 +155,7 @@ static void read_generation(unsigned g)
 
 static void verify_generation(unsigned g)
 {
-	Stepdump__VerifyReport *r;
+	Stepdump__VerifyReport *r = NULL;
 
 	ok(chain_verify(gen_dir(g), &r));
 	assert_int_equal(r->nr_fatal, 0);
@@ -177,7 +177,7 @@ static void verify_generation(unsigned g)
 
 static void flatten_generation(unsigned g)
 {
-	Stepdump__FlattenReport *r;
+	Stepdump__FlattenReport *r = NULL;
 	char flat[160];
 
 	snprintf(flat, sizeof(flat), "%s/flat%u", chain, g);
@@ -198,7 +198,7 @@ static void flatten_generation(unsigned g)
 
 static void diff_generations(unsigned a, unsigned b)
 {
-	Stepdump__DiffReport *r;
+	Stepdump__DiffReport *r = NULL;
 	uint64_t sum[4] = { 0 };
 	size_t k = 0;
 

@@ -433,7 +433,7 @@ TEST(the_worked_example, NULL, end)
 /* No descriptors left after `pipes` more pipes. */
 static struct rlimit files_for(unsigned pipes)
 {
-	struct rlimit old, tight;
+	struct rlimit old = { 0 }, tight;
 	int fd = dup(0);
 
 	MUST(fd >= 0 && !close(fd) && !getrlimit(RLIMIT_NOFILE, &old));

@@ -115,7 +115,7 @@ TEST(private_whatever_the_umask, setup, teardown)
 	static const mode_t masks[] = { 0, 022, 027, 0277, 0777 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
-		struct image_writer *w;
+		struct image_writer *w = NULL;
 		struct staging *st;
 
 		umask(masks[i]);
