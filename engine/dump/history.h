@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "engine/dump/opts.h"
 #include "engine/dump/task_info.h"
-#include "engine/dump/tracker.h"
+#include "engine/track/tracker.h"
 #include "engine/image/page_read.h"
 #include "engine/pages/caps.h"
 #include "engine/target/target.h"

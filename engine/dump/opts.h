@@ -13,14 +13,13 @@
 #include "base/opt.h"
 #include "engine/net/wire.h"
 #include "engine/pages/pmc.h"
+#include "engine/track/tracker.h"
 
 enum opt_xfer { XFER_LOCAL, XFER_NULL, XFER_SERVER };
 enum opt_mode { MODE_DUMP, MODE_PRE_DUMP };
 enum opt_pre_dump { PRE_DUMP_SPLICE, PRE_DUMP_READ };
 enum opt_watch { OPT_WATCH_LIGHT, OPT_WATCH_FULL };
 enum opt_hole_missing { HOLE_MISSING_FAIL, HOLE_MISSING_DUMP };
-/* AUTO: soft-dirty if it really works, else uffd, else none. */
-enum opt_track { OPT_TRACK_AUTO, OPT_TRACK_SOFT_DIRTY, OPT_TRACK_UFFD, OPT_TRACK_NONE };
 
 /* When the target runs on.  AUTO: DRAINED, but COMMITTED with soft-dirty tracking.  With a page
  * server DRAINED is COMMITTED too. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which way a run command goes: forward, back, or with a criu that is watched. */
-#include "engine/session/play.h"
+#include "engine/record/play.h"
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
 

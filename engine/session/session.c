@@ -23,7 +23,7 @@
 #include "engine/keeper/keeper_main.h"
 #include "engine/net/addr.h"
 #include "engine/proc/proc.h"
-#include "engine/session/play.h"
+#include "engine/record/play.h"
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
 

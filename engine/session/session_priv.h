@@ -10,7 +10,7 @@
 #include "engine/dump/phases.h"
 #include "engine/pages/caps.h"
 #include "engine/session/breaks.h"
-#include "engine/session/record.h"
+#include "engine/record/record.h"
 #include "engine/session/session.h"
 #include "engine/target/keeper.h"
 

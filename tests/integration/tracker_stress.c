@@ -141,7 +141,7 @@ static bool forgetful_rule(const struct tracker *t, const struct vma *v, uint64_
 }
 
 /* Believes WRITTEN also where nothing is registered: the effect of mremap() on neighbouring
- * mappings (see register_vma() in engine/dump/tracker_uffd.c) must show. */
+ * mappings (see register_vma() in engine/track/tracker_uffd.c) must show. */
 static bool gullible_rule(const struct tracker *t, const struct vma *v, uint64_t cats)
 {
 	if (!tracker_armed(t) || tracker_untrusted(t, v))

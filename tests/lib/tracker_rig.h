@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include "engine/dump/tracker.h"
+#include "engine/track/tracker.h"
 #include "engine/pages/caps.h"
 #include "engine/pages/pagemap.h"
 #include "engine/pages/pmc.h"

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/dump/tracker.h"
+#include "engine/track/tracker.h"
 
 #include "tests/bench/bench/bench.h"
 

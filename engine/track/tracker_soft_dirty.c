@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
-#include "engine/dump/tracker_priv.h"
+#include "engine/track/tracker_priv.h"
 #include "engine/proc/proc_priv.h"
 
 struct err *soft_dirty_reset(struct tracker *t)

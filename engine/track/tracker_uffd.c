@@ -17,7 +17,7 @@
 
 #include "base/fault.h"
 #include "base/vec.h"
-#include "engine/dump/tracker_priv.h"
+#include "engine/track/tracker_priv.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/proc/proc.h"
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 static void name_list(char ***out, size_t *nr, const char *const *names, size_t n)
 {

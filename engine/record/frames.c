@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/session/frames.h"
+#include "engine/record/frames.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -20,10 +20,12 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "engine/dump/opts.h"
 #include "engine/pages/caps.h"
 #include "engine/proc/vma.h"
 #include "engine/target/keeper.h"
+
+/* AUTO: soft-dirty if it really works, else uffd, else none. */
+enum opt_track { OPT_TRACK_AUTO, OPT_TRACK_SOFT_DIRTY, OPT_TRACK_UFFD, OPT_TRACK_NONE };
 
 enum tracker_kind { TRACK_NONE, TRACK_SOFT_DIRTY, TRACK_UFFD };
 

@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "engine/net/client.h"
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 static int snap_file_by_name(const void *a, const void *b)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Shared-memory objects in a snapshot: their data, what each mapping says of their pages, and the OR of these. */
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 #define MAX_DATA_RUNS 4096
 

@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "engine/session/record_priv.h"
+#include "engine/record/record_priv.h"
 #include "engine/session/session_priv.h"
 
 void record_lines(struct session *s, char *const *lines, size_t nr)

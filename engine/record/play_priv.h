@@ -4,8 +4,8 @@
 #define STEPDUMP_PLAY_PRIV_H
 
 #include "engine/dump/phases.h"
-#include "engine/session/frames.h"
-#include "engine/session/play.h"
+#include "engine/record/frames.h"
+#include "engine/record/play.h"
 #include "proto/recfile.h"
 
 struct play_stop {

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "engine/proc/proc.h"
-#include "engine/session/play.h"
-#include "engine/session/snap_priv.h"
+#include "engine/record/play.h"
+#include "engine/snap/snap_priv.h"
 
 static void snap_events(struct session *s, uint32_t max, Stepdump__Snapshot *snap)
 {

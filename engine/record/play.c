@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "engine/session/play_priv.h"
+#include "engine/record/play_priv.h"
 #include "engine/session/session_priv.h"
 #include "proto/message.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "engine/session/play_priv.h"
+#include "engine/record/play_priv.h"
 #include "proto/message.h"
 
 #define PAGES_MAX (1u << 21) /* whys and peeks kept: a file may claim anything */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine/dump/tracker.h"
+#include "engine/track/tracker.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,8 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "engine/dump/dump.h"
-#include "engine/dump/tracker_priv.h"
+#include "engine/track/tracker_priv.h"
 #include "engine/pages/page_walk.h"
 #include "engine/pages/pagemap.h"
 #include "engine/pages/verdict.h"

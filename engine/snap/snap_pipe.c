@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The pipeline's structures in a snapshot: pmc, page_pipe, and the invariants. */
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 /* ---- pmc ------------------------------------------------------------------------------------------ */
 

@@ -12,7 +12,7 @@
 #include "engine/image/pagemap_image.h"
 #include "engine/proc/proc.h"
 #include "engine/session/session_watch.h"
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 #define MAX_WATCH_REGIONS 65536
 #define RECENT_ENTRIES 16

@@ -4,14 +4,14 @@
  * with the target; a key frame, which takes everything, comes now and then, and whenever the
  * pipeline is not where the frame before it left it.
  */
-#include "engine/session/record.h"
+#include "engine/record/record.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "engine/session/record_priv.h"
+#include "engine/record/record_priv.h"
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
 #include "proto/message.h"

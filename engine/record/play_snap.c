@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/vec.h"
-#include "engine/session/play_priv.h"
+#include "engine/record/play_priv.h"
 #include "engine/session/session_priv.h"
 #include "proto/message.h"
 #include "proto/verdict.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 static Stepdump__Unit *snap_unit(struct session *s, const struct unit *u, bool next)
 {

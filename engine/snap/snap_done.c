@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "engine/image/page_read.h"
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 static void done_push(struct pagemap_image *pi, uint64_t vaddr, uint64_t nr_pages, uint32_t flags)
 {

@@ -14,7 +14,7 @@
 
 #include "base/vec.h"
 #include "engine/pages/page_walk.h"
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 #define PEEK_MAX (1u << 20)
 

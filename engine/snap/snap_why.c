@@ -14,7 +14,7 @@
 #include "base/vec.h"
 #include "engine/image/page_read.h"
 #include "engine/pages/page_walk.h"
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 bool snap_is_scanned(const struct dump *d, size_t task, uint64_t addr)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Shared by the files that implement engine/dump/tracker.h. */
+/* Shared by the files that implement engine/track/tracker.h. */
 #ifndef STEPDUMP_TRACKER_PRIV_H
 #define STEPDUMP_TRACKER_PRIV_H
 
-#include "engine/dump/tracker.h"
+#include "engine/track/tracker.h"
 
 /* A stretch of memory that could not be armed. */
 struct untracked {
