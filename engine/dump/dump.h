@@ -86,7 +86,7 @@ struct dump_counts {
 	uint64_t pages_scanned;  /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
 	uint64_t pages_vanished; /* pre-dump by reading: were gone before they were read */
 	uint64_t pages_lazy;
-	uint64_t shpages_scanned, shpages_written;
+	uint64_t shpages_scanned, shpages_skipped_parent, shpages_written;
 	uint64_t units[16]; /* done, by phase */
 };
 

@@ -59,6 +59,7 @@ static void fill_stats(const struct dump *d, Criu__DumpStatsEntry *st)
 	dump_pipes(d, &st->page_pipes, &st->page_pipe_bufs);
 	st->has_shpages_scanned = st->has_shpages_skipped_parent = st->has_shpages_written = true;
 	st->shpages_scanned = d->count.shpages_scanned;
+	st->shpages_skipped_parent = d->count.shpages_skipped_parent;
 	st->shpages_written = d->count.shpages_written;
 }
 

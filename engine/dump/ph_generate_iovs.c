@@ -122,6 +122,8 @@ static void generate_count(struct dump *d, uint64_t pages)
 		if (verdict_is_data(d->scan.verdict)) {
 			d->count.shpages_written += pages;
 			o->pages_dumped += pages;
+		} else if (d->scan.verdict == VD(HOLE)) {
+			d->count.shpages_skipped_parent += pages;
 		}
 		return;
 	}

@@ -170,7 +170,7 @@ Stepdump__Counters *snap_counters(struct session *s)
 	c->has_page_pipes = c->has_page_pipe_bufs = true;
 	dump_pipes(d, &c->page_pipes, &c->page_pipe_bufs);
 	SET(c, shpages_scanned, d->count.shpages_scanned);
-	SET(c, shpages_skipped_parent, 0);
+	SET(c, shpages_skipped_parent, d->count.shpages_skipped_parent);
 	SET(c, shpages_written, d->count.shpages_written);
 
 	struct verdict_counts sum = { 0 };
