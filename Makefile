@@ -184,8 +184,9 @@ compile_commands.json: Makefile $(wildcard */*.c) ## for clangd and clang-tidy
 	done; echo ' ]'; } > $@
 
 .PHONY: docs
-docs: $(BIN) $(TARGETS) ## docs/commands.md and the sessions in README.md: what the program says (needs tmux)
+docs: $(BIN) $(TARGETS) ## docs/commands.md, docs/failures.md and the sessions in README.md: what the program says (needs tmux)
 	$(Q)$(BIN) --markdown > docs/commands.md
+	$(Q)$(BIN) --failures > docs/failures.md
 	$(Q)B=$(abspath $(B)) STEPDUMP=$(abspath $(BIN)) tests/pictures/session
 
 # ---- installing ----------------------------------------------------------------------------

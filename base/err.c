@@ -75,6 +75,30 @@ struct err *err_hint(struct err *e, const char *fmt, ...)
 	return e;
 }
 
+struct err *err_cause_only(struct err *e, const char *cause)
+{
+	if (!e)
+		return NULL;
+	free(e->cause);
+	free(e->evidence);
+	e->cause = xstrdup(cause);
+	e->evidence = NULL;
+	return e;
+}
+
+struct err *err_cause(struct err *e, const char *cause, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!e)
+		return NULL;
+	e = err_cause_only(e, cause);
+	va_start(ap, fmt);
+	e->evidence = xvasprintf(fmt, ap);
+	va_end(ap);
+	return e;
+}
+
 struct err *err_code(struct err *e, enum err_code code)
 {
 	if (e)
@@ -121,6 +145,8 @@ struct err *err_dup(const struct err *e)
 
 	copy->msg = xstrdup(e->msg);
 	copy->hint = e->hint ? xstrdup(e->hint) : NULL;
+	copy->cause = e->cause ? xstrdup(e->cause) : NULL;
+	copy->evidence = e->evidence ? xstrdup(e->evidence) : NULL;
 	return copy;
 }
 
@@ -130,6 +156,8 @@ void err_free(struct err *e)
 		return;
 	free(e->msg);
 	free(e->hint);
+	free(e->cause);
+	free(e->evidence);
 	free(e);
 }
 

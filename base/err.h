@@ -41,6 +41,8 @@ struct err {
 	const char *phase; /* static string, a phase name; NULL: outside the pipeline */
 	char *msg;         /* "what was tried, on what"; never NULL */
 	char *hint;        /* "what to do next"; NULL: none */
+	char *cause;    /* name in the catalogue of causes (engine/diagnose/causes.c); NULL: none */
+	char *evidence; /* where the cause shows: file, field, value; NULL: none */
 };
 
 /* Makes an error.  The text is without a final full stop and without errno text. */
@@ -58,6 +60,13 @@ struct err *err_wrap(struct err *e, const char *fmt, ...)
 /* Sets the advice (replacing an earlier one).  Takes and returns ownership; NULL stays NULL. */
 struct err *err_hint(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
+
+/* Names the cause, an entry of the catalogue ("unreadable-page"), and where it shows.  The catalogue adds
+ * what it is and the advice.  Takes and returns ownership; NULL stays NULL. */
+struct err *err_cause(struct err *e, const char *cause, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), warn_unused_result));
+/* The same without evidence: the message says it all. */
+struct err *err_cause_only(struct err *e, const char *cause) __attribute__((warn_unused_result));
 
 /* Changes the code.  NULL stays NULL. */
 struct err *err_code(struct err *e, enum err_code code) __attribute__((warn_unused_result));

@@ -25,6 +25,7 @@ const struct argv_desc argv_descs[] = {
 	{ "help", NULL, "print this" },
 	{ "man", NULL, "print the manual page" },
 	{ "markdown", NULL, NULL },
+	{ "failures", NULL, NULL },
 	{ "examples", NULL, NULL },
 	{ "complete", "LINE", NULL },
 	{ NULL, NULL, NULL },
@@ -73,6 +74,7 @@ static void argv_apply(struct argv_options *o, const char *name, const char *val
 		{ "version", MODE_VERSION },   { "help", MODE_HELP },
 		{ "man", MODE_MAN },           { "markdown", MODE_MARKDOWN },
 		{ "examples", MODE_EXAMPLES }, { "complete", MODE_COMPLETE },
+		{ "failures", MODE_FAILURES },
 	};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {

@@ -245,7 +245,7 @@ static void md_row(FILE *f, const char *code, const char *a, const char *b)
 }
 
 /* Escapes what Markdown would take for markup, outside of code. */
-static void md_prose(FILE *f, const char *text)
+static void md_words(FILE *f, const char *text)
 {
 	bool code = false;
 
@@ -253,6 +253,11 @@ static void md_prose(FILE *f, const char *text)
 		code ^= *text == '`';
 		fprintf(f, "%s%c", !code && strchr("<>*_[]|", *text) ? "\\" : "", *text);
 	}
+}
+
+static void md_prose(FILE *f, const char *text)
+{
+	md_words(f, text);
 	fputs("\n\n", f);
 }
 
@@ -310,6 +315,66 @@ void docs_markdown(FILE *f)
 
 		fprintf(f, "\n### %s: %s\n\n```\n%s```\n", t->name, t->summary, text);
 	}
+}
+
+/* ---- docs/failures.md -------------------------------------------------------------------------------- */
+
+static void md_cause(FILE *f, const Stepdump__Cause *c)
+{
+	fprintf(f, "### %s\n\n", c->name);
+	fprintf(f, "%c", *c->title - (*c->title >= 'a' && *c->title <= 'z' ? 32 : 0));
+	md_words(f, c->title + 1);
+	fprintf(f, ". ");
+	md_prose(f, c->advice);
+	fprintf(f, "- severity: %s\n", c->severity);
+	if (c->seen) {
+		fprintf(f, "- seen before a dump: ");
+		md_words(f, c->seen);
+		fputc('\n', f);
+	}
+	for (size_t i = 0; i < c->n_log_lines; i++)
+		fprintf(f, "- in the log: `%s`\n", c->log_lines[i]);
+	if (c->issues)
+		fprintf(f, "- reported: %s\n", c->issues);
+	fputs("\n", f);
+}
+
+static bool is_first_of_phase(const Stepdump__CauseList *l, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (!strcmp(l->causes[i]->phase, l->causes[at]->phase))
+			return false;
+	return true;
+}
+
+void docs_failures(FILE *f)
+{
+	Stepdump__CauseList *l;
+	struct err *e = session_causes(NULL, &l);
+
+	if (e) {
+		err_free(e);
+		return;
+	}
+	fprintf(f,
+		"<!-- Made from the catalogue in engine/diagnose/causes.c: `make docs` writes it. -->\n"
+		"# Why dumps fail\n\n"
+		"What `check` looks for in a process, what `log` finds in a log of CRIU, and what our own\n"
+		"errors name as their cause; `explain NAME` prints an entry.  Severities: *fail* (the\n"
+		"dump fails), *lose* (it succeeds, and something is missing afterwards), *harm* (it can\n"
+		"damage or kill the process), *slow*, *option* (CRIU needs an option for it), *note*.\n"
+		"In the lines of a log, `*` stands for anything.\n");
+	for (size_t i = 0; i < l->n_causes; i++) {
+		const char *phase = l->causes[i]->phase;
+
+		if (!is_first_of_phase(l, i))
+			continue;
+		fprintf(f, "\n## %s\n\n", *phase ? phase : "after a dump");
+		for (size_t k = i; k < l->n_causes; k++)
+			if (!strcmp(l->causes[k]->phase, phase))
+				md_cause(f, l->causes[k]);
+	}
+	stepdump__cause_list__free_unpacked(l, NULL);
 }
 
 void docs_examples(FILE *f)

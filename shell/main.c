@@ -250,6 +250,9 @@ static int main_run(const struct argv_options *o)
 	case MODE_MARKDOWN:
 		docs_markdown(stdout);
 		return 0;
+	case MODE_FAILURES:
+		docs_failures(stdout);
+		return 0;
 	case MODE_EXAMPLES:
 		docs_examples(stdout);
 		return 0;

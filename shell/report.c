@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/session/error.h"
 #include "proto/json.h"
 #include "shell/out.h"
 #include "shell/shell.h"
@@ -20,8 +21,19 @@ static void error_state(struct shell *sh, const struct err *e, char *buf, size_t
 		session_state_clause(sh->session, buf, len);
 }
 
+static void error_place(const Stepdump__Error *m, FILE *f)
+{
+	if (!m->phase && !m->has_vaddr)
+		return;
+	fprintf(f, "  at %s", m->phase ? m->phase : "");
+	if (m->has_vaddr)
+		fprintf(f, "%saddress %lx", m->phase ? ", " : "", m->vaddr);
+	fprintf(f, "%s%s\n", m->vma ? ", " : "", m->vma ? m->vma : "");
+}
+
 char *error_text(struct shell *sh, const struct err *e)
 {
+	Stepdump__Error *m = error_message(sh->session, e);
 	AUTO_FREE char *what = err_text(e);
 	char *text = NULL, state[256];
 	size_t len;
@@ -30,14 +42,14 @@ char *error_text(struct shell *sh, const struct err *e)
 	if (!f)
 		abort();
 	fprintf(f, "%s\n", what ? what : e->msg);
-	if (e->phase && e->has_vaddr)
-		fprintf(f, "  at %s, address %lx\n", e->phase, e->vaddr);
-	else if (e->phase)
-		fprintf(f, "  at %s\n", e->phase);
-	else if (e->has_vaddr)
-		fprintf(f, "  at address %lx\n", e->vaddr);
-	if (e->hint)
-		fprintf(f, "  hint: %s\n", e->hint);
+	error_place(m, f);
+	if (m->cause)
+		fprintf(f, "  cause: %s (%s)\n", m->title, m->cause);
+	if (m->evidence)
+		fprintf(f, "  seen: %s\n", m->evidence);
+	if (m->hint || m->advice)
+		fprintf(f, "  hint: %s\n", m->hint ? m->hint : m->advice);
+	stepdump__error__free_unpacked(m, NULL);
 	error_state(sh, e, state, sizeof(state));
 	if (*state)
 		fprintf(f, "  %s\n", state);
@@ -49,21 +61,11 @@ char *error_text(struct shell *sh, const struct err *e)
 
 json_object *error_json(struct shell *sh, const struct err *e)
 {
-	Stepdump__Error m = STEPDUMP__ERROR__INIT;
+	Stepdump__Error *m = error_message(sh->session, e);
 	char state[256];
+	json_object *o = pb_to_json(&m->base);
 
-	m.code = (char *)err_code_name(e->code);
-	m.message = e->msg;
-	m.has_sys_errno = e->sys_errno != 0;
-	m.sys_errno = e->sys_errno;
-	m.errno_name = e->sys_errno ? (char *)err_errno_name(e->sys_errno) : NULL;
-	m.has_pid = e->pid != 0;
-	m.pid = (uint32_t)e->pid;
-	m.has_vaddr = e->has_vaddr;
-	m.vaddr = e->vaddr;
-	m.phase = (char *)e->phase;
-	m.hint = e->hint;
-	json_object *o = pb_to_json(&m.base);
+	stepdump__error__free_unpacked(m, NULL);
 	error_state(sh, e, state, sizeof(state));
 	if (*state)
 		json_object_object_add(o, "state", json_object_new_string(state));

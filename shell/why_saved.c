@@ -67,6 +67,16 @@ void why_saved(const Stepdump__Snapshot *s, uint64_t addr, Stepdump__Why *w)
 				r->nr_pages, r->start, r->present ? "present" : "not present",
 				r->has_dirty ? r->dirty ? ", dirty" : ", clean" : "",
 				r->lazy ? ", lazy" : ""));
+	if (s->error && s->error->has_vaddr && s->error->vaddr / PAGE_BYTES == addr / PAGE_BYTES) {
+		saved_fact(w, xasprintf("failure: %s", s->error->message));
+		if (s->error->evidence)
+			saved_fact(w, xasprintf("seen: %s", s->error->evidence));
+		if (s->error->cause) {
+			saved_fact(w, xasprintf("cause: %s (`explain %s`)", s->error->title,
+						s->error->cause));
+			w->cause = xstrdup(s->error->cause);
+		}
+	}
 	w->rule = xstrdup(verdict_info(r->verdict)->rule);
 	if (verdict_is_data(r->verdict))
 		w->held_by = ppb_of(s, addr);

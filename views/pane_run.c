@@ -221,5 +221,14 @@ void pane_error(struct paint *p)
 		paint_field(p, "pid", TONE_NORMAL, "%s", txt_pid(p, e->pid).s);
 	if (e->has_vaddr)
 		paint_field(p, "address", TONE_ADDR, "%s", txt_addr(p, e->vaddr).s);
-	paint_field(p, "what to do", TONE_KEY, "%s", hint);
+	if (e->vma)
+		paint_field(p, "mapping", TONE_ADDR, "%s", e->vma);
+	if (e->cause)
+		paint_field(p, "cause", TONE_TITLE, "%s (%s)", e->title, e->cause);
+	if (e->evidence)
+		paint_field(p, "seen", TONE_KEY, "%s", e->evidence);
+	if (e->hint || !e->advice)
+		paint_field(p, "what to do", TONE_KEY, "%s", hint);
+	if (e->advice)
+		paint_field(p, e->hint ? "" : "what to do", TONE_NORMAL, "%s", e->advice);
 }

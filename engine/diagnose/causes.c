@@ -171,7 +171,7 @@ const struct cause causes[NR_CAUSES] = {
 				    "The parasite's breakpoint would eat it. Let it be delivered, then try again.",
 				    "criu #1429" },
 	[CAUSE_SHARED_MM] = { "shared-mm",
-			      "two processes of the tree share one address space",
+			      "two processes share one address space",
 			      STEP_SEIZE,
 			      SEV_FAIL,
 			      { { "Can't make VM id for", CONF_CERTAIN } },

@@ -17,21 +17,6 @@ static bool ends_with(const char *s, const char *end)
 	return a >= b && !strcmp(s + a - b, end);
 }
 
-static enum cause_id cause_of_unsupported(const struct vma *v)
-{
-	if (!strcmp(v->name, "[uprobes]"))
-		return CAUSE_UPROBES;
-	if (!strncmp(v->name, "[uprobes", 8))
-		return CAUSE_UPROBES_TRAMPOLINE;
-	if (!strncmp(v->name, "/secretmem", 10))
-		return CAUSE_SECRETMEM;
-	if (v->vmf & VMF_SHADOWSTACK)
-		return CAUSE_SHADOW_STACK;
-	if (!strncmp(v->name, "anon_inode:", 11))
-		return CAUSE_KERNEL_OBJECT;
-	return CAUSE_DEVICE_MEMORY;
-}
-
 static void check_sealed(struct look *k, const struct vma *v)
 {
 	if (!(v->vmf & VMF_SEALED) ||
@@ -117,8 +102,8 @@ void check_maps(struct look *k)
 			continue;
 		}
 		if (v->status & VMA_UNSUPP && !(v->vmf & VMF_SEALED)) {
-			found(k, cause_of_unsupported(v), v, "/proc/%d/maps: %s", k->pid,
-			      *v->name ? v->name : v->unsupp);
+			found(k, (enum cause_id)cause_find(v->cause), v, "/proc/%d/maps: %s",
+			      k->pid, *v->name ? v->name : v->unsupp);
 			continue;
 		}
 		check_sealed(k, v);

@@ -198,6 +198,9 @@ void check_family(struct look *k)
 {
 	struct proc_children c = { 0 };
 
+	if (k->stat.ppid > 0 && !syscall(SYS_kcmp, k->pid, k->stat.ppid, KCMP_VM, 0, 0))
+		found(k, CAUSE_SHARED_MM, NULL, "kcmp(%d, %d, KCMP_VM): the same", k->pid,
+		      k->stat.ppid);
 	err_free(proc_read_children(k->pid, &c));
 	for (size_t i = 0; i < c.nr; i++)
 		if (!syscall(SYS_kcmp, k->pid, c.pid[i], KCMP_VM, 0, 0))

@@ -18,7 +18,8 @@ struct err *parent_set_open(struct parent_set *ps, const char *dir)
 	struct parent_set p = { .dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 
 	if (p.dirfd < 0)
-		return err_hint(err_sys(errno, "open the parent images %s", dir),
+		return err_hint(err_cause_only(err_sys(errno, "open the parent images %s", dir),
+					       "no-parent-image"),
 				"`set parent DIR` names an image directory of an earlier dump");
 	p.path = realpath(dir, NULL);
 
@@ -173,10 +174,12 @@ struct err *history_open(const struct parent_set *ps, const struct opts *o,
 	}
 	if (!ps->info.has_uptime)
 		return err_hint(
-			err_new(ERR_STATE,
-				"parent %s: its inventory has no dump_uptime, so a reused "
-				"pid cannot be told from the same process",
-				ps->path),
+			err_cause(
+				err_new(ERR_STATE,
+					"parent %s: its inventory has no dump_uptime, so a reused "
+					"pid cannot be told from the same process",
+					ps->path),
+				"parent-not-tracked", "%s/inventory.img: no dump_uptime", ps->path),
 			"make the parent with stepdump, criu pre-dump or criu dump --track-mem");
 	if (history_pid_reused(ti->stat.start_time_ticks, ps->info.dump_uptime_us,
 			       history_begins_at_parent(ps, t))) {

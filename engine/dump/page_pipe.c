@@ -77,8 +77,10 @@ static struct err *ppb_make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb
 		return NULL;
 	}
 	if (FAULT(PIPE_MAKE, pipe2(ppb->p, O_CLOEXEC | O_NONBLOCK)))
-		return err_hint(err_sys(errno, "make pipe %u for the page-pipe", pp->nr_pipes),
-				"raise the limit of open files (ulimit -n)");
+		return err_cause(
+			err_hint(err_sys(errno, "make pipe %u for the page-pipe", pp->nr_pipes),
+				 "raise the limit of open files (ulimit -n)"),
+			"pipe-fds", "pipe2(): %s", err_errno_name(errno));
 	int size = fcntl(ppb->p[1], F_GETPIPE_SZ);
 
 	ppb->pipe_size = size > 0 ? (unsigned)size / PAGE_BYTES : 1;

@@ -11,9 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/io.h"
+#include "base/mem.h"
 #include "engine/dump/flow.h"
 #include "engine/dump/phases.h"
 #include "engine/target/parasite_rpc.h"
@@ -48,24 +50,30 @@ static struct err *drain_page_at_fault(struct dump *d, unsigned index, uint64_t 
 				v ? v->name : "");
 
 	err_free(pagemap_read(t->pagemap_fd, addr, 1, &raw));
+	AUTO_FREE char *seen =
+		xasprintf("/proc/%d/pagemap: %016lx; /proc/%d/mem: %s", t->pid, raw, t->pid,
+			  read_err ? err_errno_name(read_err->sys_errno) : "can be read");
+
 	if (why == EAGAIN)
-		e = err_hint(e, "the pipe took fewer pages than its size says; `next` tries again");
+		e = err_cause(err_hint(e, "the pipe took fewer pages than its size says; `next` "
+					  "tries again"),
+			      "splice-eagain", "%s", seen);
 	else if (raw & PM_GUARD_REGION)
-		e = err_hint(e, "it is a guard page (MADV_GUARD_INSTALL)");
+		e = err_cause(err_hint(e, "it is a guard page (MADV_GUARD_INSTALL)"),
+			      "unreadable-page", "%s", seen);
 	else if ((raw & PM_SWAP) && read_err)
-		e = err_hint(
-			e,
-			"pagemap calls it swapped, yet it cannot be read (%s): a poisoned page "
-			"or another marker; the target must unmap or rewrite it",
-			err_errno_name(read_err->sys_errno));
+		e = err_cause(err_hint(e,
+				       "a poisoned page or another marker: pagemap calls it "
+				       "swapped, yet it cannot be read (%s); the target must unmap "
+				       "or rewrite it",
+				       err_errno_name(read_err->sys_errno)),
+			      "unreadable-page", "%s", seen);
 	else if (read_err)
-		e = err_hint(e, "reading it through /proc/%d/mem fails too (%s)", t->pid,
-			     err_errno_name(read_err->sys_errno));
+		e = err_cause(e, "unreadable-page", "%s", seen);
 	else
-		e = err_hint(e,
-			     "it can be read through /proc/%d/mem, so its protection is in the "
-			     "way: a protection key, or a mapping that changed",
-			     t->pid);
+		e = err_cause(err_hint(e, "its protection is in the way: a protection key, or a "
+					  "mapping that changed"),
+			      "unreadable-page", "%s", seen);
 	err_free(read_err);
 	return err_vaddr(e, addr);
 }

@@ -74,13 +74,16 @@ static struct err *xfer_check_hole(struct dump *d, const struct page_pipe_hole *
 	if (after)
 		snprintf(text[1], sizeof(text[1]), "%lx-%lx after", after->vaddr,
 			 pagemap_entry_end(after));
-	return err_vaddr(err_hint(err_new(ERR_CHECK,
-					  "the page at %lx is unchanged, but parent %s does not "
-					  "have it (its entries: %s, %s)",
-					  missing, page_read_dir(pr, 0), text[0], text[1]),
-				  "`restart`, then `set hole-missing dump` dumps such pages, or "
-				  "`set parent \"\"` makes a full dump"),
-			 missing);
+	return err_vaddr(
+		err_hint(err_cause_only(
+				 err_new(ERR_CHECK,
+					 "the page at %lx is unchanged, but parent %s does not "
+					 "have it (its entries: %s, %s)",
+					 missing, page_read_dir(pr, 0), text[0], text[1]),
+				 "hole-not-in-parent"),
+			 "`restart`, then `set hole-missing dump` dumps such pages, or "
+			 "`set parent \"\"` makes a full dump"),
+		missing);
 }
 
 static struct err *xfer_hole(struct dump *d)

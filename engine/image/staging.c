@@ -60,9 +60,11 @@ struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
 	switch (e->sys_errno) {
 	case ENOSPC:
 	case EDQUOT:
-		return advise_space(e, dirfd, need);
+		return err_cause_only(advise_space(e, dirfd, need), "no-space");
 	case EFBIG:
-		return err_hint(e, "the file size limit (ulimit -f) is in the way: raise it");
+		return err_cause_only(err_hint(e, "the file size limit (ulimit -f) is in the way: "
+						  "raise it"),
+				      "limit-fsize");
 	case EACCES:
 	case EPERM:
 		return err_hint(e, "choose a directory in which you may write");

@@ -351,13 +351,12 @@ static struct err *explain_infect(struct held *h)
 	if (h->gone)
 		return held_gone_err(h);
 	if (h->crash_sig)
-		return err_pid(
-			err_hint(err_new(ERR_SYS,
-					 "cannot inject into %d: the parasite got "
-					 "signal %d",
-					 h->pid, h->crash_sig),
-				 "a security module may forbid executing a memfd: see dmesg"),
-			h->pid);
+		return err_pid(err_cause_only(err_new(ERR_SYS,
+						      "cannot inject into %d: the parasite got "
+						      "signal %d",
+						      h->pid, h->crash_sig),
+					      "parasite-signal"),
+			       h->pid);
 	if (infecting.timed_out)
 		return err_pid(err_hint(err_new(ERR_SYS,
 						"cannot inject into %d: no sign of life from "
@@ -378,14 +377,14 @@ static struct err *explain_infect(struct held *h)
 			     ERR_TARGET),
 		    h->pid);
 	if (err == EMFILE)
-		return err_hint(e, "it has no free descriptor: prlimit --pid %d --nofile=", h->pid);
+		return err_cause(e, "no-free-fds", "system call %ld: EMFILE", infecting.failed_nr);
 	if (err == ENOMEM)
-		return err_hint(e, "its address space limit, or vm.max_map_count, is reached");
+		return err_cause(err_hint(e, "its address space limit, or vm.max_map_count, is "
+					     "reached"),
+				 "limit-as", "system call %ld: ENOMEM", infecting.failed_nr);
 	if (err == EAGAIN)
-		return err_hint(e,
-				"it has locked all its memory (mlockall): "
-				"prlimit --pid %d --memlock=",
-				h->pid);
+		return err_cause(e, "limit-memlock", "system call %ld: EAGAIN",
+				 infecting.failed_nr);
 	if (err == EPERM || err == EACCES)
 		return err_hint(e, "a security module or vm.memfd_noexec forbids it");
 	return e;

@@ -250,11 +250,7 @@ static struct err *do_take_fd(struct keeper_msg *m, int *fd_ret)
 				       h->pid),
 			       h->pid);
 	if (h->seccomp && !h->seccomp_suspended)
-		return err_pid(err_new(ERR_TARGET,
-				       "cannot run a system call in %d: it has a seccomp "
-				       "filter that we may not suspend",
-				       h->pid),
-			       h->pid);
+		return seccomp_err(h, "run a system call in");
 	TRY(borrow_begin(h));
 	struct err *e = open_and_pull_fd(h, m, fd_ret);
 	return err_pid(err_first(e, borrow_end(h)), h->pid);

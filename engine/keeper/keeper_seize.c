@@ -157,15 +157,18 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 			struct proc_status st = { .state = '?' };
 
 			kproc_status(h->pid, t->tid, &st);
-			return err_pid(
-				err_hint(err_new(ERR_TARGET,
-						 "cannot stop thread %d of %d: it is "
-						 "in state %c and does not react",
-						 t->tid, h->pid, st.state),
-					 "state D waits for a disk, the network or a vfork child: "
-					 "see /proc/%d/task/%d/wchan",
-					 h->pid, t->tid),
-				h->pid);
+			struct err *e =
+				err_new(ERR_TARGET,
+					"cannot stop thread %d of %d: it is in state %c and "
+					"does not react",
+					t->tid, h->pid, st.state);
+
+			if (st.state == 'D')
+				e = err_cause(e, "uninterruptible",
+					      "/proc/%d/task/%d/status: State D; wchan beside it "
+					      "says where",
+					      h->pid, t->tid);
+			return err_pid(e, h->pid);
 		}
 		switch (pt_classify(status, &sig)) {
 		case STOP_DEAD:

@@ -54,6 +54,7 @@ static struct err *ps_lost(struct ps_client *c, struct err *e)
 	ps_say(c, "lost: %s", e->msg);
 	e = err_wrap(e, "page server %s, after %lu messages and %lu bytes", c->where, c->messages,
 		     c->bytes);
+	e = err_cause(e, "page-server-lost", "%lu bytes were sent to %s", c->bytes, c->where);
 	if (c->closing)
 		return err_hint(
 			e, "everything was sent, but the server did not confirm it: look there "
@@ -78,8 +79,10 @@ struct err *ps_connect(const char *where, enum ps_wire wire, uint32_t timeout_s,
 {
 	int timeout_ms = (int)timeout_s * 1000, fd;
 
-	TRY(err_hint(net_connect(where, timeout_ms, &fd),
-		     "is the page server running there (`stepdump serve`, `criu page-server`)?"));
+	TRY(err_cause_only(err_hint(net_connect(where, timeout_ms, &fd),
+				    "is the page server running there (`stepdump serve`, `criu "
+				    "page-server`)?"),
+			   "page-server-down"));
 
 	struct ps_client *c = xzalloc(sizeof(*c));
 

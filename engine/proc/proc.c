@@ -29,11 +29,15 @@ struct err *proc_err(int sys_errno, pid_t pid, const char *file)
 	switch (sys_errno) {
 	case ENOENT:
 	case ESRCH:
-		e = err_new(ERR_TARGET, "no process %d (reading /proc/%d/%s)", pid, pid, file);
+		e = err_cause_only(
+			err_new(ERR_TARGET, "no process %d (reading /proc/%d/%s)", pid, pid, file),
+			"no-process");
 		break;
 	case EACCES:
 	case EPERM:
-		e = err_hint(err_new(ERR_TARGET, "may not read /proc/%d/%s", pid, file),
+		e = err_hint(err_cause(err_new(ERR_TARGET, "may not read /proc/%d/%s", pid, file),
+				       "no-rights", "/proc/%d/%s: %s", pid, file,
+				       err_errno_name(sys_errno)),
 			     "be its owner or root; a process that made itself undumpable, or that "
 			     "changed its user, needs CAP_SYS_PTRACE");
 		break;

@@ -68,6 +68,7 @@ struct vma {
 	char *name;         /* as the kernel prints it (newline is \012): path, "[heap]",
 			       * "/SYSV...", or "" for none; owned by the list (vma_list_add) */
 	const char *unsupp; /* static text: why VMA_UNSUPP is set; else NULL */
+	const char *cause;  /* the same as a name of the catalogue of causes */
 };
 
 /* An array in address order. */

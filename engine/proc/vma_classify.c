@@ -13,11 +13,14 @@ static bool has_prefix(const char *s, const char *prefix)
 	return !strncmp(s, prefix, strlen(prefix));
 }
 
-static void refuse(struct vma *v, const char *reason)
+/* cause: its name in the catalogue of causes. */
+static void refuse(struct vma *v, const char *cause, const char *reason)
 {
 	v->status |= VMA_UNSUPP;
-	if (!v->unsupp)
+	if (!v->unsupp) {
 		v->unsupp = reason;
+		v->cause = cause;
+	}
 }
 
 static void classify_anon(struct vma *v, const char *name)
@@ -36,11 +39,13 @@ static void classify_anon(struct vma *v, const char *name)
 		v->status |= VMA_AREA_HEAP;
 	} else if (has_prefix(name, "[uprobes")) {
 		v->status = VMA_AREA_UPROBES;
-		refuse(v, "a uprobe was hit here: restart the program without the probe");
+		refuse(v, strcmp(name, "[uprobes]") ? "uprobes-trampoline" : "uprobes",
+		       "a uprobe was hit here: restart the program without the probe");
 	}
 	if (v->vmf & VMF_SHADOWSTACK) {
 		v->status |= VMA_AREA_SHSTK;
-		refuse(v, "shadow stack: code borrowed for the parasite could not return safely");
+		refuse(v, "shadow-stack",
+		       "shadow stack: code borrowed for the parasite could not return safely");
 	}
 }
 
@@ -109,7 +114,7 @@ static void classify_pathless(struct vma *v, const char *name)
 	v->status = VMA_AREA_REGULAR;
 	for (size_t i = 0; !v->unsupp; i++)
 		if (has_prefix(name, reasons[i].prefix))
-			refuse(v, reasons[i].reason);
+			refuse(v, "kernel-object-mapped", reasons[i].reason);
 }
 
 static void classify_path(struct vma *v, const char *name, const struct vma_file *f)
@@ -123,7 +128,8 @@ static void classify_path(struct vma *v, const char *name, const struct vma_file
 	if (has_prefix(name, "/secretmem") && (v->vmf & VMF_LOCKED) &&
 	    (v->madv & (1ull << MADV_DONTDUMP))) {
 		v->status = VMA_AREA_REGULAR;
-		refuse(v, "memfd_secret memory: nobody but the process itself can read it");
+		refuse(v, "secretmem",
+		       "memfd_secret memory: nobody but the process itself can read it");
 		return;
 	}
 	classify_file_mapping(v);
@@ -131,8 +137,9 @@ static void classify_path(struct vma *v, const char *name, const struct vma_file
 	    (S_ISCHR(f->mode) && f->rdev == makedev(1, 5))) /* /dev/zero: as good as a file */
 		return;
 	v->status &= ~(VMA_FILE_PRIVATE | VMA_FILE_SHARED);
-	refuse(v, S_ISCHR(f->mode) || S_ISBLK(f->mode) ? "memory of a device" :
-							 "mapping of something that is not a file");
+	refuse(v, "device-memory",
+	       S_ISCHR(f->mode) || S_ISBLK(f->mode) ? "memory of a device" :
+						      "mapping of something that is not a file");
 }
 
 void vma_classify(struct vma *v, const char *name, const struct smaps_env *env)
@@ -170,8 +177,9 @@ void vma_classify(struct vma *v, const char *name, const struct smaps_env *env)
 	 * read, and of vvar no page is taken. */
 	if ((v->vmf & (VMF_IO | VMF_PFNMAP)) && !(v->status & VMA_AREA_VVAR) &&
 	    !((v->status & VMA_FILE_SHARED) && f.known))
-		refuse(v, "memory of a device (VM_IO or VM_PFNMAP)");
+		refuse(v, "device-memory", "memory of a device (VM_IO or VM_PFNMAP)");
 	if ((v->vmf & VMF_SEALED) && !(v->prot & PROT_READ) && vma_is_private(v) &&
 	    !vma_never_dumped(v))
-		refuse(v, "sealed by mseal() without PROT_READ: it cannot be made readable");
+		refuse(v, "sealed",
+		       "sealed by mseal() without PROT_READ: it cannot be made readable");
 }

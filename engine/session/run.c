@@ -90,8 +90,10 @@ static struct err *run_gone_error(struct session *s, struct err *e)
 	if (!session_target_gone(s))
 		return e;
 	err_free(e);
-	return err_hint(err_pid(err_new(ERR_TARGET, "target %d died while it was being dumped",
-					s->gone_pid),
+	return err_hint(err_pid(err_cause_only(err_new(ERR_TARGET,
+						       "target %d died while it was being dumped",
+						       s->gone_pid),
+					       "killed-in-dump"),
 				s->gone_pid),
 			"%s; `detach`, then attach what replaced it",
 			s->d.committed ? "the images are complete and published" :

@@ -13,6 +13,7 @@
 
 #include "engine/proc/proc.h"
 #include "engine/record/play.h"
+#include "engine/session/error.h"
 #include "engine/snap/snap_priv.h"
 
 static void snap_events(struct session *s, uint32_t max, Stepdump__Snapshot *snap)
@@ -85,28 +86,8 @@ static void snap_breakpoints(struct session *s, Stepdump__Snapshot *snap)
 
 static void snap_error(struct session *s, Stepdump__Snapshot *snap)
 {
-	const struct err *e = s->error;
-
-	if (!e)
-		return;
-
-	Stepdump__Error *o = MSG_NEW(Stepdump__Error, error);
-
-	snap->error = o;
-	o->code = xstrdup(err_code_name(e->code));
-	o->message = xstrdup(e->msg);
-	if (e->sys_errno) {
-		SET(o, sys_errno, e->sys_errno);
-		o->errno_name = xstrdup(err_errno_name(e->sys_errno));
-	}
-	if (e->pid)
-		SET(o, pid, (uint32_t)e->pid);
-	if (e->has_vaddr)
-		SET(o, vaddr, e->vaddr);
-	if (e->phase)
-		o->phase = xstrdup(e->phase);
-	if (e->hint)
-		o->hint = xstrdup(e->hint);
+	if (s->error)
+		snap->error = error_message(s, s->error);
 }
 
 static void snap_tracker(struct session *s, Stepdump__Snapshot *snap)

@@ -14,6 +14,7 @@
 #include "base/vec.h"
 #include "engine/image/page_read.h"
 #include "engine/pages/page_walk.h"
+#include "engine/session/error.h"
 #include "engine/snap/snap_priv.h"
 
 bool snap_is_scanned(const struct dump *d, size_t task, uint64_t addr)
@@ -236,6 +237,32 @@ static char *why_held_by(struct session *s, uint64_t addr, verdict_t v)
 	return held_by(s, addr, v);
 }
 
+/* The last failure, if this page was the one at fault: that is what is asked about. */
+static char *why_failed(struct session *s, uint64_t addr, Stepdump__Why *w)
+{
+	const struct err *e = s->error;
+
+	if (!e || !e->has_vaddr || (e->vaddr & ~(PAGE_BYTES - 1)) != addr ||
+	    (e->pid && e->pid != s->t[session_task(s)].pid))
+		return NULL;
+
+	Stepdump__Error *m = error_message(s, e);
+	char *text = xasprintf("; %s failed on it%s%s", m->phase ? m->phase : "the last command",
+			       m->title ? ": " : "", m->title ? m->title : "");
+
+	why_fact(w, xasprintf("failure: %s", m->message));
+	if (m->evidence)
+		why_fact(w, xasprintf("seen: %s", m->evidence));
+	if (m->hint || m->advice)
+		why_fact(w, xasprintf("to do: %s", m->hint ? m->hint : m->advice));
+	if (m->cause) {
+		why_fact(w, xasprintf("cause: `explain %s`", m->cause));
+		w->cause = xstrdup(m->cause);
+	}
+	stepdump__error__free_unpacked(m, NULL);
+	return text;
+}
+
 struct err *snap_why(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
 {
 	addr &= ~(PAGE_BYTES - 1);
@@ -295,14 +322,16 @@ struct err *snap_why(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
 		why_shared(s, (size_t)vi, addr, w);
 	else
 		w->held_by = why_held_by(s, addr, w->verdict);
+	AUTO_FREE char *failed = why_failed(s, addr, w);
+
 	/* Shared memory that is not an object of the dump. */
 	bool in_file =
 		w->verdict == VD(SHARED) && w->held_by && !strncmp(w->held_by, "no image", 8);
 
 	w->sentence = xasprintf(
-		"%lx: %s%s%s%s", addr,
+		"%lx: %s%s%s%s%s", addr,
 		in_file || snap_is_scanned(&s->d, session_task(s), addr) ? "" : "will be ",
 		in_file ? "not dumped" : verdict_info(w->verdict)->why,
-		w->held_by ? "; held by " : "", w->held_by ? w->held_by : "");
+		w->held_by ? "; held by " : "", w->held_by ? w->held_by : "", failed ? failed : "");
 	return NULL;
 }

@@ -103,18 +103,18 @@ int wire_reply(int sock, struct keeper_msg *m, const void *body, int fd, struct 
 
 	m->err_code = -1;
 	if (e) {
-		size_t msg_len = strlen(e->msg), hint_len = e->hint ? strlen(e->hint) : 0;
-
 		m->err_code = (int32_t)e->code;
 		m->err_errno = e->sys_errno;
 		m->err_pid = e->pid;
 		m->err_has_vaddr = e->has_vaddr;
 		m->err_vaddr = e->vaddr;
-		m->body_len = 0;
-		text = xasprintf("%s%s", e->msg, e->hint ? e->hint : "");
-		m->msg_len = (uint32_t)msg_len;
-		m->hint_len = (uint32_t)hint_len;
-		m->body_len = msg_len + hint_len;
+		text = xasprintf("%s%s%s%s", e->msg, e->hint ?: "", e->cause ?: "",
+				 e->evidence ?: "");
+		m->msg_len = (uint32_t)strlen(e->msg);
+		m->hint_len = (uint32_t)strlen(e->hint ?: "");
+		m->cause_len = (uint32_t)strlen(e->cause ?: "");
+		m->evidence_len = (uint32_t)strlen(e->evidence ?: "");
+		m->body_len = strlen(text);
 		body = text;
 		err_free(e);
 	}
@@ -125,7 +125,8 @@ struct err *wire_err(const struct keeper_msg *m, const char *body)
 {
 	if (m->err_code < 0)
 		return NULL;
-	bool fits = body && (uint64_t)m->msg_len + m->hint_len <= m->body_len;
+	uint64_t len = (uint64_t)m->msg_len + m->hint_len + m->cause_len + m->evidence_len;
+	bool fits = body && len <= m->body_len;
 	struct err *e = err_new((enum err_code)m->err_code, "%.*s", fits ? (int)m->msg_len : 0,
 				fits ? body : "");
 	e->sys_errno = m->err_errno;
@@ -133,5 +134,13 @@ struct err *wire_err(const struct keeper_msg *m, const char *body)
 		e = err_vaddr(e, m->err_vaddr);
 	if (fits && m->hint_len)
 		e = err_hint(e, "%.*s", (int)m->hint_len, body + m->msg_len);
+	if (fits && m->cause_len) {
+		const char *at = body + m->msg_len + m->hint_len;
+		AUTO_FREE char *cause = xstrndup(at, m->cause_len);
+
+		at += m->cause_len;
+		e = m->evidence_len ? err_cause(e, cause, "%.*s", (int)m->evidence_len, at) :
+				      err_cause_only(e, cause);
+	}
 	return err_pid(e, m->err_pid);
 }

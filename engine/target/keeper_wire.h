@@ -37,7 +37,8 @@ struct keeper_msg {
 	int32_t err_pid;
 	uint32_t err_has_vaddr;
 	uint64_t err_vaddr;
-	uint32_t msg_len, hint_len; /* error texts: the body, in this order; hint_len 0: none */
+	/* Error texts, one behind the other in the body; 0: none. */
+	uint32_t msg_len, hint_len, cause_len, evidence_len;
 };
 
 /* fd -1: none.  0 or -errno. */

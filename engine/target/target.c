@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -36,6 +38,54 @@ static struct err *collect(struct target *t)
 	return proc_read_cmdline(t->pid, &t->cmdline);
 }
 
+static bool shares_memory(pid_t a, pid_t b)
+{
+	return b > 0 && !syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+}
+
+/* A process with the same memory, but other threads (CLONE_VM without CLONE_THREAD), could write while this
+ * one is frozen; CRIU refuses such a pair too. */
+static struct err *check_alone(pid_t pid)
+{
+	struct proc_children c = { 0 };
+	struct proc_stat st = { 0 };
+	pid_t with = 0;
+
+	err_free(proc_read_stat(pid, &st));
+	if (shares_memory(pid, st.ppid))
+		with = st.ppid;
+	err_free(proc_read_children(pid, &c));
+	for (size_t i = 0; i < c.nr && !with; i++)
+		if (shares_memory(pid, c.pid[i]))
+			with = c.pid[i];
+	proc_children_deinit(&c);
+	if (!with)
+		return NULL;
+	return err_cause(err_new(ERR_REFUSED, "process %d has its memory in common with process %d",
+				 pid, with),
+			 "shared-mm", "kcmp(%d, %d, KCMP_VM): the same", pid, with);
+}
+
+/* The handler of the page faults would be frozen with the process, and the descriptor is in no image. */
+static struct err *check_owns_faults(pid_t pid)
+{
+	struct proc_fds fds = { 0 };
+	int fd = -1;
+
+	err_free(proc_read_fds(pid, &fds));
+	for (size_t i = 0; i < fds.nr && fd < 0; i++)
+		if (!strcmp(fds.v[i].link, "anon_inode:[userfaultfd]"))
+			fd = fds.v[i].fd;
+	proc_fds_deinit(&fds);
+	if (fd < 0)
+		return NULL;
+	return err_cause(err_new(ERR_REFUSED,
+				 "process %d handles page faults itself, by the userfaultfd in its "
+				 "descriptor %d",
+				 pid, fd),
+			 "userfaultfd", "/proc/%d/fd/%d: anon_inode:[userfaultfd]", pid, fd);
+}
+
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool put_right,
 			  char **note_ret)
 {
@@ -53,6 +103,10 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool pu
 		e = collect(t);
 		if (!e)
 			e = target_check_dumpable(t);
+		if (!e)
+			e = check_alone(t->pid);
+		if (!e)
+			e = check_owns_faults(t->pid);
 		if (e)
 			e = err_first(e, keeper_release(k, pid));
 	}
@@ -167,6 +221,9 @@ struct err *target_check_dumpable(const struct target *t)
 	struct err *e = err_new(ERR_REFUSED, "VMA %lx-%lx %s cannot be dumped: %s%s", first->start,
 				first->end, *first->name ? first->name : vma_kind(first),
 				first->unsupp, bad > 1 ? ", and it is not the only one" : "");
+	e = err_cause(e, first->cause, "/proc/%d/%s: %lx-%lx %s", t->pid,
+		      first->vmf & VMF_SEALED ? "smaps: VmFlags sl" : "maps", first->start,
+		      first->end, *first->name ? first->name : vma_kind(first));
 	return err_vaddr(err_hint(e, "the target has to unmap this before it can be "
 				     "checkpointed; nothing in it was touched"),
 			 first->start);

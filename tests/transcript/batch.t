@@ -38,6 +38,7 @@ Scripts: order, first error ends the run, exit statuses, streams.
   [2]
   $ stepdump -batch -p 999999999
   error: cannot attach to 999999999: ESRCH (No such process)
+    cause: there is no process with this pid (no-process)
     hint: check the pid; inside a container use the pid as seen from here
   [3]
   $ stepdump -batch -p x
@@ -46,6 +47,7 @@ Scripts: order, first error ends the run, exit statuses, streams.
   [2]
   $ stepdump -batch -p 4000000
   error: cannot attach to 4000000: ESRCH (No such process)
+    cause: there is no process with this pid (no-process)
     hint: check the pid; inside a container use the pid as seen from here
   [3]
   $ stepdump --nonsense

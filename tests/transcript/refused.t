@@ -24,6 +24,7 @@ What is asked for wrongly is said at once, and nothing is done.
   error: breakpoint "chunk 0" is not understood
   $ stepdump -batch -ex 'set parent /nope'
   error: open the parent images /nope: ENOENT (No such file or directory)
+    cause: the parent directory is wrong or has no images of this process (no-parent-image)
     hint: `set parent DIR` names an image directory of an earlier dump
   [1]
   $ mkdir empty; stepdump -batch -ex 'set parent empty' 2>&1 | head -1
