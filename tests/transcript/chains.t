@@ -2,7 +2,7 @@ Chains from the shell: parents, the tools on directories, what is refused.
 
   $ stepdump -batch -p $T -ex 'commit full --parent nowhere' 2>&1 | tail -n +2 | head -2 | sed 's/:.*//'
   error
-    hint
+    cause
   $ stepdump -batch -p $T -ex 'step' -ex 'commit full --parent other' 2>&1 | tail -n +3 | grep -v not.committed
   error: commit --parent: the dump under way was begun without a parent
     hint: `commit DIR` finishes it as it is; `restart`, then commit with --parent
@@ -76,9 +76,9 @@ Chains from the shell: parents, the tools on directories, what is refused.
   $ stepdump -batch -ex "attach --twig $T" 2>&1 | head -1; stepdump -batch -p $T -ex 'detach --keep' 2>&1 | tail -2 | head -1
   error: usage: attach [--tree] PID
   error: usage: detach [--keep-tracking]
-  $ stepdump -batch -p $T -ex 'x $sp parent' 2>&1 | tail -n +2 | sed 's/[0-9a-f]\{12\}/ADDR/'
+  $ stepdump -batch -p $T -ex 'x $sp parent' 2>&1 | tail -n +2 | sed 's/[0-9a-f]\{12\}/ADDR/; s/, VMA .*/, VMA/'
   error: there is no parent to look into
-    at address ADDR
+    at address ADDR, VMA
     hint: `set parent DIR`, then `step` through prepare
     target %T is frozen, otherwise as we found it
   $ stepdump -batch -p $T -ex 'show pages $sp | head -3 | tail -1 | grep -c runs' -ex 'show pages 10' 2>&1 | tail -n +2
