@@ -377,14 +377,20 @@ static struct err *explain_infect(struct held *h)
 			     ERR_TARGET),
 		    h->pid);
 	if (err == EMFILE)
-		return err_cause(e, "no-free-fds", "system call %ld: EMFILE", infecting.failed_nr);
+		return err_cause(
+			err_hint(e,
+				 "it has no free descriptor: prlimit --pid %d --nofile=", h->pid),
+			"no-free-fds", "system call %ld: EMFILE", infecting.failed_nr);
 	if (err == ENOMEM)
 		return err_cause(err_hint(e, "its address space limit, or vm.max_map_count, is "
 					     "reached"),
 				 "limit-as", "system call %ld: ENOMEM", infecting.failed_nr);
 	if (err == EAGAIN)
-		return err_cause(e, "limit-memlock", "system call %ld: EAGAIN",
-				 infecting.failed_nr);
+		return err_cause(err_hint(e,
+					  "it has locked all its memory (mlockall): "
+					  "prlimit --pid %d --memlock=",
+					  h->pid),
+				 "limit-memlock", "system call %ld: EAGAIN", infecting.failed_nr);
 	if (err == EPERM || err == EACCES)
 		return err_hint(e, "a security module or vm.memfd_noexec forbids it");
 	return e;
