@@ -74,6 +74,28 @@ ssize_t pwrite_full(int fd, const void *buf, size_t len, off_t at)
 	return (ssize_t)done;
 }
 
+ssize_t pwritev_full(int fd, struct iovec *v, int nr, off_t at)
+{
+	size_t done = 0;
+
+	while (nr) {
+		ssize_t n = RETRY(pwritev(fd, v, nr, at + (off_t)done));
+
+		if (!n)
+			errno = ENOSPC;
+		if (n <= 0)
+			return -1;
+		done += (size_t)n;
+		for (; nr && (size_t)n >= v->iov_len; v++, nr--)
+			n -= (ssize_t)v->iov_len;
+		if (nr) {
+			v->iov_base = (char *)v->iov_base + n;
+			v->iov_len -= (size_t)n;
+		}
+	}
+	return (ssize_t)done;
+}
+
 ssize_t read_small(const char *path, char *buf, size_t len)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);

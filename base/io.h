@@ -9,12 +9,15 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 ssize_t read_full(int fd, void *buf, size_t len);
 ssize_t pread_full(int fd, void *buf, size_t len, off_t at);
 /* Writes everything, or returns -1; errno is ENOSPC if the device takes nothing. */
 ssize_t write_full(int fd, const void *buf, size_t len);
 ssize_t pwrite_full(int fd, const void *buf, size_t len, off_t at);
+/* All of several pieces, one behind the other; v is different afterwards. */
+ssize_t pwritev_full(int fd, struct iovec *v, int nr, off_t at);
 
 /* The text of a small file, at most len - 1 bytes of it, and a NUL; -1 with errno set. */
 ssize_t read_small(const char *path, char *buf, size_t len);

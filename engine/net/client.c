@@ -22,15 +22,27 @@
 
 /* A server of 3.17 answers a question in the old header at once; one of 4.2 waits for the rest of it. */
 #define PROBE_MS 2000
+/* Messages with few pages are put together here, since a call for each costs more than a copy. */
+#define ROOM (256u << 10)
+#define COPY_MAX (32u << 10) /* of pages behind one header; more are spliced */
+
+/* What was said: a message of ours, put into words when somebody asks, or words. */
+struct ps_said {
+	struct ps_msg message; /* cmd 0: none */
+	char text[96];
+};
 
 struct ps_client {
 	char *where;
 	int fd;
 	int timeout_ms;
 	enum ps_wire wire;
-	uint64_t messages, bytes, begun_us;
+	uint8_t *room;  /* ROOM bytes */
+	size_t waiting; /* of them, not sent yet */
+	uint64_t messages, bytes;
+	uint64_t busy_us; /* in calls that move bytes, and waiting for room and answers */
 	uint64_t talked;
-	char talk[PS_TALK][96];
+	struct ps_said talk[PS_TALK];
 	bool closing; /* CLOSE is sent */
 	bool closed;  /* and acknowledged */
 	bool lost;
@@ -40,10 +52,12 @@ static void ps_say(struct ps_client *c, const char *fmt, ...) __attribute__((for
 
 static void ps_say(struct ps_client *c, const char *fmt, ...)
 {
+	struct ps_said *said = &c->talk[c->talked++ % PS_TALK];
 	va_list ap;
 
+	said->message.cmd = 0;
 	va_start(ap, fmt);
-	vsnprintf(c->talk[c->talked++ % PS_TALK], sizeof(c->talk[0]), fmt, ap);
+	vsnprintf(said->text, sizeof(said->text), fmt, ap);
 	va_end(ap);
 }
 
@@ -87,10 +101,10 @@ struct err *ps_connect(const char *where, enum ps_wire wire, uint32_t timeout_s,
 	struct ps_client *c = xzalloc(sizeof(*c));
 
 	c->where = xstrdup(where);
+	c->room = xzalloc(ROOM);
 	c->fd = fd;
 	c->timeout_ms = timeout_ms;
 	c->wire = wire;
-	c->begun_us = now_us();
 	ps_say(c, "connected to %s", where);
 	*ret = c;
 	return NULL;
@@ -102,6 +116,7 @@ void ps_destroy(struct ps_client *c)
 		return;
 	close_fd(&c->fd);
 	free(c->where);
+	free(c->room);
 	free(c);
 }
 
@@ -113,7 +128,7 @@ static struct err *ps_wait_room(struct ps_client *c)
 	return net_wait(c->fd, POLLOUT, c->timeout_ms, "the server to take more");
 }
 
-static struct err *ps_write(struct ps_client *c, const void *buf, uint64_t len, int flags)
+static struct err *ps_write_some(struct ps_client *c, const void *buf, uint64_t len, int flags)
 {
 	const char *p = buf;
 
@@ -134,7 +149,31 @@ static struct err *ps_write(struct ps_client *c, const void *buf, uint64_t len, 
 	return NULL;
 }
 
-static struct err *ps_read(struct ps_client *c, void *buf, size_t len, int timeout_ms)
+static struct err *ps_write(struct ps_client *c, const void *buf, uint64_t len, int flags)
+{
+	uint64_t began_us = now_us();
+	struct err *e = ps_write_some(c, buf, len, flags);
+
+	c->busy_us += now_us() - began_us;
+	return e;
+}
+
+/* Sends what was put together. */
+static struct err *ps_flush(struct ps_client *c, int flags)
+{
+	size_t len = c->waiting;
+
+	c->waiting = 0;
+	return ps_write(c, c->room, len, flags);
+}
+
+/* Somewhere for `len` bytes behind what was put together. */
+static struct err *ps_reserve(struct ps_client *c, size_t len)
+{
+	return c->waiting + len > ROOM ? ps_flush(c, MSG_MORE) : NULL;
+}
+
+static struct err *ps_read_some(struct ps_client *c, void *buf, size_t len, int timeout_ms)
 {
 	char *p = buf;
 
@@ -156,16 +195,45 @@ static struct err *ps_read(struct ps_client *c, void *buf, size_t len, int timeo
 	return NULL;
 }
 
-static struct err *ps_splice_more(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *moved)
+static struct err *ps_read(struct ps_client *c, void *buf, size_t len, int timeout_ms)
+{
+	uint64_t began_us = now_us();
+	struct err *e = ps_read_some(c, buf, len, timeout_ms);
+
+	c->busy_us += now_us() - began_us;
+	return e;
+}
+
+/* What is wrong if no bytes of a pipe, or of a file behind it, moved. */
+static struct err *ps_no_pages(ssize_t n)
+{
+	return n < 0 ? err_sys(errno, "send pages to the server") :
+		       err_sys(EPIPE, "send pages to the server: the pipe is empty");
+}
+
+/* Few pages: behind their header. */
+static struct err *ps_copy_pages(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *moved)
+{
+	TRY(ps_reserve(c, len - *moved));
+	while (*moved < len) {
+		ssize_t n = RETRY(read(pipe_fd, c->room + c->waiting, len - *moved));
+
+		if (n <= 0)
+			return ps_no_pages(n);
+		c->waiting += (size_t)n;
+		*moved += (uint64_t)n;
+	}
+	return NULL;
+}
+
+static struct err *ps_splice_some(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *moved)
 {
 	while (*moved < len) {
 		ssize_t n = RETRY(splice(pipe_fd, NULL, c->fd, NULL, len - *moved,
 					 SPLICE_F_MOVE | SPLICE_F_MORE));
 
-		if (n < 0 && errno != EAGAIN)
-			return err_sys(errno, "send pages to the server");
-		if (n == 0)
-			return err_sys(EPIPE, "send pages to the server: the pipe is empty");
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			return ps_no_pages(n);
 		if (n < 0) {
 			TRY(ps_wait_room(c));
 			continue;
@@ -176,10 +244,22 @@ static struct err *ps_splice_more(struct ps_client *c, int pipe_fd, uint64_t len
 	return NULL;
 }
 
+/* Many pages: from the pipe into the socket, without a copy in user space. */
+static struct err *ps_splice_pages(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *moved)
+{
+	TRY(ps_flush(c, MSG_MORE));
+	uint64_t began_us = now_us();
+	struct err *e = ps_splice_some(c, pipe_fd, len, moved);
+
+	c->busy_us += now_us() - began_us;
+	return e;
+}
+
 struct err *ps_splice(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *moved)
 {
 	TRY(ps_ready(c));
-	struct err *e = ps_splice_more(c, pipe_fd, len, moved);
+	struct err *e = len - *moved < COPY_MAX ? ps_copy_pages(c, pipe_fd, len, moved) :
+						  ps_splice_pages(c, pipe_fd, len, moved);
 
 	return e ? ps_lost(c, e) : NULL;
 }
@@ -187,8 +267,10 @@ struct err *ps_splice(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *
 struct err *ps_send(struct ps_client *c, const void *buf, uint64_t len)
 {
 	TRY(ps_ready(c));
-	struct err *e = ps_write(c, buf, len, MSG_MORE);
+	struct err *e = ps_flush(c, MSG_MORE);
 
+	if (!e)
+		e = ps_write(c, buf, len, MSG_MORE);
 	return e ? ps_lost(c, e) : NULL;
 }
 
@@ -196,15 +278,13 @@ struct err *ps_send(struct ps_client *c, const void *buf, uint64_t len)
 
 static struct err *ps_header(struct ps_client *c, enum ps_wire wire, const struct ps_msg *m)
 {
-	uint8_t buf[PS_HEADER_MAX];
-	char text[80];
-
-	ps_describe(m, text, sizeof(text));
-	ps_say(c, "> %s", text);
+	c->talk[c->talked++ % PS_TALK].message = *m;
 	c->messages++;
-	ps_pack(wire, m, buf);
+	TRY(ps_reserve(c, PS_HEADER_MAX));
+	ps_pack(wire, m, c->room + c->waiting);
+	c->waiting += ps_header_size(wire);
 	/* Entries and pages fill whole segments; a question pushes all of it out. */
-	return ps_write(c, buf, ps_header_size(wire), m->cmd == PS_ADD_F ? MSG_MORE : 0);
+	return m->cmd == PS_ADD_F ? NULL : ps_flush(c, 0);
 }
 
 /*
@@ -336,21 +416,32 @@ bool ps_closed(const struct ps_client *c)
 
 void ps_client_stats(const struct ps_client *c, struct ps_client_stats *ret)
 {
-	int queued = 0;
+	uint64_t bytes = c->bytes + c->waiting, queued = c->waiting;
+	int n = 0;
 
-	if (c->fd >= 0)
-		ioctl(c->fd, SIOCOUTQ, &queued);
+	if (c->fd >= 0 && !ioctl(c->fd, SIOCOUTQ, &n) && n > 0)
+		queued += (uint64_t)n;
+	if (queued > bytes) /* a local socket counts what its buffers take */
+		queued = bytes;
 	*ret = (struct ps_client_stats){ .wire = c->wire,
 					 .messages = c->messages,
-					 .bytes = c->bytes,
-					 .queued = queued > 0 ? (uint64_t)queued : 0,
-					 .us = now_us() - c->begun_us,
+					 .bytes = bytes,
+					 .queued = queued,
+					 .busy_us = c->busy_us,
 					 .talked = c->talked };
 }
 
-const char *ps_client_line(const struct ps_client *c, uint64_t i)
+char *ps_client_line(const struct ps_client *c, uint64_t i)
 {
-	return i < c->talked && c->talked - i <= PS_TALK ? c->talk[i % PS_TALK] : "";
+	const struct ps_said *said = &c->talk[i % PS_TALK];
+	char text[80];
+
+	if (i >= c->talked || c->talked - i > PS_TALK)
+		return xstrdup("");
+	if (!said->message.cmd)
+		return xstrdup(said->text);
+	ps_describe(&said->message, text, sizeof(text));
+	return xasprintf("> %s", text);
 }
 
 const char *ps_client_where(const struct ps_client *c)

@@ -21,9 +21,9 @@ enum { PS_TALK = 16 };
 struct ps_client_stats {
 	enum ps_wire wire; /* UNKNOWN before the first answer */
 	uint64_t messages, bytes;
-	uint64_t queued; /* bytes that the kernel has and the server has not acknowledged */
-	uint64_t us;     /* since the connection was made */
-	uint64_t talked; /* lines of the conversation so far */
+	uint64_t queued;  /* of them: those that the server has not acknowledged */
+	uint64_t busy_us; /* of sending, and of waiting for the server */
+	uint64_t talked;  /* lines of the conversation so far */
 };
 
 /* wire UNKNOWN: found out with the first question, which costs two seconds with a server of 4.2. */
@@ -41,7 +41,8 @@ struct err *ps_open(struct ps_client *c, uint64_t dst_id, bool *ret);
 /* An entry; with PE_PRESENT its pages come next, by any number of the two calls below. */
 struct err *ps_add(struct ps_client *c, uint64_t dst_id, uint64_t vaddr, uint64_t nr_pages,
 		   uint32_t flags);
-/* Moves bytes [*moved, len) from a pipe, without a copy here, and *moved with them. */
+/* Moves bytes [*moved, len) from a pipe, and *moved with them: many pages without a copy here, few of them to
+ * where messages are put together until it pays to send them; a question sends all. */
 struct err *ps_splice(struct ps_client *c, int pipe_fd, uint64_t len, uint64_t *moved);
 struct err *ps_send(struct ps_client *c, const void *buf, uint64_t len);
 /* All is sent: waits until the server says that it has stored it.  Again after that: nothing. */
@@ -49,8 +50,9 @@ struct err *ps_close(struct ps_client *c);
 bool ps_closed(const struct ps_client *c);
 
 void ps_client_stats(const struct ps_client *c, struct ps_client_stats *ret);
-/* Line i of the conversation, i in [talked - PS_TALK, talked); "" for one that is no longer kept. */
-const char *ps_client_line(const struct ps_client *c, uint64_t i);
+/* Line i of the conversation, i in [talked - PS_TALK, talked); "" for one that is no longer kept.  Caller
+ * frees. */
+char *ps_client_line(const struct ps_client *c, uint64_t i);
 const char *ps_client_where(const struct ps_client *c);
 
 #endif

@@ -19,6 +19,7 @@
 /* criu page-server begins there too, so that pages files can lie beside those of a local dump. */
 #define FIRST_PAGES_ID 0x10001u
 #define MAX_OBJECTS 65536u
+#define GATHER 256u /* pieces of pages that one call writes */
 
 struct page_conn {
 	int dirfd, parent_fd; /* borrowed */
@@ -33,8 +34,14 @@ struct page_conn {
 	struct pagemap_writer pm;
 	struct page_read *parent; /* of the object; NULL: none */
 	int pages_fd;
-	off_t off;      /* bytes of the pages file that are written */
+	off_t off;      /* bytes of the pages file that have come */
 	uint64_t await; /* bytes of pages that are still to come */
+
+	/* Of the bytes that page_conn_feed() is given: pages, which lie between headers there and follow each
+	 * other in the file, up to c->off. */
+	struct iovec gather[GATHER];
+	unsigned gathered;
+	size_t gathered_bytes;
 
 	uint8_t reply[PAGE_CONN_FEED_MAX / PS_HEADER_MIN * 4 + 8];
 	size_t reply_len;
@@ -77,15 +84,31 @@ const void *page_conn_reply(struct page_conn *c, size_t *len_ret)
 
 /* ---- objects ---------------------------------------------------------------------------------- */
 
+/* Writes what page_conn_feed() has gathered. */
+static struct err *conn_write(struct page_conn *c)
+{
+	off_t at = c->off - (off_t)c->gathered_bytes;
+	size_t len = c->gathered_bytes;
+	int nr = (int)c->gathered;
+
+	c->gathered_bytes = c->gathered = 0;
+	if (pwritev_full(c->pages_fd, c->gather, nr, at) < 0)
+		return staging_advise(
+			err_sys(errno, "write %zu bytes of %s at %ld", len, c->st.object, at),
+			c->dirfd, add_sat(len, c->await));
+	return NULL;
+}
+
 static struct err *conn_end_object(struct page_conn *c)
 {
 	if (!c->dst_id)
 		return NULL;
+	struct err *e = conn_write(c);
+
 	c->dst_id = 0;
 	c->st.object[0] = '\0';
 	page_read_close(TAKE_PTR(c->parent));
-	struct err *e = pagemap_writer_close(&c->pm);
-
+	e = err_first(e, pagemap_writer_close(&c->pm));
 	if (close(TAKE_FD(c->pages_fd)))
 		e = err_first(e, err_sys(errno, "close a pages file"));
 	return staging_advise(e, c->dirfd, 0);
@@ -200,10 +223,10 @@ static struct err *conn_add(struct page_conn *c, const struct ps_msg *m)
 
 static struct err *conn_pages(struct page_conn *c, const void *buf, size_t len)
 {
-	if (pwrite_full(c->pages_fd, buf, len, c->off) < 0)
-		return staging_advise(
-			err_sys(errno, "write %zu bytes of %s at %ld", len, c->st.object, c->off),
-			c->dirfd, c->await);
+	if (c->gathered == GATHER)
+		TRY(conn_write(c));
+	c->gather[c->gathered++] = (struct iovec){ .iov_base = (void *)buf, .iov_len = len };
+	c->gathered_bytes += len;
 	page_conn_moved(c, len);
 	return NULL;
 }
@@ -297,14 +320,12 @@ static struct err *conn_header(struct page_conn *c, const uint8_t *buf, size_t l
 	c->have = 0;
 	ps_unpack(c->st.wire, c->header, &m);
 	c->st.messages++;
-	ps_describe(&m, c->st.last, sizeof(c->st.last));
+	c->st.last = m;
 	return err_wrap(conn_message(c, &m), "message %lu", c->st.messages);
 }
 
-struct err *page_conn_feed(struct page_conn *c, const void *buf, size_t len)
+static struct err *conn_take(struct page_conn *c, const uint8_t *p, const uint8_t *end)
 {
-	const uint8_t *p = buf, *end = p + len;
-
 	while (p < end) {
 		size_t took = (size_t)(end - p);
 
@@ -319,6 +340,14 @@ struct err *page_conn_feed(struct page_conn *c, const void *buf, size_t len)
 		p += took;
 	}
 	return NULL;
+}
+
+struct err *page_conn_feed(struct page_conn *c, const void *buf, size_t len)
+{
+	struct err *e = conn_take(c, buf, (const uint8_t *)buf + len);
+
+	/* What came before an error is written as well: an error of writing is the one to tell. */
+	return c->dst_id ? err_first(conn_write(c), e) : e;
 }
 
 bool page_conn_closed(const struct page_conn *c)

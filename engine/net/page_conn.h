@@ -26,7 +26,7 @@ struct page_conn_stats {
 	uint64_t messages, objects, entries, pages, holes, hole_pages;
 	uint64_t bytes;              /* received */
 	char object[IMAGE_NAME_MAX]; /* now open; "": none */
-	char last[80];               /* the last message, for people */
+	struct ps_msg last;          /* the last message; cmd 0: none */
 };
 
 /*
@@ -44,7 +44,7 @@ void page_conn_destroy(struct page_conn *c);
  */
 struct err *page_conn_feed(struct page_conn *c, const void *buf, size_t len);
 /* At most that many bytes at once, so that the replies have room. */
-#define PAGE_CONN_FEED_MAX 65536u
+#define PAGE_CONN_FEED_MAX (1u << 20)
 
 /* Bytes for the client since the last call; good until the next page_conn_feed(). */
 const void *page_conn_reply(struct page_conn *c, size_t *len_ret);

@@ -22,7 +22,7 @@
 #define TICK_MS 200
 #define PROGRESS_US 1000000ul
 #define PIPE_BYTES (1u << 20)
-#define SPLICE_MIN (64u << 10) /* below, a copy costs less than two splices */
+#define SPLICE_MIN_PAGES 8u /* below, a copy costs less than a splice */
 
 struct child {
 	const struct serve_opts *o;
@@ -30,6 +30,8 @@ struct child {
 	int fd, notes;
 	int pipe[2]; /* from the socket to the file */
 	int parent_fd;
+	size_t piped; /* bytes in it */
+	bool many;    /* pages in the last message that has some */
 	struct staging *st;
 	struct page_conn *c;
 	uint64_t begun_us, heard_us, told_us;
@@ -99,10 +101,12 @@ static struct err *child_gone(const struct child *ch, int why)
 	const struct page_conn_stats *st = page_conn_stats(ch->c);
 	struct err *e = why ? err_sys(why, "read from the client") :
 			      err_new(ERR_FORMAT, "the client went away without CLOSE");
+	char last[80] = "";
 
-	return err_wrap(e, "after %lu messages%s%s%s", st->messages,
-			*st->last ? ", the last one " : "", st->last,
-			page_conn_in_message(ch->c) ? ", in the middle of one" : "");
+	if (st->last.cmd)
+		ps_describe(&st->last, last, sizeof(last));
+	return err_wrap(e, "after %lu messages%s%s%s", st->messages, *last ? ", the last one " : "",
+			last, page_conn_in_message(ch->c) ? ", in the middle of one" : "");
 }
 
 static struct err *child_send(struct child *ch, const char *buf, size_t len)
@@ -122,51 +126,87 @@ static struct err *child_send(struct child *ch, const char *buf, size_t len)
 	return NULL;
 }
 
-/* *n_ret: bytes that came; the socket was ready, so it is an error if there are none. */
-static struct err *child_feed(struct child *ch, bool *again_ret)
+/* Bytes of the client, which were read. */
+static struct err *child_take(struct child *ch, const char *buf, ssize_t n)
 {
-	static char buf[PAGE_CONN_FEED_MAX];
-	ssize_t n = RETRY(recv(ch->fd, buf, sizeof(buf), 0));
 	size_t len;
 
-	*again_ret = n < 0 && errno == EAGAIN;
-	if (*again_ret)
-		return NULL;
-	if (n <= 0)
-		return child_gone(ch, n < 0 ? errno : 0);
 	TRY(page_conn_feed(ch->c, buf, (size_t)n));
 	const char *reply = page_conn_reply(ch->c, &len);
 
 	return child_send(ch, reply, len);
 }
 
-/* Pages go from the socket to the file without passing through us. */
-static struct err *child_splice(struct child *ch, uint64_t want, bool *again_ret)
+static char feed[PAGE_CONN_FEED_MAX];
+
+static struct err *child_recv(struct child *ch, bool *again_ret)
 {
-	ssize_t n =
-		RETRY(splice(ch->fd, NULL, ch->pipe[1], NULL, want < PIPE_BYTES ? want : PIPE_BYTES,
-			     SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+	ssize_t n = RETRY(recv(ch->fd, feed, sizeof(feed), 0));
+
+	*again_ret = n < 0 && errno == EAGAIN;
+	if (*again_ret)
+		return NULL;
+	return n > 0 ? child_take(ch, feed, n) : child_gone(ch, n < 0 ? errno : 0);
+}
+
+/* Whatever has come goes to the pipe, headers too. */
+static struct err *child_fill_pipe(struct child *ch, bool *again_ret)
+{
+	ssize_t n = RETRY(splice(ch->fd, NULL, ch->pipe[1], NULL, PIPE_BYTES,
+				 SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 
 	*again_ret = n < 0 && errno == EAGAIN;
 	if (*again_ret)
 		return NULL;
 	if (n <= 0)
 		return child_gone(ch, n < 0 ? errno : 0);
-	while (n > 0) {
-		off_t off;
-		int to;
-
-		page_conn_awaits(ch->c, &to, &off);
-		ssize_t m = RETRY(splice(ch->pipe[0], NULL, to, &off, (size_t)n, SPLICE_F_MOVE));
-
-		if (m <= 0)
-			return staging_advise(err_sys(m < 0 ? errno : EPIPE, "write pages of %s",
-						      page_conn_stats(ch->c)->object),
-					      staging_dirfd(ch->st), want);
-		page_conn_moved(ch->c, (uint64_t)m);
-		n -= m;
-	}
+	ch->piped = (size_t)n;
 	return NULL;
+}
+
+/* Many pages go from there to the file without passing through us. */
+static struct err *child_write_piped(struct child *ch, uint64_t want)
+{
+	off_t off;
+	int to;
+
+	page_conn_awaits(ch->c, &to, &off);
+	ssize_t n = RETRY(splice(ch->pipe[0], NULL, to, &off, want < ch->piped ? want : ch->piped,
+				 SPLICE_F_MOVE));
+
+	if (n <= 0)
+		return staging_advise(err_sys(n < 0 ? errno : EPIPE, "write pages of %s",
+					      page_conn_stats(ch->c)->object),
+				      staging_dirfd(ch->st), want);
+	page_conn_moved(ch->c, (uint64_t)n);
+	ch->piped -= (size_t)n;
+	return NULL;
+}
+
+/* A header alone, since what is behind it may be many pages; few pages with all that follows them. */
+static struct err *child_read_piped(struct child *ch, uint64_t want)
+{
+	size_t len = want ? sizeof(feed) : ps_header_size(page_conn_stats(ch->c)->wire);
+	ssize_t n = RETRY(read(ch->pipe[0], feed, len < ch->piped ? len : ch->piped));
+
+	if (n <= 0)
+		return err_sys(n < 0 ? errno : EPIPE, "read what the client sent from a pipe");
+	ch->piped -= (size_t)n;
+	return child_take(ch, feed, n);
+}
+
+static struct err *child_some(struct child *ch, bool *again_ret)
+{
+	off_t off;
+	int to;
+	uint64_t want = page_conn_awaits(ch->c, &to, &off);
+
+	if (want)
+		ch->many = page_conn_stats(ch->c)->last.nr_pages >= SPLICE_MIN_PAGES &&
+			   ch->pipe[0] >= 0;
+	if (!ch->piped)
+		return ch->many ? child_fill_pipe(ch, again_ret) : child_recv(ch, again_ret);
+	return want && ch->many ? child_write_piped(ch, want) : child_read_piped(ch, want);
 }
 
 static struct err *child_receive(struct child *ch)
@@ -174,20 +214,15 @@ static struct err *child_receive(struct child *ch)
 	bool again = true;
 
 	while (!page_conn_closed(ch->c)) {
-		uint64_t want;
-		off_t off;
-		int to;
-
 		if (again)
 			TRY(child_wait(ch, POLLIN));
 		else
 			TRY(child_check_time(ch, ch->heard_us = now_us()));
-		want = page_conn_awaits(ch->c, &to, &off);
-		if (want >= SPLICE_MIN && ch->pipe[0] >= 0)
-			TRY(child_splice(ch, want, &again));
-		else
-			TRY(child_feed(ch, &again));
+		again = false;
+		TRY(child_some(ch, &again));
 	}
+	if (ch->piped)
+		return err_new(ERR_FORMAT, "%zu bytes after CLOSE", ch->piped);
 	return NULL;
 }
 

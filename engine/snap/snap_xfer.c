@@ -88,14 +88,14 @@ static void snap_server(const struct ps_client *c, Stepdump__Xfer *o)
 	SET(o, messages, st.messages);
 	SET(o, sent_bytes, st.bytes);
 	SET(o, queued_bytes, st.queued);
-	if (st.us)
-		SET(o, sent_bytes_per_s, (double)st.bytes * 1e6 / (double)st.us);
+	if (st.busy_us)
+		SET(o, sent_bytes_per_s, (double)(st.bytes - st.queued) * 1e6 / (double)st.busy_us);
 
 	size_t n = st.talked < PS_TALK ? st.talked : PS_TALK;
 
 	o->conversation = xcalloc(n, sizeof(*o->conversation));
 	for (uint64_t i = st.talked - n; i < st.talked; i++)
-		o->conversation[o->n_conversation++] = xstrdup(ps_client_line(c, i));
+		o->conversation[o->n_conversation++] = ps_client_line(c, i);
 }
 
 void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
