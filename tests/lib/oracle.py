@@ -9,9 +9,11 @@ import functools
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
+import chain
 import mem
 import sd
 
@@ -125,8 +127,8 @@ class Demo(Program):
 class Tree(Program):
     """Four processes that share memory."""
 
-    def __init__(self):
-        super().__init__(lambda directory: [os.path.join(sd.TARGETS, 'vm_tree'),
+    def __init__(self, *prefix):
+        super().__init__(lambda directory: [*prefix, os.path.join(sd.TARGETS, 'vm_tree'),
                                             os.path.join(directory, 'status')])
         self.status = os.path.join(self.base, 'status')
 
@@ -165,12 +167,12 @@ def need_criu():
     return path
 
 
-def criu(action, directory, *args):
+def criu(action, directory, *args, prefix=()):
     """Runs it over an image directory, which is made; on failure shows what its log says."""
     os.makedirs(directory, exist_ok=True)
     log = os.path.join(directory, f'{action}.log')
     start = time.monotonic()
-    p = subprocess.run(['criu', action, '-D', directory, '-v4', '-o', f'{action}.log',
+    p = subprocess.run([*prefix, 'criu', action, '-D', directory, '-v4', '-o', f'{action}.log',
                         *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, timeout=CRIU_PATIENCE)
     print(f'$ criu {action} -D {directory} {" ".join(map(str, args))} -> {p.returncode} '
@@ -182,20 +184,49 @@ def criu(action, directory, *args):
         raise AssertionError(f'criu {action} failed:\n' + '\n'.join(errors[-8:] or lines[-8:]))
 
 
-def dump(program, directory, *args):
+def dump(program, directory, *args, **kwargs):
     """A whole dump; the program is gone afterwards."""
-    criu('dump', directory, '-t', program.pid, *args)
+    criu('dump', directory, '-t', program.pid, *args, **kwargs)
     program.gone()
     program.dumped = directory
     shutil.copytree(program.base, directory + '.files')
     return directory
 
 
-def restore(program, directory):
+def restore(program, directory, **kwargs):
     """Restores it under its old pid, stopped if it was stopped, with its files as they were."""
     shutil.copytree(program.dumped + '.files', program.base, dirs_exist_ok=True)
-    criu('restore', directory, '-d')
+    criu('restore', directory, '-d', **kwargs)
     sd.check(os.path.exists(f'/proc/{program.pid}'), 'nothing was restored')
+
+
+class PageServer:
+    """criu page-server, for one connection; `directory` is made."""
+
+    def __init__(self, directory, *options):
+        with socket.create_server(('127.0.0.1', 0)) as s:
+            self.port = s.getsockname()[1]
+        os.mkdir(directory)
+        self.dir, self.where = directory, f'127.0.0.1:{self.port}'
+        self.proc = subprocess.Popen(['criu', 'page-server', '-D', directory, '-v4', '-o', 'page-server.log',
+                                      '--address', '127.0.0.1', '--port', str(self.port), *options],
+                                     stdin=subprocess.DEVNULL)
+        sd._children.append(self.proc)
+        sd.wait_until(self.listens, 'criu page-server to listen')
+
+    def listens(self):
+        sd.check(self.proc.poll() is None, f'criu page-server ended with {self.proc.returncode}')
+        with open('/proc/net/tcp') as f:
+            return any(f'0100007F:{self.port:04X} 00000000:0000 0A' in line for line in f)
+
+    def wait(self, status=0):
+        # reap() may have been faster; then the status is not known, and 0 is what Python says.
+        sd.equal(self.proc.wait(sd.PATIENCE), status, 'exit status of criu page-server')
+
+
+def to_server(port):
+    """Options of criu that send pages to it."""
+    return ['--page-server', '--address', '127.0.0.1', '--port', port]
 
 
 # ---- ours and theirs --------------------------------------------------------
@@ -246,7 +277,7 @@ def compare_pages(ours, theirs, pids):
     infected = {str(pid): page_of_infection(theirs, pid) for pid in pids}
     compared = 0
     for name in pagemaps(theirs):
-        a, b = mem.Pages(ours, name), mem.Pages(theirs, name)
+        a, b = chain.mem_of(ours, name), chain.mem_of(theirs, name)
         fa, fb = flags_by_page(a), flags_by_page(b)
         address, text = infected.get(name, (None, None))
         if address is not None and address not in fa and address in fb:
@@ -303,3 +334,24 @@ def transplant(ours, theirs, directory):
         if name.startswith(('pagemap-', 'pages-')):
             shutil.copy(os.path.join(ours, name), directory)
     return directory
+
+
+class Pair:
+    """A task that was dumped twice in the same state, and is gone now."""
+
+    def __init__(self, program, name, dump_by_us):
+        self.program = program
+        self.ours, self.theirs = os.path.join(sd.TMP, f'{name}.ours'), os.path.join(sd.TMP, f'{name}.theirs')
+        program.freeze()
+        self.pids = program.pids()
+        dump_by_us(program, self.ours)
+        sd.check(sd.status_field(program.pid, 'State').startswith('T'), 'it does not stay stopped')
+        dump(program, self.theirs)
+
+    def restore_and_work(self, directory):
+        try:
+            restore(self.program, directory)
+            self.program.thaw()
+            self.program.check_working()
+        finally:
+            self.program.kill()

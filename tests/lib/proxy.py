@@ -14,14 +14,15 @@ class Proxy:
 
     at: how many requests of the client pass unharmed.  what: cut (both ends), stall (nothing passes any
     more), truncate (half of the next request, then the end), corrupt (the header of the next request is
-    inverted), mute (requests pass, answers do not), garble (so do inverted answers), reset.
+    inverted), mute (requests pass, answers do not), garble (so do inverted answers), reset, delay (that request and
+    its answer take half a second longer, and no harm is done).
     """
 
     def __init__(self, port, what, at):
         self.port, self.what, self.at = port, what, at
         self.listener = socket.create_server(('127.0.0.1', 0))
         self.where = '127.0.0.1:%d' % self.listener.getsockname()[1]
-        self.requests, self.harmed = 0, False
+        self.requests, self.harmed, self.delayed = 0, False, False
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -76,6 +77,13 @@ class Proxy:
             return True
         if self.what == 'stall':
             return False
+        if self.what == 'delay':
+            if harm and not self.delayed:
+                self.over.wait(0.5)
+            self.delayed = True
+            self.server.sendall(head + data)
+            self.client.sendall(self.read(self.server, answer))
+            return True
         if self.what == 'cut':
             raise EOFError
         if self.what == 'reset':
