@@ -40,6 +40,7 @@ enum cmd_group { /* in the order of `help` */
 #define CMD_ALONE 0x200u         /* also as `stepdump COMMAND ARGS`, without a shell */
 #define CMD_REPLAYS 0x800u       /* works on a recording too, whatever its other flags say */
 #define CMD_WRITES 0x1000u       /* writes a file, or runs what may: --readonly refuses it too */
+#define CMD_SETS 0x2000u         /* works on an image set too, whatever its other flags say */
 #define CMD_TERMINAL 0x400u      /* what it starts owns the terminal: a view steps aside */
 
 #define ARGS_MANY UINT_MAX

@@ -327,7 +327,7 @@ static struct err *why_exec(struct shell *sh, const struct args *a, struct out *
 		}
 		addrs[nr] &= ~0xffful;
 	}
-	if (sh->opened)
+	if (sh->opened && !sh->set)
 		return why_opened(sh, addrs, nr, o);
 	req.why = addrs;
 	req.nr_why = nr;

@@ -2,7 +2,9 @@
 /* snap save, open, close: snapshots in files */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "engine/session/set_view.h"
 #include "proto/recfile.h"
 #include "proto/snapfile.h"
 #include "shell/cmd.h"
@@ -44,8 +46,51 @@ static void close_opened(struct shell *sh)
 	if (sh->opened)
 		stepdump__snapshot__free_unpacked(sh->opened, NULL);
 	free(sh->opened_path);
+	set_view_close(sh->set);
 	sh->opened = NULL;
 	sh->opened_path = NULL;
+	sh->set = NULL;
+}
+
+static struct err *open_set(struct shell *sh, const char *path, uint32_t pid, struct out *o)
+{
+	struct snap_request req = { .parts = SNAP_ALL | SNAP_RUNS };
+	Stepdump__Snapshot *s;
+	struct set_view *set;
+
+	TRY(set_view_open(path, pid, &set));
+
+	struct err *e = set_view_take(set, &req, &s);
+
+	if (e) {
+		set_view_close(set);
+		return e;
+	}
+	shell_close_replay(sh);
+	close_opened(sh);
+	sh->set = set;
+	sh->opened = s;
+	sh->opened_path = xstrdup(path);
+	sh->x.valid = false;
+	out_printf(o, "opened %s: task %u %s, %zu VMAs, %lu pages stored", path, s->target->pid,
+		   s->target->comm, s->n_vmas, s->xfer->pages_written);
+	if (s->n_parents)
+		out_printf(o, ", %zu parent%s", s->n_parents, s->n_parents == 1 ? "" : "s");
+	out_printf(o, "\n");
+	if (s->n_tasks > 1)
+		out_printf(o,
+			   "%zu tasks: `show tasks` lists them, `open %s PID` looks at another\n",
+			   s->n_tasks, path);
+	for (size_t i = 0; i < set_view_nr_trouble(set); i++)
+		notice(sh, "%s", set_view_trouble(set, i));
+	return NULL;
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
 static struct err *open_recording(struct shell *sh, const char *path, struct out *o)
@@ -83,7 +128,15 @@ static struct err *open_exec(struct shell *sh, const struct args *a, struct out 
 {
 	Stepdump__Snapshot *s = NULL;
 	const char *path = a->argv[0];
+	uint64_t pid = 0;
 
+	if (is_directory(path)) {
+		if (a->argc > 1)
+			TRY(arg_uint(a->argv[1], "pid", 1, UINT32_MAX, &pid));
+		return open_set(sh, path, (uint32_t)pid, o);
+	}
+	if (a->argc > 1)
+		return cmd_usage(&cmd_open);
 	if (rec_is(path))
 		return open_recording(sh, path, o);
 
@@ -117,16 +170,23 @@ static struct err *open_exec(struct shell *sh, const struct args *a, struct out 
 const struct cmd_entry cmd_open = {
 	.name = "open",
 	.group = GROUP_LOOK,
-	.args = { 1, 1, comp_file },
-	.usage = "FILE",
-	.summary = "look at a snapshot, a recording, or a log of CRIU",
-	.help = "`show` and `why` then answer from the file; commands that change something are "
+	.args = { 1, 2, comp_file },
+	.usage = "DIR [PID]|FILE",
+	.summary = "look at an image set, a snapshot, a recording, or a log",
+	.help = "DIR is an image set, of stepdump or of any CRIU, with or without parents, also one "
+		"that a page server wrote or an old CRIU (image version 1); PID is one of its "
+		"tasks, else it is the first.  `show tasks`, `vmas`, `pages`, `files`, "
+		"`pagemap`, `holes`, `parents`, `shmem`, `stats`, the views, `why ADDR` and "
+		"`x ADDR` answer from it; nothing is changed.  FILE is what `snap save` or "
+		"`record` wrote.  `show` and `why` then answer from the file; commands that change something are "
 		"refused until `close`.  An attached target stays as it is.  In a recording "
 		"(`help record`) the commands that run and go back work too, and breakpoints.  A log "
 		"of CRIU is explained as by `log FILE`.",
 	.examples =
 		(const struct cmd_example[]){
-			{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" }, { 0 } },
+			{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" },
+			{ "open %D/o", "an image set", "attach %P; commit %D/o" },
+			{ 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = open_exec,
 };
@@ -134,7 +194,7 @@ const struct cmd_entry cmd_open = {
 static struct err *close_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	if (!sh->opened && !session_is_replay(sh->session))
-		return err_new(ERR_STATE, "neither a snapshot nor a recording is open");
+		return err_new(ERR_STATE, "neither a set, a snapshot nor a recording is open");
 	close_opened(sh);
 	shell_close_replay(sh);
 	return NULL;

@@ -91,7 +91,7 @@ static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out 
 	req.peek.vaddr = x->next;
 	req.peek.len = x->count * x->unit;
 	req.peek_source = x->source;
-	TRY(snap_take(sh->session, &req, &s));
+	TRY(shell_snap(sh, &req, &s));
 	const Stepdump__Peek *p = s->n_peeks ? s->peeks[0] : NULL;
 	if (!p || !p->data.len) {
 		e = err_vaddr(err_new(ERR_STATE, "cannot read %lx from the %s: %s", x->next,
@@ -106,7 +106,7 @@ static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out 
 			out_printf(o, "(short: %s)\n", p->error);
 		*next_ret = x->next + p->data.len;
 	}
-	stepdump__snapshot__free_unpacked(s, NULL);
+	shell_snap_free(sh, s);
 	return e;
 }
 
@@ -117,7 +117,7 @@ static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
 	if (!x.valid || a->argc) {
 		x.count = DEFAULT_COUNT;
 		x.unit = 1;
-		strcpy(x.source, "target");
+		strcpy(x.source, sh->set ? "image" : "target");
 	}
 	if (a->mod)
 		TRY(x_parse_mod(a->mod, &x));
@@ -150,7 +150,9 @@ const struct cmd_entry cmd_x = {
 		"x alone, continues where it stopped.  With `pipe` and `image` the same "
 		"address is looked up in what was drained or staged, with `parent` in the "
 		"images that holes refer to, so that all of them can be compared.  ADDR is as "
-		"for `why`.",
+		"for `why`.  In an image set (`open DIR`) every byte of the task is found: in the "
+		"set, its parents, a shared object, or in the mapped file if that is on this "
+		"machine as it was.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "x $sp", "64 bytes at the stack pointer", "attach %P" },
@@ -158,7 +160,7 @@ const struct cmd_entry cmd_x = {
 			{ "x/16b $sp image", "the same bytes in the staged image",
 			  "attach %P; continue" },
 			{ 0 } },
-	.flags = CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_MOD,
+	.flags = CMD_LIVE | CMD_REPLAYS | CMD_NEEDS_TARGET | CMD_SETS | CMD_MOD,
 	.repeat = x_repeat,
 	.exec = x_exec,
 };

@@ -105,10 +105,11 @@ static struct err *dispatch_check(struct shell *sh, const struct cmd_entry *c)
 
 	if (sh->readonly && c->flags & CMD_WRITES)
 		return dispatch_readonly(c->name);
+	if (sh->opened && sh->set && c->flags & CMD_SETS)
+		return NULL;
 	if (sh->opened && c->flags & live)
-		return err_hint(err_new(ERR_STATE,
-					"%s: a saved snapshot is open, it can only be looked at",
-					c->name),
+		return err_hint(err_new(ERR_STATE, "%s: %s is open, it can only be looked at",
+					c->name, sh->set ? "an image set" : "a saved snapshot"),
 				"`close` goes back to the live session");
 	if (session_is_replay(sh->session)) {
 		if (c->flags & CMD_REPLAYS || !(c->flags & live))

@@ -61,6 +61,12 @@ const struct explain_term explain_screen[] = {
 	COLUMN("no|seconds|phase|what",
 	       "Of an event: its number, the time since attach, the phase, and what happened.",
 	       "show events"),
+	COLUMN("holds", "Of a file of an image set: what is in it, and to which others it belongs.",
+	       "show files"),
+	COLUMN("stored|in parent|left out|why",
+	       "Pages of a mapping in an image set: with data in its pages file, holes that a parent has, "
+	       "in neither; and why the last are in no image.",
+	       "show files"),
 	COLUMN("point|action|fired|passed|step",
 	       "Of a fault: where it strikes, what it does there, in which process it did, how often the "
 	       "point was passed since the first fault was armed, and the step that fails.",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "engine/session/set_view.h"
 
 struct err *shell_init(struct shell *sh, const struct cmd_entry *const *commands)
 {
@@ -39,6 +40,7 @@ struct err *shell_deinit(struct shell *sh)
 	if (sh->opened)
 		stepdump__snapshot__free_unpacked(sh->opened, NULL);
 	free(sh->opened_path);
+	set_view_close(sh->set);
 	alias_deinit(&sh->aliases);
 	free(sh->repeat_line);
 	return e;
@@ -73,7 +75,8 @@ void shell_position(struct shell *sh, char *buf, size_t len)
 	*buf = '\0';
 	if (sh->opened) {
 		slash = strrchr(sh->opened_path, '/');
-		snprintf(buf, len, "snapshot %s", slash ? slash + 1 : sh->opened_path);
+		snprintf(buf, len, "%s %s", sh->set ? "set" : "snapshot",
+			 slash && slash[1] ? slash + 1 : sh->opened_path);
 	} else if (session_has_target(sh->session)) {
 		session_position(sh->session, where, sizeof(where));
 		shell_which_task(sh, task, sizeof(task));

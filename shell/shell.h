@@ -17,6 +17,7 @@
 struct out;
 struct cmd_entry;
 struct view_session;
+struct set_view;
 struct args;
 
 /* Where `x` without arguments continues. */
@@ -38,6 +39,7 @@ struct shell {
 	char *replay_path;          /* of the recording */
 	Stepdump__Snapshot *opened; /* of `open FILE`; NULL: the live session is looked at */
 	char *opened_path;
+	struct set_view *set; /* what `opened` was taken from, if that is an image set; else NULL */
 
 	bool interactive; /* a person at a prompt: pager, colour, repeat, history */
 	bool batch;
@@ -87,7 +89,8 @@ void notice(const struct shell *sh, const char *fmt, ...) __attribute__((format(
 /* Reports once that the target died. */
 void report_gone(struct shell *sh);
 
-/* snap.c: a snapshot of the live session, or the opened file (then always all of it).  Free it with
+/* snap.c: a snapshot of the live session, or the opened file (then always all of it, and of an image set
+ * also the bytes and reasons that `req` asks for).  Free it with
  * shell_snap_free(). */
 struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdump__Snapshot **ret);
 void shell_snap_free(struct shell *sh, Stepdump__Snapshot *s);

@@ -22,6 +22,8 @@ DECLARE_PANE(pages);
 DECLARE_PANE(shmem);
 DECLARE_PANE(pstate);
 DECLARE_PANE(xfer);
+DECLARE_PANE(files);
+DECLARE_PANE(pagemap);
 DECLARE_PANE(parents);
 DECLARE_PANE(tracker);
 DECLARE_PANE(stats);

@@ -43,6 +43,9 @@ const struct pane panes[] = {
 	PANE(pstate, "[ID]", "page states of a shared object, by mapping",
 	     SNAP_SHMEM | SNAP_PARENTS | SNAP_CURSOR),
 	PANE(xfer, NULL, "where the pages go, and what is written", SNAP_XFER | NAMES),
+	PANE(files, NULL, "the files of an image set, and what is in none",
+	     SNAP_XFER | SNAP_VMA_COUNTS | NAMES),
+	PANE(pagemap, NULL, "entries of the pagemap of an image set", SNAP_XFER | NAMES),
 	PANE(parents, "[ADDR]", "earlier images, and how holes are covered",
 	     SNAP_PARENTS | SNAP_PAGE_PIPE | SNAP_IOVS | SNAP_HOLES | SNAP_XFER | SNAP_RUNS |
 		     SNAP_CURSOR | NAMES),

@@ -10,6 +10,12 @@
 /* The next unit, in words. */
 void unit_in_words(const struct unit *u, char *buf, size_t len);
 
+struct page_read;
+
+/* snap_xfer.c */
+void snap_flag_names(uint32_t flags, char ***out, size_t *nr);
+void snap_generation(const struct page_read *pr, size_t g, const struct snap_request *req,
+		     Stepdump__Snapshot *snap);
 /* One element for each verdict that has pages. */
 void snap_counts(const struct verdict_counts *c, Stepdump__VerdictCount ***out, size_t *nr);
 

@@ -39,7 +39,7 @@ void snap_files(int dirfd, Stepdump__Xfer *o)
 	vec_sort(o->files, o->n_files, snap_file_by_name);
 }
 
-static void snap_flag_names(uint32_t flags, char ***out, size_t *nr)
+void snap_flag_names(uint32_t flags, char ***out, size_t *nr)
 {
 	static const struct {
 		uint32_t bit;
@@ -144,8 +144,8 @@ void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 
 /* ---- parents ------------------------------------------------------------------------------------------- */
 
-static void snap_generation(const struct page_read *pr, size_t g, const struct snap_request *req,
-			    Stepdump__Snapshot *snap)
+void snap_generation(const struct page_read *pr, size_t g, const struct snap_request *req,
+		     Stepdump__Snapshot *snap)
 {
 	const struct pagemap_image *pi = page_read_image(pr, g);
 	Stepdump__ParentGeneration *o = MSG_PUSH(snap, parents, parent_generation);

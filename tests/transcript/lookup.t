@@ -32,7 +32,7 @@ ambiguous word lists the candidates, a near miss is named.
    PPB  page-pipe buffers: planned and real fill
   ────────────────────────────────────────────────────────────────────────────────
    no page-pipe yet: it is made in prepare
-  error: ambiguous pane "p": pages, parents, peek, phases, pipeline, pmc, ppb, pstate
+  error: ambiguous pane "p": pagemap, pages, parents, peek, phases, pipeline, pmc, ppb, pstate
   [2]
   $ stepdump -batch -ex 'show vmass'
   error: unknown pane "vmass"

@@ -13,7 +13,7 @@ Saved snapshots are looked at read-only, without the process.
   error: attach: a saved snapshot is open, it can only be looked at
     hint: `close` goes back to the live session
   $ stepdump -batch -S a.snap -ex 'close' -ex 'close' 2>&1 | tail -n +2
-  error: neither a snapshot nor a recording is open
+  error: neither a set, a snapshot nor a recording is open
   $ echo junk > j.snap; stepdump -batch -S j.snap
   error: snapshot j.snap: not a stepdump snapshot
   [1]

@@ -167,7 +167,7 @@ TEST(names_are_found)
 		assert_non_null(p->render);
 		assert_true(p->needs & SNAP_TARGET);
 	}
-	assert_int_equal(nr, 30);
+	assert_int_equal(nr, 32);
 	assert_ptr_equal(pane_find("br"), pane_find("breakpoints"));
 	assert_null(pane_find("p"));
 	assert_null(pane_find(""));
