@@ -74,7 +74,7 @@ struct set_memory *set_view_memory(struct set_view *v)
 
 /* ---- target, tasks, threads ---------------------------------------------------------------------- */
 
-static void view_target(const struct set_view *v, Stepdump__Snapshot *snap)
+static void set_view_target(const struct set_view *v, Stepdump__Snapshot *snap)
 {
 	Stepdump__Target *t = MSG_NEW(Stepdump__Target, target);
 
@@ -109,7 +109,7 @@ static uint64_t pages_of_task(const struct set_view *v, uint32_t pid)
 	return nr;
 }
 
-static void view_tasks(const struct set_view *v, Stepdump__Snapshot *snap)
+static void set_view_tasks(const struct set_view *v, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; i < v->set->nr_tasks; i++) {
 		const struct set_task *t = &v->set->task[i];
@@ -129,7 +129,7 @@ static void view_tasks(const struct set_view *v, Stepdump__Snapshot *snap)
 	}
 }
 
-static void view_threads(const struct set_view *v, Stepdump__Snapshot *snap)
+static void set_view_threads(const struct set_view *v, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; v->task && i < v->task->nr_threads; i++) {
 		Stepdump__Thread *t = MSG_PUSH(snap, threads, thread);
@@ -148,7 +148,7 @@ static void view_threads(const struct set_view *v, Stepdump__Snapshot *snap)
 
 /* ---- statistics ------------------------------------------------------------------------------------ */
 
-static void view_counters(const struct set_view *v, Stepdump__Snapshot *snap)
+static void set_view_counters(const struct set_view *v, Stepdump__Snapshot *snap)
 {
 	Stepdump__Counters *c = MSG_NEW(Stepdump__Counters, counters);
 	ProtobufCMessage *m;
@@ -238,7 +238,7 @@ static void why_source(struct set_view *v, const struct set_page *p, Stepdump__W
 	}
 }
 
-static void view_why(struct set_view *v, uint64_t vaddr, Stepdump__Snapshot *snap)
+static void set_view_why(struct set_view *v, uint64_t vaddr, Stepdump__Snapshot *snap)
 {
 	Stepdump__Why *w = MSG_PUSH(snap, whys, why);
 	struct set_page p = { 0 };
@@ -275,8 +275,8 @@ static void view_why(struct set_view *v, uint64_t vaddr, Stepdump__Snapshot *sna
 	err_free(e);
 }
 
-static struct err *view_peek(struct set_view *v, const struct snap_request *req,
-			     Stepdump__Snapshot *snap)
+static struct err *set_view_peek(struct set_view *v, const struct snap_request *req,
+				 Stepdump__Snapshot *snap)
 {
 	uint32_t len = req->peek.len < PEEK_MAX ? req->peek.len : PEEK_MAX;
 	Stepdump__Peek *o = MSG_PUSH(snap, peeks, peek);
@@ -303,27 +303,27 @@ struct err *set_view_take(struct set_view *v, const struct snap_request *req,
 	Stepdump__Snapshot *snap = MSG_NEW(Stepdump__Snapshot, snapshot);
 	struct err *e = NULL;
 
-	view_target(v, snap);
+	set_view_target(v, snap);
 	if (req->parts & SNAP_TASKS)
-		view_tasks(v, snap);
+		set_view_tasks(v, snap);
 	if (req->parts & SNAP_THREADS)
-		view_threads(v, snap);
+		set_view_threads(v, snap);
 	if (req->parts & (SNAP_VMAS | SNAP_VMA_COUNTS | SNAP_RUNS))
-		view_memory(v, req, snap);
+		set_view_pages(v, req, snap);
 	if (req->parts & SNAP_COUNTERS)
-		view_counters(v, snap);
+		set_view_counters(v, snap);
 	if (req->parts & (SNAP_PAGE_PIPE | SNAP_HOLES))
-		view_holes(v, snap);
+		set_view_holes(v, snap);
 	if (req->parts & SNAP_PARENTS)
-		view_parents(v, req, snap);
+		set_view_parents(v, req, snap);
 	if (req->parts & SNAP_SHMEM)
-		e = view_shmem(v, snap);
+		e = set_view_shmem(v, snap);
 	if (!e && req->parts & SNAP_XFER)
-		e = view_files(v, snap);
+		e = set_view_files(v, snap);
 	for (size_t i = 0; req->parts & SNAP_WHY && i < req->nr_why; i++)
-		view_why(v, req->why[i], snap);
+		set_view_why(v, req->why[i], snap);
 	if (!e && req->parts & SNAP_PEEK && req->peek.len)
-		e = view_peek(v, req, snap);
+		e = set_view_peek(v, req, snap);
 	if (e) {
 		stepdump__snapshot__free_unpacked(snap, NULL);
 		return e;

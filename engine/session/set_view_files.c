@@ -144,7 +144,7 @@ static void files_pagemap(const struct set_view *v, Stepdump__Snapshot *snap)
 		SET(snap, pagemap_more, pi->nr - ENTRIES_MAX);
 }
 
-struct err *view_files(struct set_view *v, Stepdump__Snapshot *snap)
+struct err *set_view_files(struct set_view *v, Stepdump__Snapshot *snap)
 {
 	Stepdump__Xfer *x = MSG_NEW(Stepdump__Xfer, xfer);
 	struct files_arg a = { v, x };
@@ -216,7 +216,7 @@ static void shmem_map(const struct set_view *v, Stepdump__Shmem *o, size_t i)
 		SET(o, size_bytes, vma->pgoff + (vma->end - vma->start));
 }
 
-struct err *view_shmem(struct set_view *v, Stepdump__Snapshot *snap)
+struct err *set_view_shmem(struct set_view *v, Stepdump__Snapshot *snap)
 {
 	for (size_t i = 0; i < v->m->vmas.nr; i++) {
 		const struct vma *vma = &v->m->vmas.v[i];

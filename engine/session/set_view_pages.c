@@ -84,7 +84,7 @@ static void walk_vma(struct run_walk *w)
 	walk_gap(w, at, end);
 }
 
-void view_memory(struct set_view *v, const struct snap_request *req, Stepdump__Snapshot *snap)
+void set_view_pages(struct set_view *v, const struct snap_request *req, Stepdump__Snapshot *snap)
 {
 	const struct vma_list *l = &v->m->vmas;
 
@@ -108,7 +108,7 @@ void view_memory(struct set_view *v, const struct snap_request *req, Stepdump__S
 
 #define HOLES_MAX 65536
 
-void view_holes(struct set_view *v, Stepdump__Snapshot *snap)
+void set_view_holes(struct set_view *v, Stepdump__Snapshot *snap)
 {
 	const struct pagemap_image *pi = v->m->pr ? page_read_image(v->m->pr, 0) : NULL;
 	Stepdump__PagePipe *o = MSG_NEW(Stepdump__PagePipe, page_pipe);
@@ -130,7 +130,7 @@ void view_holes(struct set_view *v, Stepdump__Snapshot *snap)
 }
 
 /* The set itself is generation 0 of its own chain; what is behind are its parents. */
-void view_parents(struct set_view *v, const struct snap_request *req, Stepdump__Snapshot *snap)
+void set_view_parents(struct set_view *v, const struct snap_request *req, Stepdump__Snapshot *snap)
 {
 	for (size_t g = 1; v->m->pr && g < page_read_generations(v->m->pr); g++)
 		snap_generation(v->m->pr, g, req, snap);

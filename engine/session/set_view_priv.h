@@ -16,11 +16,11 @@ struct set_view {
 };
 
 /* set_view_pages.c */
-void view_memory(struct set_view *v, const struct snap_request *req, Stepdump__Snapshot *snap);
-void view_holes(struct set_view *v, Stepdump__Snapshot *snap);
-void view_parents(struct set_view *v, const struct snap_request *req, Stepdump__Snapshot *snap);
+void set_view_pages(struct set_view *v, const struct snap_request *req, Stepdump__Snapshot *snap);
+void set_view_holes(struct set_view *v, Stepdump__Snapshot *snap);
+void set_view_parents(struct set_view *v, const struct snap_request *req, Stepdump__Snapshot *snap);
 /* set_view_files.c */
-struct err *view_shmem(struct set_view *v, Stepdump__Snapshot *snap);
-struct err *view_files(struct set_view *v, Stepdump__Snapshot *snap);
+struct err *set_view_shmem(struct set_view *v, Stepdump__Snapshot *snap);
+struct err *set_view_files(struct set_view *v, Stepdump__Snapshot *snap);
 
 #endif
