@@ -6,7 +6,7 @@
 #include "engine/image/image.h"
 #include "engine/image/image_set.h"
 #include "engine/session/set_view.h"
-#include "engine/session/snap_priv.h"
+#include "engine/snap/snap_priv.h"
 
 struct set_view {
 	int dirfd;
