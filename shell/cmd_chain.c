@@ -109,8 +109,10 @@ const struct cmd_entry cmd_verify = {
 		"checkpoint every file that CRIU opens to restore it.  What CRIU does not mind "
 		"is a note: bytes after the last page or entry, damaged statistics, image "
 		"version 1; and what would matter only if a parent were restored itself.  "
-		"With PID, which must be attached, pages and mappings are also compared with "
-		"the live process.  -v also lists the mappings that are the same.  A fatal "
+		"A mapped file that is not on this machine as it was, by size, mode and build id, "
+		"is a note: CRIU restores the set only beside the same files.  "
+		"With PID, which must be attached, pages - private and shared - and mappings are "
+		"also compared with the live process.  -v also lists the mappings that are the same.  A fatal "
 		"finding is an error (exit status 1 in scripts); a difference from the live "
 		"process is not.",
 	.examples = (const struct cmd_example[]){ { "verify %D/v", "", "attach %P; commit %D/v" },
@@ -121,6 +123,23 @@ const struct cmd_entry cmd_verify = {
 };
 
 /* ---- diff ---------------------------------------------------------------------------------- */
+
+/* What could be compared is shown; a script must not take it for all. */
+static struct err *diff_incomplete(const Stepdump__DiffReport *r)
+{
+	size_t objects = 0;
+
+	for (size_t i = 0; i < r->n_objects; i++)
+		objects += r->objects[i]->trouble != NULL;
+	if (!objects)
+		return NULL;
+	return err_hint(
+		err_new(ERR_CHECK,
+			"the comparison is not complete: %lu pages of %zu pagemap%s are not "
+			"to be had",
+			r->unknown, objects, objects == 1 ? "" : "s"),
+		"`verify` of each directory says what is wrong with it");
+}
 
 static struct err *diff_exec(struct shell *sh, const struct args *a, struct out *o)
 {
@@ -138,6 +157,7 @@ static struct err *diff_exec(struct shell *sh, const struct args *a, struct out 
 	if (e)
 		return e;
 	out_message(o, &r->base);
+	o->complete = true;
 	if (!o->json) {
 		struct pane_opts po = report_opts(sh, verbose);
 
@@ -146,8 +166,9 @@ static struct err *diff_exec(struct shell *sh, const struct args *a, struct out 
 		out_grid(o, &g);
 		grid_deinit(&g);
 	}
+	e = diff_incomplete(r);
 	stepdump__diff_report__free_unpacked(r, NULL);
-	return NULL;
+	return e;
 }
 
 const struct cmd_entry cmd_diff = {
@@ -159,8 +180,10 @@ const struct cmd_entry cmd_diff = {
 	.help = "Lists, for each mapping, the pages that were added, removed or changed, by "
 		"content.  Holes are followed through the parents on either side, so a full "
 		"dump can be compared with an incremental one.  With PID, the number in the "
-		"file names, only that task is compared.  -v also lists mappings without a "
-		"difference.",
+		"file names, only that task is compared.  Of a shared object it is said which "
+		"mapping it is.  Where a chain is broken, or a pages file cut, the other pages "
+		"are compared all the same, and the exit status is 1.  -v also lists mappings "
+		"without a difference.",
 	.examples =
 		(const struct cmd_example[]){ { "diff %D/a %D/b", "two dumps of one process",
 						"attach %P; commit %D/a; restart; commit %D/b" },

@@ -177,6 +177,12 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 			   "fine as far as it goes: %lu pages are at a page server, and it can be "
 			   "restored only beside them",
 			   r->generations[0]->pages_at_server);
+	else if (r->nr_elsewhere)
+		paint_line(&p, TONE_WARN,
+			   "fine, but CRIU cannot restore it on this machine as it is: %lu of the "
+			   "files that it maps %s here as %s",
+			   r->nr_elsewhere, r->nr_elsewhere == 1 ? "is not" : "are not",
+			   r->nr_elsewhere == 1 ? "it was" : "they were");
 	else
 		paint_line(&p, TONE_OK, "fine%s",
 			   r->nr_notes ? "; the notes are worth knowing" : "");
@@ -198,6 +204,7 @@ static void paint_diff_object(struct paint *p, const Stepdump__DiffObject *d)
 		{ "gone", .right = true },
 		{ "changed", .right = true },
 		{ "same", .right = true, .drop = 4 },
+		{ d->unknown ? "unknown" : "", .right = true },
 	};
 	struct table *t = TABLE_NEW(columns);
 	const char *only = !d->in_new ? ", only in the old directory" :
@@ -210,10 +217,12 @@ static void paint_diff_object(struct paint *p, const Stepdump__DiffObject *d)
 		paint_line(p, TONE_TITLE, "shared object %lu%s", d->shmid, only);
 	else
 		paint_line(p, TONE_TITLE, "task %s%s", txt_pid(p, d->pid).s, only);
+	for (size_t i = 0; i < d->n_mappings; i++)
+		paint_line(p, TONE_DIM, "mapped by %s", d->mappings[i]);
 	for (size_t i = 0; i < d->n_vmas; i++) {
 		const Stepdump__DiffVma *v = d->vmas[i];
 
-		if (!p->o->verbose && !v->added && !v->gone && !v->changed)
+		if (!p->o->verbose && !v->added && !v->gone && !v->changed && !v->unknown)
 			continue;
 		table_row(t, v, false);
 		table_cell(t, TONE_ADDR, "%s", txt_addr(p, v->start).s);
@@ -225,10 +234,19 @@ static void paint_diff_object(struct paint *p, const Stepdump__DiffObject *d)
 		table_cell(t, v->gone ? TONE_HOLE : TONE_NORMAL, "%lu", v->gone);
 		table_cell(t, v->changed ? TONE_CHANGED : TONE_NORMAL, "%lu", v->changed);
 		table_cell(t, TONE_DIM, "%lu", v->same);
+		if (d->unknown)
+			table_cell(t, v->unknown ? TONE_BAD : TONE_NORMAL, "%lu", v->unknown);
+		else
+			table_cell(t, TONE_NORMAL, "%s", "");
 	}
-	table_end(t, p, "no difference");
+	table_end(t, p, d->trouble ? "" : "no difference");
 	paint_line(p, TONE_NORMAL, "%lu added, %lu gone, %lu changed, %lu the same", d->added,
 		   d->gone, d->changed, d->same);
+	if (d->unknown)
+		paint_line(p, TONE_BAD, "%lu could not be compared: %s", d->unknown,
+			   d->trouble ?: "");
+	else if (d->trouble)
+		paint_line(p, TONE_BAD, "could not be compared: %s", d->trouble);
 }
 
 void report_diff(const Stepdump__DiffReport *r, const struct pane_opts *o, struct grid *g)

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "engine/chain/chain_rows.h"
+#include "engine/image/image_set.h"
 #include "engine/proc/vma.h"
 #include "proto/message.h"
 
@@ -49,7 +50,7 @@ static void side_load(struct side *s)
 
 static struct err *side_open(struct side *s, const char *name)
 {
-	TRY(page_read_open(s->dirfd, name, &s->pr));
+	TRY(page_read_open_some(s->dirfd, name, &s->pr));
 	s->entry = 0;
 	side_load(s);
 	return chain_reader_init(&s->reader, s->pr);
@@ -114,29 +115,60 @@ static struct err *is_same_place(struct diff *d, const struct chain_run *a,
 	return NULL;
 }
 
+/*
+ * A side that lacks bytes - its chain is broken, a file is cut - costs these pages, and no more.
+ * Takes `e`, unless it is one that ends the work.
+ */
+static struct err *diff_absorb(struct diff *d, struct err *e, uint64_t start, uint64_t nr_pages)
+{
+	Stepdump__DiffVma *v;
+
+	if (!e || e->code == ERR_INTERRUPTED)
+		return e;
+	v = row_message(d, start, start + nr_pages * PAGE_BYTES);
+	SET(v, unknown, v->unknown + nr_pages);
+	if (!d->o->trouble)
+		d->o->trouble = err_text(e);
+	err_free(e);
+	return NULL;
+}
+
+static struct err *diff_block(struct diff *d, const struct chain_run *a, const struct chain_run *b,
+			      uint64_t off, size_t len, uint64_t *changed)
+{
+	TRY(chain_reader_read(&d->old_side.reader, a, off, d->old_buf, len));
+	TRY(chain_reader_read(&d->new_side.reader, b, off, d->new_buf, len));
+	for (size_t i = 0; i < len; i += PAGE_BYTES)
+		*changed += memcmp(d->old_buf + i, d->new_buf + i, PAGE_BYTES) != 0;
+	return NULL;
+}
+
 static struct err *diff_run(struct diff *d, const struct chain_run *a, const struct chain_run *b,
 			    uint64_t nr_pages)
 {
 	Stepdump__DiffVma *v = row_message(d, a->start, a->start + nr_pages * PAGE_BYTES);
-	uint64_t changed = 0;
+	uint64_t changed = 0, lost = 0;
 	bool same;
 
-	TRY(is_same_place(d, a, b, &same));
+	struct err *e = is_same_place(d, a, b, &same);
+
+	if (e)
+		return diff_absorb(d, e, a->start, nr_pages);
 	for (uint64_t page = 0; page < nr_pages && !same;) {
 		uint64_t n = nr_pages - page < BLOCK_PAGES ? nr_pages - page : BLOCK_PAGES;
-		size_t len = n * PAGE_BYTES;
 
 		TRY(chain_check_stop(d->stop));
-		TRY(chain_reader_read(&d->old_side.reader, a, page * PAGE_BYTES, d->old_buf, len));
-		TRY(chain_reader_read(&d->new_side.reader, b, page * PAGE_BYTES, d->new_buf, len));
-		for (size_t off = 0; off < len; off += PAGE_BYTES)
-			changed += memcmp(d->old_buf + off, d->new_buf + off, PAGE_BYTES) != 0;
+		e = diff_block(d, a, b, page * PAGE_BYTES, n * PAGE_BYTES, &changed);
+		if (e) {
+			TRY(diff_absorb(d, e, a->start + page * PAGE_BYTES, n));
+			lost += n;
+		}
 		page += n;
 	}
 	if (!same)
-		d->o->compared += nr_pages;
+		d->o->compared += nr_pages - lost;
 	v->changed += changed;
-	v->same += nr_pages - changed;
+	v->same += nr_pages - lost - changed;
 	return NULL;
 }
 
@@ -146,8 +178,15 @@ static struct err *diff_range(struct diff *d, uint64_t start, uint64_t end)
 	while (start < end) {
 		struct chain_run a, b;
 
-		TRY(chain_run_at(d->old_side.pr, start, end, &a));
-		TRY(chain_run_at(d->new_side.pr, start, end, &b));
+		struct err *e = chain_run_at(d->old_side.pr, start, end, &a);
+
+		if (!e)
+			e = chain_run_at(d->new_side.pr, start, end, &b);
+		if (e) {
+			TRY(diff_absorb(d, e, start, 1));
+			start += PAGE_BYTES;
+			continue;
+		}
 		uint64_t to = a.end < b.end ? a.end : b.end;
 
 		TRY(diff_run(d, &a, &b, (to - start) / PAGE_BYTES));
@@ -234,11 +273,75 @@ static void diff_sum_up(Stepdump__DiffReport *r, Stepdump__DiffObject *o)
 		o->gone += o->vmas[i]->gone;
 		o->changed += o->vmas[i]->changed;
 		o->same += o->vmas[i]->same;
+		if (o->vmas[i]->unknown)
+			SET(o, unknown, o->unknown + o->vmas[i]->unknown);
 	}
 	r->added += o->added;
 	r->gone += o->gone;
 	r->changed += o->changed;
 	r->same += o->same;
+	if (o->unknown)
+		SET(r, unknown, r->unknown + o->unknown);
+}
+
+/* ---- what maps a shared object --------------------------------------------------------------- */
+
+static void mappings_of_task(struct diff *d, struct set_memory *m, uint64_t wanted)
+{
+	for (size_t i = 0; i < m->vmas.nr; i++) {
+		const struct vma *v = &m->vmas.v[i];
+		uint64_t shmid;
+		char prot[5];
+
+		if (!set_memory_shmid(m, v, &shmid) || shmid != wanted)
+			continue;
+		vma_prot_str(v->prot, v->vmf & VMF_SHARED, prot);
+
+		AUTO_FREE char *text = xasprintf("%u %lx-%lx %s %s", m->pid, v->start, v->end, prot,
+						 *v->name ? v->name : vma_kind(v));
+
+		msg_push_text(&d->o->mappings, &d->o->n_mappings, text);
+	}
+}
+
+/* A set without mappings, as a pre-dump is, cannot tell: no trouble. */
+static void diff_mappings(struct diff *d, const struct side *s, uint64_t shmid)
+{
+	struct image_set *set = NULL;
+	AUTO_ERR struct err *e = image_set_open(s->dirfd, "", &set);
+
+	for (size_t i = 0; !e && i < set->nr_tasks; i++) {
+		struct set_memory *m = NULL;
+		AUTO_ERR struct err *no = set_memory_open(set, set->task[i].pid, &m);
+
+		if (!no)
+			mappings_of_task(d, m, shmid);
+		set_memory_close(m);
+	}
+	image_set_close(set);
+}
+
+static Stepdump__DiffObject *diff_push_object(struct diff *d, const struct chain_object *obj,
+					      Stepdump__DiffReport *r)
+{
+	Stepdump__DiffObject *o = msg_push(&r->objects, &r->n_objects, sizeof(*o));
+
+	stepdump__diff_object__init(o);
+	o->name = xstrdup(obj->name);
+	if (obj->is_shmem)
+		SET(o, shmid, obj->id);
+	else
+		SET(o, pid, (uint32_t)obj->id);
+	o->in_old = d->old_side.pr != NULL;
+	o->in_new = d->new_side.pr != NULL;
+	SET(o, compared, 0);
+	d->o = o;
+	if (obj->is_shmem) {
+		diff_mappings(d, &d->new_side, obj->id);
+		if (!o->n_mappings)
+			diff_mappings(d, &d->old_side, obj->id);
+	}
+	return o;
 }
 
 static struct err *diff_object(struct diff *d, const struct chain_object *obj,
@@ -248,17 +351,14 @@ static struct err *diff_object(struct diff *d, const struct chain_object *obj,
 
 	if (!e)
 		e = side_open(&d->new_side, obj->name);
-	if (!e) {
-		d->o = msg_push(&r->objects, &r->n_objects, sizeof(*d->o));
-		stepdump__diff_object__init(d->o);
-		d->o->name = xstrdup(obj->name);
-		if (obj->is_shmem)
-			SET(d->o, shmid, obj->id);
-		else
-			SET(d->o, pid, (uint32_t)obj->id);
-		d->o->in_old = d->old_side.pr != NULL;
-		d->o->in_new = d->new_side.pr != NULL;
-		SET(d->o, compared, 0);
+	if (e && e->code != ERR_INTERRUPTED) {
+		Stepdump__DiffObject *o = diff_push_object(d, obj, r);
+
+		o->trouble = err_text(e);
+		err_free(e);
+		e = NULL;
+	} else if (!e) {
+		d->o = diff_push_object(d, obj, r);
 		e = diff_rows(d, obj);
 		diff_sum_up(r, d->o);
 	}

@@ -257,7 +257,7 @@ static int by_name(const void *a, const void *b)
 static struct err *flatten_check(const struct flatten *f)
 {
 	struct verify_report report;
-	struct err *e = verify_dirfd(f->from, true, &report);
+	struct err *e = verify_dirfd(f->from, VERIFY_SPARSE, &report);
 	uint64_t elsewhere = report.pages_at_server;
 	size_t unreadable = report.nr_unreadable;
 
@@ -287,7 +287,7 @@ static struct err *flatten_fill(struct flatten *f)
 
 	TRY(flatdir_each(f->from, f->chain, flatten_entry, f));
 	vec_sort(f->r->objects, f->r->n_objects, by_name);
-	struct err *e = verify_dirfd(f->to, false, &report);
+	struct err *e = verify_dirfd(f->to, 0, &report);
 
 	verify_report_deinit(&report);
 	TRY(err_hint(err_wrap(e, "the result is not a good image set"),

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/vec.h"
 #include "engine/chain/chain_rows.h"
 #include "engine/chain/chain_verify.h"
+#include "engine/image/image_set.h"
 #include "engine/pages/page_walk.h"
 #include "engine/pages/verdict.h"
 #include "engine/proc/vma.h"
@@ -26,6 +28,10 @@ struct live {
 	Criu__MmEntry *mm; /* NULL: the directory has none */
 	Stepdump__LiveReport *r;
 	size_t row; /* where the last page was counted */
+	/* A shared object is read as a file: that touches no page table, and a page that is not in
+	 * that of this task is there too.  -1: through the task. */
+	int shared_fd;
+	uint64_t shared_shift; /* from an address to an offset in the file */
 	uint8_t image[BLOCK_PAGES * PAGE_BYTES_MAX], memory[BLOCK_PAGES * PAGE_BYTES_MAX];
 };
 
@@ -161,8 +167,53 @@ static void count_page(struct live *l, uint64_t addr, const uint8_t *image, cons
 		row->same++;
 }
 
-static struct err *live_compare_run(struct live *l, const struct chain_run *run)
+/* Into l->memory.  Nothing is beyond the end of a mapped file or memfd. */
+static struct err *live_read(struct live *l, uint64_t vaddr, size_t len, size_t *got)
 {
+	if (l->shared_fd >= 0) {
+		ssize_t n =
+			pread_full(l->shared_fd, l->memory, len, (off_t)(vaddr + l->shared_shift));
+
+		if (n < 0)
+			return err_vaddr(err_sys(errno, "read shared memory of %d", l->t->pid),
+					 vaddr);
+		/* The last page of an object is a whole one in memory. */
+		*got = ((size_t)n + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+		memset(l->memory + n, 0, *got - (size_t)n);
+		return NULL;
+	}
+
+	struct err *e = target_read(l->t, vaddr, l->memory, len, got);
+
+	if (e && e->sys_errno == EIO) {
+		err_free(e);
+		e = NULL;
+		*got = 0;
+	}
+	return e;
+}
+
+/* What is mapped at the start of `v` now. */
+static void live_shared_open(struct live *l, const struct vma *v)
+{
+	ssize_t i = vma_list_find(&l->t->vmas, v->start);
+	const struct vma *now = i >= 0 ? &l->t->vmas.v[i] : NULL;
+
+	l->shared_fd = -1;
+	if (!now || now->end < v->end || !(now->vmf & VMF_SHARED) || now->status & VMA_UNSUPP)
+		return;
+	AUTO_FREE char *path =
+		xasprintf("/proc/%d/map_files/%lx-%lx", l->t->pid, now->start, now->end);
+
+	l->shared_shift = now->pgoff - now->start;
+	l->shared_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* shift: from an offset in a shared object to the address where it is mapped; else 0. */
+static struct err *live_compare_run(struct live *l, struct chain_reader *rd,
+				    const struct chain_run *run, uint64_t shift)
+{
+	uint64_t start = run->start + shift;
 	uint64_t len = run->end - run->start;
 
 	for (uint64_t off = 0; off < len;) {
@@ -170,18 +221,18 @@ static struct err *live_compare_run(struct live *l, const struct chain_run *run)
 		size_t done = 0;
 
 		TRY(chain_check_stop(l->stop));
-		TRY(chain_reader_read(&l->reader, run, off, l->image, n));
+		TRY(chain_reader_read(rd, run, off, l->image, n));
 		while (done < n) {
 			size_t got = 0;
 
-			TRY(target_read(l->t, run->start + off + done, l->memory, n - done, &got));
+			TRY(live_read(l, start + off + done, n - done, &got));
 			got &= ~(PAGE_BYTES - 1);
 			for (size_t i = 0; i < got; i += PAGE_BYTES)
-				count_page(l, run->start + off + done + i, l->image + done + i,
+				count_page(l, start + off + done + i, l->image + done + i,
 					   l->memory + i);
 			done += got;
 			if (done < n) {
-				count_page(l, run->start + off + done, l->image + done, NULL);
+				count_page(l, start + off + done, l->image + done, NULL);
 				done += PAGE_BYTES;
 			}
 		}
@@ -201,7 +252,7 @@ static struct err *compare_pages(struct live *l)
 			struct chain_run run;
 
 			TRY(chain_run_at(l->pr, at, end, &run));
-			TRY(live_compare_run(l, &run));
+			TRY(live_compare_run(l, &l->reader, &run, 0));
 			at = run.end;
 		}
 	}
@@ -237,6 +288,106 @@ static struct err *find_missing(struct live *l)
 	return e;
 }
 
+/* ---- shared objects ------------------------------------------------------------------------- */
+
+/* What a VMA maps of an object; each of several mappings is compared. */
+static struct err *compare_shared(struct live *l, const struct vma *v, const struct page_read *pr)
+{
+	const struct pagemap_image *pi = page_read_image(pr, 0);
+	uint64_t from = v->pgoff, to = v->pgoff + (v->end - v->start), shift = v->start - v->pgoff;
+	struct chain_reader rd;
+	struct err *e = chain_reader_init(&rd, pr);
+
+	for (size_t i = vec_first(pi->nr, k, pagemap_entry_end(&pi->e[k]) > from);
+	     !e && i < pi->nr && pi->e[i].vaddr < to; i++) {
+		uint64_t at = pi->e[i].vaddr > from ? pi->e[i].vaddr : from;
+		uint64_t end = pagemap_entry_end(&pi->e[i]);
+
+		end = end < to ? end : to;
+		while (!e && at < end) {
+			struct chain_run run;
+
+			e = chain_run_at(pr, at, end, &run);
+			if (!e)
+				e = live_compare_run(l, &rd, &run, shift);
+			at = run.end;
+		}
+	}
+	chain_reader_deinit(&rd);
+	return e;
+}
+
+#define PM_HERE (3ull << 62) /* present or swapped */
+
+/* Pages that the image lacks read as zero; those that are mapped now and are something else are missing. */
+static struct err *missing_shared(struct live *l, const struct vma *v, const struct page_read *pr)
+{
+	static const uint8_t zero[PAGE_BYTES_MAX];
+	uint64_t entry[512];
+
+	for (uint64_t at = v->start; at < v->end;) {
+		size_t nr = (v->end - at) / PAGE_BYTES;
+		size_t got;
+
+		nr = nr < 512 ? nr : 512;
+		TRY(chain_check_stop(l->stop));
+		ssize_t n = pread(l->t->pagemap_fd, entry, nr * sizeof(*entry),
+				  (off_t)(at / PAGE_BYTES * sizeof(*entry)));
+
+		if (n <= 0)
+			return NULL;
+		nr = (size_t)n / sizeof(*entry);
+		for (size_t i = 0; i < nr; i++, at += PAGE_BYTES) {
+			uint64_t off = at - v->start + v->pgoff;
+
+			if (!(entry[i] & PM_HERE) ||
+			    (pr && pagemap_image_find(page_read_image(pr, 0), off) >= 0))
+				continue;
+			TRY(live_read(l, at, PAGE_BYTES, &got));
+			if (got == PAGE_BYTES && memcmp(l->memory, zero, PAGE_BYTES))
+				row_of(l, at)->missing++;
+		}
+	}
+	return NULL;
+}
+
+static struct err *live_shared(struct live *l, struct set_memory *m)
+{
+	for (size_t i = 0; i < m->vmas.nr; i++) {
+		const struct vma *v = &m->vmas.v[i];
+		const struct page_read *pr;
+		uint64_t shmid;
+
+		if (!(v->vmf & VMF_SHARED) || !set_memory_shmid(m, v, &shmid))
+			continue;
+		TRY(set_memory_object(m, shmid, &pr));
+		live_shared_open(l, v);
+
+		struct err *e = pr ? compare_shared(l, v, pr) : NULL;
+
+		if (!e)
+			e = missing_shared(l, v, pr);
+		close_fd(&l->shared_fd);
+		TRY(e);
+	}
+	return NULL;
+}
+
+static struct err *live_shared_objects(struct live *l, int dirfd, const char *dir, pid_t pid)
+{
+	struct image_set *set = NULL;
+	struct set_memory *m = NULL;
+	struct err *e = image_set_open(dirfd, dir, &set);
+
+	if (!e)
+		e = set_memory_open(set, (uint32_t)pid, &m);
+	if (!e)
+		e = live_shared(l, m);
+	set_memory_close(m);
+	image_set_close(set);
+	return e;
+}
+
 static void live_sum_up(Stepdump__LiveReport *r)
 {
 	SET(r, image_pages, 0);
@@ -268,6 +419,8 @@ static struct err *live_compare(struct live *l, int dirfd, const char *dir, pid_
 	live_make_rows(l);
 	TRY(compare_pages(l));
 	TRY(find_missing(l));
+	if (l->mm)
+		TRY(live_shared_objects(l, dirfd, dir, pid));
 	live_sum_up(l->r);
 	return NULL;
 }
@@ -280,6 +433,7 @@ struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pi
 	AUTO_CLOSE int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct err *e = dirfd < 0 ? err_sys(errno, "open the image directory %s", dir) : NULL;
 
+	l->shared_fd = -1;
 	l->t = t;
 	l->caps = caps;
 	l->stop = stop;

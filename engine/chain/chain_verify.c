@@ -79,7 +79,8 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 static struct err *check_generation(struct chain_check *c)
 {
 	struct verify_report vr;
-	struct err *e = verify_dirfd(c->at.dirfd, true, &vr);
+	struct err *e =
+		verify_dirfd(c->at.dirfd, VERIFY_SPARSE | (c->at.nr ? 0 : VERIFY_HERE), &vr);
 
 	if (e && e->code == ERR_CHECK) {
 		err_free(e);
@@ -99,6 +100,8 @@ static struct err *check_generation(struct chain_check *c)
 		SET(g, pre_dump, vr.pre_dump);
 		g->kind = xstrdup(vr.pre_dump ? "pre-dump" : vr.full ? "full" : "memory");
 		c->r->nr_unreadable += vr.nr_unreadable;
+		if (vr.nr_elsewhere)
+			SET(c->r, nr_elsewhere, vr.nr_elsewhere);
 		if (vr.pages_at_server)
 			SET(g, pages_at_server, vr.pages_at_server);
 		if (vr.has_uptime)

@@ -26,7 +26,7 @@ static struct err *reset_uptime(struct dump *d)
 static struct err *reset_check(struct dump *d)
 {
 	struct verify_report r;
-	struct err *e = verify_dirfd(staging_dirfd(d->staging), false, &r);
+	struct err *e = verify_dirfd(staging_dirfd(d->staging), 0, &r);
 
 	if (!e && r.pages_present != d->xfer.pages && !page_xfer_client(&d->xfer))
 		e = err_new(ERR_CHECK, "the images hold %lu pages, %lu were transferred",

@@ -100,6 +100,8 @@ void set_memory_close(struct set_memory *m); /* NULL is fine */
 const struct set_memfd *set_memory_memfd(const struct set_memory *m, const struct vma *v);
 /* The shared object that a VMA maps, a memfd or not; false: it maps none. */
 bool set_memory_shmid(const struct set_memory *m, const struct vma *v, uint64_t *ret);
+/* Where the pages of an object are; *ret NULL: it has none.  Borrowed. */
+struct err *set_memory_object(struct set_memory *m, uint64_t shmid, const struct page_read **ret);
 
 enum set_source {
 	SET_PAGES,     /* in a pages file, of this set or of a parent: `place` */

@@ -32,6 +32,8 @@ struct page_read {
 	char *name;
 	struct generation *g;
 	size_t nr;
+	bool lenient;
+	char *broken; /* why the chain ends where it does; NULL: it ends as it should */
 };
 
 void page_read_close(struct page_read *pr)
@@ -44,6 +46,7 @@ void page_read_close(struct page_read *pr)
 		free(pr->g[i].dir);
 	}
 	free(pr->g);
+	free(pr->broken);
 	free(pr->name);
 	free(pr);
 }
@@ -101,15 +104,28 @@ static struct err *open_chain(struct page_read *pr, int dirfd)
 
 	TRY(generations_begin(&at, dirfd));
 	while (link == PARENT_OPEN) {
-		TRY(add_generation(pr, &at, &more));
+		struct err *e = add_generation(pr, &at, &more);
+
+		if (e && pr->nr && pr->lenient) {
+			pr->broken = err_text(e);
+			err_free(e);
+			return NULL;
+		}
+		TRY(e);
 		if (!more)
 			return NULL;
 		link = generations_up(&at);
 	}
 	/* A link to nowhere, or in a circle, matters only to a hole that needs it. */
-	if (link == PARENT_NONE ||
-	    (link == PARENT_BROKEN && (at.why == ENOENT || at.why == ELOOP || at.why == ENOTDIR)))
+	if (link == PARENT_NONE || (!pr->lenient && link == PARENT_BROKEN &&
+				    (at.why == ENOENT || at.why == ELOOP || at.why == ENOTDIR)))
 		return NULL;
+	if (pr->lenient) {
+		pr->broken = xasprintf("its parent link %s: %s",
+				       link == PARENT_LOOP ? "leads back" : "cannot be followed",
+				       strerror(at.why));
+		return NULL;
+	}
 	if (link == PARENT_BROKEN)
 		return err_sys(at.why, "open the parent of %s", pr->g[pr->nr - 1].dir);
 	return err_new(ERR_CHECK,
@@ -117,11 +133,13 @@ static struct err *open_chain(struct page_read *pr, int dirfd)
 		       pr->g[0].dir);
 }
 
-struct err *page_read_open(int dirfd, const char *name, struct page_read **ret)
+static struct err *page_read_begin(int dirfd, const char *name, bool lenient,
+				   struct page_read **ret)
 {
 	struct page_read *pr = xzalloc(sizeof(*pr));
 
 	pr->name = xstrdup(name);
+	pr->lenient = lenient;
 
 	struct err *e = open_chain(pr, dirfd);
 
@@ -132,6 +150,16 @@ struct err *page_read_open(int dirfd, const char *name, struct page_read **ret)
 	if (!e)
 		*ret = pr;
 	return e;
+}
+
+struct err *page_read_open(int dirfd, const char *name, struct page_read **ret)
+{
+	return page_read_begin(dirfd, name, false, ret);
+}
+
+struct err *page_read_open_some(int dirfd, const char *name, struct page_read **ret)
+{
+	return page_read_begin(dirfd, name, true, ret);
 }
 
 /* Index of the first entry that ends beyond vaddr; nr if there is none. */
@@ -220,6 +248,11 @@ struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct 
 		};
 		return NULL;
 	}
+	if (pr->broken)
+		return err_vaddr(err_new(ERR_CHECK,
+					 "%lx is a hole in %s/%s, and the chain ends there: %s",
+					 vaddr, pr->g[pr->nr - 1].dir, pr->name, pr->broken),
+				 vaddr);
 	return err_vaddr(err_new(ERR_CHECK,
 				 "%lx is a hole in %s/%s, which has no parent with this object",
 				 vaddr, pr->g[pr->nr - 1].dir, pr->name),

@@ -34,6 +34,8 @@ struct err *page_read_pagemap(int dirfd, const char *name, struct pagemap_image 
  * parents that leads back to itself or does not end (generations.h).  `dirfd` is only used here.
  */
 struct err *page_read_open(int dirfd, const char *name, struct page_read **ret);
+/* For looking: a chain that breaks is opened as far as it goes, and page_read_locate() says why. */
+struct err *page_read_open_some(int dirfd, const char *name, struct page_read **ret);
 void page_read_close(struct page_read *pr); /* NULL is fine */
 
 /* Is all of [vaddr, vaddr + nr_pages pages) there, in any generation?  Else *missing_ret is the

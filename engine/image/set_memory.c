@@ -137,7 +137,7 @@ static struct err *memory_open(struct set_memory *m)
 {
 	char name[IMAGE_NAME_MAX];
 
-	TRY(page_read_open(m->set->dirfd, image_name(IMG_PAGEMAP, m->pid, name), &m->pr));
+	TRY(page_read_open_some(m->set->dirfd, image_name(IMG_PAGEMAP, m->pid, name), &m->pr));
 	TRY(set_vmas(m));
 	vma_list_count(&m->vmas);
 	return NULL;
@@ -196,7 +196,7 @@ bool set_memory_shmid(const struct set_memory *m, const struct vma *v, uint64_t 
 	return v->status & VMA_ANON_SHARED || inode;
 }
 
-static struct err *set_object(struct set_memory *m, uint64_t shmid, const struct page_read **ret)
+struct err *set_memory_object(struct set_memory *m, uint64_t shmid, const struct page_read **ret)
 {
 	char name[IMAGE_NAME_MAX];
 
@@ -208,7 +208,7 @@ static struct err *set_object(struct set_memory *m, uint64_t shmid, const struct
 
 	struct page_read *pr = NULL;
 
-	TRY(page_read_open(m->set->dirfd, image_name(IMG_SHMEM_PAGEMAP, shmid, name), &pr));
+	TRY(page_read_open_some(m->set->dirfd, image_name(IMG_SHMEM_PAGEMAP, shmid, name), &pr));
 	*vec_push(m->object, m->nr_objects) = (struct set_object){ shmid, pr };
 	*ret = pr;
 	return NULL;
@@ -222,7 +222,7 @@ static bool has_page(const struct page_read *pr, uint64_t vaddr)
 static struct err *locate_shared(struct set_memory *m, uint64_t shmid, uint64_t off,
 				 struct set_page *ret)
 {
-	TRY(set_object(m, shmid, &ret->pr));
+	TRY(set_memory_object(m, shmid, &ret->pr));
 	ret->shmid = shmid;
 	ret->object = true;
 	ret->source = SET_UNTOUCHED;

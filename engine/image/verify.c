@@ -332,11 +332,13 @@ static void check_set(struct verify *v)
 	v->r->full = v->full && !v->pre_dump;
 	if (v->r->full)
 		verify_full(v);
+	if (v->how & VERIFY_HERE && !v->pre_dump)
+		verify_mapped(v);
 }
 
-struct err *verify_dirfd(int dirfd, bool sparse, struct verify_report *ret)
+struct err *verify_dirfd(int dirfd, unsigned how, struct verify_report *ret)
 {
-	struct verify v = { .dirfd = dirfd, .sparse = sparse, .r = ret };
+	struct verify v = { .dirfd = dirfd, .how = how, .r = ret };
 
 	*ret = (struct verify_report){ 0 };
 	struct err *e = flatdir_each(dirfd, "the image directory", add_name, &v);
@@ -368,5 +370,5 @@ struct err *verify_dir(const char *dir, struct verify_report *ret)
 
 	if (fd < 0)
 		return err_sys(errno, "open the image directory %s", dir);
-	return err_wrap(verify_dirfd(fd, true, ret), "%s", dir);
+	return err_wrap(verify_dirfd(fd, VERIFY_SPARSE, ret), "%s", dir);
 }

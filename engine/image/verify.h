@@ -29,10 +29,11 @@ struct verify_report {
 	struct verify_finding *v;
 	size_t nr;
 	size_t nr_fatal, nr_notes; /* also those not kept */
-	size_t nr_unreadable;      /* files that this user may not read: the set is not judged */
-	bool pre_dump;             /* inventory, pagemaps and pages are the whole set */
-	bool full;                 /* has what CRIU restores; else memory alone */
-	bool has_uptime;           /* without, CRIU refuses the set as a parent */
+	size_t nr_elsewhere;  /* mapped files that are not on this machine as they were: notes */
+	size_t nr_unreadable; /* files that this user may not read: the set is not judged */
+	bool pre_dump;        /* inventory, pagemaps and pages are the whole set */
+	bool full;            /* has what CRIU restores; else memory alone */
+	bool has_uptime;      /* without, CRIU refuses the set as a parent */
 	uint64_t dump_uptime_us;
 	unsigned files; /* images read */
 	unsigned pagemaps;
@@ -60,11 +61,16 @@ struct verify_report {
  * ERR_CHECK, or what prevented the check (ERR_SYS, ERR_NOMEM).
  */
 struct err *verify_dir(const char *dir, struct verify_report *ret);
-/*
- * Same, of an open directory.  sparse: a page that lies in a hole of its pages file is a finding, as it
- * reads as zero; some file systems make such holes of any zeroes.
- */
-struct err *verify_dirfd(int dirfd, bool sparse, struct verify_report *ret);
+enum {
+	/* A page that lies in a hole of its pages file is a finding, as it reads as zero; some file systems
+	 * make such holes of any zeroes. */
+	VERIFY_SPARSE = 1 << 0,
+	/* Whether the files that are mapped are on this machine as they were. */
+	VERIFY_HERE = 1 << 1,
+};
+
+/* Same, of an open directory. */
+struct err *verify_dirfd(int dirfd, unsigned how, struct verify_report *ret);
 void verify_report_deinit(struct verify_report *r);
 
 #endif

@@ -24,6 +24,19 @@ bool verify_use_file(struct verify *v, uint64_t id)
 	return f;
 }
 
+bool verify_is_mapped(const struct verify *v, uint64_t id)
+{
+	const struct known_file *f = find_file(v, id);
+
+	return f && f->mapped;
+}
+
+static void verify_map_file(struct verify *v, uint64_t id)
+{
+	if (verify_use_file(v, id))
+		v->file[find_file(v, id) - v->file].mapped = true;
+}
+
 static bool memfd_inode_known(const struct verify *v, uint32_t inode_id)
 {
 	for (size_t i = 0; i < v->nr_objects; i++)
@@ -36,7 +49,7 @@ static void check_file_id(struct verify *v, const char *mm, int64_t i, const Cri
 {
 	const struct known_file *f = find_file(v, e->shmid);
 
-	verify_use_file(v, e->shmid);
+	verify_map_file(v, e->shmid);
 	if (!f)
 		verify_find(v, true, mm, i, &e->start, "file id %lu is not in files.img", e->shmid);
 	else if ((e->status & VMA_AREA_MEMFD) && !f->is_memfd)
@@ -137,7 +150,7 @@ Criu__MmEntry *verify_mm(struct verify *v, const char *file)
 
 	const struct known_file *exe = find_file(v, m->exe_file_id);
 
-	verify_use_file(v, m->exe_file_id);
+	verify_map_file(v, m->exe_file_id);
 	if (!v->no_files && (!exe || !exe->is_reg))
 		verify_find(v, true, file, NO_ENTRY, NULL,
 			    "the executable (file id %u) is not a regular file of files.img",

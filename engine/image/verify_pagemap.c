@@ -190,7 +190,7 @@ static struct file_holes parent_holes(const struct verify *v, int dirfd,
 	char name[32];
 	uint64_t size;
 
-	if (!v->sparse)
+	if (!(v->how & VERIFY_SPARSE))
 		return holes;
 	snprintf(name, sizeof(name), "pages-%u.img", pi->pages_id);
 	e = image_open_file(dirfd, name, &fd, &size);
@@ -348,7 +348,7 @@ bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *re
 	v->r->pages_present += pi.nr_present;
 	v->r->pages_in_parent += nr_holes(&pi);
 	check_pages_id(v, file, pi.pages_id);
-	check_pages_file(v, v->dirfd, file, &pi, v->sparse);
+	check_pages_file(v, v->dirfd, file, &pi, v->how & VERIFY_SPARSE);
 	note_counts(v, file, &pi);
 	note_lazy(v, file, &pi);
 	if (!check_entries(v, file, &pi)) {

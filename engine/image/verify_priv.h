@@ -14,6 +14,7 @@ struct known_file {
 	uint32_t id;
 	bool is_reg, is_memfd;
 	bool used;         /* by a mapping, a descriptor, a working directory */
+	bool mapped;       /* also as the executable */
 	uint32_t inode_id; /* is_memfd */
 };
 
@@ -35,7 +36,7 @@ struct verify {
 	char **name; /* all files, sorted */
 	bool *bad;   /* of each: its fault is reported, or it cannot be read */
 	size_t nr_names;
-	bool sparse;         /* pages in the holes of a pages file count */
+	unsigned how;        /* VERIFY_* */
 	bool pre_dump, full; /* neither: memory only, as ours */
 	bool old;            /* image version 1: no head magics */
 	char *no_fdinfo;     /* the first that is not there; owned */
@@ -82,6 +83,11 @@ void verify_file_inventory(struct verify *v);
 void verify_files(struct verify *v);
 /* verify_full.c: what a full checkpoint needs; after verify_mm() of all tasks. */
 void verify_full(struct verify *v);
+
+/* verify_mapped.c: the files that are mapped, on this machine; after verify_mm() of all tasks. */
+void verify_mapped(struct verify *v);
+/* verify_mm.c: does a task map this file of files.img? */
+bool verify_is_mapped(const struct verify *v, uint64_t id);
 
 /* verify_mm.c: marks a file of files.img as used; false: it has no such file. */
 bool verify_use_file(struct verify *v, uint64_t id);

@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (kind == IMG_PAGEMAP || kind == IMG_SHMEM_PAGEMAP)
 		read_pagemap(dirfd, name);
 	/* Together with whatever earlier inputs left for the other files. */
-	struct err *e = verify_dirfd(dirfd, true, &report);
+	struct err *e = verify_dirfd(dirfd, VERIFY_SPARSE, &report);
 	if (!e != !report.nr_fatal)
 		abort();
 	err_free(e);
