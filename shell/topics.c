@@ -134,6 +134,33 @@ static const char history[] =
 	"  soft-dirty   Clearing it succeeds even on kernels that do not have it.  Relying on it\n"
 	"               would lose changes, so it is tried on a page of our own first.\n";
 
+static const char differences[] =
+	"A watched criu (`help watching`) and our own dump of the same target have the same iovs, in\n"
+	"the same ppbs, in the same order, the same pipes and the same holes.  What differs:\n"
+	"\n"
+	"  empty ppb     When criu begins another chunk, it takes a pipe for a ppb before it knows\n"
+	"                what will be in it (page_pipe_reinit()).  Private pages may be lazy, so\n"
+	"                they need another ppb and the first stays empty: a later chunk has 7 ppbs\n"
+	"                with pages, and one DUMPPAGES for none.  Here it has 8.\n"
+	"  chunks        Which is why a later chunk ends at another page.\n"
+	"  order         criu dumps a memfd, and as root shared anonymous memory too, when it collects\n"
+	"                the mappings of the first task that has it; other shared memory at the\n"
+	"                end.  Here all shared objects come after the tasks.  Siblings may come in\n"
+	"                another order.\n"
+	"  shared iovs   Of a shared object criu shows addresses in a mapping of its own, which are\n"
+	"                in no task.  Here they are offsets in the object.\n"
+	"  System V      In an IPC namespace of its own a child of criu dumps it, which is not\n"
+	"                traced: it is missing from criu's picture, not from its images.\n"
+	"  DUMPPAGES     criu sends one for each ppb and waits.  Here one message may be for several\n"
+	"                ppbs, and some are drained while others are transferred, if nobody steps.\n"
+	"  holes         criu checks a hole against the direct parent when it writes it; here the\n"
+	"                whole chain is checked when it is found.  [vdso] is always data here.\n"
+	"  names         `show` of a watched criu has no verdicts, and holes only once they are\n"
+	"                written; `show watch` lists what its calls do not tell.\n"
+	"\n"
+	"`run criu dump -R ...` leaves the target running, so both can be seen one after the other:\n"
+	"stop it (SIGSTOP), watch criu dump it, `detach`, `attach PID`, and compare `show iovs`.\n";
+
 static const char chains[] =
 	"A dump can leave unchanged pages in an earlier one.  The new directory has a `parent`\n"
 	"link to the old one, and its pagemap has holes: entries that say \"look in the parent\".\n"
@@ -219,6 +246,7 @@ const struct help_topic help_topics[] = {
 	{ "breakpoints", "where the pipeline can be stopped", breakpoints },
 	{ "errors", "how to read an error, and exit statuses", errors },
 	{ "watching", "criu's own dump, held at its system calls", watching },
+	{ "differences", "our dump beside the one of a watched criu", differences },
 	{ "chains", "parents and holes: incremental dumps, a worked session", chains },
 	{ "tracking", "how changed pages are detected, and which are not", tracking },
 	{ "scripts", "batch use, JSON, pipes and files", scripts },

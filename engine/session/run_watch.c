@@ -191,7 +191,7 @@ static bool watch_reached(struct session *s, struct watch_goal *g)
 		return !--g->left;
 	case RUN_FINISH:
 		g->reason = "chunk";
-		return w->chunk_sent && w->last.phase == PH(XFER) && w->next.phase != PH(XFER);
+		return w->last.phase == PH(XFER) && w->next.phase != PH(XFER);
 	default:
 		return false;
 	}

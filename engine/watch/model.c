@@ -173,8 +173,7 @@ void model_select(struct watch *w, size_t task)
 	if (w->cur == task)
 		return;
 	w->cur = task;
-	w->chunk = 0;
-	w->chunk_sent = false;
+	w->chunk_sent = w->chunk; /* its first ppb opens a chunk */
 	w->area_map = 0;
 	w->pmc = (struct wpmc){ 0 };
 }

@@ -137,7 +137,7 @@ struct watch {
 	size_t nr_frozen;                      /* tasks seized now */
 
 	phase_t phase;
-	unsigned chunk; /* of the present task, 1-based; 0: none yet */
+	unsigned chunk; /* 1-based, counted over all tasks; 0: none yet */
 	struct watch_unit next, last;
 	uint64_t units[PH(DONE) + 1];
 
@@ -151,7 +151,7 @@ struct watch {
 	size_t nr_ppbs;
 	uint64_t pipes_ever, ppbs_ever;
 	uint64_t coming_vaddr, coming_pages; /* announced to a page server, not yet taken */
-	bool chunk_sent;                     /* xfer has begun: the next command opens a chunk */
+	bool chunk_sent;                     /* the next ppb opens a chunk */
 	struct wpmc pmc;
 
 	struct wfd *fd; /* by number */

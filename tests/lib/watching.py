@@ -131,3 +131,63 @@ def leave_often(program, scratch, rounds, mode):
         if i + 1 < rounds:
             subprocess.run(['rm', '-rf', directory], check=True)
     return directory
+
+
+# ---- its picture beside ours ----------------------------------------------------------------------
+
+def picture(s):
+    """Of a session that is about to dump: for each task and shared object, in order, its chunks; of
+    each its ppbs; of each its iovs."""
+    items = []
+    s.do('break xfer')
+    stop = s.do('continue')
+    while stop['reason'] == 'breakpoint':
+        item = stop['cursor']['item']
+        if not items or items[-1][0] != item:
+            items.append((item, []))
+        items[-1][1].append([[(i['start'], i['nr_pages']) for i in b.get('iovs', [])]
+                             for b in s.do('show iovs')['page_pipe']['ppbs']])
+        if s.do('finish')['reason'] != 'chunk':
+            break
+        stop = s.do('continue')
+    s.do('delete')
+    return items
+
+
+def ppbs_of(chunks, is_criu):
+    """All that hold pages, one behind the other.  Only criu has an empty one, and only where `help
+    differences` says so: the first of a later chunk."""
+    found = []
+    for c, chunk in enumerate(chunks):
+        for i, iovs in enumerate(chunk):
+            sd.check(iovs or (is_criu and c and not i), f'ppb {i} of chunk {c} is empty')
+            if iovs:
+                found.append(iovs)
+    return found
+
+
+def at_zero(ppbs):
+    """Of a shared object: criu gives addresses in a mapping of its own, we give offsets in it."""
+    base = ppbs[0][0][0]
+    return [[(start - base, nr) for start, nr in iovs] for iovs in ppbs]
+
+
+def check_beside(theirs, ours, directory):
+    """The same tasks and objects, the same ppbs in the same order, the same iovs; but for what `help
+    differences` explains.  directory: criu's images."""
+    want = {name: ppbs_of(chunks, True) for name, chunks in theirs}
+    have = {name: ppbs_of(chunks, False) for name, chunks in ours}
+    if glob.glob(f'{directory}/ipcns-shm-*.img'): # System V memory: by a child of criu
+        have = {name: have[name] for name in have if name in want or not name.startswith('shmem')}
+    sd.equal(sorted(have), sorted(want), 'tasks and shared objects')
+    for name in want:
+        if name.startswith('shmem'):
+            want[name], have[name] = at_zero(want[name]), at_zero(have[name])
+        sd.equal(have[name], want[name], f'ppbs of {name}')
+    # The root is first with both, shared objects come last with us.
+    tasks = [[name for name, _ in picture if name.startswith('task')] for picture in (theirs, ours)]
+    sd.equal(tasks[1][0], tasks[0][0], 'the first task')
+    kinds = [name.split()[0] for name, _ in ours]
+    sd.equal(kinds, sorted(kinds, key=('task', 'shmem').index), 'kinds in order')
+    nr = {name: sum(map(len, ppbs)) for name, ppbs in have.items()}
+    print(', '.join(f'{name}: {len(have[name])} ppbs, {nr[name]} iovs' for name in have))
