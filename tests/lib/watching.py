@@ -8,6 +8,7 @@ import glob
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 
@@ -131,6 +132,29 @@ def leave_often(program, scratch, rounds, mode):
         if i + 1 < rounds:
             subprocess.run(['rm', '-rf', directory], check=True)
     return directory
+
+
+# ---- page servers --------------------------------------------------------------------------------------
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def listens(pid, port):
+    return any(f':{port:04X} ' in line and line.split()[3] == '0A'
+               for line in sd.proc_text(pid, 'net/tcp').splitlines())
+
+
+def server_args(directory, port):
+    os.mkdir(directory)
+    return ['page-server', '-D', directory, '--address', '127.0.0.1', '--port', str(port), '-v4', '-o',
+            'server.log']
+
+
+def to_server(port):
+    return '--page-server', '--address', '127.0.0.1', '--port', port
 
 
 # ---- its picture beside ours ----------------------------------------------------------------------
