@@ -246,7 +246,10 @@ static struct err *watch_loop(struct session *s, struct watch_goal *g)
 				      watch_exit_status(w));
 			return NULL;
 		case WATCH_QUIET:
-			break;
+			if (!watch_stuck(w))
+				break;
+			g->reason = "error";
+			return watch_failed(s);
 		}
 		if (g->req->progress && now_us() - told >= TICK_US) {
 			told = now_us();
@@ -289,6 +292,25 @@ static void watch_totals(const struct watch *w, Stepdump__Stop *stop)
 		  w->t.stops);
 }
 
+/* What there is of the images when a call has failed. */
+static void watch_written(const struct watch *w, Stepdump__Stop *stop)
+{
+	uint64_t planned = 0;
+
+	for (size_t i = 0; i < w->nr_tasks; i++)
+		planned += w->task[i].planned;
+	if (w->to_socket)
+		stop_line(stop, "until then", "%lu pages sent to the page server, of %lu planned",
+			  w->spliced_bytes / PAGE_BYTES, planned);
+	else if (*w->images)
+		stop_line(
+			stop, "until then",
+			"%lu pages in the images, of %lu planned; %s is not a set that can be restored",
+			w->spliced_bytes / PAGE_BYTES, planned, w->images);
+	else
+		stop_line(stop, "until then", "nothing was written");
+}
+
 static Stepdump__Stop *watch_report(struct session *s, const struct watch_goal *g)
 {
 	const struct watch *w = s->watch;
@@ -299,6 +321,8 @@ static Stepdump__Stop *watch_report(struct session *s, const struct watch_goal *
 	stop->breakpoint = g->breakpoint;
 	if (w->over)
 		watch_totals(w, stop);
+	else if (!strcmp(g->reason, "error"))
+		watch_written(w, stop);
 	else if (!stop->has_breakpoint && w->t.held && w->t.stop == TRACEE_ENTRY)
 		stop_line(stop, phase_name(w->next.phase), "%s", w->next.text);
 	stop->cursor = snap_watch_cursor(w);

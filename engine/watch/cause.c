@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +14,36 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "engine/diagnose/causes.h"
 #include "engine/diagnose/log.h"
+#include "engine/proc/cgroup.h"
 #include "engine/proc/proc.h"
 #include "engine/watch/watch_priv.h"
 
+#define STUCK_US 2000000 /* without any call of criu */
+
+/* Remembers which entry of the catalogue it is, and returns the words. */
+static char *named(struct watch *w, enum cause_id id, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static char *named(struct watch *w, enum cause_id id, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	w->fault.cause = (int)id;
+	return xstrdup(text);
+}
+
 /* ---- seizing -------------------------------------------------------------------------------------- */
 
-static char *cause_of_seize(const struct watch *w)
+static char *cause_of_seize(struct watch *w)
 {
 	pid_t pid = w->fault.pid;
 	struct proc_status st;
@@ -31,31 +51,37 @@ static char *cause_of_seize(const struct watch *w)
 	struct proc_stat ps;
 
 	if (e)
-		return xasprintf("there is no process %d (criu sees the pids of its own namespace)",
-				 pid);
+		return named(w, CAUSE_NO_PROCESS,
+			     "there is no process %d (criu sees the pids of its own namespace)",
+			     pid);
 	AUTO_ERR struct err *e2 = proc_read_stat(pid, &ps);
 
 	if (st.tracer_pid) {
 		struct proc_stat tracer = { .comm = "?" };
 
 		err_free(proc_read_stat(st.tracer_pid, &tracer));
-		return xasprintf(
+		return named(
+			w, CAUSE_TRACED,
 			"%d is traced by %d (%s): only one tracer is possible; detach that one",
 			pid, st.tracer_pid, tracer.comm);
 	}
 	if (!e2 && ps.flags & PROC_PF_KTHREAD)
-		return xasprintf("%d is a kernel thread: it cannot be dumped", pid);
+		return named(w, CAUSE_KERNEL_THREAD, "%d is a kernel thread: it cannot be dumped",
+			     pid);
 	if (st.state == 'Z' && st.threads > 1)
-		return xasprintf(
+		return named(
+			w, CAUSE_ZOMBIE_LEADER,
 			"%d's leading thread has ended while others live on: CRIU cannot seize "
 			"such a process",
 			pid);
 	if (st.state == 'Z')
-		return xasprintf("%d is a zombie: it has no memory any more; dump its parent", pid);
+		return named(w, CAUSE_ZOMBIE,
+			     "%d is a zombie: it has no memory any more; dump its parent", pid);
 	if (w->fault.sys_errno == EPERM)
-		return xasprintf("criu may not trace %d: it needs CAP_SYS_PTRACE, and a "
-				 "security module (Yama, SELinux, AppArmor) may still say no",
-				 pid);
+		return named(w, CAUSE_NO_RIGHTS,
+			     "criu may not trace %d: it needs CAP_SYS_PTRACE, and a "
+			     "security module (Yama, SELinux, AppArmor) may still say no",
+			     pid);
 	return NULL;
 }
 
@@ -126,7 +152,7 @@ static bool unreadable_page(const struct watch *w, const struct wppb *b, int mem
 	return false;
 }
 
-static char *cause_of_limits(pid_t pid)
+static char *cause_of_limits(struct watch *w, pid_t pid)
 {
 	struct proc_limits lim;
 	struct proc_fds fds;
@@ -146,9 +172,10 @@ static char *cause_of_limits(pid_t pid)
 	proc_fds_deinit(&fds);
 	if (max - used >= 4)
 		return NULL;
-	return xasprintf("%d has %lu of its %lu file descriptors free, and the parasite needs 4: "
-			 "`prlimit --pid %d --nofile=%lu` raises the limit",
-			 pid, max - used, max, pid, max + 64);
+	return named(w, CAUSE_NO_FREE_FDS,
+		     "%d has %lu of its %lu file descriptors free, and the parasite needs 4: "
+		     "`prlimit --pid %d --nofile=%lu` raises the limit",
+		     pid, max - used, max, pid, max + 64);
 }
 
 static char *cause_of_drain(struct watch *w)
@@ -160,12 +187,12 @@ static char *cause_of_drain(struct watch *w)
 	char vma[300];
 
 	if (!b || !b->has_plan || mem < 0 || !unreadable_page(w, b, mem, &at))
-		return cause_of_limits(pid);
+		return cause_of_limits(w, pid);
 	blame(w, at);
 	name_vma(pid, at, vma, sizeof(vma));
 	if (pagemap < 0 || pread_full(pagemap, &raw, 8, (off_t)(at / PAGE_BYTES * 8)) != 8)
 		raw = 0;
-	return xasprintf("page %lx%s is %s", at, vma, kind_of_page(raw));
+	return named(w, CAUSE_POISONED, "page %lx%s is %s", at, vma, kind_of_page(raw));
 }
 
 /* ---- protections ---------------------------------------------------------------------------------------- */
@@ -182,10 +209,10 @@ static char *cause_of_mprotect(struct watch *w)
 		if (!(v->vmf & VMF_SEALED) || v->prot & PROT_READ || !vma_is_private(v))
 			continue;
 		blame(w, v->start);
-		cause = xasprintf(
-			"VMA %lx-%lx is sealed (mseal) and cannot be read: the parasite may "
-			"not add PROT_READ; CRIU cannot dump it",
-			v->start, v->end);
+		cause = named(w, CAUSE_SEALED,
+			      "VMA %lx-%lx is sealed (mseal) and cannot be read: the parasite may "
+			      "not add PROT_READ; CRIU cannot dump it",
+			      v->start, v->end);
 	}
 	vma_list_deinit(&l);
 	return cause;
@@ -193,54 +220,71 @@ static char *cause_of_mprotect(struct watch *w)
 
 /* ---- everything else: by errno and words ------------------------------------------------------------------- */
 
-static char *cause_of_space(const struct watch *w)
+static char *cause_of_space(struct watch *w)
 {
 	struct statvfs st;
 
 	if (!*w->images || statvfs(w->images, &st))
-		return xstrdup("the image directory's file system is full");
-	return xasprintf(
-		"%s has %lu MiB free; %lu MiB of pages were written until now, and what there "
-		"is cannot be restored: delete it, make room",
-		w->images, st.f_bavail * st.f_frsize >> 20, w->spliced_bytes >> 20);
+		return named(w, CAUSE_NO_SPACE, "the image directory's file system is full");
+	return named(
+		w, CAUSE_NO_SPACE,
+		"%s has %lu MiB free, and what was written there cannot be restored: delete it, "
+		"make room",
+		w->images, st.f_bavail * st.f_frsize >> 20);
 }
 
-static bool frozen_cgroup(pid_t pid)
+static char *cause_of_freezer(struct watch *w, pid_t pid)
 {
-	AUTO_FREE char *text = NULL;
-	char path[4096];
-	size_t len;
-	AUTO_ERR struct err *e = proc_read_file(pid, "cgroup", &text, &len);
-	char *line = e ? NULL : strstr(text, "0::");
+	AUTO_FREE char *where = NULL;
+	enum cgroup_state st = cgroup_frozen(pid, &where);
 
-	if (!line)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.events", line + 3);
-	AUTO_FCLOSE FILE *f = fopen(path, "re");
-	char row[64];
-
-	while (f && fgets(row, sizeof(row), f))
-		if (!strcmp(row, "frozen 1\n"))
-			return true;
-	return false;
+	if (st == CGROUP_RUNS)
+		return NULL;
+	return named(
+		w, st == CGROUP_FROZEN_V1 ? CAUSE_FROZEN_V1 : CAUSE_FROZEN_V2,
+		"%d is in a frozen cgroup (%s): thaw it, and criu goes on; a criu that is killed now "
+		"may take %d with it.  Next time: criu dump --freeze-cgroup DIR",
+		pid, where ? where : "its freezer", pid);
 }
 
 /* Finds the task of the tree that does not stop. */
-static char *cause_of_timeout(const struct watch *w)
+static char *cause_of_timeout(struct watch *w)
 {
-	for (size_t i = 0; i < w->nr_tasks; i++) {
+	char *cause = NULL;
+
+	for (size_t i = 0; i < w->nr_tasks && !cause; i++) {
 		struct proc_stat st;
 		AUTO_ERR struct err *e = proc_read_stat(w->task[i].pid, &st);
 
-		if (!e && st.state == 'D')
-			return xasprintf(
-				"%d (%s) is in an uninterruptible sleep (state D): a vfork, a "
-				"disk or network file system, a cgroup v1 freezer; wait for it, "
-				"or --freeze-cgroup",
+		if (!w->task[i].pid || e)
+			continue;
+		cause = cause_of_freezer(w, w->task[i].pid);
+		if (!cause && st.state == 'D')
+			cause = named(
+				w, CAUSE_UNINTERRUPTIBLE,
+				"%d (%s) is in an uninterruptible sleep (state D): a vfork, a disk or "
+				"a network file system; wait for it, or repair that",
 				w->task[i].pid, w->task[i].comm);
 	}
-	return NULL;
+	return cause;
+}
+
+bool watch_stuck(struct watch *w)
+{
+	if (w->over || w->t.held || w->stuck_told || now_us() - w->t_event < STUCK_US)
+		return false;
+	for (size_t i = 0; i < w->nr_tasks; i++) {
+		pid_t pid = w->task[i].pid;
+
+		if (!pid || !w->task[i].frozen || cgroup_frozen(pid, NULL) == CGROUP_RUNS)
+			continue;
+		w->stuck_told = true;
+		watch_fault(w, 0, "nothing happens any more: criu waits for %d, which does not run",
+			    pid);
+		w->fault.pid = pid;
+		return true;
+	}
+	return false;
 }
 
 /* Failures of calls, by the text that decode.c gives them. */
@@ -255,14 +299,15 @@ static const struct {
 	{ "make a pipe", EMFILE, CAUSE_PIPE_FDS },
 	{ "PAGEMAP_SCAN", EINVAL, CAUSE_SCAN_CATEGORY },
 	{ "vmsplice", EPERM, CAUSE_SHMEM_VMSPLICE },
+	{ "connect to ", 0, CAUSE_PAGE_SERVER_DOWN },
 	{ "the page server", ECONNRESET, CAUSE_PAGE_SERVER_LOST },
 	{ "the page server", EPIPE, CAUSE_PAGE_SERVER_LOST },
 };
 
 /* The catalogue's entry: for a call that failed, or for the words of criu's log. */
-static char *cause_of_words(const struct watch *w)
+static char *cause_of_words(struct watch *w)
 {
-	const struct watch_fault *f = &w->fault;
+	struct watch_fault *f = &w->fault;
 	int found = -1;
 
 	for (size_t i = 0; i < sizeof(of_calls) / sizeof(of_calls[0]) && found < 0; i++)
@@ -271,7 +316,9 @@ static char *cause_of_words(const struct watch *w)
 			found = (int)of_calls[i].cause;
 	if (found < 0)
 		found = log_line_cause(f->what);
-	return found < 0 ? NULL : xasprintf("%s: %s", causes[found].title, causes[found].advice);
+	return found < 0 ? NULL :
+			   named(w, (enum cause_id)found, "%s: %s", causes[found].title,
+				 causes[found].advice);
 }
 
 /* "Hole 7f3a00000000 - ... not found in parent": the address in criu's own words. */
@@ -303,14 +350,20 @@ char *watch_cause(struct watch *w)
 		cause = cause_of_mprotect(w);
 	else if (f->sys_errno == ENOSPC || f->sys_errno == EDQUOT)
 		cause = cause_of_space(w);
+	else if (strstr(f->what, "Timeout reached"))
+		cause = cause_of_timeout(w);
+	else if (strstr(f->what, "nothing happens"))
+		cause = cause_of_freezer(w, f->pid);
 	if (!cause && f->pid)
-		cause = cause_of_limits(f->pid);
+		cause = cause_of_limits(w, f->pid);
 	if (!cause)
 		cause = cause_of_words(w);
-	if (!cause && strstr(f->what, "Timeout reached"))
-		cause = cause_of_timeout(w);
-	if (!cause && f->pid && frozen_cgroup(f->pid))
-		cause = xasprintf("%d is in a frozen cgroup: give criu --freeze-cgroup, or thaw it",
-				  f->pid);
-	return cause;
+	if (!cause && f->pid)
+		cause = cause_of_freezer(w, f->pid);
+	if (!cause || f->cause < 0)
+		return cause;
+	char *all = xasprintf("%s (`explain %s`)", cause, causes[f->cause].name);
+
+	free(cause);
+	return all;
 }

@@ -346,6 +346,9 @@ void decode_exit(struct watch *w)
 	case SYS_openat:
 		exit_open(w, w->t.arg[1], w->t.arg[2]);
 		break;
+	case SYS_connect:
+		server_connect(w);
+		break;
 	case SYS_close:
 		model_closed(w, (int)w->t.arg[0]);
 		break;

@@ -296,8 +296,8 @@ static void on_arg(struct program *p, int32_t nr, unsigned arg, uint8_t op, cons
 
 static void on_others(struct program *p)
 {
-	static const int32_t always[] = { SYS_sendmsg, SYS_pread64, SYS_vmsplice,
-					  SYS_kill,    SYS_pipe,    SYS_pipe2 };
+	static const int32_t always[] = { SYS_sendmsg, SYS_pread64, SYS_vmsplice, SYS_kill,
+					  SYS_pipe,    SYS_pipe2,   SYS_connect };
 
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		jump(p, BPF_JEQ, BPF_REG_6, always[i], PLACE_MARK);

@@ -88,6 +88,7 @@ void watch_fault(struct watch *w, int sys_errno, const char *fmt, ...)
 		.phase = phase_name(w->phase),
 		.sys_errno = sys_errno,
 		.pid = w->cur < w->nr_tasks ? w->task[w->cur].pid : 0,
+		.cause = -1,
 	};
 	va_start(ap, fmt);
 	vsnprintf(w->fault.what, sizeof(w->fault.what), fmt, ap);

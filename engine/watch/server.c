@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The conversation with a page server, on either side of it. */
+#include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/num.h"
 #include "engine/watch/watch_priv.h"
@@ -101,4 +104,31 @@ void server_bytes(struct watch *w, bool out, uint64_t buf, int64_t len)
 		return;
 	unpack(head, (size_t)len, &m);
 	message(w, (int)w->t.arg[0], out, &m);
+}
+
+/* Nothing else that criu connects to is on a network. */
+void server_connect(struct watch *w)
+{
+	struct sockaddr_storage sa = { 0 };
+	char host[INET6_ADDRSTRLEN] = "?";
+	size_t len = w->t.arg[2] < sizeof(sa) ? w->t.arg[2] : sizeof(sa);
+	int port;
+
+	if (w->t.ret >= 0 || w->t.ret == -EINPROGRESS || w->t.ret == -EINTR ||
+	    !watch_peek(w, w->t.arg[1], &sa, len))
+		return;
+	if (sa.ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)&sa;
+
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		port = ntohs(in->sin_port);
+	} else if (sa.ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&sa;
+
+		inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof(host));
+		port = ntohs(in->sin6_port);
+	} else {
+		return;
+	}
+	watch_fault(w, (int)-w->t.ret, "connect to %s, port %d", host, port);
 }

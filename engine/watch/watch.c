@@ -166,6 +166,8 @@ static bool at_stop(struct watch *w, enum tracee_stop stop, enum watch_event *re
 {
 	uint64_t seq = w->fault.seq;
 
+	if (stop != TRACEE_RUNS)
+		w->t_event = now_us();
 	switch (stop) {
 	case TRACEE_RUNS:
 		*ret = WATCH_QUIET;

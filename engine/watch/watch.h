@@ -125,6 +125,7 @@ struct watch_fault {
 	int sys_errno;     /* 0: none */
 	bool has_vaddr;
 	uint64_t vaddr;
+	int cause;             /* enum cause_id, by watch_cause(); -1: not known */
 	char what[WATCH_TEXT]; /* "DUMPPAGES for ppb 3: the parasite replies -1" */
 };
 
@@ -175,6 +176,8 @@ struct watch {
 
 	int last_errno;           /* of the last call but the writes of the log; 0: it succeeded */
 	struct watch_fault fault; /* the last failure that was noticed */
+	uint64_t t_event;         /* of the last stop */
+	bool stuck_told;          /* by watch_stuck() */
 	bool over;                /* criu has ended: t.status */
 	char *cmdline;            /* read while it was there; NULL: it could not be.  Owned */
 

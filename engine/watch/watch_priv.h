@@ -111,6 +111,8 @@ int talk_passed_fd(struct watch *w, uint64_t msg);
 
 /* server.c: bytes that went out to a page server, or came in from its client. */
 void server_bytes(struct watch *w, bool out, uint64_t buf, int64_t len);
+/* connect() has returned. */
+void server_connect(struct watch *w);
 
 /* decode.c */
 /* true if the call that criu is about to make is a unit; fills w->next. */
