@@ -196,11 +196,31 @@ def at_zero(ppbs):
     return [[(start - base, nr) for start, nr in iovs] for iovs in ppbs]
 
 
-def check_beside(theirs, ours, directory):
+def without(ppbs, span):
+    """The ppbs without the iovs in that range, and how many pages those hold."""
+    kept = [[(start, nr) for start, nr in iovs if not span[0] <= start < span[1]] for iovs in ppbs]
+    taken = sum(nr for iovs in ppbs for start, nr in iovs if span[0] <= start < span[1])
+    return [iovs for iovs in kept if iovs], taken
+
+
+def compare_vdso(pid, want, have, span):
+    """`help differences`: on top of a parent, criu leaves clean pages of [vdso] to it; we never do."""
+    want, theirs = without(want, span)
+    have, ours = without(have, span)
+    sd.equal(ours, (span[1] - span[0]) // mem.PAGE, f'pages of [vdso] of {pid} in our page_pipe')
+    sd.check(theirs <= ours, f'criu has {theirs} pages of a [vdso] of {ours}')
+    return want, have
+
+
+def check_beside(theirs, ours, directory, vdso=None):
     """The same tasks and objects, the same ppbs in the same order, the same iovs; but for what `help
-    differences` explains.  directory: criu's images."""
+    differences` explains.  directory: criu's images.  vdso: of a dump on top of a parent, the range of
+    [vdso] by pid."""
     want = {name: ppbs_of(chunks, True) for name, chunks in theirs}
     have = {name: ppbs_of(chunks, False) for name, chunks in ours}
+    for pid, span in (vdso or {}).items():
+        name = f'task {pid}'
+        want[name], have[name] = compare_vdso(pid, want[name], have[name], span)
     if glob.glob(f'{directory}/ipcns-shm-*.img'): # System V memory: by a child of criu
         have = {name: have[name] for name in have if name in want or not name.startswith('shmem')}
     sd.equal(sorted(have), sorted(want), 'tasks and shared objects')
