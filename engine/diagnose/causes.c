@@ -391,8 +391,10 @@ const struct cause causes[NR_CAUSES] = {
 					  CONF_CERTAIN },
 					{ "External socket is used. Consider using --ext-unix-sk",
 					  CONF_CERTAIN } },
-				      NULL,
-				      "criu dump --ext-unix-sk, or --external unix[INODE]; or dump the peer with it.",
+				      "the socket links in /proc/PID/fd of all processes of the tree, and sock_diag (UNIX_DIAG_PEER)",
+				      "A service that logs to the journal has one. Name the inode: criu dump --external "
+				      "unix[INODE], and give criu restore another with --inherit-fd; for datagrams "
+				      "--ext-unix-sk is enough, streams it refuses. Or dump the peer with it.",
 				      NULL },
 	[CAUSE_TTY_OUTSIDE] = { "tty-outside",
 				"its terminal belongs to a session outside of the tree",

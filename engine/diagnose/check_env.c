@@ -10,6 +10,8 @@
 #include "base/vec.h"
 #include "engine/diagnose/check_priv.h"
 
+#define TREE_DEPTH 1000u /* of a tree of processes; deeper ones are not followed */
+
 static uint64_t read_sysctl(const char *path)
 {
 	char buf[32];
@@ -49,15 +51,18 @@ struct err *env_init(struct check_env *env, const struct caps *caps)
 
 void env_deinit(struct check_env *env)
 {
-	for (size_t i = 0; i < env->nr_netns; i++)
+	for (size_t i = 0; i < env->nr_netns; i++) {
 		proc_tcps_deinit(&env->netns[i].tcp);
+		proc_unixes_deinit(&env->netns[i].unix_sockets);
+	}
 	free(env->netns);
+	free(env->socket);
 	for (size_t i = 0; i < env->nr_mntns; i++)
 		proc_mounts_deinit(&env->mntns[i].mounts);
 	free(env->mntns);
 }
 
-const struct proc_tcps *env_tcp(struct check_env *env, pid_t pid)
+static struct netns *netns_of(struct check_env *env, pid_t pid)
 {
 	struct netns n = { 0 };
 
@@ -66,11 +71,73 @@ const struct proc_tcps *env_tcp(struct check_env *env, pid_t pid)
 		return NULL;
 	for (size_t i = 0; i < env->nr_netns; i++)
 		if (!strcmp(env->netns[i].name, n.name))
-			return &env->netns[i].tcp;
-	err_free(proc_read_tcp(pid, &n.tcp));
+			return &env->netns[i];
 	*vec_push(env->netns, env->nr_netns) = n;
-	return &env->netns[env->nr_netns - 1].tcp;
+	return &env->netns[env->nr_netns - 1];
 }
+
+const struct proc_tcps *env_tcp(struct check_env *env, pid_t pid)
+{
+	struct netns *n = netns_of(env, pid);
+
+	if (n && !n->has_tcp) {
+		n->has_tcp = true;
+		err_free(proc_read_tcp(pid, &n->tcp));
+	}
+	return n ? &n->tcp : NULL;
+}
+
+const struct proc_unixes *env_unix(struct check_env *env, pid_t pid)
+{
+	struct netns *n = netns_of(env, pid);
+
+	if (n && !n->has_unix) {
+		n->has_unix = true;
+		err_free(proc_read_unix(pid, &n->unix_sockets));
+	}
+	return n ? &n->unix_sockets : NULL;
+}
+
+/* ---- sockets of the tree ------------------------------------------------------------------------- */
+
+static void add_sockets(struct check_env *env, pid_t pid, unsigned depth)
+{
+	struct proc_children c = { 0 };
+	struct proc_fds f = { 0 };
+
+	err_free(proc_read_fds(pid, &f));
+	for (size_t i = 0; i < f.nr; i++)
+		if (!strncmp(f.v[i].link, "socket:[", 8))
+			*vec_push(env->socket, env->nr_sockets) =
+				strtoull(f.v[i].link + 8, NULL, 10);
+	proc_fds_deinit(&f);
+	if (depth)
+		err_free(proc_read_children(pid, &c));
+	for (size_t i = 0; i < c.nr; i++)
+		add_sockets(env, c.pid[i], depth - 1);
+	proc_children_deinit(&c);
+}
+
+static int socket_by_ino(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+bool env_tree_holds(struct check_env *env, uint64_t ino)
+{
+	if (!env->has_sockets) {
+		env->has_sockets = true;
+		add_sockets(env, env->root, TREE_DEPTH);
+		vec_sort(env->socket, env->nr_sockets, socket_by_ino);
+	}
+	size_t at = vec_first(env->nr_sockets, i, env->socket[i] >= ino);
+
+	return at < env->nr_sockets && env->socket[at] == ino;
+}
+
+/* ---- mounts -------------------------------------------------------------------------------------- */
 
 /* mountinfo ends at the root of the process: after a chroot it does not show all of the namespace. */
 static bool sees_all_mounts(pid_t pid)

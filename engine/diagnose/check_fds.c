@@ -80,6 +80,23 @@ static void check_tcp(struct look *k, const struct proc_fd *f)
 		      f->fd, f->link, t->rx_queue, k->pid);
 }
 
+static void check_unix(struct look *k, const struct proc_fd *f)
+{
+	const struct proc_unixes *all = k->env->root ? env_unix(k->env, k->pid) : NULL;
+	const struct proc_unix *u =
+		all ? proc_unix_find(all, strtoull(f->link + 8, NULL, 10)) : NULL;
+
+	if (!u || !u->peer || env_tree_holds(k->env, u->peer))
+		return;
+
+	const struct proc_unix *peer = proc_unix_find(all, u->peer);
+
+	found(k, CAUSE_UNIX_PEER_OUTSIDE, NULL,
+	      "/proc/%d/fd/%d: %s, connected with socket:[%lu]%s%s, which no process of the tree holds",
+	      k->pid, f->fd, f->link, u->peer, peer && *peer->name ? " of " : "",
+	      peer ? peer->name : "");
+}
+
 static void check_socket(struct look *k, const struct proc_fd *f)
 {
 	char path[64], name[64];
@@ -94,6 +111,8 @@ static void check_socket(struct look *k, const struct proc_fd *f)
 		found(k, CAUSE_SOCKET_KIND, NULL, "%s: %s, of protocol %s", path, f->link, name);
 	else if (!strncmp(name, "TCP", 3))
 		check_tcp(k, f);
+	else if (!strncmp(name, "UNIX", 4))
+		check_unix(k, f);
 }
 
 /* ---- files, devices ------------------------------------------------------------------------------ */

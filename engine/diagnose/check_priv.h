@@ -10,13 +10,17 @@
 #include "engine/diagnose/check.h"
 #include "engine/proc/files.h"
 #include "engine/proc/proc.h"
+#include "engine/proc/unix_diag.h"
 
 #define GHOST_LIMIT (1u << 20) /* CRIU's, where --ghost-limit is not given, bytes */
 
 /* What the processes of one network or mount namespace have in common; read for the first of them. */
 struct netns {
 	char name[64]; /* "net:[4026531840]" */
+	bool has_tcp,
+		has_unix; /* was asked for; what follows is empty where that is not permitted */
 	struct proc_tcps tcp;
+	struct proc_unixes unix_sockets;
 };
 
 struct mntns {
@@ -42,6 +46,9 @@ struct check_env {
 	size_t nr_netns;
 	struct mntns *mntns;
 	size_t nr_mntns;
+	bool has_sockets;
+	uint64_t *socket; /* inodes of all sockets that the tree of root holds, ascending */
+	size_t nr_sockets;
 };
 
 /* One process that is looked at. */
@@ -85,6 +92,9 @@ struct err *env_init(struct check_env *env, const struct caps *caps);
 void env_deinit(struct check_env *env);
 /* Of the namespace of the process; NULL if it cannot be read.  Valid until the next call. */
 const struct proc_tcps *env_tcp(struct check_env *env, pid_t pid);
+const struct proc_unixes *env_unix(struct check_env *env, pid_t pid);
 const struct proc_mounts *env_mounts(struct check_env *env, pid_t pid);
+/* Does a process of the tree hold this socket? */
+bool env_tree_holds(struct check_env *env, uint64_t ino);
 
 #endif

@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,6 +175,33 @@ static void mode_terminal(const char *arg)
 	wait_here();
 }
 
+/* ARG own: both ends stay in the process. */
+static void mode_unix(const char *arg)
+{
+	int ends[2];
+
+	need(!socketpair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair");
+	if (*arg)
+		wait_here();
+	if (outsider()) {
+		close(ends[0]);
+		outsider_waits();
+	}
+	close(ends[1]);
+	wait_here();
+}
+
+/* ARG: the path of a socket of somebody else's. */
+static void mode_unix_datagram(const char *arg)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", arg);
+	need(fd >= 0 && !connect(fd, (struct sockaddr *)&a, sizeof(a)), arg);
+	wait_here();
+}
+
 static void mode_memory_merge(const char *arg)
 {
 	need(!prctl(67 /* PR_SET_MEMORY_MERGE */, 1, 0, 0, 0), "PR_SET_MEMORY_MERGE");
@@ -188,6 +216,7 @@ static const struct {
 	{ "lock", mode_lock },         { "posix-lock", mode_posix_lock },
 	{ "file", mode_file },         { "socket", mode_socket },
 	{ "unshared", mode_unshared }, { "queue", mode_queue },
+	{ "unix", mode_unix },         { "unix-datagram", mode_unix_datagram },
 	{ "terminal", mode_terminal }, { "memory-merge", mode_memory_merge },
 };
 
