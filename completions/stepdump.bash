@@ -26,6 +26,9 @@ _stepdump() {
 	-color | --color)
 		mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur")
 		;;
+	-preflight | --preflight)
+		mapfile -t COMPREPLY < <(compgen -W 'off warn refuse' -- "$cur")
+		;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "$("$program" --help 2>/dev/null |
 			sed -n 's/^  \(-[-a-zA-Z]*\) .*/\1/p') --" -- "$cur")

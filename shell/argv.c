@@ -19,6 +19,7 @@ const struct argv_desc argv_descs[] = {
 	{ "size", "CxR", "columns and rows of the views, whatever the terminal says" },
 	{ "keys", "FILE", "the views take their keys from a file, and nothing is drawn" },
 	{ "report", "FILE", "if a command fails, write a report (`help report`) before leaving" },
+	{ "preflight", "WHAT", "off, warn or refuse: `set preflight` before -p attaches" },
 	{ "readonly", NULL, "refuse what changes a process or writes a file" },
 	{ "relative", NULL, "addresses from the first VMA on, no pids, no times: for tests" },
 	{ "version", NULL, "print the version" },
@@ -95,6 +96,8 @@ static void argv_apply(struct argv_options *o, const char *name, const char *val
 		o->keys = value;
 	else if (!strcmp(name, "report"))
 		o->report = value;
+	else if (!strcmp(name, "preflight"))
+		o->preflight = value;
 	else if (!strcmp(name, "size"))
 		o->size = value;
 	else if (!strcmp(name, "complete"))

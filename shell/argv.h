@@ -30,7 +30,7 @@ struct argv_options {
 	const char *snapshot;
 	const char *complete;
 	const char *color;
-	const char *keys, *size, *report;
+	const char *keys, *size, *report, *preflight;
 	char **program;             /* after "--"; NULL: none */
 	char **command;             /* a command and its words, ends with NULL; owned; NULL: none */
 	struct script_item *script; /* in the order given; owned */

@@ -49,8 +49,10 @@ static struct err *commit_exec(struct shell *sh, const struct args *a, struct ou
 	progress_begin(&p, sh, &req);
 	struct err *e = session_run(sh->session, &req, &stop);
 	progress_end(&p);
-	if (stop && stop->committed)
+	if (stop && stop->committed) {
+		tell_preflight(sh, o);
 		tell_elsewhere(sh, o);
+	}
 	stop_print(stop, o);
 	if (stop)
 		stepdump__stop__free_unpacked(stop, NULL);

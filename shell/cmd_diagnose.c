@@ -8,6 +8,8 @@
 #include "shell/explain.h"
 #include "views/reports.h"
 
+#define PREFLIGHT_LINES 3u /* of `check`, told at the gate and by commit */
+
 static struct pane_opts diagnose_opts(const struct shell *sh, bool verbose)
 {
 	return (struct pane_opts){
@@ -222,17 +224,38 @@ const struct cmd_entry cmd_check = {
 
 void tell_findings(struct shell *sh, struct out *o)
 {
-	Stepdump__CheckReport *r = NULL;
-	struct err *e = session_check_target(sh->session, &r);
+	const Stepdump__CheckReport *r = session_checked(sh->session);
 
-	if (e) { /* attach has succeeded nevertheless */
-		err_free(e);
+	if (!r)
 		return;
-	}
 	if (r->found)
 		out_printf(o, "%lu finding%s: `check`\n", r->found, r->found == 1 ? "" : "s");
 	out_member(o, "findings", json_object_new_int64((int64_t)r->found));
-	stepdump__check_report__free_unpacked(r, NULL);
+}
+
+void tell_preflight(struct shell *sh, struct out *o)
+{
+	const Stepdump__CheckReport *r = session_checked(sh->session);
+	json_object *names = json_object_new_array();
+	unsigned nr = 0;
+
+	for (size_t i = 0; r && i < r->n_tasks; i++)
+		for (size_t j = 0; j < r->tasks[i]->n_findings; j++) {
+			const Stepdump__CheckFinding *f = r->tasks[i]->findings[j];
+
+			if (strcmp(f->cause->severity, "fail"))
+				continue;
+			if (nr++ < PREFLIGHT_LINES)
+				out_printf(o, "criu would fail here: %s (%s)\n", f->cause->title,
+					   f->cause->name);
+			json_object_array_add(names, json_object_new_string(f->cause->name));
+		}
+	if (nr > PREFLIGHT_LINES)
+		out_printf(o, "  and %u more: `check`\n", nr - PREFLIGHT_LINES);
+	if (nr)
+		out_member(o, "criu_would_fail", names);
+	else
+		json_object_put(names);
 }
 
 void tell_elsewhere(struct shell *sh, struct out *o)

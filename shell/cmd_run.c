@@ -19,8 +19,10 @@ struct err *run_pipeline(struct shell *sh, struct run_request *req, struct out *
 	progress_begin(&p, sh, req);
 	struct err *e = session_run(sh->session, req, &stop);
 	progress_end(&p);
-	if (stop && (stop->committed || !strcmp(stop->reason, "gate")))
+	if (stop && (stop->committed || !strcmp(stop->reason, "gate"))) {
+		tell_preflight(sh, o);
 		tell_elsewhere(sh, o);
+	}
 	stop_print(stop, o); /* its last line says where it stopped: views show just that one */
 	if (stop)
 		stepdump__stop__free_unpacked(stop, NULL);

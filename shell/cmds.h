@@ -32,6 +32,8 @@ extern const struct cmd_entry cmd_echo, cmd_shell, cmd_pwd, cmd_cd, cmd_version,
 struct err *show_log(struct shell *sh, const char *path, const char *images, bool verbose,
 		     struct out *o) __attribute__((warn_unused_result));
 
+/* "criu would fail here: ...", at the gate and of a commit; nothing if there is nothing. */
+void tell_preflight(struct shell *sh, struct out *o);
 /* "not in this set: ...", at the gate and after a commit: memory that is in files. */
 void tell_elsewhere(struct shell *sh, struct out *o);
 /* "2 findings: `check`", after an attach; nothing if there are none. */

@@ -250,6 +250,15 @@ const struct explain_term explain_ideas[] = {
 	  "A disk takes longer than the memory. If a drained set fails after the thaw, what was dirty is "
 	  "in no set, and the next dump is a full one, as after a pre-dump.",
 	  "none: criu syncs nothing", NULL, "set thaw drained, show stats", NULL },
+	{ "preflight", "term",
+	  "What would make CRIU fail although the memory can be dumped: an open device, a deleted file that is "
+	  "too large, a kind of socket that CRIU does not know, SysV memory of the host. `warn`: attach counts what "
+	  "`check` finds, the gate and commit say \"criu would fail here\". `refuse`: attach and commit refuse with "
+	  "the cause, also for what can hurt the process. `off`: nobody looks. stepdump --preflight refuse sets it "
+	  "before -p attaches.",
+	  "The images of stepdump hold memory, registers and mappings, and no files: the file phase of CRIU, in which "
+	  "these dumps fail, is not run.",
+	  "dump_one_file() in criu/files.c", NULL, "set preflight refuse, check", NULL },
 	{ "reserve", "term",
 	  "Room for the pages, made while the target still runs: on a tmpfs the pages files are allocated as "
 	  "large as the dump will probably be (RssAnon, swap, shared objects), and cut to size afterwards. "

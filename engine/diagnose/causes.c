@@ -297,7 +297,7 @@ const struct cause causes[NR_CAUSES] = {
 				  STEP_COLLECT,
 				  SEV_FAIL,
 				  { { "Can't dump ghost file", CONF_CERTAIN } },
-				  "(deleted) in /proc/PID/maps; st_nlink 0 and st_size behind /proc/PID/map_files",
+				  "(deleted) in /proc/PID/maps; st_nlink 0 and st_blocks behind /proc/PID/map_files",
 				  "criu dump --ghost-limit SIZE (1 MiB if not given). Usual with /dev/shm, Java and JIT code. An "
 				  "unprivileged dump cannot take it at all.",
 				  NULL },

@@ -229,7 +229,7 @@ struct err *check_pids_of(const char *name, pid_t **ret, size_t *nr_ret)
 	return NULL;
 }
 
-static struct err *check_any(const struct caps *caps, enum check_scope scope, pid_t pid,
+static struct err *check_any(const struct caps *caps, enum check_scope scope, pid_t root, pid_t pid,
 			     const struct vma_list *known, Stepdump__CheckReport **ret)
 {
 	struct check_env env;
@@ -239,7 +239,7 @@ static struct err *check_any(const struct caps *caps, enum check_scope scope, pi
 	struct err *e;
 
 	TRY(env_init(&env, caps));
-	env.root = scope == CHECK_ALL ? 0 : pid;
+	env.root = scope == CHECK_ALL ? 0 : root;
 	r = xzalloc(sizeof(*r));
 	stepdump__check_report__init(r);
 	check_machine(caps, r);
@@ -270,17 +270,17 @@ static struct err *check_any(const struct caps *caps, enum check_scope scope, pi
 struct err *check_run(const struct caps *caps, enum check_scope scope, pid_t pid,
 		      Stepdump__CheckReport **ret)
 {
-	return check_any(caps, scope, pid, NULL, ret);
+	return check_any(caps, scope, pid, pid, NULL, ret);
 }
 
-struct err *check_known(const struct caps *caps, pid_t pid, const struct vma_list *vmas,
+struct err *check_known(const struct caps *caps, pid_t root, pid_t pid, const struct vma_list *vmas,
 			Stepdump__CheckReport **ret)
 {
-	return check_any(caps, CHECK_ONE, pid, vmas, ret);
+	return check_any(caps, CHECK_ONE, root, pid, vmas, ret);
 }
 
-struct err *check_elsewhere(const struct caps *caps, pid_t pid, const struct vma_list *vmas,
-			    Stepdump__CheckReport **ret)
+struct err *check_elsewhere(const struct caps *caps, pid_t root, pid_t pid,
+			    const struct vma_list *vmas, Stepdump__CheckReport **ret)
 {
 	struct check_env env;
 	struct look k = { .env = &env, .pid = pid };

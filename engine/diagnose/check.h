@@ -28,14 +28,15 @@ enum check_scope {
 struct err *check_run(const struct caps *caps, enum check_scope scope, pid_t pid,
 		      Stepdump__CheckReport **ret);
 
-/* The same for one process whose mappings are known already: `vmas`, as proc_read_vmas() gives them. */
-struct err *check_known(const struct caps *caps, pid_t pid, const struct vma_list *vmas,
+/* The same for one process of the tree of `root` whose mappings are known already: `vmas`, as
+ * proc_read_vmas() gives them. */
+struct err *check_known(const struct caps *caps, pid_t root, pid_t pid, const struct vma_list *vmas,
 			Stepdump__CheckReport **ret);
 
 /* Of these mappings, the memory that no image of a memory dump holds, since it is in files: findings of
  * `memory-in-files` only. */
-struct err *check_elsewhere(const struct caps *caps, pid_t pid, const struct vma_list *vmas,
-			    Stepdump__CheckReport **ret);
+struct err *check_elsewhere(const struct caps *caps, pid_t root, pid_t pid,
+			    const struct vma_list *vmas, Stepdump__CheckReport **ret);
 
 /* Pids of the processes that are called `name`, ascending; the caller frees *ret. */
 struct err *check_pids_of(const char *name, pid_t **ret, size_t *nr_ret);

@@ -163,10 +163,10 @@ static void check_deleted(struct look *k, const struct proc_fd *f, const struct 
 			found(k, CAUSE_FILE_ELSEWHERE, NULL,
 			      "/proc/%d/fd/%d: %s, %lu bytes, is not mapped", k->pid, f->fd,
 			      f->link, (uint64_t)st->st_size);
-	} else if (st->st_size > GHOST_LIMIT) {
+	} else if (ghost_bytes(st) > GHOST_LIMIT) {
 		found(k, CAUSE_GHOST_TOO_BIG, NULL,
-		      "/proc/%d/fd/%d: %s, %lu bytes, the limit is %u", k->pid, f->fd, f->link,
-		      (uint64_t)st->st_size, GHOST_LIMIT);
+		      "/proc/%d/fd/%d: %s, %lu bytes in st_blocks, the limit is %u", k->pid, f->fd,
+		      f->link, ghost_bytes(st), GHOST_LIMIT);
 	}
 }
 

@@ -61,10 +61,10 @@ void check_file(struct look *k, const struct vma *v)
 	if (ends_with(v->name, " (deleted)")) {
 		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", k->pid, v->start,
 			 v->end);
-		if (!stat(path, &st) && !st.st_nlink && st.st_size > GHOST_LIMIT)
+		if (!stat(path, &st) && !st.st_nlink && ghost_bytes(&st) > GHOST_LIMIT)
 			found(k, CAUSE_GHOST_TOO_BIG, v,
-			      "/proc/%d/maps: deleted; st_size %lu, the limit is %u", k->pid,
-			      (uint64_t)st.st_size, GHOST_LIMIT);
+			      "/proc/%d/maps: deleted; %lu bytes in st_blocks, the limit is %u",
+			      k->pid, ghost_bytes(&st), GHOST_LIMIT);
 		else if (shared)
 			found(k, CAUSE_FILE_ELSEWHERE, v,
 			      "/proc/%d/maps: shared mapping of a deleted file: CRIU writes a ghost file",

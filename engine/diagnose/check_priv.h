@@ -3,6 +3,8 @@
 #ifndef STEPDUMP_CHECK_PRIV_H
 #define STEPDUMP_CHECK_PRIV_H
 
+#include <sys/stat.h>
+
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -13,6 +15,12 @@
 #include "engine/proc/unix_diag.h"
 
 #define GHOST_LIMIT (1u << 20) /* CRIU's, where --ghost-limit is not given, bytes */
+
+/* What CRIU compares with the limit: what is allocated.  A file with holes can be longer. */
+static inline uint64_t ghost_bytes(const struct stat *st)
+{
+	return (uint64_t)st->st_blocks * 512;
+}
 
 /* What the processes of one network or mount namespace have in common; read for the first of them. */
 struct netns {

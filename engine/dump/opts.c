@@ -14,6 +14,7 @@ static const char *const track_names[] = { "auto", "soft-dirty", "uffd", "none",
 static const char *const thaw_names[] = { "off", "drained", "committed", "auto", NULL };
 static const char *const watch_names[] = { "light", "full", NULL };
 static const char *const reserve_names[] = { "off", "on", "auto", NULL };
+static const char *const preflight_names[] = { "off", "warn", "refuse", NULL };
 static const char *const hole_missing_names[] = { "fail", "dump", NULL };
 
 /* Most of them cannot change under a pipeline. */
@@ -63,6 +64,9 @@ const struct opt_desc opt_descs[] = {
 	{ .name = "thaw", .offset = offsetof(struct opts, thaw), .type = OPT_ENUM,
 	  .values = "off|drained|committed|auto", .names = thaw_names,
 	  .summary = "commit lets the target run: pages in files, or published" },
+	{ .name = "preflight", .offset = offsetof(struct opts, preflight), .type = OPT_ENUM,
+	  .values = "off|warn|refuse", .names = preflight_names,
+	  .summary = "what would make CRIU fail: told, or attach and commit refuse" },
 	{ .name = "criu", .offset = offsetof(struct opts, criu), .type = OPT_STRING,
 	  .values = "PATH", .summary = "the criu of handoff; empty: $CRIU, else the one in PATH" },
 	{ .name = "leave-stopped", .offset = offsetof(struct opts, leave_stopped), .type = OPT_BOOL,
@@ -84,6 +88,7 @@ void opts_init(struct opts *o)
 		.pipe_pages = PIPE_ASK_PAGES,
 		.lazy = true,
 		.track = OPT_TRACK_NONE,
+		.preflight = PREFLIGHT_WARN,
 	};
 }
 

@@ -28,6 +28,9 @@ enum opt_thaw { THAW_OFF, THAW_DRAINED, THAW_COMMITTED, THAW_AUTO };
 /* Room for the pages before the freeze.  AUTO is ON, but says nothing if it is of no use. */
 enum opt_reserve { RESERVE_OFF, RESERVE_ON, RESERVE_AUTO };
 
+/* What would make CRIU fail: not looked for; told at attach, gate and commit; in the way of both. */
+enum opt_preflight { PREFLIGHT_OFF, PREFLIGHT_WARN, PREFLIGHT_REFUSE };
+
 struct opts {
 	enum opt_pmc pmc;    /* how pagemap is read */
 	bool pmc_cache;      /* several small VMAs in one fill (off = CRIU_PMC_OFF) */
@@ -48,6 +51,7 @@ struct opts {
 	enum opt_reserve reserve;           /* room for the pages, made before the freeze */
 	char *reserve_for;                  /* without `dir`: where commit will go; NULL: unknown */
 	enum opt_thaw thaw;                 /* of a dump; a pre-dump runs on in any case */
+	enum opt_preflight preflight;       /* what is done about what `check` finds */
 	char *criu;                         /* the program for handoff; NULL: found by itself */
 	enum opt_watch watch;               /* at which calls a watched criu stops */
 	bool leave_stopped;                 /* detach leaves the target stopped (SIGSTOP) */

@@ -35,6 +35,11 @@ struct err *session_check(struct session *s, const char *who, bool tree, bool al
 			  Stepdump__CheckReport **ret);
 /* The same for the tasks that are attached: their mappings are not read again.  ERR_STATE: none is. */
 struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret);
+/*
+ * As session_check_target(), but looked at once for an attach: while the tasks are frozen it stays true.
+ * NULL with `set preflight off`, or if they cannot be looked at.  Valid until they are let go.
+ */
+const Stepdump__CheckReport *session_checked(struct session *s);
 /* What memory of the attached tasks no image of the dump holds: it is in files. */
 struct err *session_elsewhere(struct session *s, Stepdump__CheckReport **ret);
 /* What a dumper that died has left in the process. */

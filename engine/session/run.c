@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "engine/session/preflight.h"
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
 #include "proto/message.h"
@@ -485,8 +486,10 @@ struct err *run_forward(struct session *s, const struct run_request *req, Stepdu
 			 .chunk = s->d.at.chunk ? s->d.at.chunk : 1,
 			 .rep.reason = "gate" };
 
-	if (req->kind == RUN_COMMIT)
+	if (req->kind == RUN_COMMIT) {
+		TRY(preflight_commit(s));
 		return run_commit(s, req, stop_ret);
+	}
 	if (req->kind == RUN_UNTIL)
 		TRY(brk_add(&s->breaks, req->where, true, &r.until));
 

@@ -24,6 +24,7 @@
 #include "engine/net/addr.h"
 #include "engine/proc/proc.h"
 #include "engine/record/play.h"
+#include "engine/session/preflight.h"
 #include "engine/session/session_priv.h"
 #include "engine/session/session_watch.h"
 
@@ -147,6 +148,7 @@ static struct err *session_release_all(struct session *s)
 {
 	struct err *e = NULL;
 
+	preflight_forget(s);
 	for (size_t i = s->nr_tasks; i-- > 0;) /* children first, as dump_thaw() */
 		e = err_first(e,
 			      dump_unless_dead(s->keeper, s->t[i].pid, target_release(&s->t[i])));
@@ -294,6 +296,7 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	s->units_done = s->stopped_at = 0;
 	s->in_bulk = false;
 	s->interrupted = 0;
+	TRY(session_keep_error(s, preflight_attach(s, pid, tree)));
 	TRY(session_keep_error(s, session_reserve(s, pid, tree, &staging, &nr_reserved)));
 	e = session_seize_one(s, pid, -1);
 	if (!e && tree)

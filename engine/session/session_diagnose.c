@@ -162,7 +162,7 @@ struct err *session_check(struct session *s, const char *who, bool tree, bool al
 }
 
 static struct err *each_task(struct session *s,
-			     struct err *(*look)(const struct caps *, pid_t,
+			     struct err *(*look)(const struct caps *, pid_t, pid_t,
 						 const struct vma_list *, Stepdump__CheckReport **),
 			     Stepdump__CheckReport **ret)
 {
@@ -171,7 +171,7 @@ static struct err *each_task(struct session *s,
 	if (!attached(s))
 		return err_new(ERR_STATE, "nothing is attached");
 	for (size_t i = 0; i < s->nr_tasks; i++) {
-		struct err *e = look(&s->caps, s->t[i].pid, &s->t[i].vmas, &r);
+		struct err *e = look(&s->caps, s->t[0].pid, s->t[i].pid, &s->t[i].vmas, &r);
 
 		if (e) {
 			if (all)

@@ -13,6 +13,7 @@
 #include "engine/record/record.h"
 #include "engine/session/session.h"
 #include "engine/target/keeper.h"
+#include "proto/diagnose.pb-c.h"
 
 #define NR_EVENTS 256
 
@@ -75,6 +76,8 @@ struct session {
 	char *commit_dir; /* where a commit that stopped in reset goes on to; NULL: none did */
 	bool in_bulk; /* since prepare began, units were done several at once, and not counted each */
 	bool replaying; /* on the way back: events that were told already are not told again */
+
+	Stepdump__CheckReport *checked; /* session_checked(); NULL: not looked yet */
 
 	struct err *error; /* the last one, kept for `show error`; NULL: none since attach */
 };
