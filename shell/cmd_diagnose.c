@@ -235,7 +235,9 @@ void tell_findings(struct shell *sh, struct out *o)
 
 void tell_preflight(struct shell *sh, struct out *o)
 {
-	const Stepdump__CheckReport *r = session_checked(sh->session);
+	/* A pre-dump of CRIU's does not look at files. */
+	bool files = session_opts(sh->session)->mode != MODE_PRE_DUMP;
+	const Stepdump__CheckReport *r = files ? session_checked(sh->session) : NULL;
 	json_object *names = json_object_new_array();
 	unsigned nr = 0;
 

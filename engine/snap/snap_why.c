@@ -306,10 +306,10 @@ struct err *snap_why(struct session *s, uint64_t addr, Stepdump__Snapshot *snap)
 			w,
 			xasprintf(
 				"pagemap: present %d, swapped %d, file %d, zero page %d, guard %d, "
-				"soft-dirty %d (raw %016lx)",
+				"soft-dirty %d",
 				!!(raw & PM_PRESENT), !!(raw & PM_SWAP), !!(raw & PM_FILE),
 				!!(cats & PAGE_IS_PFNZERO), !!(raw & PM_GUARD_REGION),
-				!!(raw & PM_SOFT_DIRTY), raw));
+				!!(raw & PM_SOFT_DIRTY)));
 	}
 	w->verdict = dump_verdict(td, v, cats);
 	if (!why_done(s, addr, w))
