@@ -98,6 +98,15 @@ const struct proc_unixes *env_unix(struct check_env *env, pid_t pid)
 	return n ? &n->unix_sockets : NULL;
 }
 
+bool env_same_net(const struct check_env *env, pid_t pid)
+{
+	char own[64], other[64];
+
+	read_ns(env->self, "net", own);
+	read_ns(pid, "net", other);
+	return *own && !strcmp(own, other);
+}
+
 /* ---- sockets of the tree ------------------------------------------------------------------------- */
 
 static void add_sockets(struct check_env *env, pid_t pid, unsigned depth)

@@ -128,6 +128,9 @@ static void check_device(struct look *k, const struct proc_fd *f, const struct s
 	unsigned maj = major(st->st_rdev), min = minor(st->st_rdev);
 	bool block = S_ISBLK(st->st_mode);
 
+	if (!block && maj == MAJOR_MISC && min == MINOR_TUN && env_same_net(k->env, k->pid))
+		found(k, CAUSE_TUN_HOST_NET, NULL, "/proc/%d/fd/%d: %s, in our network namespace",
+		      k->pid, f->fd, f->link);
 	if (!block && (maj == MAJOR_MEM || is_tty(maj) ||
 		       (maj == MAJOR_MISC && (min == MINOR_TUN || min == MINOR_AUTOFS))))
 		return;

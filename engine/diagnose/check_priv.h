@@ -102,6 +102,8 @@ void env_deinit(struct check_env *env);
 const struct proc_tcps *env_tcp(struct check_env *env, pid_t pid);
 const struct proc_unixes *env_unix(struct check_env *env, pid_t pid);
 const struct proc_mounts *env_mounts(struct check_env *env, pid_t pid);
+/* Is the process in our own network namespace? */
+bool env_same_net(const struct check_env *env, pid_t pid);
 /* Does a process of the tree hold this socket? */
 bool env_tree_holds(struct check_env *env, uint64_t ino);
 

@@ -65,6 +65,23 @@ static bool still_borrowed(const struct journal *j, const struct user_regs_struc
 	       arch_same_preserved(r, o);
 }
 
+/* The stub of a dumper that died runs on in a process that is not stopped. */
+static struct err *parasite_stays(pid_t pid)
+{
+	struct err *e = err_new(ERR_HARM, "a parasite still runs in %d", pid);
+	struct proc_stat st;
+	struct err *failed = proc_read_stat(pid, &st);
+
+	if (!failed && st.state == 'T')
+		e = err_hint(
+			e,
+			"it is stopped, and with it the parasite: `kill -CONT %d` lets it leave, then "
+			"`rescue %d` again",
+			pid, pid);
+	err_free(failed);
+	return e;
+}
+
 /* Seizes when no thread is inside the residue any more. */
 static struct err *seize_outside(pid_t pid, pid_t us, struct residue *r, struct held **ret)
 {
@@ -91,7 +108,7 @@ static struct err *seize_outside(pid_t pid, pid_t us, struct residue *r, struct 
 		held_free(h);
 		TRY(e);
 		if (pt_now_ns() > deadline)
-			return err_pid(err_new(ERR_HARM, "a parasite still runs in %d", pid), pid);
+			return err_pid(parasite_stays(pid), pid);
 		nanosleep(&slice, NULL);
 	}
 }
