@@ -3,6 +3,8 @@
 #include "shell/why_saved.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/num.h"
@@ -45,6 +47,27 @@ static void saved_fact(Stepdump__Why *w, char *text)
 	*vec_push(w->facts, w->n_facts) = text;
 }
 
+/* "pagemap: present, soft-dirty": the bits of the entries, in the order of the kernel's. */
+static char *pagemap_fact(uint32_t categories)
+{
+	static const struct {
+		uint32_t category;
+		const char *name;
+	} bits[] = { { 8, "present" }, { 16, "swap" },   { 4, "file" },        { 32, "zero page" },
+		     { 256, "guard" }, { 2, "written" }, { 128, "soft-dirty" } };
+	char *text = xstrdup("pagemap: ");
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
+		if (categories & bits[i].category) {
+			char *more = xasprintf("%s%s%s", text,
+					       strcmp(text, "pagemap: ") ? ", " : "", bits[i].name);
+
+			free(text);
+			text = more;
+		}
+	return text;
+}
+
 void why_saved(const Stepdump__Snapshot *s, uint64_t addr, Stepdump__Why *w)
 {
 	const Stepdump__VerdictRun *r = run_of(s, addr);
@@ -67,6 +90,8 @@ void why_saved(const Stepdump__Snapshot *s, uint64_t addr, Stepdump__Why *w)
 				r->nr_pages, r->start, r->present ? "present" : "not present",
 				r->has_dirty ? r->dirty ? ", dirty" : ", clean" : "",
 				r->lazy ? ", lazy" : ""));
+	if (r->has_pagemap)
+		saved_fact(w, pagemap_fact(r->pagemap));
 	if (s->error && s->error->has_vaddr && s->error->vaddr / PAGE_BYTES == addr / PAGE_BYTES) {
 		saved_fact(w, xasprintf("failure: %s", s->error->message));
 		if (s->error->evidence)

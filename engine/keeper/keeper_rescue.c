@@ -65,21 +65,18 @@ static bool still_borrowed(const struct journal *j, const struct user_regs_struc
 	       arch_same_preserved(r, o);
 }
 
-/* The stub of a dumper that died runs on in a process that is not stopped. */
-static struct err *parasite_stays(pid_t pid)
+/* stopped: by a SIGSTOP, so that what a dead dumper left in it cannot run to its end. */
+static struct err *parasite_stays(pid_t pid, bool stopped)
 {
 	struct err *e = err_new(ERR_HARM, "a parasite still runs in %d", pid);
-	struct proc_stat st;
-	struct err *failed = proc_read_stat(pid, &st);
 
-	if (!failed && st.state == 'T')
+	if (stopped)
 		e = err_hint(
 			e,
 			"it is stopped, and with it the parasite: `kill -CONT %d` lets it leave, then "
 			"`rescue %d` again",
 			pid, pid);
-	err_free(failed);
-	return e;
+	return err_pid(e, pid);
 }
 
 /* Seizes when no thread is inside the residue any more. */
@@ -104,11 +101,13 @@ static struct err *seize_outside(pid_t pid, pid_t us, struct residue *r, struct 
 			*ret = h;
 			return NULL;
 		}
+		bool stopped = h->was_stopped;
 		struct err *e = held_detach(h);
+
 		held_free(h);
 		TRY(e);
 		if (pt_now_ns() > deadline)
-			return err_pid(parasite_stays(pid), pid);
+			return parasite_stays(pid, stopped);
 		nanosleep(&slice, NULL);
 	}
 }

@@ -37,6 +37,8 @@ static void push_run(struct session *s, const struct page_run *r, verdict_t verd
 		SET(o, dirty, tracker_page_dirty(td->tracker, r->vma, r->categories));
 	SET(o, lazy, d->opts->lazy && verdict_is_data(verdict) && vma_can_be_lazy(r->vma));
 	SET(o, present, (r->categories & PAGE_IS_PRESENT) != 0);
+	if (r->categories)
+		SET(o, pagemap, (uint32_t)r->categories);
 }
 
 /* What was done with the pages of a run need not be the same for all of them. */
