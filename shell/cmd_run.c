@@ -11,17 +11,33 @@
 #include "shell/progress.h"
 #include "shell/stop.h"
 
+/* After each unit, while something is watched. */
+static bool run_watched(struct session *s, void *arg)
+{
+	return habits_watch_changed(arg, NULL);
+}
+
 struct err *run_pipeline(struct shell *sh, struct run_request *req, struct out *o)
 {
 	Stepdump__Stop *stop = NULL;
 	struct progress p;
 
+	if (sh->habits.nr_watches) {
+		req->stop = run_watched;
+		req->stop_arg = sh;
+	}
 	progress_begin(&p, sh, req);
 	struct err *e = session_run(sh->session, req, &stop);
 	progress_end(&p);
 	if (stop && (stop->committed || !strcmp(stop->reason, "gate"))) {
 		tell_preflight(sh, o);
 		tell_elsewhere(sh, o);
+	}
+	if (sh->habits.nr_watches)
+		habits_watch_changed(sh, o);
+	if (stop) {
+		sh->habits.stopped = true;
+		sh->habits.breakpoint = stop->breakpoint;
 	}
 	stop_print(stop, o); /* its last line says where it stopped: views show just that one */
 	if (stop)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* set */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
 #include "shell/lookup.h"
@@ -72,6 +75,36 @@ static void set_show(const void *base, const struct opt_desc *d, struct out *o)
 	out_member(o, d->name, json_object_new_string(value));
 }
 
+/* logging FILE|off: all lines and what they print go into FILE as well. */
+static struct err *set_logging(struct shell *sh, const struct args *a, struct out *o)
+{
+	struct habits *h = &sh->habits;
+
+	if (a->argc == 1) {
+		out_printf(o, "logging = %s\n", h->log ? h->log_path : "off");
+		return NULL;
+	}
+	if (a->argc != 2)
+		return cmd_usage(&cmd_set);
+	if (h->log)
+		fclose(TAKE_PTR(h->log));
+	free(TAKE_PTR(h->log_path));
+	if (!strcmp(a->argv[1], "off"))
+		return NULL;
+
+	int fd = create_private(AT_FDCWD, a->argv[1], O_WRONLY | O_APPEND);
+
+	if (fd < 0)
+		return err_sys(errno, "cannot write \"%s\"", a->argv[1]);
+	h->log = fdopen(fd, "a");
+	if (!h->log)
+		abort();
+	setvbuf(h->log, NULL, _IOLBF, 0);
+	h->log_path = xstrdup(a->argv[1]);
+	out_printf(o, "logging to %s\n", a->argv[1]);
+	return NULL;
+}
+
 static struct err *set_exec(struct shell *sh, const struct args *a, struct out *o)
 {
 	const struct opt_desc *d = NULL, *s = NULL;
@@ -79,6 +112,8 @@ static struct err *set_exec(struct shell *sh, const struct args *a, struct out *
 
 	if (!a->argc)
 		return set_list_all(sh, o);
+	if (!strcmp(a->argv[0], "logging"))
+		return set_logging(sh, a, o);
 	TRY(set_find(a->argv[0], &d, &s));
 	if (a->argc == 1) {
 		set_show(d ? (void *)session_opts(sh->session) : &sh->settings, d ? d : s, o);
@@ -106,6 +141,8 @@ const struct cmd_entry cmd_set = {
 			{ "set", "all of them", "" },
 			{ "set xfer null", "rehearse: the pages go nowhere", "" },
 			{ "set pmc pread", "read pagemap the old way", "" },
+			{ "set logging %D/log", "everything goes into a file as well; off ends it",
+			  "" },
 			{ "set dir %D/dump", "where commit puts the images", "" },
 			{ 0 } },
 	.flags = CMD_NO_REPEAT,

@@ -12,6 +12,7 @@
 #define DEFAULT_COUNT 64
 #define MAX_BYTES (1u << 20) /* of one peek */
 #define ROW 16
+#define STRING_BYTES 256u /* of one text, at most */
 
 /* "4w", "16", "gx": a count and a unit, in gdb's letters; the x in "4gx" changes nothing, as we
  * always print hex. */
@@ -30,12 +31,16 @@ static struct err *x_parse_mod(const char *mod, struct x_state *x)
 		p = end;
 	}
 	for (; *p; p++) {
+		if (*p == 's') {
+			x->strings = true;
+			continue;
+		}
 		u = strchr(units, *p);
 		if (u)
 			x->unit = 1u << (u - units);
 		else if (*p != 'x')
 			return err_hint(err_new(ERR_USAGE, "x/%s: \"%c\" is not a unit", mod, *p),
-					"b, h, w and g are 1, 2, 4 and 8 bytes");
+					"b, h, w and g are 1, 2, 4 and 8 bytes, s is text");
 	}
 	return NULL;
 }
@@ -81,6 +86,24 @@ static void x_print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n
 	out_printf(o, "\n");
 }
 
+/* Texts that end with a NUL, one a line; at most `count` of them.  Returns the bytes that they take. */
+static size_t x_print_strings(struct out *o, uint64_t addr, const uint8_t *p, size_t n,
+			      uint32_t count)
+{
+	size_t at = 0;
+
+	while (count-- && at < n) {
+		size_t len = strnlen((const char *)p + at, n - at);
+
+		out_printf(o, "%012lx  \"", addr + at);
+		for (size_t i = at; i < at + len; i++)
+			out_printf(o, p[i] >= 0x20 && p[i] < 0x7f ? "%c" : "\\x%02x", p[i]);
+		out_printf(o, "\"%s\n", at + len == n ? "..." : "");
+		at += len + 1;
+	}
+	return at < n ? at : n;
+}
+
 static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out *o,
 			  uint64_t *next_ret)
 {
@@ -89,7 +112,7 @@ static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out 
 	struct err *e = NULL;
 
 	req.peek.vaddr = x->next;
-	req.peek.len = x->count * x->unit;
+	req.peek.len = x->strings ? STRING_BYTES * x->count : x->count * x->unit;
 	req.peek_source = x->source;
 	TRY(shell_snap(sh, &req, &s));
 	const Stepdump__Peek *p = s->n_peeks ? s->peeks[0] : NULL;
@@ -99,12 +122,16 @@ static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out 
 			      x->next);
 	} else {
 		out_message(o, &p->base);
-		for (size_t i = 0; i < p->data.len; i += ROW)
+		for (size_t i = 0; !x->strings && i < p->data.len; i += ROW)
 			x_print_row(o, x->next + i, p->data.data + i,
 				    p->data.len - i < ROW ? p->data.len - i : ROW, x->unit);
-		if (p->error)
+		size_t used = p->data.len;
+
+		if (x->strings)
+			used = x_print_strings(o, x->next, p->data.data, p->data.len, x->count);
+		else if (p->error)
 			out_printf(o, "(short: %s)\n", p->error);
-		*next_ret = x->next + p->data.len;
+		*next_ret = x->next + used;
 	}
 	shell_snap_free(sh, s);
 	return e;
@@ -117,11 +144,14 @@ static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
 	if (!x.valid || a->argc) {
 		x.count = DEFAULT_COUNT;
 		x.unit = 1;
+		x.strings = false;
 		strcpy(x.source, sh->set ? "image" : "target");
 	}
 	if (a->mod)
 		TRY(x_parse_mod(a->mod, &x));
-	if ((uint64_t)x.count * x.unit > MAX_BYTES)
+	if (x.strings && a->mod && !isdigit((unsigned char)*a->mod))
+		x.count = 1;
+	if ((uint64_t)x.count * (x.strings ? STRING_BYTES : x.unit) > MAX_BYTES)
 		return err_new(ERR_USAGE, "x shows at most %u bytes at once", MAX_BYTES);
 	if (a->argc)
 		TRY(arg_addr(sh, a->argv[0], &x.next));
@@ -144,9 +174,9 @@ const struct cmd_entry cmd_x = {
 	.name = "x",
 	.group = GROUP_LOOK,
 	.args = { 0, 2, comp_x },
-	.usage = "[/N[b|h|w|g]] ADDR [target|pipe|image|parent]",
+	.usage = "[/N[b|h|w|g|s]] ADDR [target|pipe|image|parent]",
 	.summary = "print bytes of the target, a pipe or an image",
-	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g); without N, 64 bytes.  Enter, or "
+	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g), or texts (s); without N, 64 bytes or one text.  Enter, or "
 		"x alone, continues where it stopped.  With `pipe` and `image` the same "
 		"address is looked up in what was drained or staged, with `parent` in the "
 		"images that holes refer to, so that all of them can be compared.  ADDR is as "

@@ -23,7 +23,9 @@ extern const struct cmd_entry cmd_break, cmd_tbreak, cmd_delete, cmd_enable, cmd
 extern const struct cmd_entry cmd_commit, cmd_restart, cmd_abort, cmd_handoff;
 extern const struct cmd_entry cmd_show, cmd_why, cmd_x, cmd_view, cmd_snap, cmd_open, cmd_close;
 extern const struct cmd_entry cmd_verify, cmd_diff, cmd_flatten, cmd_serve;
-extern const struct cmd_entry cmd_record;
+extern const struct cmd_entry cmd_record, cmd_print, cmd_display, cmd_undisplay;
+extern const struct cmd_entry cmd_watchpoint, cmd_unwatch, cmd_commands, cmd_save, cmd_define,
+	cmd_call;
 extern const struct cmd_entry cmd_explain, cmd_check, cmd_plan, cmd_log, cmd_residue, cmd_report;
 extern const struct cmd_entry cmd_set, cmd_help, cmd_apropos, cmd_source, cmd_history, cmd_alias;
 extern const struct cmd_entry cmd_echo, cmd_shell, cmd_pwd, cmd_cd, cmd_version, cmd_quit;

@@ -196,7 +196,17 @@ static struct err *dispatch_line(struct shell *sh, const char *text, bool *told,
 static struct err *dispatch_and_tell(struct shell *sh, const char *text, char **repeat_ret)
 {
 	bool told = false;
-	struct err *e = dispatch_line(sh, text, &told, repeat_ret);
+	struct err *e;
+
+	if (sh->habits.log && *line_skip_blanks(text))
+		fprintf(sh->habits.log, "(stepdump) %s\n", line_skip_blanks(text));
+	if (sh->take_line && sh->take_line(sh, text))
+		return NULL;
+	e = dispatch_line(sh, text, &told, repeat_ret);
+	if (!e && sh->after_line) {
+		told = true; /* the lines that it runs tell their errors */
+		e = sh->after_line(sh);
+	}
 
 	if (e && sh->settings.json && !told)
 		dispatch_json_error(sh, text, e);

@@ -273,6 +273,7 @@ static int main_run(const struct argv_options *o)
 		err_free(shell_deinit(&sh));
 		return status;
 	}
+	habits_install(&sh);
 	signals_install(sh.interactive);
 	return main_session(&sh, o);
 }

@@ -156,6 +156,8 @@ struct err *out_open(const struct shell *sh, const struct line *line, bool strea
 		return e;
 	}
 	bool plain = o->dest == stdout;
+
+	o->log = plain ? sh->habits.log : NULL;
 	o->tty = plain && isatty(STDOUT_FILENO);
 	o->width = !o->tty && sh->width ? sh->width : out_width(o->tty);
 	if (plain ? settings_color(&sh->settings, STDOUT_FILENO) :
@@ -297,6 +299,8 @@ void out_printf(struct out *o, const char *fmt, ...)
 	va_end(ap);
 	plain_text(text);
 	out_note_failure(o, fputs(text, o->f));
+	if (o->log)
+		fputs(text, o->log);
 }
 
 void out_prose(struct out *o, const char *text)
@@ -325,6 +329,11 @@ void out_grid(struct out *o, const struct grid *g)
 
 	if (text)
 		out_note_failure(o, fputs(text, o->f));
+	if (o->log) {
+		AUTO_FREE char *plain = grid_to_text(g);
+
+		fputs(plain, o->log);
+	}
 }
 
 void out_message(struct out *o, const ProtobufCMessage *m)

@@ -20,6 +20,7 @@ struct shell;
 
 struct out {
 	FILE *f;    /* text goes here; with JSON it becomes the member "text" */
+	FILE *log;  /* of the session, gets the text too; NULL: none */
 	FILE *dest; /* pipe, stdout, or memory that becomes the file */
 	char *buf;  /* of f, when that is memory */
 	size_t len;

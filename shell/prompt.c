@@ -27,6 +27,10 @@ static void prompt_text(char *buf, size_t len)
 	char where[128];
 	bool color = settings_color(&at_prompt->settings, STDERR_FILENO);
 
+	if (at_prompt->habits.open) { /* lines of a block */
+		snprintf(buf, len, "> ");
+		return;
+	}
 	shell_position(at_prompt, where, sizeof(where));
 	/* \001 and \002 enclose what takes no room on the line, for readline. */
 	snprintf(buf, len, "%s(%s)%s ", color ? "\001\033[1m\002" : "", *where ? where : "stepdump",

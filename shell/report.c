@@ -79,6 +79,8 @@ void report_error(struct shell *sh, struct err *e)
 	if (e && !sh->settings.json) {
 		AUTO_FREE char *text = error_text(sh, e);
 
+		if (sh->habits.log)
+			fprintf(sh->habits.log, "error: %s", text);
 		fflush(stdout);
 		fprintf(stderr, "%s%s:%s %s", color ? "\033[1;31m" : "",
 			e->code == ERR_INTERRUPTED ? "interrupted" : "error",

@@ -137,6 +137,14 @@ void rlcomplete_display(rl_compdisp_func_t *show)
 	display = show;
 }
 
+/* ^X a, as in gdb: the full-screen views. */
+static int rlcomplete_view(int count, int key)
+{
+	rl_replace_line("view", 1);
+	rl_done = 1;
+	return rl_newline(1, '\n');
+}
+
 void rlcomplete_install(struct shell *sh)
 {
 	shell = sh;
@@ -148,4 +156,7 @@ void rlcomplete_install(struct shell *sh)
 	rl_completer_word_break_characters = " \t|>";
 	rl_completer_quote_characters = "'\"";
 	rl_filename_quote_characters = " \t|>'\"\\#";
+	rl_bind_keyseq("\\C-xa", rlcomplete_view);
+	rl_bind_keyseq("\\C-x\\C-a", rlcomplete_view);
+	rl_bind_keyseq("\\C-xA", rlcomplete_view);
 }

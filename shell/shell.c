@@ -42,6 +42,7 @@ struct err *shell_deinit(struct shell *sh)
 	free(sh->opened_path);
 	set_view_close(sh->set);
 	alias_deinit(&sh->aliases);
+	habits_deinit(&sh->habits);
 	free(sh->repeat_line);
 	return e;
 }

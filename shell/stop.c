@@ -63,7 +63,7 @@ void stop_print(const Stepdump__Stop *stop, struct out *o)
 		stop_print_breakpoint(stop, o);
 	else if (stop->committed)
 		stop_print_committed(stop, o);
-	else if (!strcmp(stop->reason, "back"))
+	else if (!strcmp(stop->reason, "back") || !strcmp(stop->reason, "watch"))
 		stop_print_place(stop, o);
 	else if (!strcmp(stop->reason, "gate"))
 		out_printf(o,

@@ -18,6 +18,7 @@ struct view_session {
 	Stepdump__Snapshot *now, *before; /* before: NULL, or as it was before the last unit */
 	bool opened;                      /* `now` belongs to the opened file */
 	bool headless;                    /* keys come from a file, nothing is drawn */
+	bool ctrl_x;                      /* the last key was ^X */
 	bool fresh;                       /* never shown: the cursor begins where the engine is */
 	const char *keys;                 /* rest of the file */
 	struct progress progress;         /* of the command that runs */

@@ -418,8 +418,16 @@ static bool view_do_effect(struct view_session *v, enum ui_effect effect)
 /* A key from the terminal or the file.  meta: see view_line_key(). */
 static enum ui_effect view_on_key(struct view_session *v, int key, int meta)
 {
+	bool ctrl_x = v->ctrl_x;
+
 	if (v->ui.mode == UI_LINE && key != K_SUSPEND)
 		return view_line_key(v, key, meta);
+	/* ^X a, as in gdb: back to the prompt. */
+	v->ctrl_x = key == ('X' - '@');
+	if (v->ctrl_x)
+		return UI_NOTHING;
+	if (ctrl_x && (key == 'a' || key == 'A' || key == ('A' - '@')))
+		return ui_action(&v->ui, ACT_PROMPT, v->now);
 	return ui_key(&v->ui, key, v->now);
 }
 

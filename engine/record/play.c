@@ -131,6 +131,13 @@ static struct err *play_forward(struct session *s, struct play_goal *g, size_t *
 		e = play_tell(s, i, there, g);
 		if (there)
 			break;
+		if (!e && g->req->stop) {
+			e = player_go(p, i);
+			if (!e && g->req->stop(s, g->req->stop_arg)) {
+				g->reason = "watch";
+				break;
+			}
+		}
 
 		struct brk *b = play_brk(s, i, &vmas, true);
 

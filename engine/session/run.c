@@ -190,7 +190,8 @@ static enum pace run_pace(const struct run *r, phase_t phase)
 {
 	const struct brk_list *l = &r->s->breaks;
 
-	if (r->req->kind == RUN_NEXT || record_wants_units(r->s) || faults_fine_grained(r->s) ||
+	if (r->req->kind == RUN_NEXT || r->req->stop || record_wants_units(r->s) ||
+	    faults_fine_grained(r->s) ||
 	    (!r->ignore_breaks && brk_fine_grained(l, phase)))
 		return PACE_UNIT;
 	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && run_stops_between(l, phase)))
@@ -288,6 +289,10 @@ static struct err *run_loop(struct run *r)
 		}
 		if (run_reached_goal(r, &u))
 			break;
+		if (r->req->stop && r->req->stop(s, r->req->stop_arg)) {
+			r->rep.reason = "watch";
+			return NULL;
+		}
 		run_tell_progress(r);
 	}
 	if (d->phase == PH(GATE)) {

@@ -131,6 +131,10 @@ struct run_request {
 	 * The callback may take a snapshot, but must not run or change anything. */
 	void (*progress)(struct session *s, void *arg);
 	void *progress_arg;
+	/* Asked after each unit, which are done one by one then; true: stop here ("watch").  May be NULL;
+	 * may take a snapshot, but must not run or change anything. */
+	bool (*stop)(struct session *s, void *arg);
+	void *stop_arg;
 };
 
 /*
