@@ -133,6 +133,36 @@ const struct cmd_entry cmd_undisplay = {
 
 /* ---- watch ------------------------------------------------------------------------------------------ */
 
+/* Of a message only the fields that differ. */
+static void watch_tell(struct out *o, const struct habit_watch *w, const char *now)
+{
+	struct json_object *old = json_tokener_parse(w->last), *new = json_tokener_parse(now);
+
+	out_printf(o, "watchpoint %u: %s\n", w->number, w->expr);
+	if (!json_object_is_type(old, json_type_object) ||
+	    !json_object_is_type(new, json_type_object)) {
+		out_printf(o, "  old: %s\n  new: %s\n", w->last, now);
+	} else {
+		json_object_object_foreach(new, key, value)
+		{
+			struct json_object *was = json_object_object_get(old, key);
+
+			if (!json_object_equal(was, value))
+				out_printf(o, "  %s: %s -> %s\n", key,
+					   was ? json_object_to_json_string(was) : "not there",
+					   json_object_to_json_string(value));
+		}
+		json_object_object_foreach(old, gone, last)
+		{
+			if (!json_object_object_get_ex(new, gone, NULL))
+				out_printf(o, "  %s: %s -> not there\n", gone,
+					   json_object_to_json_string(last));
+		}
+	}
+	json_object_put(old);
+	json_object_put(new);
+}
+
 bool habits_watch_changed(struct shell *sh, struct out *o)
 {
 	struct habits *h = &sh->habits;
@@ -149,8 +179,7 @@ bool habits_watch_changed(struct shell *sh, struct out *o)
 		}
 		changed = true;
 		if (o) {
-			out_printf(o, "watchpoint %u: %s\n  old: %s\n  new: %s\n", w->number,
-				   w->expr, w->last, now);
+			watch_tell(o, w, now);
 			free(w->last);
 			w->last = TAKE_PTR(now);
 		}

@@ -232,7 +232,7 @@ void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 				     verdict_info((verdict_t)v)->meaning);
 	} else if (!strcmp(last, "vma") && w->argn == 1) {
 		comp_add_vmas(sh, w, l);
-	} else if (!strcmp(last, "if") || !strcmp(last, "&&")) {
+	} else if (!strcmp(last, "if") || !strcmp(last, "&&") || !strcmp(last, "||")) {
 		comp_add_words(l, w, comp_fields);
 	} else if (w->argn == 1 && phase_from_name(last) >= 0) {
 		complist_add(l, w, "if", NULL);
@@ -255,7 +255,7 @@ void comp_fault(struct shell *sh, const struct cword *w, struct complist *l)
 		complist_add(l, w, "off", "disarm all");
 		for (unsigned i = 0; session_fault_point(i, &p); i++)
 			complist_add(l, w, p.name, p.what);
-	} else if (!strcmp(last, "if") || !strcmp(last, "&&")) {
+	} else if (!strcmp(last, "if") || !strcmp(last, "&&") || !strcmp(last, "||")) {
 		comp_add_words(l, w, comp_fields);
 	} else if (w->argn == 1 || !strcmp(w->argv[1], "after")) {
 		comp_add_words(l, w, actions + (w->argn == 1 ? 0 : 7));

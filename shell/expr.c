@@ -73,6 +73,7 @@ struct expr {
 	const char *text, *at;
 	const Stepdump__Snapshot *s;
 	unsigned depth;
+	unsigned decided; /* in so many right sides that no longer matter */
 };
 
 static void expr_blanks(struct expr *x)
@@ -356,8 +357,12 @@ static struct err *expr_apply(struct expr *x, const char *op, struct expr_value 
 		*a = (struct expr_value){ .kind = VALUE_ABSENT }; /* not there yet */
 		return NULL;
 	}
-	if ((*op == '/' || *op == '%') && !r)
-		return expr_bad(x, "division by zero");
+	if ((*op == '/' || *op == '%') && !r) {
+		if (!x->decided)
+			return expr_bad(x, "division by zero");
+		a->number = 0;
+		return NULL;
+	}
 	switch (op[0]) {
 	case '|':
 		a->number = a->number || b->number;
@@ -410,7 +415,13 @@ static struct err *expr_level(struct expr *x, size_t level, struct expr_value *r
 				op = expr_ops[level][i];
 		if (!op)
 			return NULL;
+
+		bool decided = ret->kind == VALUE_NUMBER &&
+			       ((*op == '|' && ret->number) || (*op == '&' && !ret->number));
+
+		x->decided += decided;
 		TRY(expr_level(x, level + 1, &right));
+		x->decided -= decided;
 		TRY(expr_apply(x, op, ret, &right));
 	}
 }

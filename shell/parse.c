@@ -86,7 +86,7 @@ static struct err *line_read_pipe(const char *p, const char *end, struct line *l
 		end--;
 	if (p < end && *p == '|')
 		return err_hint(err_new(ERR_USAGE, "|| is not an operator"),
-				"for two alternative conditions, set two breakpoints");
+				"`| COMMAND` gives the output to a command of the shell");
 	if (p == end)
 		return err_new(ERR_USAGE, "no command after |");
 	l->pipe = xstrndup(p, (size_t)(end - p));
@@ -131,6 +131,11 @@ static struct err *line_parse_words(const char *p, const char *end, bool conditi
 			p++;
 		if (p == end || *p == '#')
 			return NULL;
+		if (conditions && p + 1 < end && p[0] == '|' && p[1] == '|') {
+			line_add_word(l, xstrdup("||"));
+			p += 2;
+			continue;
+		}
 		if (*p == '|')
 			return line_read_pipe(p + 1, end, l);
 		if (*p == '>' && !line_is_compared(p + 1, end))

@@ -28,9 +28,13 @@ static void stop_print_place(const Stepdump__Stop *stop, struct out *o)
 {
 	const Stepdump__Cursor *c = stop->cursor;
 
-	out_printf(o, "%lu unit%s done", c->unit, c->unit == 1 ? "" : "s");
-	if (c->next && c->next->text)
-		out_printf(o, "; next: %s: %s", phase_name(c->phase), c->next->text);
+	const char *next = c->next && c->next->text ? c->next->text : NULL;
+
+	if (c->has_unit)
+		out_printf(o, "%lu unit%s done%s", c->unit, c->unit == 1 ? "" : "s",
+			   next ? "; " : "");
+	if (next)
+		out_printf(o, "next: %s: %s", phase_name(c->phase), next);
 	out_printf(o, "\n");
 }
 

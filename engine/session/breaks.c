@@ -34,7 +34,7 @@ static struct err *brk_grammar(const char *where)
 {
 	return err_hint(
 		err_new(ERR_USAGE, "breakpoint \"%s\" is not understood", where),
-		"PHASE [if ppb|vma|chunk|shmem OP N [&& ...]] with OP one of == != < <= > >=, "
+		"PHASE [if ppb|vma|chunk|shmem OP N [&& or || ...]] with OP one of == != < <= > >=, "
 		"ADDRESS, vma N, verdict NAME, chunk N or fail; see `help breakpoints`");
 }
 
@@ -119,9 +119,13 @@ static struct err *brk_parse_conds(struct brk *b, const char *p)
 	struct word w = word_next(&p);
 
 	while (w.len) {
-		if (!word_is(w, "if") && !(b->nr_conds && (word_is(w, "&&") || word_is(w, "and"))))
+		bool alternative = word_is(w, "||") || word_is(w, "or");
+
+		if (!word_is(w, "if") &&
+		    !(b->nr_conds && (alternative || word_is(w, "&&") || word_is(w, "and"))))
 			return brk_grammar(b->where);
 		TRY(brk_parse_cond(b, &p));
+		b->cond[b->nr_conds - 1].alternative = alternative;
 		w = word_next(&p);
 	}
 	return NULL;
@@ -280,10 +284,14 @@ static bool brk_cond_holds(const struct brk_cond *c, const struct unit *u)
 
 static bool brk_conds_hold(const struct brk *b, const struct unit *u)
 {
-	for (size_t i = 0; i < b->nr_conds; i++)
-		if (!brk_cond_holds(&b->cond[i], u))
-			return false;
-	return true;
+	bool holds = true;
+
+	for (size_t i = 0; i < b->nr_conds; i++) {
+		if (b->cond[i].alternative && holds)
+			return true;
+		holds = (holds || b->cond[i].alternative) && brk_cond_holds(&b->cond[i], u);
+	}
+	return holds;
 }
 
 bool brk_matches(const struct brk *b, const struct unit *u, const struct unit *prev,

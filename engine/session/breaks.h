@@ -16,6 +16,7 @@ struct brk_cond {
 	enum { COND_PPB, COND_VMA, COND_CHUNK, COND_SHMEM } field;
 	enum { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE } op;
 	uint64_t value;
+	bool alternative; /* || stands before it: && binds more tightly */
 };
 
 struct brk {
@@ -26,7 +27,7 @@ struct brk {
 	char *where;     /* normalised text; owned */
 	enum { BRK_PHASE, BRK_ADDR, BRK_VMA, BRK_VERDICT, BRK_FAIL, BRK_CHUNK } kind;
 	phase_t phase;         /* BRK_PHASE */
-	struct brk_cond *cond; /* BRK_PHASE: all must hold; owned */
+	struct brk_cond *cond; /* BRK_PHASE; owned */
 	size_t nr_conds;
 	uint64_t value; /* address, VMA index or address in it, chunk */
 	verdict_t verdict;

@@ -191,8 +191,7 @@ static enum pace run_pace(const struct run *r, phase_t phase)
 	const struct brk_list *l = &r->s->breaks;
 
 	if (r->req->kind == RUN_NEXT || r->req->stop || record_wants_units(r->s) ||
-	    faults_fine_grained(r->s) ||
-	    (!r->ignore_breaks && brk_fine_grained(l, phase)))
+	    faults_fine_grained(r->s) || (!r->ignore_breaks && brk_fine_grained(l, phase)))
 		return PACE_UNIT;
 	if (r->req->kind == RUN_STEP || (!r->ignore_breaks && run_stops_between(l, phase)))
 		return PACE_BULK;

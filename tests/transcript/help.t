@@ -35,5 +35,6 @@ Help, man page and completion come from the same tables.
   phase
   $ stepdump --complete 'co'
   continue
+  commands
   commit
   $ stepdump --complete 'echo x | gr'

@@ -54,7 +54,7 @@ Where output goes: pipes, files, quotes; what a reader or a full disk does to it
   [2]
   $ stepdump -batch -ex 'echo a || echo b'
   error: || is not an operator
-    hint: for two alternative conditions, set two breakpoints
+    hint: `| COMMAND` gives the output to a command of the shell
   [2]
   $ stepdump -batch -ex 'echo x > /nonexistent/f'
   error: cannot write "/nonexistent/f": ENOENT (No such file or directory)

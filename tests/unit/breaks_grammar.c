@@ -56,7 +56,10 @@ TEST(conditions, NULL, end)
 	static const struct {
 		const char *where;
 		unsigned nr;
-		struct brk_cond cond[4];
+		struct {
+			int field, op;
+			uint64_t value;
+		} cond[4];
 	} good[] = {
 		{ "drain if ppb == 5", 1, { { COND_PPB, OP_EQ, 5 } } },
 		{ "drain if ppb==5", 1, { { COND_PPB, OP_EQ, 5 } } },
@@ -79,6 +82,12 @@ TEST(conditions, NULL, end)
 		{ "drain if ppb>2&&chunk<=3",
 		  2,
 		  { { COND_PPB, OP_GT, 2 }, { COND_CHUNK, OP_LE, 3 } } },
+		{ "drain if ppb==1||chunk<=3 && shmem == 0 or ppb == 7",
+		  4,
+		  { { COND_PPB, OP_EQ, 1 },
+		    { COND_CHUNK, OP_LE, 3 },
+		    { COND_SHMEM, OP_EQ, 0 },
+		    { COND_PPB, OP_EQ, 7 } } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -147,7 +156,9 @@ TEST(what_is_not_understood, NULL, end)
 		"drain if ppb == -1",
 		"drain if ppb == 0x5",
 		"drain if ppb == 5 &&",
-		"drain if ppb == 5 || vma == 1",
+		"drain if ppb == 5 ||",
+		"drain if ppb == 5 | ppb == 1",
+		"drain || ppb == 5",
 		"drain if ppb == 5 vma == 1",
 		"drain if pid == 5",
 		"drain if ppb == 1 == 2",
@@ -309,6 +320,13 @@ TEST(conditions_match_units, NULL, end)
 	assert_false(stops("xfer if ppb == 5", u, prev));
 	assert_true(stops("drain if ppb == 5 && chunk == 2", u, prev));
 	assert_false(stops("drain if ppb == 5 && chunk == 1", u, prev));
+	assert_true(stops("drain if ppb == 9 || chunk == 2", u, prev));
+	assert_true(stops("drain if ppb == 5 || chunk == 9", u, prev));
+	assert_false(stops("drain if ppb == 9 || chunk == 9", u, prev));
+	/* As in C, && binds more tightly. */
+	assert_true(stops("drain if ppb == 5 || chunk == 2 && ppb == 9", u, prev));
+	assert_false(stops("drain if ppb == 9 && chunk == 2 || ppb == 5 && chunk == 9", u, prev));
+	assert_true(stops("drain if ppb == 9 && chunk == 9 || ppb == 5 && chunk == 2", u, prev));
 	assert_false(stops("drain if shmem == 0", u, prev));
 	assert_true(
 		stops("drain if ppb > 4 && ppb >= 5 && ppb < 6 && ppb <= 5 && ppb != 4", u, prev));

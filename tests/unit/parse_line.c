@@ -91,7 +91,8 @@ TEST(comparisons)
 	assert_string_equal(show("show ppb > 2"), "!a number after >, not a file");
 	assert_string_equal(show("show ppb >> 2 # c"), "!a number after >, not a file");
 	assert_string_equal(show_line("b drain if ppb > 2 || vma == 1", true),
-			    "!|| is not an operator");
+			    "<b><drain><if><ppb><>><2><||><vma><==><1>");
+	assert_string_equal(show("show ppb || echo"), "!|| is not an operator");
 }
 
 TEST(what_is_wrong)
