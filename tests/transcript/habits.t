@@ -18,14 +18,14 @@ What gdb's users type.
   phase = 4
   $ test "$(stepdump -batch -p $T -ex 'print/x $rsp' 2>/dev/null | tail -1 | sed 's/.* = 0x//')" = "$(stepdump -batch -p $T -ex 'show threads' 2>/dev/null | grep -o '7ff[0-9a-f]*' | tail -1)" && echo the same
   the same
-  $ stepdump -batch -p $T -ex 'display phase' -ex 'display ppb 9' -ex 'display' -ex 'step 2' -ex 'undisplay 2' -ex 'step' -ex 'undisplay 7' 2>&1 | grep -e phase -e display
+  $ stepdump -batch -p $T -ex 'display phase' -ex 'display ppb 9' -ex 'display' -ex 'step 2' -ex 'undisplay 2' -ex 'step' -ex 'undisplay 7' 2>&1 | grep -e phase -e display | sed 's/   *%T/  %T/; s/   *\([0-9]* sleep\)/  \1/'
   1: show phase
   1: show phase
-   PHASES  the phases, what one unit of each is                       %T sleep
+   PHASES  the phases, what one unit of each is  %T sleep
      phase          one unit             effect on target  mirrors in CRIU
    pmc-fill, generate-iovs, drain and xfer repeat for each chunk. Names of phases
   display 2: there is no ppb 9
-   PHASES  the phases, what one unit of each is                       %T sleep
+   PHASES  the phases, what one unit of each is  %T sleep
      phase          one unit             effect on target  mirrors in CRIU
    pmc-fill, generate-iovs, drain and xfer repeat for each chunk. Names of phases
   error: there is no display 7
