@@ -121,7 +121,10 @@ static struct err *set_exec(struct shell *sh, const struct args *a, struct out *
 	}
 	if (!strcmp(a->argv[1], "=")) /* gdb's spelling */
 		from = 2;
-	if (a->argc != from + 1)
+	if (d && a->argc == from + 2 && !strcmp(d->name, "xfer") &&
+	    !strcmp(a->argv[from], "server"))
+		TRY(session_set(sh->session, opt_find("server"), a->argv[from + 1]));
+	else if (a->argc != from + 1)
 		return cmd_usage(&cmd_set);
 	if (!d)
 		return opt_parse(&sh->settings, s, a->argv[from]);
@@ -131,8 +134,8 @@ static struct err *set_exec(struct shell *sh, const struct args *a, struct out *
 const struct cmd_entry cmd_set = {
 	.name = "set",
 	.group = GROUP_SHELL,
-	.args = { 0, 3, comp_set },
-	.usage = "[NAME [VALUE]]",
+	.args = { 0, 4, comp_set },
+	.usage = "[NAME [VALUE]] | xfer server HOST:PORT",
 	.summary = "change a setting, or list all with their values",
 	.help = "A setting of the dump takes effect at the next prepare, a setting of the "
 		"shell at once.",
@@ -140,6 +143,8 @@ const struct cmd_entry cmd_set = {
 		(const struct cmd_example[]){
 			{ "set", "all of them", "" },
 			{ "set xfer null", "rehearse: the pages go nowhere", "" },
+			{ "set xfer server localhost:27", "the pages go to a page server", "" },
+			{ "set xfer local", "and to files again", "" },
 			{ "set pmc pread", "read pagemap the old way", "" },
 			{ "set logging %D/log", "everything goes into a file as well; off ends it",
 			  "" },

@@ -268,6 +268,17 @@ static void comp_add_settings(const struct opt_desc *d, const struct cword *w, s
 		complist_add(l, w, d->name, d->summary);
 }
 
+/* Where the pages went before. */
+static void comp_server(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	const char *before = session_opts(sh->session)->server;
+
+	if (before)
+		complist_add(l, w, before, "as it is set");
+	complist_add(l, w, "localhost:", "HOST:PORT, also [IPv6]:PORT");
+	complist_add(l, w, "unix:", "unix:PATH");
+}
+
 void comp_set(struct shell *sh, const struct cword *w, struct complist *l)
 {
 	const struct opt_desc *d;
@@ -280,9 +291,13 @@ void comp_set(struct shell *sh, const struct cword *w, struct complist *l)
 	d = opt_find(w->argv[0]);
 	if (!d)
 		d = opt_find_in(setting_descs, w->argv[0]);
-	if (!d || w->argn > 1)
+	if (d && !strcmp(d->name, "xfer") && w->argn == 2 && !strcmp(w->argv[1], "server"))
+		d = opt_find("server");
+	else if (!d || w->argn > 1)
 		return;
-	if (d->type == OPT_STRING)
+	if (!strcmp(d->name, "server"))
+		comp_server(sh, w, l);
+	else if (d->type == OPT_STRING)
 		l->dirs = true;
 	else if (d->type != OPT_UINT)
 		comp_add_alternatives(l, w, d->values);

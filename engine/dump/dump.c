@@ -22,6 +22,7 @@ static void dump_blank(struct dump *d)
 			    .rehearsal = d->rehearsal,
 			    .told = d->told,
 			    .told_arg = d->told_arg,
+			    .stop = d->stop,
 			    .phase = PH(READY),
 			    .parent.dirfd = -1 };
 }

@@ -9,6 +9,7 @@
 #ifndef STEPDUMP_DUMP_H
 #define STEPDUMP_DUMP_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -130,6 +131,7 @@ struct dump {
 	/* Pages are only selected and planned, for targets that are neither frozen nor infected.
 	 * Set right after dump_init(), with `set xfer null`; the tasks may have no keeper. */
 	bool rehearsal;
+	const volatile sig_atomic_t *stop; /* the operator asks; NULL: nobody can; borrowed */
 	struct page_xfer xfer;
 	struct staging *staging; /* NULL: xfer null, or not yet made */
 	struct shmem_list shmem;

@@ -8,6 +8,7 @@
 #ifndef STEPDUMP_PAGE_XFER_H
 #define STEPDUMP_PAGE_XFER_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -70,7 +71,7 @@ void page_xfer_local(struct page_xfer *x, int dirfd, unsigned nr_reserved);
 struct err *page_xfer_null(struct page_xfer *x);
 /* Connects.  What the server holds is written to dirfd (at_server.h). */
 struct err *page_xfer_server(struct page_xfer *x, int dirfd, const char *where, enum ps_wire wire,
-			     uint32_t timeout_s);
+			     uint32_t timeout_s, const volatile sig_atomic_t *stop);
 /* The conversation; NULL: it goes to no server. */
 struct ps_client;
 struct ps_client *page_xfer_client(const struct page_xfer *x);

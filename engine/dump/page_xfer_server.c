@@ -106,11 +106,11 @@ static const struct page_xfer_ops server_ops = {
 };
 
 struct err *page_xfer_server(struct page_xfer *x, int dirfd, const char *where, enum ps_wire wire,
-			     uint32_t timeout_s)
+			     uint32_t timeout_s, const volatile sig_atomic_t *stop)
 {
 	struct ps_client *c;
 
-	TRY(ps_connect(where, wire, timeout_s, &c));
+	TRY(ps_connect(where, wire, timeout_s, stop, &c));
 	struct err *e = staging_advise(at_server_write_address(dirfd, where), dirfd, 0);
 
 	if (e) {

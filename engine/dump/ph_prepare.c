@@ -242,7 +242,7 @@ static struct err *prepare_make_xfer(struct dump *d)
 	}
 	if (d->opts->xfer == XFER_SERVER && !d->opts->server)
 		return err_hint(err_new(ERR_USAGE, "xfer server: no server is set"),
-				"`set server HOST:PORT`, or unix:PATH");
+				"`set xfer server HOST:PORT`, or unix:PATH");
 	if (!d->staging) {
 		const struct staging_guard keeper = { keeper_litter, d->keeper };
 
@@ -253,7 +253,7 @@ static struct err *prepare_make_xfer(struct dump *d)
 		reserve_drop(staging_dirfd(d->staging), 0, d->nr_reserved);
 	if (d->opts->xfer == XFER_SERVER)
 		return page_xfer_server(&d->xfer, staging_dirfd(d->staging), d->opts->server,
-					d->opts->wire, d->opts->timeout_s);
+					d->opts->wire, d->opts->timeout_s, d->stop);
 	page_xfer_local(&d->xfer, staging_dirfd(d->staging), d->nr_reserved);
 	d->xfer.expected = prepare_bytes_at_most(d);
 	return NULL;

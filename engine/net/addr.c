@@ -3,16 +3,20 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,6 +24,18 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
+
+enum { SLICE_MS = 100, LISTEN_MS = 20000, ADDRESSES = 16 };
+
+/* Where a name leads. */
+struct net_found {
+	int rc, sys_errno; /* of getaddrinfo() */
+	unsigned nr;
+	struct {
+		struct sockaddr_storage sa;
+		socklen_t len;
+	} v[ADDRESSES];
+};
 
 struct net_name {
 	char *host; /* NULL: unix */
@@ -72,21 +88,38 @@ struct err *net_check(const char *where)
 	return NULL;
 }
 
-struct err *net_wait(int fd, short events, int timeout_ms, const char *what)
+struct net_limit net_limit(int timeout_ms, const volatile sig_atomic_t *stop)
 {
-	uint64_t until = now_us() + (uint64_t)timeout_ms * 1000;
+	return (struct net_limit){ .until_us = now_us() + (uint64_t)timeout_ms * 1000,
+				   .stop = stop };
+}
+
+/* How long one poll() may take: a signal that comes just before it does not wake it. */
+static int net_slice(const struct net_limit *limit)
+{
+	uint64_t now = now_us(), left = now < limit->until_us ? limit->until_us - now : 0;
+
+	return left < SLICE_MS * 1000 ? (int)((left + 999) / 1000) : SLICE_MS;
+}
+
+struct err *net_wait(int fd, short events, const struct net_limit *limit, const char *what)
+{
+	/* Who is asked to stop hears a peer that answers at once: the conversation can go on later. */
+	bool asked = false;
 
 	for (;;) {
-		uint64_t now = now_us();
 		struct pollfd p = { .fd = fd, .events = events };
-		int n = poll(&p, 1, now < until ? (int)((until - now + 999) / 1000) : 0);
+		int n = poll(&p, 1, net_slice(limit));
 
 		if (n > 0)
 			return NULL;
 		if (n < 0 && errno != EINTR)
 			return err_sys(errno, "wait for %s", what);
-		if (n == 0)
+		if (n == 0 && asked)
+			return err_new(ERR_INTERRUPTED, "interrupted in the wait for %s", what);
+		if (now_us() >= limit->until_us)
 			return err_sys(ETIMEDOUT, "wait for %s", what);
+		asked = limit->stop && *limit->stop;
 	}
 }
 
@@ -96,20 +129,77 @@ static void net_unix(const char *path, struct sockaddr_un *ret)
 	memcpy(ret->sun_path, path, strlen(path));
 }
 
-static struct err *net_resolve(const struct net_name *n, int flags, struct addrinfo **ret)
+static void net_getaddrinfo(const struct net_name *n, int flags, struct net_found *ret)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags };
-	int rc = getaddrinfo(n->host, n->port, &hints, ret);
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags }, *list;
 
-	if (!rc)
-		return NULL;
-	if (rc == EAI_SYSTEM)
-		return err_sys(errno, "look up %s", n->host);
-	return err_new(ERR_USAGE, "look up %s: %s", n->host, gai_strerror(rc));
+	*ret = (struct net_found){ .rc = getaddrinfo(n->host, n->port, &hints, &list) };
+	ret->sys_errno = errno;
+	if (ret->rc)
+		return;
+	for (struct addrinfo *a = list; a && ret->nr < ADDRESSES; a = a->ai_next) {
+		memcpy(&ret->v[ret->nr].sa, a->ai_addr, a->ai_addrlen);
+		ret->v[ret->nr++].len = a->ai_addrlen;
+	}
+	freeaddrinfo(list);
 }
 
-static struct err *net_connect_to(const struct sockaddr *sa, socklen_t len, int timeout_ms,
-				  const char *where, int *fd_ret)
+static _Noreturn void net_ask_child(const struct net_name *n, int flags, pid_t parent, int fd)
+{
+	struct net_found found;
+
+	/* It has our end of the keeper's socket too, and must not outlive us with that. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	net_getaddrinfo(n, flags, &found);
+	_exit(write_full(fd, &found, sizeof(found)) < 0);
+}
+
+/* getaddrinfo() waits for name servers as long as resolv.conf says, and cannot be told to stop: a
+ * child does it, which can be killed. */
+static struct err *net_ask(const struct net_name *n, int flags, const struct net_limit *limit,
+			   struct net_found *ret)
+{
+	AUTO_FREE char *what = xasprintf("the address of %s", n->host);
+	int pipes[2];
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return err_sys(errno, "look up %s", n->host);
+	pid_t self = getpid(), pid = fork();
+
+	if (pid == 0)
+		net_ask_child(n, flags, self, pipes[1]); /* does not return */
+	close(pipes[1]);
+
+	struct err *e = pid < 0 ? err_sys(errno, "look up %s", n->host) :
+				  net_wait(pipes[0], POLLIN, limit, what);
+
+	if (!e && read_full(pipes[0], ret, sizeof(*ret)) != (ssize_t)sizeof(*ret))
+		e = err_new(ERR_STATE, "look up %s: the process that did it ended early", n->host);
+	close(pipes[0]);
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		RETRY(waitpid(pid, NULL, 0));
+	}
+	return e;
+}
+
+static struct err *net_resolve(const struct net_name *n, int flags, const struct net_limit *limit,
+			       struct net_found *ret)
+{
+	net_getaddrinfo(n, flags | AI_NUMERICHOST, ret);
+	if (ret->rc == EAI_NONAME)
+		TRY(net_ask(n, flags, limit, ret));
+	if (!ret->rc)
+		return NULL;
+	if (ret->rc == EAI_SYSTEM)
+		return err_sys(ret->sys_errno, "look up %s", n->host);
+	return err_new(ERR_USAGE, "look up %s: %s", n->host, gai_strerror(ret->rc));
+}
+
+static struct err *net_connect_to(const struct sockaddr *sa, socklen_t len,
+				  const struct net_limit *limit, const char *where, int *fd_ret)
 {
 	AUTO_CLOSE int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1, why = 0;
@@ -120,7 +210,7 @@ static struct err *net_connect_to(const struct sockaddr *sa, socklen_t len, int 
 	if (FAULT(SERVER_CONNECT, connect(fd, sa, len)) < 0 && errno != EINPROGRESS &&
 	    errno != EINTR)
 		return err_sys(errno, "connect to %s", where);
-	TRY(net_wait(fd, POLLOUT, timeout_ms, where));
+	TRY(net_wait(fd, POLLOUT, limit, where));
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &why_len) || why)
 		return err_sys(why ? why : errno, "connect to %s", where);
 	if (sa->sa_family != AF_UNIX)
@@ -129,36 +219,45 @@ static struct err *net_connect_to(const struct sockaddr *sa, socklen_t len, int 
 	return NULL;
 }
 
-static struct err *net_connect_name(const struct net_name *n, const char *where, int timeout_ms,
-				    int *fd_ret)
+/* An address that does not answer leaves time for the others. */
+static struct net_limit net_share(const struct net_limit *limit, unsigned left)
 {
-	struct addrinfo *list;
+	uint64_t now = now_us(), rest = now < limit->until_us ? limit->until_us - now : 0;
+
+	return (struct net_limit){ .until_us = now + rest / left, .stop = limit->stop };
+}
+
+static struct err *net_connect_name(const struct net_name *n, const char *where,
+				    const struct net_limit *limit, int *fd_ret)
+{
+	struct net_found found;
 	struct err *e = NULL;
 
 	if (!n->host) {
 		struct sockaddr_un un;
 
 		net_unix(n->port, &un);
-		return net_connect_to((struct sockaddr *)&un, sizeof(un), timeout_ms, where,
-				      fd_ret);
+		return net_connect_to((struct sockaddr *)&un, sizeof(un), limit, where, fd_ret);
 	}
-	TRY(net_resolve(n, 0, &list));
-	for (struct addrinfo *a = list; a; a = a->ai_next) {
+	TRY(net_resolve(n, 0, limit, &found));
+	for (unsigned i = 0; i < found.nr; i++) {
+		struct net_limit share = net_share(limit, found.nr - i);
+
 		err_free(e);
-		e = net_connect_to(a->ai_addr, a->ai_addrlen, timeout_ms, where, fd_ret);
-		if (!e)
+		e = net_connect_to((struct sockaddr *)&found.v[i].sa, found.v[i].len, &share, where,
+				   fd_ret);
+		if (!e || e->code == ERR_INTERRUPTED)
 			break;
 	}
-	freeaddrinfo(list);
 	return e;
 }
 
-struct err *net_connect(const char *where, int timeout_ms, int *fd_ret)
+struct err *net_connect(const char *where, const struct net_limit *limit, int *fd_ret)
 {
 	struct net_name n = { 0 };
 
 	TRY(net_name_parse(where, &n));
-	struct err *e = net_connect_name(&n, where, timeout_ms, fd_ret);
+	struct err *e = net_connect_name(&n, where, limit, fd_ret);
 
 	net_name_deinit(&n);
 	return e;
@@ -233,15 +332,14 @@ static void net_remove_stale(const struct sockaddr_un *un)
 
 static struct err *net_listen_name(const struct net_name *n, const char *where, int *fd_ret)
 {
-	struct addrinfo *list;
+	const struct net_limit limit = net_limit(LISTEN_MS, NULL);
+	struct net_found found;
 	struct sockaddr_un un;
 
 	if (n->host) {
-		TRY(net_resolve(n, AI_PASSIVE, &list));
-		struct err *e = net_listen_at(list->ai_addr, list->ai_addrlen, where, fd_ret);
-
-		freeaddrinfo(list);
-		return e;
+		TRY(net_resolve(n, AI_PASSIVE, &limit, &found));
+		return net_listen_at((struct sockaddr *)&found.v[0].sa, found.v[0].len, where,
+				     fd_ret);
 	}
 	net_unix(n->port, &un);
 	net_remove_stale(&un);

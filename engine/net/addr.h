@@ -6,16 +6,26 @@
 #ifndef STEPDUMP_NET_ADDR_H
 #define STEPDUMP_NET_ADDR_H
 
+#include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
+
+/* When a wait ends at the latest. */
+struct net_limit {
+	uint64_t until_us;                 /* of now_us() */
+	const volatile sig_atomic_t *stop; /* the operator has asked to stop; NULL: nobody can */
+};
+
+struct net_limit net_limit(int timeout_ms, const volatile sig_atomic_t *stop);
 
 /* Is it written as an address?  ERR_USAGE says how one is.  Nothing is looked up. */
 struct err *net_check(const char *where);
 
-/* A connected socket that does not block, with TCP_NODELAY.  Tries each address of the name, each for
- * at most timeout_ms. */
-struct err *net_connect(const char *where, int timeout_ms, int *fd_ret);
+/* A connected socket that does not block, with TCP_NODELAY.  The limit is for all of it, the look-up of
+ * a name included; each address of a name gets its share of what is left. */
+struct err *net_connect(const char *where, const struct net_limit *limit, int *fd_ret);
 
 /*
  * net_listen - a listening socket; port 0 is any free port.
@@ -26,7 +36,8 @@ struct err *net_listen(const char *where, int *fd_ret, char **bound_ret, bool *o
 /* Who is at the other end, for people; owned by the caller. */
 char *net_peer(int fd);
 
-/* Waits for poll() events; ERR_SYS (ETIMEDOUT) after timeout_ms. */
-struct err *net_wait(int fd, short events, int timeout_ms, const char *what);
+/* Waits for poll() events; ERR_SYS (ETIMEDOUT) at the limit, ERR_INTERRUPTED soon after the operator
+ * asked to stop. */
+struct err *net_wait(int fd, short events, const struct net_limit *limit, const char *what);
 
 #endif

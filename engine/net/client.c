@@ -36,6 +36,7 @@ struct ps_client {
 	char *where;
 	int fd;
 	int timeout_ms;
+	const volatile sig_atomic_t *stop;
 	enum ps_wire wire;
 	uint8_t *room;  /* ROOM bytes */
 	size_t waiting; /* of them, not sent yet */
@@ -68,12 +69,18 @@ static struct err *ps_lost(struct ps_client *c, struct err *e)
 	ps_say(c, "lost: %s", e->msg);
 	e = err_wrap(e, "page server %s, after %lu messages and %lu bytes", c->where, c->messages,
 		     c->bytes);
-	e = err_cause(e, "page-server-lost", "%lu bytes were sent to %s", c->bytes, c->where);
+	if (e->code != ERR_INTERRUPTED)
+		e = err_cause(e, "page-server-lost", "%lu bytes were sent to %s", c->bytes,
+			      c->where);
 	if (c->closing)
 		return err_hint(
 			e, "everything was sent, but the server did not confirm it: look there "
 			   "whether the set is complete; nothing is published here, and "
 			   "tracking is not reset; `restart` begins again");
+	if (e->code == ERR_INTERRUPTED)
+		return err_hint(e, "the conversation cannot go on in its middle: the server drops "
+				   "what it has, nothing is published here; `restart` connects "
+				   "again");
 	return err_hint(e,
 			"the server drops what it has, nothing is published here; look at what the "
 			"server says, then `restart` connects again");
@@ -89,13 +96,17 @@ struct err *ps_ready(const struct ps_client *c)
 }
 
 struct err *ps_connect(const char *where, enum ps_wire wire, uint32_t timeout_s,
-		       struct ps_client **ret)
+		       const volatile sig_atomic_t *stop, struct ps_client **ret)
 {
 	int timeout_ms = (int)timeout_s * 1000, fd;
+	const struct net_limit limit = net_limit(timeout_ms, stop);
 
-	TRY(err_cause_only(err_hint(net_connect(where, timeout_ms, &fd),
-				    "is the page server running there (`stepdump serve`, `criu "
-				    "page-server`)?"),
+	struct err *e = net_connect(where, &limit, &fd);
+
+	if (e && e->code == ERR_INTERRUPTED)
+		return err_wrap(e, "connect to page server %s", where);
+	TRY(err_cause_only(err_hint(e, "is the page server running there (`stepdump serve`, `criu "
+				       "page-server`)?"),
 			   "page-server-down"));
 
 	struct ps_client *c = xzalloc(sizeof(*c));
@@ -104,6 +115,7 @@ struct err *ps_connect(const char *where, enum ps_wire wire, uint32_t timeout_s,
 	c->room = xzalloc(ROOM);
 	c->fd = fd;
 	c->timeout_ms = timeout_ms;
+	c->stop = stop;
 	c->wire = wire;
 	ps_say(c, "connected to %s", where);
 	*ret = c;
@@ -122,10 +134,17 @@ void ps_destroy(struct ps_client *c)
 
 /* ---- bytes ------------------------------------------------------------------------------------ */
 
+static struct err *ps_wait(struct ps_client *c, short events, int timeout_ms, const char *what)
+{
+	const struct net_limit limit = net_limit(timeout_ms, c->stop);
+
+	return net_wait(c->fd, events, &limit, what);
+}
+
 /* The caller has seen EAGAIN, or a count that is short. */
 static struct err *ps_wait_room(struct ps_client *c)
 {
-	return net_wait(c->fd, POLLOUT, c->timeout_ms, "the server to take more");
+	return ps_wait(c, POLLOUT, c->timeout_ms, "the server to take more");
 }
 
 static struct err *ps_write_some(struct ps_client *c, const void *buf, uint64_t len, int flags)
@@ -178,7 +197,7 @@ static struct err *ps_read_some(struct ps_client *c, void *buf, size_t len, int 
 	char *p = buf;
 
 	while (len) {
-		TRY(net_wait(c->fd, POLLIN, timeout_ms, "the server's answer"));
+		TRY(ps_wait(c, POLLIN, timeout_ms, "the server's answer"));
 		ssize_t n =
 			FAULT(SERVER_RECV, RETRY(recv(c->fd, p, FAULT_LEN(SERVER_RECV, len), 0)));
 
@@ -297,7 +316,7 @@ static struct err *ps_probe(struct ps_client *c, const struct ps_msg *m, int32_t
 	int wait = c->timeout_ms < PROBE_MS ? c->timeout_ms : PROBE_MS;
 
 	TRY(ps_header(c, PS_WIRE_3_17, m));
-	e = net_wait(c->fd, POLLIN, wait, "the server's answer");
+	e = ps_wait(c, POLLIN, wait, "the server's answer");
 	if (!e || e->sys_errno != ETIMEDOUT) {
 		c->wire = PS_WIRE_3_17;
 		return e ? TAKE_PTR(e) : ps_read(c, answer, sizeof(*answer), c->timeout_ms);
@@ -331,7 +350,7 @@ static struct err *ps_check_answer(struct ps_client *c, int32_t answer)
  * reason. */
 static struct err *ps_first_lost(struct ps_client *c, struct err *e)
 {
-	bool first = c->messages <= 1;
+	bool first = c->messages <= 1 && e->code != ERR_INTERRUPTED;
 
 	e = ps_lost(c, e);
 	return first ? err_hint(e,

@@ -9,6 +9,7 @@
 #ifndef STEPDUMP_NET_CLIENT_H
 #define STEPDUMP_NET_CLIENT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,9 +27,10 @@ struct ps_client_stats {
 	uint64_t talked;  /* lines of the conversation so far */
 };
 
-/* wire UNKNOWN: found out with the first question, which costs two seconds with a server of 4.2. */
+/* No wait is longer than timeout_s, nor goes on once *stop is set (NULL: nobody stops it).
+ * wire UNKNOWN: found out with the first question, which costs two seconds with a server of 4.2. */
 struct err *ps_connect(const char *where, enum ps_wire wire, uint32_t timeout_s,
-		       struct ps_client **ret);
+		       const volatile sig_atomic_t *stop, struct ps_client **ret);
 /* Closes the connection; without ps_close() the server drops what it has.  NULL is fine. */
 void ps_destroy(struct ps_client *c);
 

@@ -23,6 +23,7 @@
 
 #define TICK_MS 200       /* how soon a stop is noticed */
 #define END_US 10000000ul /* how long children that were told to end may take */
+#define FULL_US 1000000ul /* without a descriptor for the next client */
 
 /* A connection, as the listener knows it. */
 struct served {
@@ -42,8 +43,9 @@ struct server {
 	int listener;
 	struct served *v;
 	size_t nr;
-	unsigned numbers; /* connections so far */
-	struct err *last; /* once: how the connection ended */
+	unsigned numbers;       /* connections so far */
+	uint64_t full_until_us; /* no client is taken before */
+	struct err *last;       /* once: how the connection ended */
 };
 
 static void serve_tell(struct server *s, enum serve_what what, const struct served *c,
@@ -169,8 +171,11 @@ static void serve_accept(struct server *s)
 	int pipes[2] = { -1, -1 };
 	char why[80];
 
-	if (fd < 0) /* the client is gone already */
+	if (fd < 0) { /* the client is gone already; or it waits until there is room for it */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			s->full_until_us = now_us() + FULL_US;
 		return;
+	}
 
 	struct served *c = vec_push(s->v, s->nr);
 
@@ -194,6 +199,8 @@ static void serve_accept(struct server *s)
 
 static bool serve_takes_more(const struct server *s)
 {
+	if (now_us() < s->full_until_us)
+		return false;
 	return s->o->once ? !s->numbers : s->nr < s->o->clients;
 }
 
@@ -273,15 +280,28 @@ static struct err *serve_check(const struct serve_opts *o)
 	return NULL;
 }
 
+/* Another server may have taken the path since. */
+static void serve_remove_socket(const char *path, const struct stat *ours)
+{
+	struct stat now;
+
+	if (!lstat(path, &now) && now.st_dev == ours->st_dev && now.st_ino == ours->st_ino)
+		unlink(path);
+}
+
 struct err *serve_run(const struct serve_opts *o, const volatile sig_atomic_t *stop,
 		      void (*event)(void *arg, const struct serve_event *ev), void *arg)
 {
 	struct server s = { .o = o, .stop = stop, .event = event, .arg = arg, .listener = -1 };
 	struct serve_event ev = { .what = SERVE_LISTENING };
 	AUTO_FREE char *bound = NULL;
+	const char *path = strncmp(o->where, "unix:", 5) ? NULL : o->where + 5;
+	struct stat ours = { 0 };
 
 	TRY(serve_check(o));
 	TRY(net_listen(o->where, &s.listener, &bound, &ev.open));
+	if (path && lstat(path, &ours))
+		path = NULL;
 	ev.text = bound;
 	event(arg, &ev);
 
@@ -289,7 +309,7 @@ struct err *serve_run(const struct serve_opts *o, const volatile sig_atomic_t *s
 
 	serve_end(&s);
 	close(s.listener);
-	if (!strncmp(o->where, "unix:", 5))
-		unlink(o->where + 5);
+	if (path)
+		serve_remove_socket(path, &ours);
 	return err_first(e, s.last);
 }

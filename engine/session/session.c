@@ -310,6 +310,7 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	s->d.nr_reserved = nr_reserved;
 	s->d.told = session_told;
 	s->d.told_arg = s;
+	s->d.stop = &s->interrupted;
 	session_stopped(s, STOP_RUN);
 	return NULL;
 }

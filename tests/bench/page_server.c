@@ -101,7 +101,9 @@ static uint64_t raw_round(void)
 		raw_receive(listener);
 		_exit(0);
 	}
-	if ((e = net_connect(where, 10000, &fd)))
+	const struct net_limit limit = net_limit(10000, NULL);
+
+	if ((e = net_connect(where, &limit, &fd)))
 		die(e);
 	fcntl(fd, F_SETFL, 0);
 
