@@ -37,19 +37,18 @@ static void generate_fit_to_parent(struct dump *d, verdict_t otherwise)
  * Mirrors criu/shmem.c do_dump_one_shmem(). */
 static struct err *generate_look_ahead_shmem(struct dump *d, const struct shmem_info *o)
 {
-	uint64_t page = d->scan.vaddr / PAGE_BYTES, start, end;
+	uint64_t page = d->scan.vaddr / PAGE_BYTES, start, end, data_end;
 
 	d->scan.lazy = false;
 	end = pstate_run(&o->pstate, page, o->size / PAGE_BYTES) * PAGE_BYTES;
 	switch (pstate_get(&o->pstate, page)) {
 	case PST_DONT_DUMP:
-		d->scan.end = end;
-		TRY(shmem_next_data(o, d->scan.vaddr, &start, &end));
+		/* Nothing is noted before it has worked: an end would be taken for a run that is known. */
+		TRY(shmem_next_data(o, d->scan.vaddr, &start, &data_end));
 		d->scan.verdict = start > d->scan.vaddr ? VD(ABSENT) : VD(DUMP);
 		if (start > d->scan.vaddr)
-			end = start;
-		if (end < d->scan.end)
-			d->scan.end = end;
+			data_end = start;
+		d->scan.end = data_end < end ? data_end : end;
 		return NULL;
 	case PST_ZERO:
 		d->scan.verdict = VD(ZERO);

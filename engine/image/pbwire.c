@@ -73,6 +73,9 @@ bool pb_next(struct pb_cursor *c, struct pb_field *ret)
 
 bool pb_well_formed(const uint8_t *data, size_t len)
 {
+	if (!len) /* data may be NULL */
+		return true;
+
 	struct pb_cursor c = { data, data + len };
 	struct pb_field f;
 

@@ -12,6 +12,7 @@
 /* Commands are short; the longest copies the page references of one pipe.  Only faults that wait
  * for storage (swap) or for somebody's userfaultfd handler take long. */
 #define REPLY_TIMEOUT_MS 60000
+#define MAX_ERRNO 4095
 
 static struct err *rpc_sendmsg(int sock, const struct msghdr *h, const char *what)
 {
@@ -79,7 +80,7 @@ static struct err *rpc_reply(int sock, uint32_t cmd, struct parasite_reply *r, c
 		return err_sys(errno, "read the parasite's answer to %s", what);
 	if (n != sizeof(*r))
 		return err_new(ERR_CHECK, "the parasite answered %s with %zd bytes", what, n);
-	if (r->cmd != cmd || r->err > 0)
+	if (r->cmd != cmd || r->err > 0 || r->err < -MAX_ERRNO)
 		return err_new(ERR_CHECK, "the parasite answered %s with command %u, error %d",
 			       what, r->cmd, r->err);
 	return NULL;

@@ -75,7 +75,7 @@ class Walk:
         there = os.path.join('/dev/shm' if mode.other_fs else base, f'set.{os.getpid()}.{self.serial}')
         server = ps.Server(os.path.join(base, 'there'), '-1') if mode.server else None
         s = sd.Session()
-        counts, error, first = {}, None, None
+        counts, error, first, died = {}, None, None, False
         try:
             s.do('set keep-going on')
             s.do(f'set dir {base}/unused')
@@ -115,6 +115,7 @@ class Walk:
         except (AssertionError, BrokenPipeError) as e:
             if s.proc.poll() is None and 'stepdump ended' not in str(e):
                 raise
+            died = True
             undone = None
         try:
             s.proc.stdin.close()
@@ -127,6 +128,10 @@ class Walk:
             server.proc.wait()
         if first:
             self.judge_error(fault, first)
+        sd.check(not died or 'kill' in fault, f'{mode.name}, {fault}: stepdump ended with {s.proc.returncode}')
+        # The server serves one client: a second try finds it gone.
+        if first and server and error and error.get('errno_name') in ('ECONNRESET', 'ECONNREFUSED', 'EPIPE'):
+            error = first
         self.judge(quiet, mode, fault, base, there, counts, error, undone)
         return counts
 
