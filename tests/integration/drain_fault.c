@@ -58,7 +58,8 @@ static void drain_fails(void)
 	assert_non_null(e);
 	assert_true(e->has_vaddr);
 	assert_int_equal(e->vaddr, (uint64_t)its.filed + CUT * PAGE);
-	assert_non_null(strstr(e->hint, "fails too (EIO)"));
+	assert_string_equal(e->cause, "unreadable-page");
+	assert_non_null(strstr(e->evidence, "/mem: EIO"));
 	const char *at = strstr(e->msg, "drain ppb ");
 
 	assert_non_null(at);
