@@ -253,6 +253,6 @@ const struct cmd_entry cmd_save = {
 	.help = "With their conditions, their commands, and the watchpoints.",
 	.examples = (const struct cmd_example[]){ { "save breakpoints %D/b", "", "break drain" },
 						  { 0 } },
-	.flags = CMD_NO_REPEAT,
+	.flags = CMD_NO_REPEAT | CMD_WRITES,
 	.exec = save_exec,
 };

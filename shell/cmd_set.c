@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
+#include "shell/dispatch.h"
 #include "shell/lookup.h"
 
 static void set_list(const void *base, const struct opt_desc *descs, json_object *all,
@@ -86,6 +87,8 @@ static struct err *set_logging(struct shell *sh, const struct args *a, struct ou
 	}
 	if (a->argc != 2)
 		return cmd_usage(&cmd_set);
+	if (sh->readonly && strcmp(a->argv[1], "off") != 0)
+		return dispatch_readonly("set logging");
 	if (h->log)
 		fclose(TAKE_PTR(h->log));
 	free(TAKE_PTR(h->log_path));

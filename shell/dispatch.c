@@ -92,7 +92,7 @@ static struct err *dispatch_parse_raw(const struct resolved *r, struct line *ret
 	return NULL;
 }
 
-static struct err *dispatch_readonly(const char *what)
+struct err *dispatch_readonly(const char *what)
 {
 	return err_hint(err_new(ERR_STATE, "%s: stepdump was started with --readonly", what),
 			"attach, show, why and x work, and their output can be piped");

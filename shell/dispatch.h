@@ -17,4 +17,7 @@ struct err *line_resolve(const struct cmd_entry *const *table, const struct alia
 			 const char *text, struct resolved *ret);
 void resolved_deinit(struct resolved *r);
 
+/* The refusal that --readonly is for; what: a command, as it was typed. */
+struct err *dispatch_readonly(const char *what) __attribute__((warn_unused_result));
+
 #endif
