@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
@@ -58,7 +59,7 @@ static void copy_name(struct proc_unix *u, const char *from, size_t len)
 static void parse_socket(const struct nlmsghdr *h, struct proc_unixes *ret)
 {
 	const struct unix_diag_msg *m = NLMSG_DATA(h);
-	size_t left = NLMSG_PAYLOAD(h, NLMSG_ALIGN(sizeof(*m)));
+	int left = (int)NLMSG_PAYLOAD(h, NLMSG_ALIGN(sizeof(*m)));
 	struct proc_unix u = { .ino = m->udiag_ino };
 
 	for (const struct rtattr *a = (const void *)((const char *)m + NLMSG_ALIGN(sizeof(*m)));
@@ -78,14 +79,17 @@ static void parse_socket(const struct nlmsghdr *h, struct proc_unixes *ret)
 
 bool parse_unix_diag(const void *answer, size_t len, struct proc_unixes *ret)
 {
-	for (const struct nlmsghdr *h = answer; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
+	/* Signed: the macros take an aligned length off, which can be more than there is. */
+	int left = len < INT_MAX ? (int)len : INT_MAX;
+
+	for (const struct nlmsghdr *h = answer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
 			return true;
 		if (h->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
 		    h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct unix_diag_msg)))
 			parse_socket(h, ret);
 	}
-	return len >= sizeof(struct nlmsghdr); /* the rest is not whole */
+	return left >= (int)sizeof(struct nlmsghdr); /* the rest is not whole */
 }
 
 /* A socket for sock_diag in the network namespace of the process. */

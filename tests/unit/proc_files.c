@@ -2,6 +2,15 @@
 /* What /proc says of descriptors: texts as kernels write them, and texts that are broken. */
 #include "engine/proc/files.h"
 
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/proc/unix_diag.h"
+
 #include "tests/lib/test.h"
 
 #define TCP_HEAD                                                                                   \
@@ -53,6 +62,64 @@ TEST(tcp6_and_broken_text)
 	assert_true(!proc_tcp_find(&t, 98) && !proc_tcp_find(&t, 100));
 	proc_tcps_deinit(&t);
 	assert_true(!proc_tcp_find(&t, 99));
+}
+
+/* One socket, bound to "@x" and connected, as sock_diag tells of it. */
+struct diag_answer {
+	struct nlmsghdr h;
+	struct unix_diag_msg m;
+	struct rtattr peer_head;
+	uint32_t peer;
+	struct rtattr name_head;
+	char name[4];
+};
+
+static struct diag_answer diag_answer(void)
+{
+	return (struct diag_answer){
+		.h = { .nlmsg_len = sizeof(struct diag_answer), .nlmsg_type = SOCK_DIAG_BY_FAMILY },
+		.m = { .udiag_ino = 4711 },
+		.peer_head = { .rta_len = RTA_LENGTH(4), .rta_type = UNIX_DIAG_PEER },
+		.peer = 17,
+		.name_head = { .rta_len = RTA_LENGTH(2), .rta_type = UNIX_DIAG_NAME },
+		.name = "\0x",
+	};
+}
+
+TEST(unix_peers)
+{
+	struct diag_answer a = diag_answer();
+	struct proc_unixes u = { 0 };
+
+	assert_false(parse_unix_diag(&a, sizeof(a), &u));
+	assert_int_equal(u.nr, 1);
+	assert_int_equal(u.v[0].ino, 4711);
+	assert_int_equal(u.v[0].peer, 17);
+	assert_string_equal(u.v[0].name, "@x");
+	assert_ptr_equal(proc_unix_find(&u, 4711), &u.v[0]);
+	assert_null(proc_unix_find(&u, 17));
+	proc_unixes_deinit(&u);
+}
+
+/* Cut anywhere, with lengths that are no multiple of their alignment: `make asan` sees a byte too many. */
+TEST(unix_peers_cut)
+{
+	for (size_t len = 0; len <= sizeof(struct diag_answer); len++)
+		for (unsigned lie = 0; lie < 4; lie++) {
+			struct diag_answer a = diag_answer();
+			struct proc_unixes u = { 0 };
+			char *exact = malloc(len ? len : 1);
+
+			if (lie & 1)
+				a.h.nlmsg_len = (uint32_t)len;
+			if (lie & 2)
+				a.peer_head.rta_len = RTA_LENGTH(1);
+			memcpy(exact, &a, len);
+			parse_unix_diag(exact, len, &u);
+			assert_true(u.nr <= 1);
+			proc_unixes_deinit(&u);
+			free(exact);
+		}
 }
 
 TEST(fdinfo_text)
