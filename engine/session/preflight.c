@@ -27,7 +27,7 @@ static struct err *refuse(const char *what, pid_t pid, const Stepdump__CheckRepo
 				err_hint(err_new(ERR_REFUSED, "%s %d: CRIU would fail: %s", what,
 						 (int)r->tasks[i]->pid, f->cause->title),
 					 "`set preflight warn` goes on nevertheless"),
-				causes[cause_find(f->cause->name)].name, "%s", f->evidence);
+				f->cause->name, "%s", f->evidence);
 		}
 	return NULL;
 }

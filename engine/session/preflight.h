@@ -16,7 +16,7 @@
 struct err *preflight_attach(struct session *s, pid_t pid, bool tree);
 /* The same for the tasks that are attached, before the dump of `commit` goes on. */
 struct err *preflight_commit(struct session *s);
-/* The attached tasks are let go, or go on running: what was found is forgotten. */
+/* The attached tasks are let go: what was found is forgotten. */
 void preflight_forget(struct session *s);
 
 #endif

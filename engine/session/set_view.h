@@ -29,7 +29,5 @@ struct err *set_view_take(struct set_view *v, const struct snap_request *req,
 /* What of the set could not be read, in words. */
 size_t set_view_nr_trouble(const struct set_view *v);
 const char *set_view_trouble(const struct set_view *v, size_t i);
-/* The memory that is looked at, for commands that search it; borrowed. */
-struct set_memory *set_view_memory(struct set_view *v);
 
 #endif

@@ -13,7 +13,9 @@ void unit_in_words(const struct unit *u, char *buf, size_t len);
 struct page_read;
 
 /* snap_xfer.c */
+/* The flags of a pagemap entry by name: "PRESENT", "PARENT". */
 void snap_flag_names(uint32_t flags, char ***out, size_t *nr);
+/* Generation g of a chain, into snap->parents. */
 void snap_generation(const struct page_read *pr, size_t g, const struct snap_request *req,
 		     Stepdump__Snapshot *snap);
 /* One element for each verdict that has pages. */
@@ -36,6 +38,8 @@ void snap_xfer(struct session *s, Stepdump__Snapshot *snap);
 void snap_parents(struct session *s, const struct snap_request *req, Stepdump__Snapshot *snap);
 /* The regular files of a directory, by name. */
 void snap_files(int dirfd, Stepdump__Xfer *o);
+/* For vec_sort() of its files. */
+int snap_file_by_name(const void *a, const void *b);
 void snap_entry(Stepdump__PagemapEntry *o, const struct pagemap_entry *e);
 /* snap_why.c: the reason for one page; has generate-iovs been past it; and, once its entry is on disk,
  * the byte offset of the page in pages-N.img. */

@@ -12,7 +12,7 @@
 #include "engine/net/client.h"
 #include "engine/snap/snap_priv.h"
 
-static int snap_file_by_name(const void *a, const void *b)
+int snap_file_by_name(const void *a, const void *b)
 {
 	Stepdump__ImageFile *const *x = a, *const *y = b;
 

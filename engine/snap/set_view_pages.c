@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/vec.h"
-#include "engine/session/set_view_priv.h"
+#include "engine/snap/set_view_priv.h"
 
 #define RUNS_MAX 65536
 

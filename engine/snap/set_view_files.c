@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "engine/image/flatdir.h"
-#include "engine/session/set_view_priv.h"
+#include "engine/snap/set_view_priv.h"
 
 #define ENTRIES_MAX 4096
 
@@ -94,13 +94,6 @@ static struct err *files_add(void *arg, int dirfd, const char *name)
 	return NULL;
 }
 
-static int files_by_name(const void *a, const void *b)
-{
-	const Stepdump__ImageFile *const *x = a, *const *y = b;
-
-	return strcmp((*x)->name, (*y)->name);
-}
-
 /* Whose a pages file is stands in the pagemap, not in its name. */
 static void about_pages(const struct set_view *v, Stepdump__Xfer *x)
 {
@@ -160,7 +153,7 @@ struct err *set_view_files(struct set_view *v, Stepdump__Snapshot *snap)
 		SET(x, entries, pi->nr);
 	}
 	TRY(flatdir_each(v->dirfd, v->set->path, files_add, &a));
-	vec_sort(x->files, x->n_files, files_by_name);
+	vec_sort(x->files, x->n_files, snap_file_by_name);
 	about_pages(v, x);
 	files_pagemap(v, snap);
 	return NULL;

@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "engine/image/image_set.h"
-#include "engine/session/set_view_priv.h"
+#include "engine/snap/set_view_priv.h"
 #include "proto/pstree.pb-c.h"
 #include "proto/stats.pb-c.h"
 
@@ -65,11 +65,6 @@ size_t set_view_nr_trouble(const struct set_view *v)
 const char *set_view_trouble(const struct set_view *v, size_t i)
 {
 	return v->set->trouble[i];
-}
-
-struct set_memory *set_view_memory(struct set_view *v)
-{
-	return v->m;
 }
 
 /* ---- target, tasks, threads ---------------------------------------------------------------------- */
