@@ -65,6 +65,9 @@ bool at_vma(const Stepdump__Snapshot *s, const Stepdump__Vma *v);
 /* "anon rw- [heap]": the name of a VMA in the tables of other panes.  Caller frees. */
 char *vma_label(const Stepdump__Snapshot *s, bool has_index, uint32_t index);
 
+/* A table of pagemap entries; none: what is said if there are none. */
+void paint_pagemap_entries(struct paint *p, Stepdump__PagemapEntry *const *v, size_t nr,
+			   const char *none);
 /* Draws one ppb's pipe over `width` columns: capacity, plan and fact. */
 void draw_pipe(struct paint *p, unsigned col, unsigned width, const Stepdump__Ppb *b,
 	       uint64_t scale_pages);

@@ -33,10 +33,7 @@ static void paint_set_files(struct paint *p, const Stepdump__Xfer *x)
 
 static uint64_t pages_of_verdict(const Stepdump__Vma *v, verdict_t verdict)
 {
-	for (size_t i = 0; i < v->n_counts; i++)
-		if (v->counts[i]->verdict == verdict)
-			return v->counts[i]->pages;
-	return 0;
+	return count_of(v->counts, v->n_counts, verdict);
 }
 
 /* Why pages of the mapping are not in the set. */
@@ -103,31 +100,11 @@ void pane_files(struct paint *p)
 
 void pane_pagemap(struct paint *p)
 {
-	const struct column columns[] = {
-		{ "vaddr", .right = true },
-		{ "pages", .right = true },
-		{ "size", .right = true, .drop = 1 },
-		{ .head = "flags" },
-		{ "offset in pages file", .right = true, .drop = 2 },
-	};
 	const Stepdump__Snapshot *s = p->s;
-	struct table *t = TABLE_NEW(columns);
 
-	for (size_t i = 0; i < s->n_pagemap; i++) {
-		const Stepdump__PagemapEntry *e = s->pagemap[i];
-		AUTO_FREE char *flags = join_names(e->flags, e->n_flags, " ");
-
-		table_row(t, e, false);
-		table_cell(t, TONE_ADDR, "%s", txt_addr(p, e->vaddr).s);
-		table_cell(t, TONE_NORMAL, "%lu", e->nr_pages);
-		table_cell(t, TONE_NORMAL, "%s", txt_pages(e->nr_pages).s);
-		table_cell(t, strstr(flags, "PARENT") ? TONE_HOLE : TONE_DUMP, "%s", flags);
-		if (e->has_pages_off)
-			table_cell(t, TONE_NORMAL, "0x%lx", e->pages_off);
-		else
-			table_cell(t, TONE_NORMAL, "-");
-	}
-	table_end(t, p, "no image set is open, or it has no pagemap of this task: `open DIR`");
+	paint_pagemap_entries(
+		p, s->pagemap, s->n_pagemap,
+		"no image set is open, or it has no pagemap of this task: `open DIR`");
 	if (s->has_pagemap_more)
 		paint_line(p, TONE_DIM, "%lu more entries", s->pagemap_more);
 }

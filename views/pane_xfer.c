@@ -30,7 +30,8 @@ static void paint_files(struct paint *p, const Stepdump__Xfer *x)
 	table_end(t, p, "none yet");
 }
 
-static void paint_entries(struct paint *p, const Stepdump__Xfer *x)
+void paint_pagemap_entries(struct paint *p, Stepdump__PagemapEntry *const *v, size_t nr,
+			   const char *none)
 {
 	const struct column columns[] = {
 		{ "vaddr", .right = true },
@@ -41,8 +42,8 @@ static void paint_entries(struct paint *p, const Stepdump__Xfer *x)
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	for (size_t i = 0; i < x->n_recent; i++) {
-		const Stepdump__PagemapEntry *e = x->recent[i];
+	for (size_t i = 0; i < nr; i++) {
+		const Stepdump__PagemapEntry *e = v[i];
 		AUTO_FREE char *flags = join_names(e->flags, e->n_flags, " ");
 
 		table_row(t, e, false);
@@ -55,9 +56,14 @@ static void paint_entries(struct paint *p, const Stepdump__Xfer *x)
 		else
 			table_cell(t, TONE_NORMAL, "-");
 	}
+	table_end(t, p, none);
+}
+
+static void paint_entries(struct paint *p, const Stepdump__Xfer *x)
+{
 	paint_blank(p);
 	paint_line(p, TONE_TITLE, "last pagemap entries");
-	table_end(t, p, "none yet");
+	paint_pagemap_entries(p, x->recent, x->n_recent, "none yet");
 }
 
 static void paint_server(struct paint *p, const Stepdump__Xfer *x)
