@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What state a process is in, who holds it, what it shares. */
-#include <linux/kcmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -198,12 +196,12 @@ void check_family(struct look *k)
 {
 	struct proc_children c = { 0 };
 
-	if (k->stat.ppid > 0 && !syscall(SYS_kcmp, k->pid, k->stat.ppid, KCMP_VM, 0, 0))
+	if (proc_shares_memory(k->pid, k->stat.ppid))
 		found(k, CAUSE_SHARED_MM, NULL, "kcmp(%d, %d, KCMP_VM): the same", k->pid,
 		      k->stat.ppid);
 	err_free(proc_read_children(k->pid, &c));
 	for (size_t i = 0; i < c.nr; i++)
-		if (!syscall(SYS_kcmp, k->pid, c.pid[i], KCMP_VM, 0, 0))
+		if (proc_shares_memory(k->pid, c.pid[i]))
 			found(k, CAUSE_SHARED_MM, NULL, "kcmp(%d, %d, KCMP_VM): the same", k->pid,
 			      c.pid[i]);
 	proc_children_deinit(&c);

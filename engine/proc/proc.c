@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -263,6 +265,11 @@ struct err *proc_read_children(pid_t pid, struct proc_children *ret)
 	}
 	*ret = c;
 	return NULL;
+}
+
+bool proc_shares_memory(pid_t a, pid_t b)
+{
+	return b > 0 && !syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
 }
 
 void proc_fds_deinit(struct proc_fds *f)

@@ -138,6 +138,8 @@ struct proc_children {
 void proc_children_deinit(struct proc_children *c);
 /* Children of all threads of `pid`, zombies included.  Complete while `pid` is frozen. */
 struct err *proc_read_children(pid_t pid, struct proc_children *ret);
+/* Have two processes one address space (CLONE_VM)?  False for pid 0, and where kcmp() may not tell. */
+bool proc_shares_memory(pid_t a, pid_t b);
 
 struct proc_fd {
 	int fd;

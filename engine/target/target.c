@@ -3,11 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -38,11 +36,6 @@ static struct err *collect(struct target *t)
 	return proc_read_cmdline(t->pid, &t->cmdline);
 }
 
-static bool shares_memory(pid_t a, pid_t b)
-{
-	return b > 0 && !syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
-}
-
 /* A process with the same memory, but other threads (CLONE_VM without CLONE_THREAD), could write while this
  * one is frozen; CRIU refuses such a pair too. */
 static struct err *check_alone(pid_t pid)
@@ -52,11 +45,11 @@ static struct err *check_alone(pid_t pid)
 	pid_t with = 0;
 
 	err_free(proc_read_stat(pid, &st));
-	if (shares_memory(pid, st.ppid))
+	if (proc_shares_memory(pid, st.ppid))
 		with = st.ppid;
 	err_free(proc_read_children(pid, &c));
 	for (size_t i = 0; i < c.nr && !with; i++)
-		if (shares_memory(pid, c.pid[i]))
+		if (proc_shares_memory(pid, c.pid[i]))
 			with = c.pid[i];
 	proc_children_deinit(&c);
 	if (!with)
