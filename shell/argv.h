@@ -18,8 +18,8 @@ enum argv_mode {
 	MODE_HELP,
 	MODE_VERSION,
 	MODE_MAN,
-	MODE_MARKDOWN,
-	MODE_FAILURES, /* docs/commands.md */
+	MODE_MARKDOWN, /* docs/commands.md */
+	MODE_FAILURES, /* docs/failures.md */
 	MODE_EXAMPLES, /* the examples that run as tests */
 	MODE_COMPLETE, /* candidates for a line */
 };

@@ -460,14 +460,3 @@ char *expr_show(const struct expr_value *v, bool hex)
 		return xstrdup("not known yet");
 	}
 }
-
-bool expr_same(const struct expr_value *a, const struct expr_value *b)
-{
-	if (a->kind != b->kind)
-		return false;
-
-	AUTO_FREE char *x = expr_show(a, false);
-	AUTO_FREE char *y = expr_show(b, false);
-
-	return !strcmp(x, y);
-}

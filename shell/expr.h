@@ -31,6 +31,5 @@ struct err *expr_eval(const char *text, const Stepdump__Snapshot *s, struct expr
 uint32_t expr_needs(const char *text);
 /* "12", "0x7ffd10 (140724603453440)", "dump/", a message as JSON; heap. */
 char *expr_show(const struct expr_value *v, bool hex);
-bool expr_same(const struct expr_value *a, const struct expr_value *b);
 
 #endif

@@ -35,18 +35,6 @@ void habit_block_clear(struct habit_block *b)
 	b->nr = 0;
 }
 
-void habit_block_drop(struct habits *h, const char *name)
-{
-	for (size_t i = 0; i < h->nr_blocks; i++) {
-		if (strcmp(h->block[i].name, name))
-			continue;
-		habit_block_clear(&h->block[i]);
-		free(h->block[i].name);
-		vec_remove(h->block, h->nr_blocks, i);
-		return;
-	}
-}
-
 /* While a block is open, lines belong to it.  True: this one was taken. */
 static bool habits_take_line(struct shell *sh, const char *text)
 {

@@ -55,7 +55,6 @@ void habits_deinit(struct habits *h);
 /* The block of that name, made if `make`; NULL: there is none. */
 struct habit_block *habit_block(struct habits *h, const char *name, bool make);
 void habit_block_clear(struct habit_block *b);
-void habit_block_drop(struct habits *h, const char *name);
 
 /* Has a watched expression another value than before?  Prints those that have to `o` (NULL: keeps
  * them for later). */

@@ -308,8 +308,9 @@ static struct err *compare_shared(struct live *l, const struct vma *v, const str
 			struct chain_run run;
 
 			e = chain_run_at(pr, at, end, &run);
-			if (!e)
-				e = live_compare_run(l, &rd, &run, shift);
+			if (e)
+				break;
+			e = live_compare_run(l, &rd, &run, shift);
 			at = run.end;
 		}
 	}

@@ -76,11 +76,12 @@ static struct err *ppb_make_pipe(struct page_pipe *pp, struct page_pipe_buf *ppb
 		ppb->pipe_size = ppb->pipe_asked = pp->ask_pages;
 		return NULL;
 	}
-	if (FAULT(PIPE_MAKE, pipe2(ppb->p, O_CLOEXEC | O_NONBLOCK)))
-		return err_cause(
-			err_hint(err_sys(errno, "make pipe %u for the page-pipe", pp->nr_pipes),
-				 "raise the limit of open files (ulimit -n)"),
-			"pipe-fds", "pipe2(): %s", err_errno_name(errno));
+	if (FAULT(PIPE_MAKE, pipe2(ppb->p, O_CLOEXEC | O_NONBLOCK))) {
+		struct err *e = err_sys(errno, "make pipe %u for the page-pipe", pp->nr_pipes);
+
+		return err_cause(err_hint(e, "raise the limit of open files (ulimit -n)"),
+				 "pipe-fds", "pipe2(): %s", err_errno_name(e->sys_errno));
+	}
 	int size = fcntl(ppb->p[1], F_GETPIPE_SZ);
 
 	ppb->pipe_size = size > 0 ? (unsigned)size / PAGE_BYTES : 1;

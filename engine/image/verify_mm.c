@@ -8,7 +8,7 @@
 
 #define VMA_EXT_PLUGIN 0x08000000u /* only a CRIU plugin knows what it maps */
 
-static const struct known_file *find_file(const struct verify *v, uint64_t id)
+static struct known_file *find_file(const struct verify *v, uint64_t id)
 {
 	size_t at = vec_first(v->nr_files, i, v->file[i].id >= id);
 
@@ -17,10 +17,10 @@ static const struct known_file *find_file(const struct verify *v, uint64_t id)
 
 bool verify_use_file(struct verify *v, uint64_t id)
 {
-	const struct known_file *f = find_file(v, id);
+	struct known_file *f = find_file(v, id);
 
 	if (f)
-		v->file[f - v->file].used = true;
+		f->used = true;
 	return f;
 }
 
@@ -33,8 +33,10 @@ bool verify_is_mapped(const struct verify *v, uint64_t id)
 
 static void verify_map_file(struct verify *v, uint64_t id)
 {
-	if (verify_use_file(v, id))
-		v->file[find_file(v, id) - v->file].mapped = true;
+	struct known_file *f = find_file(v, id);
+
+	if (f)
+		f->used = f->mapped = true;
 }
 
 static bool memfd_inode_known(const struct verify *v, uint32_t inode_id)

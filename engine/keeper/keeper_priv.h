@@ -90,9 +90,9 @@ struct err *preflight_seize(pid_t pid, pid_t us, bool despite_frozen);
 struct err *explain_seize(pid_t pid, int sys_errno);
 /* Is it in a frozen cgroup? */
 bool preflight_frozen(pid_t pid);
-/* Is there room for the parasite: descriptors, address space, mappings?  After borrow_look(). */
 /* It has a filter that we may not suspend.  to: "inject into". */
 struct err *seccomp_err(const struct held *h, const char *to);
+/* Is there room for the parasite: descriptors, address space, mappings?  After borrow_look(). */
 struct err *preflight_infect(struct held *h, size_t bytes);
 
 /* ---- borrowing the leader (keeper_borrow.c) ------------------------------ */
