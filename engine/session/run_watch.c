@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -36,8 +37,67 @@ static struct err *watch_begin(struct session *s)
 	return NULL;
 }
 
+static pid_t parent_of(pid_t pid)
+{
+	struct proc_stat st;
+	AUTO_ERR struct err *e = proc_read_stat(pid, &st);
+
+	return e ? 0 : st.ppid;
+}
+
+/* The root of the tree that criu's words ask for; 0: they name none. */
+static pid_t watch_root(char *const argv[])
+{
+	static const char *const options[] = { "-t", "--tree" };
+
+	for (size_t i = 0; argv[i]; i++)
+		for (size_t o = 0; o < 2; o++) {
+			size_t len = strlen(options[o]);
+			const char *value = argv[i] + len;
+
+			if (strncmp(argv[i], options[o], len))
+				continue;
+			value = *value ? value + (*value == '=') : argv[i + 1] ?: "";
+			if (strtol(value, NULL, 10) > 0)
+				return (pid_t)strtol(value, NULL, 10);
+		}
+	return 0;
+}
+
+/* A criu that freezes us while we hold it: neither could go on, and the tree would stay frozen. */
+static struct err *watch_own_tree(char *const argv[])
+{
+	pid_t root = watch_root(argv);
+
+	for (pid_t pid = getpid(); root > 0 && pid > 0; pid = parent_of(pid))
+		if (pid == root)
+			return err_hint(
+				err_cause_only(err_new(ERR_REFUSED,
+						       "stepdump is in the tree of %d, which "
+						       "criu would freeze",
+						       root),
+					       "dumper-in-tree"),
+				"run stepdump from another session of the machine");
+	return NULL;
+}
+
+/* The same of a criu that runs. */
+static struct err *watch_own_tree_of(pid_t criu)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO_FREE char **argv = NULL;
+	size_t len = 0, nr = 0;
+	AUTO_ERR struct err *gone = proc_read_file(criu, "cmdline", &text, &len);
+
+	for (size_t at = 0; !gone && at < len; at += strlen(text + at) + 1)
+		*vec_push(argv, nr) = text + at;
+	*vec_push(argv, nr) = NULL;
+	return watch_own_tree(argv);
+}
+
 struct err *session_watch_start(struct session *s, char *const argv[])
 {
+	TRY(watch_own_tree(argv));
 	TRY(watch_begin(s));
 	TRY(session_keep_error(s, watch_start(argv, &s->nofile, &s->watch)));
 	session_event(s, PH(READY), "started %s as %d", argv[0], s->watch->t.pid);
@@ -46,6 +106,7 @@ struct err *session_watch_start(struct session *s, char *const argv[])
 
 struct err *session_watch_attach(struct session *s, pid_t pid)
 {
+	TRY(watch_own_tree_of(pid));
 	TRY(watch_begin(s));
 	TRY(session_keep_error(s, watch_attach(pid, &s->watch)));
 	session_event(s, PH(READY), "watching %d", pid);
@@ -59,14 +120,6 @@ static bool is_criu(pid_t pid)
 	AUTO_ERR struct err *e = proc_read_stat(pid, &st);
 
 	return !e && !strcmp(st.comm, "criu") && st.state != 'Z';
-}
-
-static pid_t parent_of(pid_t pid)
-{
-	struct proc_stat st;
-	AUTO_ERR struct err *e = proc_read_stat(pid, &st);
-
-	return e ? 0 : st.ppid;
 }
 
 /* Appends those that run now. */
