@@ -18,7 +18,7 @@ static const struct {
 } abouts[] = {
 	{ "INVENTORY", "what kind of set this is" },
 	{ "PSTREE", "the tasks and their threads" },
-	{ "CORE", "registers, signals, limits of a thread" },
+	{ "CORE", "a thread: name and state; of a full checkpoint registers and signals too" },
 	{ "IDS", "what a task shares with others" },
 	{ "MM", "its mappings" },
 	{ "FILES", "open and mapped files" },
