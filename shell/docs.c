@@ -268,7 +268,8 @@ static void md_command(FILE *f, const struct cmd_entry *c)
 	if (c->aliases)
 		fprintf(f, "Short: `%s`.\n\n", c->aliases);
 	fprintf(f, "%c", *c->summary - (*c->summary >= 'a' && *c->summary <= 'z' ? 32 : 0));
-	fprintf(f, "%s.\n\n", c->summary + 1);
+	fprintf(f, "%s%s\n\n", c->summary + 1,
+		c->summary[strlen(c->summary) - 1] == '?' ? "" : ".");
 	md_prose(f, c->help);
 	for (const struct cmd_example *e = c->examples; e && e->line; e++) {
 		AUTO_FREE char *line = cmd_example_text(e);
