@@ -129,13 +129,41 @@ def load(path):
         return images.load(f, pretty=False)['entries']
 
 
+def fields(message):
+    """Numbers of a protobuf message that has nothing else, by field."""
+    found, numbers, value, shift = {}, [], 0, 0
+    for byte in message:
+        value |= (byte & 0x7f) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(value)
+            value = shift = 0
+    for key, number in zip(numbers[::2], numbers[1::2]):
+        if key & 7:
+            raise AssertionError(f'field {key >> 3} is not a number')
+        found[key >> 3] = number
+    return found
+
+
+def load_pagemap(path):
+    """(pages_id, entries).  Without pycriu, which may be older than the criu: 4.2 has the number of
+    pages in a field of its own."""
+    with open(path, 'rb') as f:
+        data = f.read()
+    messages, at = [], 8
+    while at < len(data):
+        size = int.from_bytes(data[at:at + 4], 'little')
+        messages.append(fields(data[at + 4:at + 4 + size]))
+        at += 4 + size
+    return messages[0][1], [(m[1], m.get(5) or m[2], m.get(4, PE_PARENT if m.get(3) else PE_PRESENT))
+                            for m in messages[1:]]
+
+
 class Pages:
     """One pagemap image with its pages file."""
 
     def __init__(self, directory, name):
-        entries = load(os.path.join(directory, f'pagemap-{name}.img'))
-        self.pages_id = entries[0]['pages_id']
-        self.entries = [(e['vaddr'], e['nr_pages'], e.get('flags', PE_PRESENT)) for e in entries[1:]]
+        self.pages_id, self.entries = load_pagemap(os.path.join(directory, f'pagemap-{name}.img'))
         self.path = os.path.join(directory, f'pages-{self.pages_id}.img')
         self.offsets = {}
         offset = 0

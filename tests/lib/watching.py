@@ -7,6 +7,7 @@ CRIU=PATH names one (its file must be called criu), or criu in PATH works.
 import glob
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -117,21 +118,69 @@ def leave_at_random(program, directory, how, mode):
     sd.wait_until(lambda: not os.path.exists(f'/proc/{s.criu}') or
                   sd.status_field(s.criu, 'State')[0] == 'Z', 'criu to end')
     oracle.reap()
-    sd.equal(sd.status_field(program.pid, 'TracerPid'), '0', 'tracer of the target')
+    for pid in program.pids():
+        sd.equal(sd.status_field(pid, 'TracerPid'), '0', f'tracer of {pid}')
 
 
-def leave_often(program, scratch, rounds, mode):
-    """Returns the directory of the last dump."""
+RSEQ = 32
+
+
+def is_rseq(a, b):
+    """Do the pages differ within 32 aligned bytes?  The kernel writes there on which processor it runs."""
+    differ = {i // RSEQ for i in range(mem.PAGE) if a[i] != b[i]}
+    return len(differ) == 1
+
+
+def as_memory(program, directory):
+    """The images are complete, and hold what the stopped program has in memory; but for the rseq areas,
+    which may change whenever the parasite has run."""
+    sd.check(mem.load(os.path.join(directory, 'inventory.img')), 'the inventory is empty')
+    pages = 0
+    for pid in program.pids():
+        images, memory = mem.Pages(directory, pid), mem.Memory(pid)
+        differ = [at for at in images.offsets if images.page(at) != memory.page(at)]
+        sd.check(len(differ) <= len(os.listdir(f'/proc/{pid}/task')) and
+                 all(is_rseq(images.page(at), memory.page(at)) for at in differ),
+                 f'{pid}: pages that are not as in memory: {[hex(at) for at in differ[:5]]}')
+        zero = mem.zero_pfn()
+        for vma in mem.vmas(pid):
+            # Which pages of the vdso criu takes differs between its versions.
+            missing = [] if vma.always else [at for at in mem.selected(pid, vma, zero)
+                                             if at not in images.offsets]
+            sd.check(not missing, f'{vma}: {len(missing)} pages are not in the images: {missing[:3]}')
+        pages += len(images.offsets)
+        images.close()
+        memory.close()
+    return pages
+
+
+def come_back(program, directory):
+    """The program is killed; what criu restores of the images is at work, and has that memory."""
+    program.dumped = directory
+    shutil.copytree(program.base, directory + '.files')
+    program.kill()
+    oracle.restore(program, directory)
+    as_memory(program, directory)
+    subprocess.run(['rm', '-rf', directory + '.files'], check=True)
+
+
+def leave_often(program, scratch, rounds, mode, restores=None):
+    """Each dump is compared with the program's memory, and every so often one takes its place."""
+    restores = restores or max(2, rounds // 10)
+    program.freeze()
     for i in range(rounds):
         how = random.choice(('units', signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
         directory = scratch(f'leave.{mode}.{i}')
         try:
             leave_at_random(program, directory, how, mode)
+            pages = as_memory(program, directory)
+            if i * restores // rounds != (i + 1) * restores // rounds:
+                come_back(program, directory)
         except AssertionError as e:
             raise AssertionError(f'round {i}, {mode}, {how}: {e}') from e
-        if i + 1 < rounds:
-            subprocess.run(['rm', '-rf', directory], check=True)
-    return directory
+        subprocess.run(['rm', '-rf', directory], check=True)
+    program.thaw()
+    print(f'{mode}: {rounds} dumps of {pages} pages, {restores} restored')
 
 
 # ---- page servers --------------------------------------------------------------------------------------
