@@ -78,6 +78,18 @@ bool watch_unit(struct watch *w, phase_t phase, const char *fmt, ...)
 	return true;
 }
 
+/* criu also scans for guard regions as it collects the mappings.  What fails after that scan, before the
+ * parasite is there, is not the pmc. */
+static phase_t phase_of_fault(const struct watch *w, const char *what)
+{
+	const struct wtask *t = w->cur < w->nr_tasks ? &w->task[w->cur] : NULL;
+	bool fill = strstr(what, "PAGEMAP_SCAN") || strstr(what, "pagemap");
+
+	return w->phase == PH(PMC_FILL) && t && !t->infected && !t->nr_ppbs && !fill ?
+		       PH(PREPARE) :
+		       w->phase;
+}
+
 void watch_fault(struct watch *w, int sys_errno, const char *fmt, ...)
 {
 	va_list ap;
@@ -85,7 +97,6 @@ void watch_fault(struct watch *w, int sys_errno, const char *fmt, ...)
 	w->fault = (struct watch_fault){
 		.set = true,
 		.seq = w->fault.seq + 1,
-		.phase = phase_name(w->phase),
 		.sys_errno = sys_errno,
 		.pid = w->cur < w->nr_tasks ? w->task[w->cur].pid : 0,
 		.cause = -1,
@@ -93,6 +104,7 @@ void watch_fault(struct watch *w, int sys_errno, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(w->fault.what, sizeof(w->fault.what), fmt, ap);
 	va_end(ap);
+	w->fault.phase = phase_name(phase_of_fault(w, w->fault.what));
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------------- */
