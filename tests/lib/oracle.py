@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import chain
@@ -157,8 +158,7 @@ def need_criu():
         sd.skip('criu is not installed')
     adopt()
     program = fx('dense', '65536')
-    probe = os.path.join(sd.TMP, 'probe')
-    os.mkdir(probe)
+    probe = tempfile.mkdtemp(dir=sd.TMP)
     r = subprocess.run([path, 'dump', '-t', str(program.pid), '-D', probe, '-R'],
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     program.kill()
