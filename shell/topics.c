@@ -55,7 +55,9 @@ static const char watching[] =
 	"not tell; lazy flags, hits of the pagemap cache and verdicts are among it.\n"
 	"\n"
 	"It stops by itself where a call has failed, the parasite has replied with an error, or criu\n"
-	"logs an error, and says why if that can be found.  `continue` lets criu go on, and fail.\n"
+	"logs an error, and says why if that can be found, with the name that `explain` knows it by, and\n"
+	"what was written until then.  `continue` lets criu go on, and fail.  It also stops when criu\n"
+	"makes no call for 2 s since the cgroup of its target is frozen.\n"
 	"\n"
 	"What it costs is set by `set watch`:\n"
 	"\n"
@@ -70,7 +72,8 @@ static const char watching[] =
 	"share of that time.\n"
 	"\n"
 	"Only criu is traced, not its children, so a `criu page-server --daemon` is watched by its own\n"
-	"pid.  Nothing is written to it; `detach` and the end of stepdump let it go on.\n";
+	"pid.  Nothing is written to it; `detach` and the end of stepdump let it go on.  A criu that is\n"
+	"to dump a tree with stepdump in it is refused: it would freeze us, and we hold it.\n";
 
 static const char breakpoints[] =
 	"`break WHERE` stops before a unit that matches, `tbreak WHERE` does so once, `until WHERE`\n"

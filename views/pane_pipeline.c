@@ -432,7 +432,7 @@ static void paint_state(struct paint *p)
 	if (s->n_parents)
 		grid_printf(p->g, p->row, col, TONE_NORMAL, "parent %s",
 			    str_or_dash(s->parents[0]->dir));
-	else
+	else if (!s->watch) /* which parent a watched criu has is not known */
 		grid_puts(p->g, p->row, col, TONE_NORMAL, "full dump, no parent");
 	p->row++;
 }

@@ -50,6 +50,8 @@ void pane_target(struct paint *p)
 		paint_field(p, "parasite", TONE_WARN, "%s-%s, %s mapped in the target by us",
 			    txt_addr(p, t->parasite_start).s, txt_addr(p, t->parasite_end).s,
 			    txt_pages(span_pages(t->parasite_start, t->parasite_end)).s);
+	else if (p->s->watch && t->state == STEPDUMP__TARGET_STATE__INFECTED)
+		paint_field(p, "parasite", TONE_WARN, "criu's: /memfd:CRIUMFD in `show vmas`");
 	else
 		paint_field(p, "parasite", TONE_NORMAL, "- (not infected)");
 	if (t->nr_vmas_made_readable)

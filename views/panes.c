@@ -106,11 +106,41 @@ static void pane_title(struct paint *p, const struct pane *pane)
 	paint_rule(p);
 }
 
+/* What the calls of a watched criu do not tell. */
+static const struct {
+	const char *pane, *text;
+} not_of_criu[] = {
+	{ "shmem", "of a watched criu: its shared objects are among `show tasks`, their pages in "
+		   "`show iovs`; its calls do not tell who maps them" },
+	{ "pstate",
+	  "of a watched criu: not known; it keeps these states in its memory, and no call "
+	  "tells them" },
+	{ "parents",
+	  "of a watched criu: not known; it reads its parent images by itself.  `show xfer` "
+	  "counts the holes that it has written, `open DIR` looks at the images" },
+	{ "tracker",
+	  "of a watched criu: soft-dirty if it was called with --track-mem (`show watch` has "
+	  "its command line); ours is not in use" },
+	{ "checks", "of a watched criu: none, they are of our own dump; `show watch` has its pages "
+		    "planned, in the pipes and sent on" },
+};
+
+static bool pane_not_of_criu(const struct pane *pane, struct paint *p)
+{
+	for (size_t i = 0; p->s->watch && i < sizeof(not_of_criu) / sizeof(not_of_criu[0]); i++)
+		if (!strcmp(pane->name, not_of_criu[i].pane)) {
+			paint_prose(p, 1, TONE_DIM, not_of_criu[i].text);
+			return true;
+		}
+	return false;
+}
+
 void pane_render(const struct pane *pane, const Stepdump__Snapshot *s, const struct pane_opts *o,
 		 struct grid *g)
 {
 	struct paint p = paint_begin(s, o, g);
 
 	pane_title(&p, pane);
-	pane->render(&p);
+	if (!pane_not_of_criu(pane, &p))
+		pane->render(&p);
 }

@@ -314,7 +314,7 @@ static void pipeline_title(const struct ui *ui, const Stepdump__Snapshot *s, cha
 {
 	if (s->n_parents)
 		snprintf(buf, len, "dump, parent %s", generation_name(s->parents[0]));
-	else if (s->target && s->target->state != STEPDUMP__TARGET_STATE__NO_TARGET)
+	else if (s->target && !s->watch && s->target->state != STEPDUMP__TARGET_STATE__NO_TARGET)
 		snprintf(buf, len, "full dump, no parent");
 }
 

@@ -85,6 +85,31 @@ static void snap_watch_tasks(struct session *s, Stepdump__Snapshot *snap)
 	}
 }
 
+/* From outside: registers are criu's to read. */
+static void snap_watch_threads(const struct session *s, Stepdump__Snapshot *snap)
+{
+	const struct wtask *t = shown_task(s);
+	struct proc_threads l = { 0 };
+	AUTO_ERR struct err *e = t && t->pid ? proc_read_threads(t->pid, &l) : NULL;
+
+	for (size_t i = 0; !e && i < l.nr; i++) {
+		struct proc_status st;
+		AUTO_ERR struct err *gone = proc_read_thread_status(t->pid, l.tid[i], &st);
+
+		if (gone)
+			continue;
+		Stepdump__Thread *o = MSG_PUSH(snap, threads, thread);
+
+		o->tid = (uint32_t)l.tid[i];
+		o->comm = xstrdup(st.comm);
+		SET(o, leader, l.tid[i] == t->pid);
+		SET(o, has_parasite, t->infected && l.tid[i] == t->pid);
+		SET(o, sig_pending, st.sig_pnd);
+		SET(o, sig_blocked, st.sig_blk);
+	}
+	proc_threads_deinit(&l);
+}
+
 static void snap_watch_vmas(struct session *s, const struct snap_request *req,
 			    Stepdump__Snapshot *snap)
 {
@@ -517,6 +542,8 @@ struct err *snap_watch(struct session *s, const struct snap_request *req, Stepdu
 		snap_watch_target(s, snap);
 	if (req->parts & SNAP_TASKS)
 		snap_watch_tasks(s, snap);
+	if (req->parts & SNAP_THREADS)
+		snap_watch_threads(s, snap);
 	if (req->parts & SNAP_VMAS)
 		snap_watch_vmas(s, req, snap);
 	if (req->parts & SNAP_PMC)

@@ -85,9 +85,11 @@ static phase_t phase_of_fault(const struct watch *w, const char *what)
 	const struct wtask *t = w->cur < w->nr_tasks ? &w->task[w->cur] : NULL;
 	bool fill = strstr(what, "PAGEMAP_SCAN") || strstr(what, "pagemap");
 
-	return w->phase == PH(PMC_FILL) && t && !t->infected && !t->nr_ppbs && !fill ?
-		       PH(PREPARE) :
-		       w->phase;
+	/* The head of a message to a page server: its send is not a unit, the splice behind it is. */
+	if (strstr(what, "Can't send PSI"))
+		return PH(XFER);
+	return w->phase == PH(PMC_FILL) && t && !t->infected && !t->nr_ppbs && !fill ? PH(PREPARE) :
+										       w->phase;
 }
 
 void watch_fault(struct watch *w, int sys_errno, const char *fmt, ...)

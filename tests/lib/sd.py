@@ -266,6 +266,31 @@ class Session:
         return phases
 
 
+class Text:
+    """A stepdump whose answers are plain text, one command after the other, up to the first error."""
+
+    def __init__(self, *options):
+        self.p = subprocess.Popen([STEPDUMP, '-batch', *options], stdin=subprocess.PIPE, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=1,
+                                  env=dict(os.environ, COLUMNS='100', LC_ALL='C.UTF-8'))
+        self.do('echo')
+
+    def do(self, command):
+        self.p.stdin.write(f'{command}\necho "=end="\n')
+        self.p.stdin.flush()
+        out = []
+        for line in self.p.stdout:
+            if line.strip().strip('"') == '=end=':
+                return ''.join(out)
+            out.append(line)
+        raise AssertionError(f'{command}: it ended: {"".join(out)}')
+
+    def close(self):
+        self.p.stdin.close()
+        self.p.wait(PATIENCE)
+        self.p.stdout.close()
+
+
 # ---- the target from outside -----------------------------------------------
 
 def proc_text(pid, name):
