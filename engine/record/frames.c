@@ -439,8 +439,7 @@ static void select_parts(struct selection *w, const Stepdump__Snapshot *all,
 		w->s.cursor = all->cursor;
 	if (parts & SNAP_ERROR)
 		w->s.error = all->error;
-	if (parts & SNAP_WATCH)
-		w->s.watch = all->watch;
+	w->s.watch = all->watch; /* as live: it tells a pane whose dump it paints */
 }
 
 static void selection_deinit(struct selection *w)
