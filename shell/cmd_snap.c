@@ -58,7 +58,7 @@ static struct err *open_set(struct shell *sh, const char *path, uint32_t pid, st
 	Stepdump__Snapshot *s;
 	struct set_view *set;
 
-	TRY(set_view_open(path, pid, &set));
+	TRY(set_view_open(sh->session, path, pid, &set));
 
 	struct err *e = set_view_take(set, &req, &s);
 
@@ -77,6 +77,8 @@ static struct err *open_set(struct shell *sh, const char *path, uint32_t pid, st
 	if (s->n_parents)
 		out_printf(o, ", %zu parent%s", s->n_parents, s->n_parents == 1 ? "" : "s");
 	out_printf(o, "\n");
+	for (size_t i = 0; i < set_view_nr_about(set); i++)
+		out_printf(o, "%s\n", set_view_about(set, i));
 	if (s->n_tasks > 1)
 		out_printf(o,
 			   "%zu tasks: `show tasks` lists them, `open %s PID` looks at another\n",
@@ -130,18 +132,20 @@ static struct err *open_exec(struct shell *sh, const struct args *a, struct out 
 	const char *path = a->argv[0];
 	uint64_t pid = 0;
 
-	if (is_directory(path)) {
+	if (is_directory(path) || a->argc > 1) {
 		if (a->argc > 1)
 			TRY(arg_uint(a->argv[1], "pid", 1, UINT32_MAX, &pid));
 		return open_set(sh, path, (uint32_t)pid, o);
 	}
-	if (a->argc > 1)
-		return cmd_usage(&cmd_open);
 	if (rec_is(path))
 		return open_recording(sh, path, o);
 
 	struct err *e = snapfile_load(path, &s);
 	if (e && e->code == ERR_FORMAT) {
+		if (set_view_is_archive(path)) {
+			err_free(e);
+			return open_set(sh, path, 0, o);
+		}
 		/* The other kind of file that people want explained is a log of CRIU. */
 		struct err *other = show_log(sh, path, NULL, false, o);
 
@@ -171,11 +175,14 @@ const struct cmd_entry cmd_open = {
 	.name = "open",
 	.group = GROUP_LOOK,
 	.args = { 1, 2, comp_file },
-	.usage = "DIR [PID]|FILE",
-	.summary = "look at an image set, a snapshot, a recording, or a log",
+	.usage = "DIR|ARCHIVE [PID], or FILE",
+	.summary = "look at an image set, an archive, a snapshot, a recording, or a log",
 	.help = "DIR is an image set, of stepdump or of any CRIU, with or without parents, also one "
 		"that a page server wrote or an old CRIU (image version 1); PID is one of its "
-		"tasks, else it is the first.  `show tasks`, `vmas`, `pages`, `files`, "
+		"tasks, else it is the first.  ARCHIVE is a tar of one, plain or packed by gzip, zstd or "
+		"xz, as podman, CRI-O, Kubernetes and containerd export a checkpoint: its checkpoint/ is "
+		"found, its config.dump and spec.dump are summed up, and of the pages only those of the "
+		"task are unpacked, below $TMPDIR (else /var/tmp) until `close`.  `show tasks`, `vmas`, `pages`, `files`, "
 		"`pagemap`, `holes`, `parents`, `shmem`, `stats`, the views, `why ADDR` and "
 		"`x ADDR` answer from it; nothing is changed.  FILE is what `snap save` or "
 		"`record` wrote.  `show` and `why` then answer from the file; commands that change something are "
@@ -186,6 +193,8 @@ const struct cmd_entry cmd_open = {
 		(const struct cmd_example[]){
 			{ "open %D/b.snap", "", "attach %P; step 2; snap save %D/b.snap" },
 			{ "open %D/o", "an image set", "attach %P; commit %D/o" },
+			{ "open %D/o.tar.gz", "an archive of it",
+			  "attach %P; commit %D/q; shell tar -C %D -czf %D/o.tar.gz q" },
 			{ 0 } },
 	.flags = CMD_NO_REPEAT,
 	.exec = open_exec,

@@ -153,6 +153,8 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 	struct paint p = paint_begin(&no_session, o, g);
 
 	chain_title(&p, "VERIFY", r->dir);
+	for (size_t i = 0; i < r->n_about; i++)
+		paint_line(&p, TONE_DIM, "%s", r->about[i]);
 	paint_report_chain(&p, r);
 	if (r->n_findings) {
 		paint_blank(&p);

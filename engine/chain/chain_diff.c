@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "engine/chain/chain_rows.h"
+#include "engine/image/image_dir.h"
 #include "engine/image/image_set.h"
 #include "engine/proc/vma.h"
 #include "proto/message.h"
@@ -389,18 +390,14 @@ struct err *chain_diff(const char *old_dir, const char *new_dir, pid_t pid, chai
 		       Stepdump__DiffReport **ret)
 {
 	AUTO_FREE struct diff *d = xzalloc(sizeof(*d));
-	AUTO_CLOSE int old_fd = open(old_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_IMAGE_DIR struct image_dir old_set = IMAGE_DIR_INIT, new_set = IMAGE_DIR_INIT;
+	enum image_dir_pages pages = pid ? PAGES_OF_TASK : PAGES_ALL;
 
-	if (old_fd < 0)
-		return err_sys(errno, "open the image directory %s", old_dir);
-
-	AUTO_CLOSE int new_fd = open(new_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (new_fd < 0)
-		return err_sys(errno, "open the image directory %s", new_dir);
+	TRY(image_dir_open(old_dir, pages, (uint32_t)pid, stop, &old_set));
+	TRY(image_dir_open(new_dir, pages, (uint32_t)pid, stop, &new_set));
 	d->stop = stop;
-	d->old_side.dirfd = old_fd;
-	d->new_side.dirfd = new_fd;
+	d->old_side.dirfd = old_set.dirfd;
+	d->new_side.dirfd = new_set.dirfd;
 
 	Stepdump__DiffReport *r = xzalloc(sizeof(*r));
 

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/vec.h"
+#include "engine/image/image_dir.h"
 #include "engine/image/flatdir.h"
 #include "engine/image/staging.h"
 #include "engine/image/verify.h"
@@ -315,14 +316,12 @@ struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, 
 			  Stepdump__FlattenReport **ret)
 {
 	AUTO_FREE struct flatten *f = xzalloc(sizeof(*f));
-	AUTO_CLOSE int from = open(chain, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_IMAGE_DIR struct image_dir set = IMAGE_DIR_INIT;
 	struct staging *st;
 
-	if (from < 0)
-		return err_wrap(err_sys(errno, "open the image directory %s", chain), "flatten %s",
-				chain);
+	TRY(err_wrap(image_dir_open(chain, PAGES_ALL, 0, stop, &set), "flatten %s", chain));
 	f->chain = chain;
-	f->from = from;
+	f->from = set.dirfd;
 	TRY(err_wrap(flatten_check(f), "flatten %s", chain));
 
 	const struct staging_guard keeper = { k ? keeper_litter : NULL, k };

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "engine/chain/chain_rows.h"
 #include "engine/chain/chain_verify.h"
+#include "engine/image/image_dir.h"
 #include "engine/image/image_set.h"
 #include "engine/pages/page_walk.h"
 #include "engine/pages/verdict.h"
@@ -431,8 +432,8 @@ struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pi
 			       Stepdump__LiveReport **ret)
 {
 	AUTO_FREE struct live *l = xzalloc(sizeof(*l));
-	AUTO_CLOSE int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct err *e = dirfd < 0 ? err_sys(errno, "open the image directory %s", dir) : NULL;
+	AUTO_IMAGE_DIR struct image_dir set = IMAGE_DIR_INIT;
+	struct err *e = image_dir_open(dir, PAGES_OF_TASK, (uint32_t)pid, stop, &set);
 
 	l->shared_fd = -1;
 	l->t = t;
@@ -443,7 +444,7 @@ struct err *chain_compare_live(const char *dir, const struct target *t, pid_t pi
 	l->r->pid = (uint32_t)t->pid;
 	l->r->comm = xstrdup(t->comm ? t->comm : "");
 	if (!e)
-		e = live_compare(l, dirfd, dir, pid);
+		e = live_compare(l, set.dirfd, dir, pid);
 	if (l->mm)
 		criu__mm_entry__free_unpacked(l->mm, NULL);
 	chain_reader_deinit(&l->reader);

@@ -9,12 +9,14 @@
 
 #include "base/cleanup.h"
 #include "engine/image/generations.h"
+#include "engine/image/image_dir.h"
 #include "engine/image/verify.h"
 #include "proto/message.h"
 
 struct chain_check {
 	Stepdump__VerifyReport *r;
 	struct generations at;
+	bool archive; /* its pages files were not unpacked */
 };
 
 static Stepdump__Finding *push_finding(struct chain_check *c, unsigned generation, bool fatal,
@@ -79,8 +81,8 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 static struct err *check_generation(struct chain_check *c)
 {
 	struct verify_report vr;
-	struct err *e =
-		verify_dirfd(c->at.dirfd, VERIFY_SPARSE | (c->at.nr ? 0 : VERIFY_HERE), &vr);
+	struct err *e = verify_dirfd(
+		c->at.dirfd, (c->archive ? 0 : VERIFY_SPARSE) | (c->at.nr ? 0 : VERIFY_HERE), &vr);
 
 	if (e && e->code == ERR_CHECK) {
 		err_free(e);
@@ -133,16 +135,20 @@ static struct err *check_chain(struct chain_check *c)
 	return NULL;
 }
 
-struct err *chain_verify(const char *dir, Stepdump__VerifyReport **ret)
+struct err *chain_verify(const char *dir, chain_stop_t stop, Stepdump__VerifyReport **ret)
 {
 	struct chain_check c = { .r = xzalloc(sizeof(*c.r)), .at.dirfd = -1 };
-	AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct err *e = fd < 0 ? err_sys(errno, "open the image directory %s", dir) :
-				 generations_begin(&c.at, fd);
+	AUTO_IMAGE_DIR struct image_dir set = IMAGE_DIR_INIT;
+	struct err *e = image_dir_open(dir, PAGES_NONE, 0, stop, &set);
 
 	stepdump__verify_report__init(c.r);
 	c.r->dir = xstrdup(dir);
 	c.r->has_nr_unreadable = true;
+	c.archive = set.archive;
+	for (size_t i = 0; i < set.nr_about; i++)
+		msg_push_text(&c.r->about, &c.r->n_about, set.about[i]);
+	if (!e)
+		e = generations_begin(&c.at, set.dirfd);
 	if (!e)
 		e = check_chain(&c);
 	generations_end(&c.at);

@@ -19,7 +19,7 @@
  * not errors: see nr_fatal.  Caller frees *ret.
  * Fails: ERR_SYS if `dir` cannot be looked at.
  */
-struct err *chain_verify(const char *dir, Stepdump__VerifyReport **ret);
+struct err *chain_verify(const char *dir, chain_stop_t stop, Stepdump__VerifyReport **ret);
 
 /*
  * chain_compare_live - the pages and VMAs of `dir` against a frozen process.

@@ -46,7 +46,7 @@ struct err *session_verify(struct session *s, const char *dir, pid_t pid,
 		TRY(frozen_task(s, pid, &t));
 		TRY(pid_in_images(pid, &ns_pid));
 	}
-	TRY(chain_verify(dir, &r));
+	TRY(chain_verify(dir, &s->interrupted, &r));
 	/* Pages cannot be looked up in a broken chain. */
 	if (t && !r->nr_fatal)
 		e = chain_compare_live(dir, t, ns_pid, &s->caps, &s->interrupted, &r->live);

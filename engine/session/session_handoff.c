@@ -452,7 +452,7 @@ static struct err *handoff_failed(struct handoff *h)
 /* What criu has written is the only copy of the target if that has ended: it is not thrown away. */
 static struct err *handoff_publish(struct handoff *h)
 {
-	struct err *e = chain_verify(staging_path(h->st), &h->r->verified);
+	struct err *e = chain_verify(staging_path(h->st), NULL, &h->r->verified);
 
 	if (!e && h->r->verified->nr_fatal)
 		e = err_hint(

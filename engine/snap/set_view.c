@@ -9,22 +9,25 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/vec.h"
 #include "engine/image/image_set.h"
+#include "engine/session/session_priv.h"
 #include "engine/snap/set_view_priv.h"
 #include "proto/pstree.pb-c.h"
 #include "proto/stats.pb-c.h"
 
 #define PEEK_MAX (1u << 20)
 
-struct err *set_view_open(const char *path, uint32_t pid, struct set_view **ret)
+struct err *set_view_open(struct session *s, const char *path, uint32_t pid, struct set_view **ret)
 {
 	struct set_view *v = xzalloc(sizeof(*v));
 
-	v->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->interrupted = 0;
 
-	struct err *e = v->dirfd < 0 ? err_sys(errno, "open the image directory %s", path) : NULL;
+	struct err *e = image_dir_open(path, PAGES_OF_TASK, pid, &s->interrupted, &v->dir);
 
+	v->dirfd = v->dir.dirfd;
 	if (!e)
 		e = image_set_open(v->dirfd, path, &v->set);
 	for (size_t i = 0; !e && !pid && i < v->set->nr_tasks; i++)
@@ -52,8 +55,7 @@ void set_view_close(struct set_view *v)
 		return;
 	set_memory_close(v->m);
 	image_set_close(v->set);
-	if (v->dirfd >= 0)
-		close(v->dirfd);
+	image_dir_close(&v->dir);
 	free(v);
 }
 
@@ -65,6 +67,47 @@ size_t set_view_nr_trouble(const struct set_view *v)
 const char *set_view_trouble(const struct set_view *v, size_t i)
 {
 	return v->set->trouble[i];
+}
+
+size_t set_view_nr_about(const struct set_view *v)
+{
+	return v->dir.nr_about;
+}
+
+const char *set_view_about(const struct set_view *v, size_t i)
+{
+	return v->dir.about[i];
+}
+
+bool set_view_is_archive(const char *path)
+{
+	static const struct {
+		unsigned at, len;
+		const char *magic;
+	} magics[] = { { 0, 2, "\x1f\x8b" },
+		       { 0, 4, "\x28\xb5\x2f\xfd" },
+		       { 0, 5,
+			 "\xfd"
+			 "7zXZ" },
+		       { 0, 3, "BZh" },
+		       { 0, 4, "\x04\x22\x4d\x18" },
+		       { 257, 5, "ustar" } };
+	AUTO_CLOSE int fd = -1;
+	uint64_t size;
+	char head[512] = { 0 };
+	AUTO_ERR struct err *e = image_open_file(AT_FDCWD, path, &fd, &size);
+
+	if (e || pread_full(fd, head, sizeof(head), 0) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		if (!memcmp(head + magics[i].at, magics[i].magic, magics[i].len))
+			return true;
+	return false;
+}
+
+struct set_memory *set_view_memory(struct set_view *v)
+{
+	return v->m;
 }
 
 /* ---- target, tasks, threads ---------------------------------------------------------------------- */

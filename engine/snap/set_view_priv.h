@@ -4,12 +4,14 @@
 #define STEPDUMP_SET_VIEW_PRIV_H
 
 #include "engine/image/image.h"
+#include "engine/image/image_dir.h"
 #include "engine/image/image_set.h"
 #include "engine/session/set_view.h"
 #include "engine/snap/snap_priv.h"
 
 struct set_view {
-	int dirfd;
+	struct image_dir dir;
+	int dirfd; /* of `dir` */
 	struct image_set *set;
 	struct set_memory *m;
 	const struct set_task *task; /* NULL: pstree.img does not have it */

@@ -198,7 +198,7 @@ static void use_tools(const char *dir, const char *other, const char *flat)
 	Stepdump__DiffReport *d = NULL;
 	Stepdump__FlattenReport *f = NULL;
 	struct verify_report good;
-	struct err *e = chain_verify(dir, &v);
+	struct err *e = chain_verify(dir, NULL, &v);
 
 	if (!e)
 		stepdump__verify_report__free_unpacked(v, NULL);

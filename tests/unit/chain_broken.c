@@ -85,7 +85,7 @@ static void verify_says(bool fatal, const char *file, int64_t entry, uint64_t va
 {
 	Stepdump__VerifyReport *r = NULL;
 
-	ok(chain_verify(path[0], &r));
+	ok(chain_verify(path[0], NULL, &r));
 	const Stepdump__Finding *f = find(r, text);
 
 	/* Each fault is reported once, though two paths lead to a parent. */

@@ -157,7 +157,7 @@ static void verify_generation(unsigned g)
 {
 	Stepdump__VerifyReport *r = NULL;
 
-	ok(chain_verify(gen_dir(g), &r));
+	ok(chain_verify(gen_dir(g), NULL, &r));
 	assert_int_equal(r->nr_fatal, 0);
 	assert_int_equal(r->n_generations, g + 1);
 	for (unsigned i = 0; i <= g; i++) {
