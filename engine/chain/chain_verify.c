@@ -100,7 +100,10 @@ static struct err *check_generation(struct chain_check *c)
 		SET(g, pages_stored, vr.pages_present);
 		SET(g, pages_in_parent, vr.pages_in_parent);
 		SET(g, pre_dump, vr.pre_dump);
-		g->kind = xstrdup(vr.pre_dump ? "pre-dump" : vr.full ? "full" : "memory");
+		g->kind = xstrdup(vr.pages_only ? "pages" :
+				  vr.pre_dump   ? "pre-dump" :
+				  vr.full       ? "full" :
+						  "memory");
 		c->r->nr_unreadable += vr.nr_unreadable;
 		if (vr.nr_elsewhere)
 			SET(c->r, nr_elsewhere, vr.nr_elsewhere);

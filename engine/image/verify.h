@@ -32,6 +32,7 @@ struct verify_report {
 	size_t nr_elsewhere;  /* mapped files that are not on this machine as they were: notes */
 	size_t nr_unreadable; /* files that this user may not read: the set is not judged */
 	bool pre_dump;        /* inventory, pagemaps and pages are the whole set */
+	bool pages_only;      /* a page server's directory: not even an inventory */
 	bool full;            /* has what CRIU restores; else memory alone */
 	bool has_uptime;      /* without, CRIU refuses the set as a parent */
 	uint64_t dump_uptime_us;

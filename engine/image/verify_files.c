@@ -121,13 +121,36 @@ void verify_files(struct verify *v)
 	}
 }
 
+/* What came over the wire is here, and nothing else. */
+static bool only_pages(const struct verify *v)
+{
+	bool pages = false;
+
+	for (size_t i = 0; i < v->nr_names; i++) {
+		const struct image_desc *d = image_desc_by_name(v->name[i], NULL);
+
+		if (d && d->kind != IMG_PAGEMAP && d->kind != IMG_SHMEM_PAGEMAP)
+			return false;
+		pages |= d != NULL;
+	}
+	return pages;
+}
+
 void verify_file_inventory(struct verify *v)
 {
 	const char *file = "inventory.img";
 
 	if (verify_has(v, file))
 		check_file(v, file, image_desc(IMG_INVENTORY));
-	else
+	else if (only_pages(v)) {
+		v->pre_dump = v->r->pre_dump = true;
+		v->r->pages_only = true;
+		verify_find(
+			v, false, file, NO_ENTRY, NULL,
+			"not here: pagemaps and pages alone, as criu page-server leaves them; "
+			"the dump's other files have to be copied here before it is restored or "
+			"is a parent");
+	} else
 		verify_find(v, true, file, NO_ENTRY, NULL, "missing%s",
 			    verify_has(v, "checkpoint") ?
 				    ": the set is below, in checkpoint/, as container engines "
