@@ -49,7 +49,7 @@ static void about_add(char **line, const char *key, const char *value)
 
 	if (!value || !*value)
 		return;
-	for (; value[n] && n < sizeof(clean) - 1; n++)
+	for (; n < sizeof(clean) - 1 && value[n]; n++)
 		clean[n] = (unsigned char)value[n] < 0x20 || value[n] == 0x7f ? '?' : value[n];
 	clean[n] = 0;
 
