@@ -176,7 +176,7 @@ const struct cmd_entry cmd_open = {
 	.group = GROUP_LOOK,
 	.args = { 1, 2, comp_file },
 	.usage = "DIR|ARCHIVE [PID], or FILE",
-	.summary = "look at an image set, an archive, a snapshot, a recording, or a log",
+	.summary = "look at a set, archive, snapshot, recording or log",
 	.help = "DIR is an image set, of stepdump or of any CRIU, with or without parents, also one "
 		"that a page server wrote or an old CRIU (image version 1); PID is one of its "
 		"tasks, else it is the first.  ARCHIVE is a tar of one, plain or packed by gzip, zstd or "

@@ -41,6 +41,8 @@ const struct cmd_entry *const cmd_table[] = {
 	&cmd_show,
 	&cmd_why,
 	&cmd_x,
+	&cmd_find,
+	&cmd_strings,
 	&cmd_view,
 	&cmd_snap,
 	&cmd_record,

@@ -7,7 +7,7 @@ struct err *shell_snap(struct shell *sh, const struct snap_request *req, Stepdum
 {
 	if (!sh->opened)
 		return snap_take(sh->session, req, ret);
-	if (sh->set && req->parts & (SNAP_WHY | SNAP_PEEK))
+	if (sh->set && (req->parts & (SNAP_WHY | SNAP_PEEK) || req->runs_end))
 		return set_view_take(sh->set, req, ret);
 	*ret = sh->opened;
 	return NULL;

@@ -20,6 +20,7 @@ Help, man page and completion come from the same tables.
   $ stepdump -batch -ex help | awk 'length > 80'
   $ stepdump --complete 'st'
   step
+  strings
   $ stepdump --complete 'show pp'
   ppb
   $ stepdump --complete 'set pmc '
