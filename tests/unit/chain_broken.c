@@ -305,7 +305,8 @@ TEST(inventory_of_a_parent, scratch_make, scratch_drop)
 	GENERATION(0, true, { 0x10000, 1, H, 0 });
 	GENERATION(1, true, { 0x10000, 1, P, 0 });
 	MUST(!unlinkat(scratch_fd, "g1/inventory.img", 0));
-	verify_says(false, "parent/inventory.img", -1, 0, "matters if this parent itself");
+	/* As criu page-server leaves it. */
+	verify_says(false, "parent/inventory.img", -1, 0, "as criu page-server leaves them");
 	put_file(scratch_fd, "g1/inventory.img", "foreign", 7);
 	verify_says(false, "parent/inventory.img", -1, 0, "matters if this parent itself");
 	snprintf(to, sizeof(to), "%s/flat", scratch);

@@ -106,7 +106,7 @@ TEST(user_aliases_come_third)
 	assert_string_equal(look("v"), "=echo v");        /* before any prefix */
 	assert_string_equal(look("s"), "step");           /* behind a built-in short name */
 	assert_string_equal(look("stat"), "=show stats"); /* as a prefix like any name */
-	assert_string_equal(look("st"), "!ambiguous command \"st\": stats, step ()");
+	assert_string_equal(look("st"), "!ambiguous command \"st\": stats, step, strings ()");
 	alias_set(&aliases, "v", "echo w");
 	assert_string_equal(look("v"), "=echo w");
 	alias_set(&aliases, "v", NULL);
