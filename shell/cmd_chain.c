@@ -230,3 +230,43 @@ const struct cmd_entry cmd_flatten = {
 	.flags = CMD_NO_REPEAT | CMD_MUTATES,
 	.exec = flatten_exec,
 };
+
+/* ---- core ---------------------------------------------------------------------------------- */
+
+static struct err *core_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	Stepdump__CoreReport *r = NULL;
+	pid_t pid;
+
+	TRY(chain_pid(a->argv[1], &pid));
+	TRY(session_core(sh->session, a->argv[0], pid, a->argv[2], &r));
+	out_message(o, &r->base);
+	if (!o->json) {
+		out_printf(o, "wrote %s: task %u, %lu mappings, %lu pages, %u thread%s\n", r->file,
+			   r->pid, r->vmas, r->pages, r->threads, r->threads == 1 ? "" : "s");
+		if (!r->threads)
+			out_printf(o,
+				   "no registers: the set has memory alone, and a debugger shows "
+				   "no stack\n");
+	}
+	stepdump__core_report__free_unpacked(r, NULL);
+	return NULL;
+}
+
+const struct cmd_entry cmd_core = {
+	.name = "core",
+	.group = GROUP_CHAIN,
+	.args = { 3, 3, comp_verify },
+	.usage = "DIR|ARCHIVE PID FILE",
+	.summary = "write a task of an image set as an ELF core for gdb",
+	.help = "Memory through parents and shared objects, the registers of all threads (from a "
+		"full checkpoint; a set of memory alone has none), the auxiliary vector and the "
+		"names of the mapped files: `gdb PROGRAM FILE` shows the backtrace that the "
+		"process had.  FILE is as sparse as the memory, readable by its owner alone, and "
+		"must not exist.",
+	.examples =
+		(const struct cmd_example[]){
+			{ "core %D/h %P %D/core", "", "attach %P; commit %D/h" }, { 0 } },
+	.flags = CMD_NO_REPEAT | CMD_WRITES,
+	.exec = core_exec,
+};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* x: bytes of the target, of the pipes, of the staged image or of the parent */
+#include <capstone/capstone.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #define DEFAULT_COUNT 64
 #define MAX_BYTES (1u << 20) /* of one peek */
 #define ROW 16
-#define STRING_BYTES 256u /* of one text, at most */
 
 /* "4w", "16", "gx": a count and a unit, in gdb's letters; the x in "4gx" changes nothing, as we
  * always print hex. */
@@ -31,16 +31,18 @@ static struct err *x_parse_mod(const char *mod, struct x_state *x)
 		p = end;
 	}
 	for (; *p; p++) {
-		if (*p == 's') {
-			x->strings = true;
-			continue;
-		}
 		u = strchr(units, *p);
-		if (u)
+		if (*p == 's' || *p == 'i') {
+			x->form = *p;
+			x->unit = 1;
+			if (p == mod)
+				x->count = *p == 's' ? 1 : 10;
+		} else if (u)
 			x->unit = 1u << (u - units);
 		else if (*p != 'x')
-			return err_hint(err_new(ERR_USAGE, "x/%s: \"%c\" is not a unit", mod, *p),
-					"b, h, w and g are 1, 2, 4 and 8 bytes, s is text");
+			return err_hint(
+				err_new(ERR_USAGE, "x/%s: \"%c\" is not a unit", mod, *p),
+				"b, h, w and g are 1, 2, 4 and 8 bytes, s is a text, i an instruction");
 	}
 	return NULL;
 }
@@ -86,22 +88,120 @@ static void x_print_row(struct out *o, uint64_t addr, const uint8_t *p, size_t n
 	out_printf(o, "\n");
 }
 
-/* Texts that end with a NUL, one a line; at most `count` of them.  Returns the bytes that they take. */
-static size_t x_print_strings(struct out *o, uint64_t addr, const uint8_t *p, size_t n,
-			      uint32_t count)
+/* ---- texts and instructions ------------------------------------------------------------------ */
+
+#define TEXT_MAX 4096u /* of one text */
+#define INSTR_MAX 16u  /* bytes of one instruction, and more */
+
+/* What is there, up to `len` bytes; fails if it is nothing. */
+static struct err *x_bytes(struct shell *sh, const struct x_state *x, uint32_t len, uint8_t *buf,
+			   size_t *got)
 {
-	size_t at = 0;
+	struct snap_request req = { .parts = SNAP_PEEK };
+	Stepdump__Snapshot *s;
+	struct err *e = NULL;
 
-	while (count-- && at < n) {
-		size_t len = strnlen((const char *)p + at, n - at);
+	req.peek.vaddr = x->next;
+	req.peek.len = len;
+	req.peek_source = x->source;
+	TRY(shell_snap(sh, &req, &s));
+	const Stepdump__Peek *p = s->n_peeks ? s->peeks[0] : NULL;
 
-		out_printf(o, "%012lx  \"", addr + at);
-		for (size_t i = at; i < at + len; i++)
-			out_printf(o, p[i] >= 0x20 && p[i] < 0x7f ? "%c" : "\\x%02x", p[i]);
-		out_printf(o, "\"%s\n", at + len == n ? "..." : "");
-		at += len + 1;
+	*got = p ? p->data.len : 0;
+	if (*got)
+		memcpy(buf, p->data.data, *got);
+	else
+		e = err_vaddr(err_new(ERR_STATE, "cannot read %lx from the %s: %s", x->next,
+				      x->source, p && p->error ? p->error : "nothing there"),
+			      x->next);
+	shell_snap_free(sh, s);
+	return e;
+}
+
+static void x_line(struct out *o, json_object *lines, uint64_t addr, const char *text)
+{
+	json_object *j = json_object_new_object();
+
+	out_printf(o, "%012lx  %s\n", addr, text);
+	json_object_object_add(j, "vaddr", json_object_new_uint64(addr));
+	json_object_object_add(j, "text", json_object_new_string(text));
+	json_object_array_add(lines, j);
+}
+
+static struct err *x_texts(struct shell *sh, struct x_state *x, struct out *o, json_object *lines)
+{
+	uint8_t buf[TEXT_MAX];
+	char text[4 * TEXT_MAX + 8];
+	size_t got;
+
+	for (uint32_t n = 0; n < x->count; n++) {
+		TRY(x_bytes(sh, x, sizeof(buf), buf, &got));
+
+		size_t len = strnlen((char *)buf, got), at = 0;
+
+		text[at++] = '"';
+		for (size_t i = 0; i < len; i++)
+			at += (size_t)sprintf(text + at,
+					      buf[i] >= 0x20 && buf[i] < 0x7f ? "%c" : "\\x%02x",
+					      buf[i]);
+		snprintf(text + at, sizeof(text) - at, "\"%s", len == got ? "..." : "");
+		x_line(o, lines, x->next, text);
+		x->next += len + (len < got);
 	}
-	return at < n ? at : n;
+	return NULL;
+}
+
+#ifdef __aarch64__
+#define X_ARCH CS_ARCH_ARM64, CS_MODE_ARM
+#else
+#define X_ARCH CS_ARCH_X86, CS_MODE_64
+#endif
+
+static struct err *x_instructions(struct shell *sh, struct x_state *x, struct out *o,
+				  json_object *lines)
+{
+	size_t room = (size_t)x->count * INSTR_MAX, got;
+	AUTO_FREE uint8_t *buf = NULL;
+	struct err *e;
+	cs_insn *insn;
+	csh cs;
+
+	if (room > MAX_BYTES)
+		return err_new(ERR_USAGE, "x/i shows at most %u instructions",
+			       MAX_BYTES / INSTR_MAX);
+	buf = xzalloc(room);
+	TRY(x_bytes(sh, x, (uint32_t)room, buf, &got));
+	if (cs_open(X_ARCH, &cs) != CS_ERR_OK)
+		return err_new(ERR_STATE, "capstone does not know this architecture");
+	cs_option(cs, CS_OPT_SYNTAX, CS_OPT_SYNTAX_ATT); /* as gdb and objdump */
+
+	size_t nr = cs_disasm(cs, buf, got, x->next, x->count, &insn);
+
+	for (size_t i = 0; i < nr; i++) {
+		AUTO_FREE char *text = xasprintf("%s%s%s", insn[i].mnemonic,
+						 *insn[i].op_str ? " " : "", insn[i].op_str);
+
+		x_line(o, lines, insn[i].address, text);
+		x->next = insn[i].address + insn[i].size;
+	}
+	e = nr ? NULL :
+		 err_vaddr(err_new(ERR_STATE, "%lx: no instruction (byte %02x)", x->next, buf[0]),
+			   x->next);
+	if (nr)
+		cs_free(insn, nr);
+	cs_close(&cs);
+	return e;
+}
+
+static struct err *x_formed(struct shell *sh, struct x_state *x, struct out *o)
+{
+	json_object *lines = json_object_new_array();
+	struct err *e = x->form == 's' ? x_texts(sh, x, o, lines) : x_instructions(sh, x, o, lines);
+
+	if (o->json && !e)
+		out_member(o, x->form == 's' ? "texts" : "instructions", json_object_get(lines));
+	json_object_put(lines);
+	return e;
 }
 
 static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out *o,
@@ -112,7 +212,7 @@ static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out 
 	struct err *e = NULL;
 
 	req.peek.vaddr = x->next;
-	req.peek.len = x->strings ? STRING_BYTES * x->count : x->count * x->unit;
+	req.peek.len = x->count * x->unit;
 	req.peek_source = x->source;
 	TRY(shell_snap(sh, &req, &s));
 	const Stepdump__Peek *p = s->n_peeks ? s->peeks[0] : NULL;
@@ -122,16 +222,12 @@ static struct err *x_dump(struct shell *sh, const struct x_state *x, struct out 
 			      x->next);
 	} else {
 		out_message(o, &p->base);
-		for (size_t i = 0; !x->strings && i < p->data.len; i += ROW)
+		for (size_t i = 0; i < p->data.len; i += ROW)
 			x_print_row(o, x->next + i, p->data.data + i,
 				    p->data.len - i < ROW ? p->data.len - i : ROW, x->unit);
-		size_t used = p->data.len;
-
-		if (x->strings)
-			used = x_print_strings(o, x->next, p->data.data, p->data.len, x->count);
-		else if (p->error)
+		if (p->error)
 			out_printf(o, "(short: %s)\n", p->error);
-		*next_ret = x->next + used;
+		*next_ret = x->next + p->data.len;
 	}
 	shell_snap_free(sh, s);
 	return e;
@@ -144,14 +240,12 @@ static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
 	if (!x.valid || a->argc) {
 		x.count = DEFAULT_COUNT;
 		x.unit = 1;
-		x.strings = false;
+		x.form = 0;
 		strcpy(x.source, sh->set ? "image" : "target");
 	}
 	if (a->mod)
 		TRY(x_parse_mod(a->mod, &x));
-	if (x.strings && a->mod && !isdigit((unsigned char)*a->mod))
-		x.count = 1;
-	if ((uint64_t)x.count * (x.strings ? STRING_BYTES : x.unit) > MAX_BYTES)
+	if ((uint64_t)x.count * x.unit > MAX_BYTES)
 		return err_new(ERR_USAGE, "x shows at most %u bytes at once", MAX_BYTES);
 	if (a->argc)
 		TRY(arg_addr(sh, a->argv[0], &x.next));
@@ -159,7 +253,7 @@ static struct err *x_exec(struct shell *sh, const struct args *a, struct out *o)
 		return cmd_usage(&cmd_x);
 	if (a->argc > 1)
 		TRY(x_parse_source(a->argv[1], x.source, sizeof(x.source)));
-	TRY(x_dump(sh, &x, o, &x.next));
+	TRY(x.form ? x_formed(sh, &x, o) : x_dump(sh, &x, o, &x.next));
 	x.valid = true;
 	sh->x = x;
 	return NULL;
@@ -174,9 +268,10 @@ const struct cmd_entry cmd_x = {
 	.name = "x",
 	.group = GROUP_LOOK,
 	.args = { 0, 2, comp_x },
-	.usage = "[/N[b|h|w|g|s]] ADDR [target|pipe|image|parent]",
+	.usage = "[/N[b|h|w|g|s|i]] ADDR [target|pipe|image|parent]",
 	.summary = "print bytes of the target, a pipe or an image",
-	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g), or texts (s); without N, 64 bytes or one text.  Enter, or "
+	.help = "N units of 1, 2, 4 or 8 bytes (b, h, w, g); without N, 64 bytes.  s are texts up to a "
+		"NUL, i are instructions.  Enter, or "
 		"x alone, continues where it stopped.  With `pipe` and `image` the same "
 		"address is looked up in what was drained or staged, with `parent` in the "
 		"images that holes refer to, so that all of them can be compared.  ADDR is as "
@@ -187,6 +282,7 @@ const struct cmd_entry cmd_x = {
 		(const struct cmd_example[]){
 			{ "x $sp", "64 bytes at the stack pointer", "attach %P" },
 			{ "x/8g $sp", "8 words of 8 bytes", "attach %P" },
+			{ "x/4i $ip", "the next instructions", "attach %P" },
 			{ "x/16b $sp image", "the same bytes in the staged image",
 			  "attach %P; continue" },
 			{ 0 } },

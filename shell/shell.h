@@ -11,7 +11,6 @@
 
 #include "base/err.h"
 #include "engine/session/session.h"
-#include "shell/habits.h"
 #include "shell/lookup.h"
 #include "shell/settings.h"
 
@@ -27,7 +26,7 @@ struct x_state {
 	uint64_t next; /* address after the last byte shown */
 	uint32_t count;
 	uint32_t unit; /* bytes: 1, 2, 4, 8 */
-	bool strings;  /* /s */
+	char form;     /* 's' texts, 'i' instructions; 0: numbers */
 	char source[8];
 };
 
@@ -61,11 +60,6 @@ struct shell {
 	unsigned depth;                    /* nested `source` and aliases */
 	char *repeat_line;                 /* what Enter runs; NULL: nothing */
 	struct x_state x;
-
-	struct habits habits;
-	/* Set by habits_install(): true if a line was taken; what is due after a line. */
-	bool (*take_line)(struct shell *sh, const char *text);
-	struct err *(*after_line)(struct shell *sh);
 };
 
 /* Starts the engine.  Readline is not touched.  commands: the table; borrowed. */

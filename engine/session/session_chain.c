@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine/chain/chain_core.h"
 #include "engine/chain/chain_diff.h"
 #include "engine/chain/chain_flatten.h"
 #include "engine/chain/chain_verify.h"
@@ -70,4 +71,11 @@ struct err *session_flatten(struct session *s, const char *chain, const char *di
 {
 	s->interrupted = 0;
 	return chain_flatten(chain, dir, s->keeper, &s->interrupted, ret);
+}
+
+struct err *session_core(struct session *s, const char *dir, pid_t pid, const char *file,
+			 Stepdump__CoreReport **ret)
+{
+	s->interrupted = 0;
+	return chain_core(dir, (uint32_t)pid, file, &s->interrupted, ret);
 }
