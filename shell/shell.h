@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "engine/session/session.h"
+#include "shell/habits.h"
 #include "shell/lookup.h"
 #include "shell/settings.h"
 
@@ -60,6 +61,11 @@ struct shell {
 	unsigned depth;                    /* nested `source` and aliases */
 	char *repeat_line;                 /* what Enter runs; NULL: nothing */
 	struct x_state x;
+
+	struct habits habits;
+	/* Set by habits_install(): true if a line was taken; what is due after a line. */
+	bool (*take_line)(struct shell *sh, const char *text);
+	struct err *(*after_line)(struct shell *sh);
 };
 
 /* Starts the engine.  Readline is not touched.  commands: the table; borrowed. */
