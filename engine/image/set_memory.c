@@ -120,7 +120,7 @@ static struct err *set_vmas(struct set_memory *m)
 		if (!m->pr)
 			return err_hint(err_new(ERR_USAGE, "%s has nothing of task %u",
 						m->set->path, m->pid),
-					"`show tasks` lists those that it has");
+					"`open` it: `show tasks` lists those that it has");
 		set_vmas_of_pages(m);
 		return NULL;
 	}

@@ -38,4 +38,5 @@ Help, man page and completion come from the same tables.
   continue
   commands
   commit
+  core
   $ stepdump --complete 'echo x | gr'
