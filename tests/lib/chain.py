@@ -239,7 +239,7 @@ class Mutator(sd.Target):
 class Terminal:
     """stepdump on a terminal, where an error does not end it; text, not JSON."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, prefix=()):
         self.master, slave = pty.openpty()
         mode = termios.tcgetattr(slave)
         mode[3] &= ~termios.ECHO
@@ -248,7 +248,7 @@ class Terminal:
         def become_foreground():
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        self.proc = subprocess.Popen([sd.STEPDUMP, *map(str, args)], stdin=slave, stdout=slave,
+        self.proc = subprocess.Popen([*prefix, sd.STEPDUMP, *map(str, args)], stdin=slave, stdout=slave,
                                      stderr=slave, preexec_fn=become_foreground,
                                      env=dict(os.environ, TERM='dumb', COLUMNS='300', PAGER='cat', HOME=sd.TMP))
         sd._children.append(self.proc)

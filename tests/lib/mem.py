@@ -13,6 +13,7 @@ import re
 
 PAGE = 4096
 PRESENT, SWAP, FILE, GUARD = 1 << 63, 1 << 62, 1 << 61, 1 << 58
+UFFD_WP, SOFT_DIRTY = 1 << 57, 1 << 55
 PFN_MASK = (1 << 55) - 1
 ZERO_PAGE = bytes(PAGE)
 
@@ -307,3 +308,22 @@ def check_pagemap_in_private_vmas(directory, pid, mm, check):
             if start <= at < end:
                 at = end
         check(at >= vaddr + nr * PAGE, f'entry {vaddr:x}+{nr} is not inside private VMAs')
+
+
+def soft_dirty_here():
+    """Does the kernel say of a page that was just written that it was?"""
+    m = mmap.mmap(-1, PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    m[0] = 1
+    address = ctypes.addressof(ctypes.c_char.from_buffer(m))
+    (_, entry), = pagemap(os.getpid(), address, address + PAGE)
+    return bool(entry & SOFT_DIRTY)
+
+
+def written_and_clean(pid):
+    """Private pages by what the kernel notes of writes since tracking began: (addresses of those that were written,
+    of those that were not).  With soft-dirty they lack that bit, with userfaultfd they are write-protected."""
+    by_soft_dirty = soft_dirty_here()
+    entries = [(a, e) for v in vmas(pid) if not v.shared and not v.never
+               for a, e in pagemap(pid, v.start, v.end) if e & (PRESENT | SWAP)]
+    clean = {a for a, e in entries if (not e & SOFT_DIRTY if by_soft_dirty else e & UFFD_WP)}
+    return {a for a, _ in entries} - clean, clean

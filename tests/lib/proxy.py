@@ -9,10 +9,13 @@ import ps
 import sd
 
 
+CLOSE = struct.pack('<I', ps.CLOSE)
+
+
 class Proxy:
     """One connection, of wire 3.17, to the server at `port`.
 
-    at: how many requests of the client pass unharmed.  what: cut (both ends), stall (nothing passes any
+    at: how many requests of the client pass unharmed; None: all before CLOSE.  what: cut (both ends), stall (nothing passes any
     more), truncate (half of the next request, then the end), corrupt (the header of the next request is
     inverted), mute (requests pass, answers do not), garble (so do inverted answers), reset, delay (that request and
     its answer take half a second longer, and no harm is done).
@@ -69,7 +72,7 @@ class Proxy:
     def one(self):
         head, data, answer = self.request()
         self.requests += 1
-        harm = self.requests > self.at
+        harm = self.requests > self.at if self.at is not None else head[:4] == CLOSE
         self.harmed |= harm
         if not harm:
             self.server.sendall(head + data)
