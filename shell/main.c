@@ -203,6 +203,7 @@ static struct err *main_options(struct shell *sh, const struct argv_options *o)
 		session_opts(sh->session)->thaw = THAW_AUTO;
 	if (o->batch)
 		session_opts(sh->session)->reserve = RESERVE_AUTO;
+	session_opts(sh->session)->early = o->batch;
 	if (o->preflight)
 		TRY(session_set(sh->session, opt_find("preflight"), o->preflight));
 	if (o->size)

@@ -13,25 +13,78 @@
 #include "base/vec.h"
 #include "engine/dump/img_task.h"
 #include "engine/image/parent_link.h"
+#include "engine/target/recheck.h"
 
 /* ---- while the target is frozen -------------------------------------------------------------- */
 
+void dump_images_add_guard(struct task_images *ti, uint64_t start, uint64_t end)
+{
+	struct guard_range *last = ti->nr_guards ? &ti->guard[ti->nr_guards - 1] : NULL;
+
+	if (last && last->end == start)
+		last->end = end;
+	else
+		*vec_push(ti->guard, ti->nr_guards) =
+			(struct guard_range){ .start = start, .end = end };
+}
+
 static struct err *add_guard(void *arg, uint64_t start, uint64_t end)
 {
-	struct task_images *ti = arg;
+	dump_images_add_guard(arg, start, end);
+	return NULL;
+}
 
-	*vec_push(ti->guard, ti->nr_guards) = (struct guard_range){ .start = start, .end = end };
+static int guard_by_start(const void *a, const void *b)
+{
+	const struct guard_range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* In order, those that touch as one; a commit that is tried again finds some a second time. */
+static void sort_guards(struct task_images *ti)
+{
+	size_t to = 0;
+
+	vec_sort(ti->guard, ti->nr_guards, guard_by_start);
+	for (size_t i = 0; i < ti->nr_guards; i++) {
+		struct guard_range *last = to ? &ti->guard[to - 1] : NULL;
+
+		if (last && ti->guard[i].start <= last->end)
+			last->end = ti->guard[i].end > last->end ? ti->guard[i].end : last->end;
+		else
+			ti->guard[to++] = ti->guard[i];
+	}
+	ti->nr_guards = to;
+}
+
+/* Those in memory that was scanned are known since then; the rest is not much. */
+static struct err *collect_guards(struct dump *d, struct task_dump *td)
+{
+	const struct vma_list *l = &td->t->vmas;
+
+	if (!d->caps->scan_guard)
+		return NULL;
+	if (!td->pmc.scan) {
+		td->images.nr_guards = 0;
+		return pagemap_scan_guards(td->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, add_guard,
+					   &td->images);
+	}
+	for (size_t i = 0; i < l->nr; i++)
+		if ((!vma_is_private(&l->v[i]) || dump_decides_alone(td, &l->v[i])) &&
+		    l->v[i].end <= PAGEMAP_TASK_SIZE)
+			TRY(pagemap_scan_guards(td->t->pagemap_fd, l->v[i].start, l->v[i].end,
+						add_guard, &td->images));
+	sort_guards(&td->images);
 	return NULL;
 }
 
 static struct err *collect_task(struct dump *d, struct task_dump *td)
 {
-	td->images.nr_guards = 0;
+	TRY(recheck_end(td->t));
 	TRY(FAULT_ERR(FILES_COLLECT,
 		      file_table_add(d->files, &td->ti, &td->t->vmas, &td->images.exe_id)));
-	if (!d->caps->scan_guard)
-		return NULL;
-	return pagemap_scan_guards(td->t->pagemap_fd, 0, PAGEMAP_TASK_SIZE, add_guard, &td->images);
+	return collect_guards(d, td);
 }
 
 struct err *dump_images_collect(struct dump *d)

@@ -9,6 +9,9 @@
 
 #include "engine/dump/dump.h"
 
+/* While a task is scanned: a guard region, or a part of one; they come in order. */
+void dump_images_add_guard(struct task_images *ti, uint64_t start, uint64_t end);
+
 /* Target: frozen, its protections restored.  Called again after a failure, it starts over. */
 struct err *dump_images_collect(struct dump *d);
 /* Into the staging directory.  Target: may run.  stats-dump gets the times as they are now. */

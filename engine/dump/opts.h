@@ -49,6 +49,7 @@ struct opts {
 	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
 	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
 	enum opt_reserve reserve;           /* room for the pages, made before the freeze */
+	bool early;                         /* read what takes long before the freeze */
 	char *reserve_for;                  /* without `dir`: where commit will go; NULL: unknown */
 	enum opt_thaw thaw;                 /* of a dump; a pre-dump runs on in any case */
 	enum opt_preflight preflight;       /* what is done about what `check` finds */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "engine/dump/dump_images.h"
 #include "engine/dump/phases.h"
 
 /*
@@ -128,6 +129,9 @@ static void generate_count(struct dump *d, uint64_t pages)
 	}
 	if (d->scan.verdict == VD(SHARED))
 		return; /* counted as shared from the start */
+	if (d->scan.verdict == VD(GUARD))
+		dump_images_add_guard(&td->images, d->scan.vaddr,
+				      d->scan.vaddr + pages * PAGE_BYTES);
 	td->by_vma[d->scan.vma].pages[d->scan.verdict] += pages;
 	td->by_vma[d->scan.vma].pages[VD(NOT_SCANNED)] -= pages;
 	td->total.pages[d->scan.verdict] += pages;

@@ -77,26 +77,29 @@ static void estimate_task(struct estimate *es, pid_t pid)
 	err_free(proc_each_map(pid, estimate_map, es));
 }
 
-/* In the order in which they will be frozen. */
-static void estimate_descendants(struct estimate *es)
+void reserve_tasks(pid_t pid, bool tree, pid_t **ret, size_t *nr_ret)
 {
-	for (size_t i = 0; i < es->nr_pids; i++) {
+	pid_t *pids = NULL;
+	size_t nr = 0;
+
+	*vec_push(pids, nr) = pid;
+	for (size_t i = 0; tree && i < nr; i++) {
 		struct proc_children c = { 0 };
 
-		err_free(proc_read_children(es->pid[i], &c));
-		for (size_t k = 0; k < c.nr && es->nr_pids < MAX_TASKS; k++)
-			*vec_push(es->pid, es->nr_pids) = c.pid[k];
+		err_free(proc_read_children(pids[i], &c));
+		for (size_t k = 0; k < c.nr && nr < MAX_TASKS; k++)
+			*vec_push(pids, nr) = c.pid[k];
 		proc_children_deinit(&c);
 	}
+	*ret = pids;
+	*nr_ret = nr;
 }
 
 void reserve_estimate(pid_t pid, bool tree, struct reserve_plan *ret)
 {
 	struct estimate es = { 0 };
 
-	*vec_push(es.pid, es.nr_pids) = pid;
-	if (tree)
-		estimate_descendants(&es);
+	reserve_tasks(pid, tree, &es.pid, &es.nr_pids);
 	for (size_t i = 0; i < es.nr_pids; i++)
 		estimate_task(&es, es.pid[i]);
 	for (size_t i = 0; i < es.objects.nr; i++)

@@ -26,6 +26,8 @@ struct reserve_plan {
 /* What a dump of `pid`, and of its descendants if `tree`, will write, from outside.  Never fails: what
  * cannot be read counts as nothing. */
 void reserve_estimate(pid_t pid, bool tree, struct reserve_plan *ret);
+/* `pid`, and its descendants if `tree`, in the order in which they will be frozen; the caller frees. */
+void reserve_tasks(pid_t pid, bool tree, pid_t **ret, size_t *nr_ret);
 void reserve_plan_deinit(struct reserve_plan *p);
 
 /*

@@ -98,7 +98,8 @@ struct err *preflight_infect(struct held *h, size_t bytes);
 /* ---- borrowing the leader (keeper_borrow.c) ------------------------------ */
 
 /* Reads the target's mappings: counts them, and finds the places where calls can be injected.
- * Called once in a freeze, as it takes long if there are many; silent if they cannot be read. */
+ * Takes long if there are many, so it is called before the freeze, and afterwards only sees whether what
+ * it found is still there; silent if they cannot be read. */
 void borrow_look(struct held *h);
 /* Saves everything that injected code changes, blocks all signals, writes the journal. */
 struct err *borrow_begin(struct held *h);

@@ -246,6 +246,8 @@ static struct err *seize_once(pid_t pid, pid_t us, bool despite_frozen, struct h
 	struct err *e = NULL;
 	if (!kproc_stat(pid, &stat))
 		e = held_gone_err(h);
+	/* What takes long is read while it still runs, and only checked again when it is needed. */
+	borrow_look(h);
 	if (!e)
 		e = seize_all(h);
 	if (!e) {

@@ -214,7 +214,7 @@ static struct err *measure_models(const struct plan *p, const struct opts *o, co
 	for (; held < nr && !e; held += !e) {
 		AUTO_FREE char *note = NULL;
 
-		e = target_attach(&t[held], p->env->keeper, pid[held], false, &note);
+		e = target_attach(&t[held], p->env->keeper, pid[held], false, NULL, &note);
 		t[held].parent = (int)held - 1;
 	}
 	if (!e)

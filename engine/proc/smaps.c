@@ -275,12 +275,31 @@ static bool parse_attribute(const char *line, size_t len, struct vma *v)
 
 /* ---- all of it ------------------------------------------------------------- */
 
+/* FNV-1a, by words: the lines are many, and each is short. */
+#define HASH_BEGIN 0xcbf29ce484222325ull
+#define HASH_PRIME 0x100000001b3ull
+
+static uint64_t hash_line(uint64_t hash, const char *line, size_t len)
+{
+	uint64_t word;
+
+	for (; len >= sizeof(word); line += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, line, sizeof(word));
+		hash = (hash ^ word) * HASH_PRIME;
+		hash ^= hash >> 29;
+	}
+	word = len;
+	memcpy((char *)&word + 1, line, len);
+	return (hash ^ word) * HASH_PRIME;
+}
+
 struct parser {
 	const struct smaps_env *env;
 	struct vma_list list;
 	struct vma cur;
 	bool has_cur;
 	char *name; /* of cur; LINE_CAP + 1 bytes */
+	uint64_t hash;
 };
 
 static struct err *finish_vma(struct parser *p)
@@ -326,12 +345,16 @@ static struct err *take_line(struct parser *p, const char *line, size_t len)
 	if (!parse_header(line, len, &p->cur, &name))
 		return err_new(ERR_FORMAT, "smaps: bad line '%.*s'", len < 60 ? (int)len : 60,
 			       line);
+
+	size_t line_len = len;
+
 	len = name.end - name.p;
 	if (len > LINE_CAP)
 		return err_new(ERR_FORMAT, "a name of more than %u bytes", LINE_CAP);
 	memcpy(p->name, name.p, len);
 	p->name[len] = '\0';
 	p->has_cur = true;
+	p->hash = hash_line(p->hash, line, line_len);
 	return NULL;
 }
 
@@ -350,7 +373,7 @@ static struct err *parse_lines(struct lines *l, struct parser *p)
 
 static struct err *parse_all(struct lines *l, const struct smaps_env *env, struct vma_list *ret)
 {
-	struct parser p = { .env = env, .name = xcalloc(LINE_CAP + 1, 1) };
+	struct parser p = { .env = env, .name = xcalloc(LINE_CAP + 1, 1), .hash = HASH_BEGIN };
 	struct err *e = parse_lines(l, &p);
 
 	free(p.name);
@@ -359,6 +382,7 @@ static struct err *parse_all(struct lines *l, const struct smaps_env *env, struc
 		return e;
 	}
 	vma_list_count(&p.list);
+	p.list.maps_hash = p.hash;
 	*ret = p.list;
 	return NULL;
 }
@@ -379,6 +403,25 @@ struct err *parse_smaps_fd(int fd, const struct smaps_env *env, struct vma_list 
 	lines_init_fd(&l, fd);
 	struct err *e = parse_all(&l, env, ret);
 	lines_deinit(&l);
+	return e;
+}
+
+struct err *proc_maps_hash(pid_t pid, uint64_t *ret)
+{
+	uint64_t hash = HASH_BEGIN;
+	struct err *e = NULL;
+	const char *line;
+	struct lines l;
+	size_t len;
+	int fd;
+
+	TRY(proc_open(pid, "maps", O_RDONLY, &fd));
+	lines_init_fd(&l, fd);
+	while (!(e = lines_next(&l, &line, &len)) && line)
+		hash = hash_line(hash, line, len);
+	lines_deinit(&l);
+	close(fd);
+	*ret = hash;
 	return e;
 }
 

@@ -80,6 +80,7 @@ struct vma_list {
 	uint64_t priv_longest_pages;   /* longest private VMA */
 	uint64_t shared_longest_pages; /* longest shared VMA */
 	uint64_t nr_aios;
+	uint64_t maps_hash; /* of the lines that /proc/PID/maps has; see proc_maps_hash() */
 };
 
 static inline uint64_t vma_pages(const struct vma *v)

@@ -72,6 +72,7 @@ struct err *session_destroy(struct session *s)
 		return NULL;
 	if (attached(s) || s->watch)
 		e = session_detach(s);
+	session_drop_check(s);
 	record_free(s->record);
 	player_free(s->player);
 	tracker_table_drop(&s->trackers, 0);
@@ -163,7 +164,13 @@ static struct err *session_seize_one(struct session *s, pid_t pid, int parent)
 {
 	AUTO_FREE char *note = NULL;
 	struct target *t = vec_push(s->t, s->nr_tasks);
-	struct err *e = target_attach(t, s->keeper, pid, !s->only_look, &note);
+	struct target_early *early = NULL;
+
+	for (size_t i = 0; i < s->nr_early; i++)
+		if (s->early[i].pid == pid)
+			early = &s->early[i];
+
+	struct err *e = target_attach(t, s->keeper, pid, !s->only_look, early, &note);
 
 	if (e) {
 		s->nr_tasks--;
@@ -280,6 +287,34 @@ static void session_told(void *arg, phase_t phase, const char *text)
 	session_event(arg, phase, "%s", text);
 }
 
+/* What takes long is read before the freeze.  A failure is met again, and reported, by the attach. */
+static void session_read_early(struct session *s, pid_t pid, bool tree)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	size_t nr = 0;
+
+	if (!s->opts.early || !s->caps.pagemap_scan)
+		return;
+	reserve_tasks(pid, tree, &pids, &nr);
+	for (size_t i = 0; i < nr && !s->interrupted; i++) {
+		struct target_early *early = vec_push(s->early, s->nr_early);
+
+		*early =
+			(struct target_early){ .pid = pids[i], .knows_guards = s->caps.scan_guard };
+		err_free(proc_read_vmas(pids[i], &early->vmas));
+		if (early->vmas.nr)
+			session_check_early(s, early);
+	}
+}
+
+static void session_drop_early(struct session *s)
+{
+	for (size_t i = 0; i < s->nr_early; i++)
+		vma_list_deinit(&s->early[i].vmas);
+	free(TAKE_PTR(s->early));
+	s->nr_early = 0;
+}
+
 static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 {
 	struct staging *staging;
@@ -298,9 +333,12 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	s->interrupted = 0;
 	TRY(session_keep_error(s, preflight_attach(s, pid, tree)));
 	TRY(session_keep_error(s, session_reserve(s, pid, tree, &staging, &nr_reserved)));
+	session_drop_check(s);
+	session_read_early(s, pid, tree);
 	e = session_seize_one(s, pid, -1);
 	if (!e && tree)
 		e = session_seize_descendants(s);
+	session_drop_early(s);
 	if (e) {
 		e = err_first(e, session_release_all(s));
 		return session_keep_error(s, err_first(e, staging_discard(staging)));

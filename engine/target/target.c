@@ -15,9 +15,11 @@
 #include "base/mem.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
+#include "engine/target/recheck.h"
 
 static void target_reset(struct target *t)
 {
+	recheck_drop(t);
 	close_fd(&t->pagemap_fd);
 	if (t->infected)
 		close(t->par.sock);
@@ -28,10 +30,18 @@ static void target_reset(struct target *t)
 	*t = (struct target){ .pagemap_fd = -1, .task.mem_fd = -1 };
 }
 
-static struct err *collect(struct target *t)
+static struct err *collect_vmas(struct target *t, struct target_early *early)
+{
+	bool taken;
+
+	TRY(recheck_take(t, early, &taken));
+	return taken ? NULL : proc_read_vmas(t->pid, &t->vmas);
+}
+
+static struct err *collect(struct target *t, struct target_early *early)
 {
 	TRY(FAULT_ERR(ATTACH_PAGEMAP, pagemap_open(t->pid, &t->pagemap_fd)));
-	TRY(FAULT_ERR(ATTACH_VMAS, proc_read_vmas(t->pid, &t->vmas)));
+	TRY(FAULT_ERR(ATTACH_VMAS, collect_vmas(t, early)));
 	t->comm = xstrndup(t->task.threads[0].comm, sizeof(t->task.threads[0].comm));
 	return proc_read_cmdline(t->pid, &t->cmdline);
 }
@@ -80,7 +90,7 @@ static struct err *check_owns_faults(pid_t pid)
 }
 
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool put_right,
-			  char **note_ret)
+			  struct target_early *early, char **note_ret)
 {
 	AUTO_FREE char *residue = NULL;
 
@@ -93,7 +103,7 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool pu
 
 	if (!e) {
 		t->t_frozen_us = t->task.frozen_at_us;
-		e = collect(t);
+		e = collect(t, early);
 		if (!e)
 			e = target_check_dumpable(t);
 		if (!e)

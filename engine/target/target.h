@@ -14,18 +14,29 @@
 #include "engine/proc/vma.h"
 #include "engine/target/keeper.h"
 
+/* The mappings of a process that still runs; see recheck.h. */
+struct target_early {
+	pid_t pid;
+	struct vma_list vmas; /* owned; empty: could not be read */
+	bool knows_guards;    /* PAGEMAP_SCAN has PAGE_IS_GUARD */
+};
+
+struct recheck;
+
 struct target {
 	pid_t pid;
 	struct keeper *keeper;   /* borrowed */
 	struct keeper_task task; /* threads, mem_fd */
 	struct keeper_parasite par;
 	bool infected;
-	bool thawed;          /* it runs: we hold nothing of it any more */
-	int pagemap_fd;       /* owned */
-	struct vma_list vmas; /* as found right after the freeze; no mapping of ours */
-	uint64_t t_frozen_us; /* CLOCK_MONOTONIC when its last thread stopped */
-	uint64_t t_thawed_us; /* ... and when the first was let run again; 0: still frozen */
-	char *comm, *cmdline; /* owned */
+	bool thawed;             /* it runs: we hold nothing of it any more */
+	int pagemap_fd;          /* owned */
+	struct vma_list vmas;    /* as found right after the freeze; no mapping of ours */
+	bool vmas_are_early;     /* ... but VmFlags and sizes are from just before it */
+	struct recheck *recheck; /* owned; NULL: not begun */
+	uint64_t t_frozen_us;    /* CLOCK_MONOTONIC when its last thread stopped */
+	uint64_t t_thawed_us;    /* ... and when the first was let run again; 0: still frozen */
+	char *comm, *cmdline;    /* owned */
 	bool started_by_us;
 	int parent; /* index of its parent in the tree; -1: the root */
 };
@@ -35,9 +46,11 @@ struct target {
  * Target: stopped, otherwise untouched.  After a failure it runs on.
  * A residue of an earlier dumper is removed first if put_right is set; *note_ret (caller frees, may be NULL) then
  * reports it.
+ * early: of the same process, read before; its mappings are taken if they are still right, and *early
+ * is empty then.  NULL: there are none.
  */
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool put_right,
-			  char **note_ret);
+			  struct target_early *early, char **note_ret);
 /*
  * target_look - the same without freezing: pagemap, mappings, memory as they are while it runs.
  * No keeper holds it.  mem_fd is -1 if its memory may not be read.  End with target_release().
