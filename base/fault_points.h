@@ -80,6 +80,7 @@ FAULT_POINT(SERVER_RECV, "server-recv", "xfer", "an answer of the page server")
 
 /* reset */
 FAULT_POINT(UPTIME, "uptime", "reset", "taking the time of the dump")
+FAULT_POINT(RECHECK_VMAS, "recheck-vmas", "", "reading /proc/PID/smaps again, in batch")
 FAULT_POINT(FILES_COLLECT, "files-collect", "reset", "collecting the files of the target")
 FAULT_POINT(PARENT_LINK, "parent-link", "reset", "making the parent link")
 FAULT_POINT(IMAGE_CREATE, "image-create", "", "creating an image")

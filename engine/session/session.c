@@ -72,7 +72,6 @@ struct err *session_destroy(struct session *s)
 		return NULL;
 	if (attached(s) || s->watch)
 		e = session_detach(s);
-	session_drop_check(s);
 	record_free(s->record);
 	player_free(s->player);
 	tracker_table_drop(&s->trackers, 0);
@@ -302,8 +301,6 @@ static void session_read_early(struct session *s, pid_t pid, bool tree)
 		*early =
 			(struct target_early){ .pid = pids[i], .knows_guards = s->caps.scan_guard };
 		err_free(proc_read_vmas(pids[i], &early->vmas));
-		if (early->vmas.nr)
-			session_check_early(s, early);
 	}
 }
 
@@ -333,7 +330,6 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	s->interrupted = 0;
 	TRY(session_keep_error(s, preflight_attach(s, pid, tree)));
 	TRY(session_keep_error(s, session_reserve(s, pid, tree, &staging, &nr_reserved)));
-	session_drop_check(s);
 	session_read_early(s, pid, tree);
 	e = session_seize_one(s, pid, -1);
 	if (!e && tree)

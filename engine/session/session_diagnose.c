@@ -187,33 +187,8 @@ static struct err *each_task(struct session *s,
 	return NULL;
 }
 
-void session_check_early(struct session *s, const struct target_early *early)
-{
-	Stepdump__CheckReport *r;
-	struct err *e = check_known(&s->caps, early->pid, &early->vmas, &r);
-
-	if (e)
-		err_free(e);
-	else if (s->early_check)
-		report_absorb(s->early_check, r);
-	else
-		s->early_check = r;
-}
-
-void session_drop_check(struct session *s)
-{
-	Stepdump__CheckReport *r = TAKE_PTR(s->early_check);
-
-	if (r)
-		stepdump__check_report__free_unpacked(r, NULL);
-}
-
 struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret)
 {
-	if (s->early_check && attached(s)) {
-		*ret = TAKE_PTR(s->early_check);
-		return NULL;
-	}
 	return each_task(s, check_known, ret);
 }
 

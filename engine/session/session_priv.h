@@ -47,12 +47,10 @@ struct session {
 	size_t nr_tasks;
 	struct target_early *early; /* during an attach; owned */
 	size_t nr_early;
-	Stepdump__CheckReport
-		*early_check; /* what `check` found before the freeze; NULL: nothing known */
-	bool only_look;       /* session_only_look() */
-	bool tree;            /* attached with all descendants */
-	int64_t selected;     /* task that `show` refers to; -1: the one the pipeline is at */
-	struct dump d;        /* valid while attached */
+	bool only_look;   /* session_only_look() */
+	bool tree;        /* attached with all descendants */
+	int64_t selected; /* task that `show` refers to; -1: the one the pipeline is at */
+	struct dump d;    /* valid while attached */
 	struct done_pages done;
 	struct unit last; /* unit done last; phase READY: none */
 	uint64_t units_done;
@@ -105,10 +103,6 @@ void session_event(struct session *s, phase_t phase, const char *fmt, ...)
 /* Remembers `e` for `show error`; returns it. */
 struct err *session_keep_error(struct session *s, struct err *e)
 	__attribute__((warn_unused_result));
-
-/* session_diagnose.c: what `check` finds in a process whose mappings were read before the freeze */
-void session_check_early(struct session *s, const struct target_early *early);
-void session_drop_check(struct session *s);
 
 /* When the tasks run again: the times of a published set become final.  A failure is an event. */
 void session_finish_times(struct session *s);

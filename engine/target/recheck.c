@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
@@ -52,7 +53,7 @@ static void *recheck_main(void *arg)
 {
 	struct recheck *r = arg;
 
-	r->err = proc_read_vmas(r->pid, &r->vmas);
+	r->err = FAULT_ERR(RECHECK_VMAS, proc_read_vmas(r->pid, &r->vmas));
 	return NULL;
 }
 
@@ -142,12 +143,12 @@ struct err *recheck_end(struct target *t)
 
 	struct recheck *r = recheck_wait(t);
 
-	t->vmas_are_early = false;
-	if (r->err) {
+	if (r->err) { /* still early: whoever tries again has them read again */
 		e = TAKE_PTR(r->err);
 		recheck_free(r);
 		return e;
 	}
+	t->vmas_are_early = false;
 	for (size_t i = 0; i < t->vmas.nr; i++)
 		if (!recheck_one(&t->vmas.v[i], &r->vmas) && !e)
 			e = err_vaddr(err_hint(err_new(ERR_TARGET,
