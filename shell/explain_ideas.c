@@ -268,6 +268,13 @@ const struct explain_term explain_ideas[] = {
 	  "Allocating pages is the greater part of a write to a tmpfs: the freeze is shorter by it, the whole "
 	  "command is not.",
 	  "none", NULL, "set reserve on, set dir DIR, show events", NULL },
+	{ "early", "term",
+	  "`set early on`, the setting of -batch: attach reads smaps while the target still runs. Inside the freeze "
+	  "/proc/PID/maps is compared with it, which takes a fraction of that time; what only smaps tells (VmFlags, "
+	  "sizes) is read again while the pages are drained. If the mappings changed meanwhile, they are read again; "
+	  "if one became of another nature, the dump fails before anything is published.",
+	  "With 60,000 mappings, reading smaps is a great part of the freeze.",
+	  "none: CRIU reads smaps of a frozen target", NULL, "set early on, fault list", NULL },
 	{ "pre-dump|predump", "term",
 	  "A dump of memory only, that lets the target run again before anything is written: the pages "
 	  "wait in the pipes, by reference, and are marked clean.",

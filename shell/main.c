@@ -199,11 +199,11 @@ static struct err *main_options(struct shell *sh, const struct argv_options *o)
 	sh->settings.ascii |= o->ascii;
 	sh->keys = o->keys;
 	sh->report = o->report;
-	if (o->batch) /* nobody looks at the frozen target after a commit */
+	if (o->batch) { /* nobody looks at the frozen target */
 		session_opts(sh->session)->thaw = THAW_AUTO;
-	if (o->batch)
 		session_opts(sh->session)->reserve = RESERVE_AUTO;
-	session_opts(sh->session)->early = o->batch;
+		session_opts(sh->session)->early = true;
+	}
 	if (o->preflight)
 		TRY(session_set(sh->session, opt_find("preflight"), o->preflight));
 	if (o->size)

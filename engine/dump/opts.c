@@ -61,6 +61,8 @@ const struct opt_desc opt_descs[] = {
 	{ .name = "reserve", .offset = offsetof(struct opts, reserve), .type = OPT_ENUM,
 	  .values = "off|on|auto", .names = reserve_names,
 	  .summary = "attach makes room for the pages before the freeze (tmpfs)" },
+	{ .name = "early", .offset = offsetof(struct opts, early), .type = OPT_BOOL,
+	  .values = "on|off", .summary = "attach reads the mappings before the freeze" },
 	{ .name = "thaw", .offset = offsetof(struct opts, thaw), .type = OPT_ENUM,
 	  .values = "off|drained|committed|auto", .names = thaw_names,
 	  .summary = "commit lets the target run: pages in files, or published" },

@@ -33,7 +33,8 @@ OTHERS = (Mode('pre-dump-read', ('set track auto', 'set mode pre-dump', 'set pre
           Mode('pread', ('set pmc pread',)),
           Mode('server', server=True),
           Mode('other-fs', other_fs=True),
-          Mode('in-memory', in_memory=True))
+          Mode('in-memory', in_memory=True),
+          Mode('early', ('set early on',)))
 MODES = MAIN + OTHERS
 
 
