@@ -158,8 +158,8 @@ cross-objects: $(LIB_OBJ) $(B)/shell/main.o $(PARASITE).o $(TARGETS) \
 # cppcheck does not know the cleanup attribute, so it takes every AUTO_FCLOSE for a leak.
 lint: $(PROTO_H) $(BLOB) circles arm64 ## folder rules, cppcheck (if installed), arm64, format
 	$(Q)tests/lint
-	$(Q)if command -v cppcheck >/dev/null; then \
-		cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
+	$(Q)if command -v cppcheck >/dev/null; then mkdir -p $(B)/cppcheck; \
+		cppcheck --cppcheck-build-dir=$(B)/cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
 			--suppress=missingIncludeSystem --suppress=nullPointerArithmetic \
 			--suppress=resourceLeak \
 			-I. -I$(B) -j2 base engine views shell proto; \
