@@ -42,6 +42,13 @@ struct err *err_sys(int sys_errno, const char *fmt, ...)
 	va_start(ap, fmt);
 	struct err *e = err_vnew(sys_errno == ENOMEM ? ERR_NOMEM : ERR_SYS, sys_errno, fmt, ap);
 	va_end(ap);
+	/* Limits of ourselves, unless who made the call knows better. */
+	if (sys_errno == EMFILE)
+		e = err_hint(e,
+			     "stepdump's own limit of open files is reached: raise it (ulimit -n)");
+	if (sys_errno == EFBIG)
+		e = err_hint(e,
+			     "stepdump's own file size limit is in the way: raise it (ulimit -f)");
 	return e;
 }
 

@@ -49,7 +49,8 @@ struct err {
 struct err *err_new(enum err_code code, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
 
-/* Same, with code ERR_SYS and sys_errno = `sys_errno` (pass errno). */
+/* Same, with code ERR_SYS and sys_errno = `sys_errno` (pass errno).  For EMFILE and
+ * EFBIG with the advice to raise the limit, which is our own. */
 struct err *err_sys(int sys_errno, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
 

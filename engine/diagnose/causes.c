@@ -177,7 +177,7 @@ const struct cause causes[NR_CAUSES] = {
 			      { { "Can't make VM id for", CONF_CERTAIN } },
 			      "kcmp(KCMP_VM) of two processes that are not threads of one",
 			      "A child of vfork() or posix_spawn() that has not called exec yet: wait a moment. A program "
-			      "that uses clone(CLONE_VM) for good cannot be dumped.",
+			      "that uses clone(CLONE_VM) for good cannot be dumped; CRIU refuses it too.",
 			      NULL },
 	[CAUSE_SESSION_OUTSIDE] = { "session-outside",
 				    "its session leader is outside of its pid namespace",

@@ -55,16 +55,14 @@ static struct err *advise_space(struct err *e, int dirfd, uint64_t need)
 
 struct err *staging_advise(struct err *e, int dirfd, uint64_t need)
 {
+	if (e && e->sys_errno == EFBIG) /* the advice is there */
+		return err_cause_only(e, "limit-fsize");
 	if (!e || e->hint)
 		return e;
 	switch (e->sys_errno) {
 	case ENOSPC:
 	case EDQUOT:
 		return err_cause_only(advise_space(e, dirfd, need), "no-space");
-	case EFBIG:
-		return err_cause_only(err_hint(e, "the file size limit (ulimit -f) is in the way: "
-						  "raise it"),
-				      "limit-fsize");
 	case EACCES:
 	case EPERM:
 		return err_hint(e, "choose a directory in which you may write");

@@ -238,6 +238,15 @@ static struct err *open_and_pull_fd(struct held *h, struct keeper_msg *m, int *f
 	return err_first(e2, e);
 }
 
+/* A descriptor of ours that is still there, since one of the calls failed: once more. */
+static struct err *close_ours(struct held *h)
+{
+	const uint64_t args[6] = { (uint64_t)h->ours.fd };
+	int64_t closed;
+
+	return h->gone || h->ours.fd < 0 ? NULL : borrow_syscall(h, SYS_close, args, &closed);
+}
+
 static struct err *do_take_fd(struct keeper_msg *m, int *fd_ret)
 {
 	struct held *h;
@@ -253,6 +262,7 @@ static struct err *do_take_fd(struct keeper_msg *m, int *fd_ret)
 		return seccomp_err(h, "run a system call in");
 	TRY(borrow_begin(h));
 	struct err *e = open_and_pull_fd(h, m, fd_ret);
+	e = err_first(e, close_ours(h));
 	return err_pid(err_first(e, borrow_end(h)), h->pid);
 }
 

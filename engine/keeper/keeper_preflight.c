@@ -19,6 +19,7 @@
 
 #define CAP_SYS_PTRACE_BIT 19
 #define MIN_FREE_FDS 4 /* memfd, socket, log, channel; a pipe follows when the memfd is closed */
+#define MIN_OWN_FDS 5  /* log, two sockets, the memory that is shared, a file in /proc */
 
 #define SIG_BIT(sig) (1ull << ((sig)-1))
 
@@ -200,6 +201,22 @@ static struct err *limit_err(const struct held *h, struct err *e, const char *ca
 		       h->pid);
 }
 
+/* libcompel, when it finds no free descriptor, goes on as if the target had refused a call. */
+static struct err *check_own_fds(pid_t pid)
+{
+	struct room room = { .nofile = kproc_limit(getpid(), RLIMIT_NOFILE) };
+
+	/* One of those that are counted is the directory that is read. */
+	if (!kproc_each_fd(getpid(), count_fd, &room) ||
+	    room.nofile + 1 - room.used_fds < MIN_OWN_FDS)
+		return err_pid(err_sys(EMFILE,
+				       "cannot inject into %d: %lu of stepdump's own %lu "
+				       "descriptors are in use, %d free ones are needed",
+				       pid, room.used_fds, room.nofile, MIN_OWN_FDS),
+			       pid);
+	return NULL;
+}
+
 struct err *preflight_infect(struct held *h, size_t bytes)
 {
 	struct room room = { .nofile = kproc_limit(h->pid, RLIMIT_NOFILE) };
@@ -208,6 +225,7 @@ struct err *preflight_infect(struct held *h, size_t bytes)
 
 	if (h->seccomp && !h->seccomp_suspended)
 		return seccomp_err(h, "inject into");
+	TRY(check_own_fds(h->pid));
 	if (kproc_each_fd(h->pid, count_fd, &room) && room.nofile - room.used_fds < MIN_FREE_FDS)
 		return limit_err(h,
 				 err_hint(err_new(ERR_TARGET,

@@ -133,6 +133,16 @@ static void restart_call(pid_t tid)
 		pt_set_regs(tid, &regs);
 }
 
+/* libcompel lets the parasite run with SIGTRAP unblocked, since the kernel resets the handler of one that is forced
+ * while it is blocked.  So one that the program has raised itself, by its trap flag, must be delivered before. */
+static bool has_trap_to_come(struct held *h, pid_t tid)
+{
+	const uint64_t trap = 1ull << (SIGTRAP - 1);
+	struct proc_status st;
+
+	return tid == h->pid && kproc_status(h->pid, 0, &st) && st.sig_pnd & ~st.sig_blk & trap;
+}
+
 static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t deadline_ns)
 {
 	for (;;) {
@@ -176,9 +186,14 @@ static struct err *wait_stopped(struct held *h, struct held_thread *t, uint64_t 
 			return NULL;
 		case STOP_EVENT:
 			t->was_stopped = sig != SIGTRAP;
-			if (!t->was_stopped)
+			if (t->was_stopped)
+				return NULL;
+			if (!has_trap_to_come(h, t->tid) || pt_now_ns() > deadline_ns) {
 				restart_call(t->tid);
-			return NULL;
+				return NULL;
+			}
+			pt_cont(t->tid, 0); /* to its delivery, the next stop */
+			break;
 		default:
 			/* A signal is being delivered: pass it on, and our stop comes next.  Asked
 			 * for again, as a signal stop that began after the first request has used

@@ -178,6 +178,7 @@ void arch_stub_make(const struct user_regs_struct *own, uint64_t sigmask, uint8_
 void arch_stub_args(struct user_regs_struct *r, enum arch_stub_undo undo, uint64_t map_len,
 		    const struct arch_stub_own *own)
 {
+	r->eflags &= ~EFLAGS_TF; /* see arch_stub_make() */
 	r->r12 = (unsigned long long)own->fd;
 	r->r13 = own->start;
 	r->r14 = own->len;
