@@ -15,6 +15,7 @@
 #include <compel/infect.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -29,26 +30,48 @@
 #define CMD_FINI 3u /* compel's own command: end the daemon */
 #define FINI_MAX_STOPS 1000
 
-/* Waits until compel's socket has something to read, and handles the leader's stops meanwhile. */
-static struct err *wait_rpc(struct held *h)
+static void on_child_wake(int sig)
 {
+}
+
+static struct err *wait_rpc_awake(struct held *h, const sigset_t *awake)
+{
+	const struct timespec slice = { 0, 20000000 };
 	uint64_t deadline = pt_now_ns() + CURE_TIMEOUT_NS;
 	struct pollfd p = { .fd = h->rpc, .events = POLLIN };
 	int status;
 
 	for (;;) {
-		if (pt_poll(h->pid, &status))
+		while (pt_poll(h->pid, &status))
 			held_news(h, &h->threads[0], status);
 		if (h->gone)
 			return held_gone_err(h);
 		if (!h->running)
 			return err_new(ERR_SYS, "the parasite of %d got signal %d", h->pid,
 				       h->crash_sig);
-		if (poll(&p, 1, 20) > 0)
+		if (ppoll(&p, 1, &slice, awake) > 0)
 			return NULL;
 		if (pt_now_ns() > deadline)
 			return err_new(ERR_SYS, "the parasite of %d does not answer", h->pid);
 	}
+}
+
+/*
+ * Waits until compel's socket has something to read, and handles the leader's stops meanwhile, each as soon as it
+ * comes: in a storm of SIGSTOP and SIGCONT the next is there before a slice is over, and the parasite would never run.
+ */
+static struct err *wait_rpc(struct held *h)
+{
+	struct sigaction wake = { .sa_handler = on_child_wake }, before;
+	sigset_t awake;
+
+	sigprocmask(SIG_SETMASK, NULL, &awake);
+	sigdelset(&awake, SIGCHLD);
+	sigaction(SIGCHLD, &wake, &before);
+	struct err *e = wait_rpc_awake(h, &awake);
+
+	sigaction(SIGCHLD, &before, NULL);
+	return e;
 }
 
 static void unmapped(struct held *h)
