@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "engine/pages/pagemap.h"
+#include "engine/proc/cgroup.h"
 #include "engine/proc/proc.h"
 #include "engine/target/recheck.h"
 
@@ -69,6 +70,27 @@ static struct err *check_alone(pid_t pid)
 			 "shared-mm", "kcmp(%d, %d, KCMP_VM): the same", pid, with);
 }
 
+/* Pages that wait in pipes cannot be swapped out: a dump that brings in more than the cgroup may have makes the
+ * kernel kill the target. */
+static struct err *check_fits_in_memory(pid_t pid)
+{
+	AUTO_FREE char *where = NULL;
+	struct proc_status st = { 0 };
+	uint64_t limit = cgroup_memory_limit(pid, &where);
+
+	err_free(proc_read_status(pid, &st));
+	if (!st.vm_swap || st.vm_rss + st.vm_swap <= limit)
+		return NULL;
+	return err_cause(
+		err_hint(err_new(ERR_REFUSED,
+				 "process %d has %lu MiB in memory and %lu MiB swapped out, more "
+				 "than its cgroup may have in memory (%lu MiB): the kernel would "
+				 "kill it when the dump brings them in",
+				 pid, st.vm_rss >> 20, st.vm_swap >> 20, limit >> 20),
+			 "raise the limit for the time of the dump"),
+		"memory-cgroup", "%s", where ?: "memory.max");
+}
+
 /* The handler of the page faults would be frozen with the process, and the descriptor is in no image. */
 static struct err *check_owns_faults(pid_t pid)
 {
@@ -110,6 +132,8 @@ struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool pu
 			e = check_alone(t->pid);
 		if (!e)
 			e = check_owns_faults(t->pid);
+		if (!e)
+			e = check_fits_in_memory(t->pid);
 		if (e)
 			e = err_first(e, keeper_release(k, pid));
 	}
