@@ -57,6 +57,11 @@ static struct err *verify_fatal(const Stepdump__VerifyReport *r)
 				       "the first in %s: %s",
 				       r->dir, r->nr_fatal, r->nr_fatal == 1 ? "" : "s",
 				       r->findings[i]->file, r->findings[i]->text);
+	if (r->newer)
+		return err_hint(err_new(ERR_UNSUPPORTED,
+					"%s is not judged, as it is newer than this program: %s",
+					r->dir, r->newer),
+				"a newer stepdump may know it");
 	if (r->nr_unreadable)
 		return err_hint(err_new(ERR_CHECK,
 					"%s is not judged: this user may not read %lu of its files",
@@ -106,7 +111,8 @@ const struct cmd_entry cmd_verify = {
 		"mappings, a pages file that is too short, an empty pagemap, file ids that "
 		"are not defined, holes that no parent covers, however long the chain, pages "
 		"that are holes in their file (as auto-dedup leaves them), and of a full "
-		"checkpoint every file that CRIU opens to restore it.  What CRIU does not mind "
+		"checkpoint every file that CRIU opens to restore it.  Compressed pages (image version 3) are "
+		"unpacked, block by block.  It says which CRIU can restore the set, and why not the others.  What CRIU does not mind "
 		"is a note: bytes after the last page or entry, damaged statistics, image "
 		"version 1; and what would matter only if a parent were restored itself.  "
 		"A mapped file that is not on this machine as it was, by size, mode and build id, "

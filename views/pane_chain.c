@@ -171,6 +171,9 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 			   "%lu fatal, %lu notes: CRIU fails, crashes or restores wrong "
 			   "memory with this",
 			   r->nr_fatal, r->nr_notes);
+	else if (r->newer)
+		paint_line(&p, TONE_WARN, "not judged: it is newer than this program: %s",
+			   r->newer);
 	else if (r->nr_unreadable)
 		paint_line(&p, TONE_WARN, "not judged: this user may not read %lu file%s of it",
 			   r->nr_unreadable, r->nr_unreadable == 1 ? "" : "s");
@@ -188,6 +191,8 @@ void report_verify(const Stepdump__VerifyReport *r, const struct pane_opts *o, s
 	else
 		paint_line(&p, TONE_OK, "fine%s",
 			   r->nr_notes ? "; the notes are worth knowing" : "");
+	if (r->restore)
+		paint_line(&p, TONE_DIM, "restored by: %s", r->restore);
 	if (r->live)
 		paint_live(&p, r->live);
 }

@@ -17,8 +17,11 @@
 #include "engine/image/staging.h"
 #include "engine/image/verify.h"
 #include "engine/proc/vma.h"
+#include "proto/inventory.pb-c.h"
 #include "proto/message.h"
 
+#define VERSION_COMPRESSED 3u
+#define INVENTORY_COMPRESS 15u /* and the fields after it */
 #define BLOCK (256u * 1024u)
 /* Between two checks for an interrupt. */
 #define COPY_AT_ONCE (64u * 1024u * 1024u)
@@ -130,6 +133,21 @@ static struct err *end_entry(struct flat_object *fo)
 	return n ? pagemap_writer_add(&fo->w, fo->start, n, fo->flags) : NULL;
 }
 
+static struct err *copy_unpacked(struct flat_object *fo, const struct chain_run *run)
+{
+	struct flatten *f = fo->f;
+
+	for (uint64_t off = 0, len = run->end - run->start; off < len; off += BLOCK) {
+		size_t n = len - off < BLOCK ? len - off : BLOCK;
+
+		TRY(chain_check_stop(f->stop));
+		TRY(chain_reader_read(&fo->reader, run, off, f->buf, n));
+		if (write_full(fo->pages_fd, f->buf, n) < 0)
+			return err_sys(errno, "write images");
+	}
+	return NULL;
+}
+
 static struct err *add_run(struct flat_object *fo, const struct chain_run *run)
 {
 	uint64_t nr = (run->end - run->start) / PAGE_BYTES;
@@ -144,8 +162,9 @@ static struct err *add_run(struct flat_object *fo, const struct chain_run *run)
 	}
 	fo->nr_pages += nr;
 	TRY(chain_reader_file(&fo->reader, &run->place, &file));
-	struct err *e =
-		copy_range(fo->f, file->fd, run->place.off, run->end - run->start, fo->pages_fd);
+	struct err *e = file->pages.pi->packed ? copy_unpacked(fo, run) :
+						 copy_range(fo->f, file->pages.fd, run->place.off,
+							    run->end - run->start, fo->pages_fd);
 
 	TRY(err_wrap(e, "%s/pages-%u.img", page_read_dir(fo->pr, run->place.generation),
 		     run->place.pages_id));
@@ -232,6 +251,37 @@ static bool is_pages_file(const char *name)
 	return sscanf(name, "pages-%u.img%n", &id, &len) == 1 && len && !name[len];
 }
 
+/* Pages are written uncompressed: image version 3, and what it says of compression, would be wrong. */
+static struct err *flatten_inventory(struct flatten *f)
+{
+	ProtobufCMessage *m;
+
+	TRY(image_read_one(f->from, "inventory.img", IMG_INVENTORY, &m));
+
+	Criu__InventoryEntry *inv = (Criu__InventoryEntry *)m;
+	struct err *e;
+	unsigned kept = 0, all = m->n_unknown_fields;
+
+	if (inv->img_version == VERSION_COMPRESSED) {
+		inv->img_version = VERSION_COMPRESSED - 1;
+		for (unsigned i = 0; i < all; i++)
+			if (m->unknown_fields[i].tag < INVENTORY_COMPRESS) {
+				ProtobufCMessageUnknownField u = m->unknown_fields[i];
+
+				m->unknown_fields[i] = m->unknown_fields[kept];
+				m->unknown_fields[kept++] = u;
+			}
+		m->n_unknown_fields = kept;
+		e = image_write_one(f->to, IMG_INVENTORY, 0, m);
+		m->n_unknown_fields = all; /* they are freed with it */
+	} else {
+		e = copy_file(f, "inventory.img");
+	}
+	f->r->files_copied++;
+	protobuf_c_message_free_unpacked(m, NULL);
+	return e;
+}
+
 static struct err *flatten_entry(void *arg, int dirfd, const char *name)
 {
 	struct flatten *f = arg;
@@ -242,6 +292,8 @@ static struct err *flatten_entry(void *arg, int dirfd, const char *name)
 		return NULL;
 	if (d && (d->kind == IMG_PAGEMAP || d->kind == IMG_SHMEM_PAGEMAP))
 		return flatten_object(f, name);
+	if (d && d->kind == IMG_INVENTORY)
+		return flatten_inventory(f);
 	TRY(copy_file(f, name));
 	f->r->files_copied++;
 	return NULL;

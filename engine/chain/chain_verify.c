@@ -84,7 +84,7 @@ static struct err *check_generation(struct chain_check *c)
 	struct err *e = verify_dirfd(
 		c->at.dirfd, (c->archive ? 0 : VERIFY_SPARSE) | (c->at.nr ? 0 : VERIFY_HERE), &vr);
 
-	if (e && e->code == ERR_CHECK) {
+	if (e && (e->code == ERR_CHECK || vr.newer)) {
 		err_free(e);
 		e = NULL;
 	}
@@ -104,6 +104,13 @@ static struct err *check_generation(struct chain_check *c)
 				  vr.pre_dump   ? "pre-dump" :
 				  vr.full       ? "full" :
 						  "memory");
+		SET(g, bytes_stored, vr.bytes_stored);
+		if (vr.compressed)
+			SET(g, compressed, true);
+		if (!c->at.nr && vr.restore)
+			c->r->restore = xstrdup(vr.restore);
+		if (!c->r->newer && vr.newer)
+			c->r->newer = generation_file(c->at.nr, vr.newer);
 		c->r->nr_unreadable += vr.nr_unreadable;
 		if (vr.nr_elsewhere)
 			SET(c->r, nr_elsewhere, vr.nr_elsewhere);

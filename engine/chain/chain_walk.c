@@ -51,7 +51,7 @@ struct err *chain_reader_init(struct chain_reader *r, const struct page_read *pr
 	*r = (struct chain_reader){ .pr = pr };
 	r->file = xcalloc(nr, sizeof(*r->file));
 	for (size_t i = 0; i < nr; i++)
-		r->file[i].fd = -1;
+		r->file[i].pages = (struct pages_file)PAGES_FILE_INIT;
 	return NULL;
 }
 
@@ -60,8 +60,7 @@ void chain_reader_deinit(struct chain_reader *r)
 	size_t nr = r->pr && r->file ? page_read_generations(r->pr) : 0;
 
 	for (size_t i = 0; i < nr; i++)
-		if (r->file[i].fd >= 0)
-			close(r->file[i].fd);
+		pages_file_close(&r->file[i].pages);
 	free(r->file);
 	*r = (struct chain_reader){ 0 };
 }
@@ -73,15 +72,16 @@ struct err *chain_reader_file(struct chain_reader *r, const struct page_place *p
 	const char *dir = page_read_dir(r->pr, p->generation);
 	struct stat st;
 
-	if (f->fd < 0) {
-		AUTO_FREE char *path = xasprintf("%s/pages-%u.img", dir, p->pages_id);
-		AUTO_CLOSE int fd = -1;
-		uint64_t size;
+	if (f->pages.fd < 0) {
+		AUTO_CLOSE int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-		TRY(image_open_file(AT_FDCWD, path, &fd, &size));
-		if (fstat(fd, &st))
-			return err_sys(errno, "stat %s", path);
-		*f = (struct chain_file){ TAKE_FD(fd), st.st_dev, st.st_ino };
+		if (dirfd < 0)
+			return err_sys(errno, "open the image directory %s", dir);
+		TRY(pages_file_open(dirfd, dir, page_read_image(r->pr, p->generation), &f->pages));
+		if (fstat(f->pages.fd, &st))
+			return err_sys(errno, "stat %s", f->pages.name);
+		f->dev = st.st_dev;
+		f->ino = st.st_ino;
 	}
 	*ret = f;
 	return NULL;
@@ -93,20 +93,8 @@ struct err *chain_reader_read(struct chain_reader *r, const struct chain_run *ru
 	const struct chain_file *f = NULL;
 
 	TRY(chain_reader_file(r, &run->place, &f));
-
-	uint64_t at = run->place.off + off;
-	ssize_t n = pread_full(f->fd, buf, len, (off_t)at);
-
-	if (n == (ssize_t)len)
-		return NULL;
-
-	const char *dir = page_read_dir(r->pr, run->place.generation);
-
-	if (n < 0)
-		return err_sys(errno, "read %s/pages-%u.img", dir, run->place.pages_id);
-	return err_vaddr(err_new(ERR_CHECK, "%s/pages-%u.img ends at byte %lu, inside a page", dir,
-				 run->place.pages_id, at + (uint64_t)n),
-			 run->start + off + (uint64_t)n);
+	return pages_file_read(&r->file[run->place.generation].pages, run->place.off + off, buf,
+			       len);
 }
 
 /* ---- objects ------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "engine/image/image.h"
 #include "engine/image/page_read.h"
+#include "engine/image/pages_file.h"
 
 /* Set by a signal handler: the work stops with ERR_INTERRUPTED.  May be NULL. */
 typedef const volatile sig_atomic_t *chain_stop_t;
@@ -34,7 +35,7 @@ struct err *chain_run_at(const struct page_read *pr, uint64_t vaddr, uint64_t en
 struct chain_reader {
 	const struct page_read *pr; /* borrowed; NULL: an object without pages */
 	struct chain_file {
-		int fd; /* -1: not opened yet */
+		struct pages_file pages; /* fd -1: not opened yet */
 		dev_t dev;
 		ino_t ino;
 	} * file; /* per generation */

@@ -18,6 +18,7 @@
 #include "engine/image/at_server.h"
 #include "engine/image/generations.h"
 #include "engine/image/image.h"
+#include "engine/image/pages_file.h"
 #include "engine/proc/vma.h"
 #include "proto/inventory.pb-c.h"
 
@@ -215,6 +216,14 @@ void page_read_neighbours(const struct page_read *pr, uint64_t vaddr,
 	*after_ret = i < pi->nr ? &pi->e[i] : NULL;
 }
 
+static uint64_t stored_place(const struct pagemap_image *pi, const struct pagemap_entry *e,
+			     uint64_t vaddr)
+{
+	if (!e->block_pages)
+		return e->stored_off + (vaddr - e->vaddr);
+	return pi->block[e->block + (vaddr - e->vaddr) / PAGE_BYTES / e->block_pages].off;
+}
+
 struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct page_place *ret)
 {
 	for (size_t g = 0; g < pr->nr; g++) {
@@ -245,6 +254,8 @@ struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct 
 			.pages_id = pi->pages_id,
 			.off = pi->e[i].pages_off + (vaddr - pi->e[i].vaddr),
 			.flags = pi->e[i].flags,
+			.block_pages = pi->e[i].block_pages,
+			.stored_off = stored_place(pi, &pi->e[i], vaddr),
 		};
 		return NULL;
 	}
@@ -261,23 +272,15 @@ struct err *page_read_locate(const struct page_read *pr, uint64_t vaddr, struct 
 
 struct err *page_read_page(const struct page_read *pr, uint64_t vaddr, void *buf)
 {
+	AUTO_PAGES_FILE struct pages_file f = PAGES_FILE_INIT;
 	struct page_place p;
-	char file[32];
-	AUTO_CLOSE int fd = -1;
-	uint64_t size;
 
 	TRY(page_read_locate(pr, vaddr, &p));
-	snprintf(file, sizeof(file), "pages-%u.img", p.pages_id);
-	TRY(err_wrap(image_open_file(pr->g[p.generation].dirfd, file, &fd, &size), "%s",
-		     pr->g[p.generation].dir));
-	ssize_t n = pread_full(fd, buf, PAGE_BYTES, (off_t)p.off);
 
-	if (n == (ssize_t)PAGE_BYTES)
-		return NULL;
-	if (n < 0)
-		return err_sys(errno, "read %s/%s", pr->g[p.generation].dir, file);
-	return err_new(ERR_CHECK, "%s/%s ends before byte %lu", pr->g[p.generation].dir, file,
-		       (p.off + PAGE_BYTES));
+	const struct generation *g = &pr->g[p.generation];
+
+	TRY(pages_file_open(g->dirfd, g->dir, &g->pi, &f));
+	return pages_file_read(&f, p.off, buf, PAGE_BYTES);
 }
 
 size_t page_read_generations(const struct page_read *pr)

@@ -51,9 +51,11 @@ void page_read_neighbours(const struct page_read *pr, uint64_t vaddr,
 /* Where one page's bytes are. */
 struct page_place {
 	unsigned generation;
-	uint32_t pages_id; /* pages-N.img of that directory */
-	uint64_t off;      /* bytes */
-	uint32_t flags;    /* PE_* of its entry */
+	uint32_t pages_id;    /* pages-N.img of that directory */
+	uint64_t off;         /* bytes, if its pages are stored as they are */
+	uint64_t stored_off;  /* where they really are; of a compressed page: its block */
+	uint32_t block_pages; /* pages in that block; 0: not compressed */
+	uint32_t flags;       /* PE_* of its entry */
 };
 
 /* Follows PARENT entries down to data.  ERR_CHECK: not covered, at a page server, or the chain breaks

@@ -21,6 +21,7 @@
 #define PE_PARENT 0x1u  /* a hole: the parent image has the pages */
 #define PE_LAZY 0x2u    /* may be restored lazily */
 #define PE_PRESENT 0x4u /* the pages are in pages-N.img */
+/* 0x8, PE_PAYLOAD_ALIGNED of image version 3, is pagemap_entry.aligned. */
 
 /* ---- writing ------------------------------------------------------------- */
 
@@ -29,8 +30,23 @@ struct image_writer;
 struct pagemap_entry {
 	uint64_t vaddr;
 	uint64_t nr_pages;
-	uint32_t flags;     /* PE_* */
-	uint64_t pages_off; /* reading: byte offset in pages-N.img, meant with PE_PRESENT only */
+	uint32_t flags; /* PE_* */
+	uint64_t
+		pages_off; /* reading: byte offset in pages-N.img, if all its pages are stored as they are */
+	/* Reading, meant with PE_PRESENT only: how it is stored (pages_file.h). */
+	bool aligned;         /* padded to begin at a page: PE_PAYLOAD_ALIGNED */
+	uint32_t block_pages; /* pages in an LZ4 block; 0: not compressed */
+	size_t block;         /* index of its first one */
+	uint64_t stored_off;  /* byte offset in pages-N.img */
+};
+
+/* A block is not longer, unpacked: CRIU's limit. */
+#define PACKED_BYTES_MAX (4u << 20)
+
+struct pagemap_block {
+	uint64_t off; /* bytes */
+	uint32_t
+		size; /* 0: nothing but zeroes, and not stored; as long as its pages: not compressed */
 };
 
 struct pagemap_writer {
@@ -69,13 +85,20 @@ struct pagemap_image {
 	struct pagemap_entry *e;
 	size_t nr;
 	uint64_t nr_present; /* pages in pages-N.img */
-	size_t nr_new_only;  /* entries whose count CRIU before 4.2 does not see: field 5 alone */
-	size_t nr_disagree;  /* entries whose fields 2 and 5 give different counts */
+	uint64_t stored;     /* bytes that they take there */
+	struct pagemap_block *block;
+	size_t nr_blocks;
+	bool packed;        /* compressed or aligned: offsets are not pages_off */
+	uint32_t new_field; /* the first field of an entry that we do not know; 0: none */
+	size_t new_entry;   /* where */
+	size_t nr_new_only; /* entries whose count CRIU before 4.2 does not see: field 5 alone */
+	size_t nr_disagree; /* entries whose fields 2 and 5 give different counts */
 };
 
 /*
  * pagemap_image_read - the whole of `name` (pagemap-*.img) with old spellings made new: in_parent
- * is PE_PARENT, no flags is PE_PRESENT, the count is field 5 or else field 2.
+ * is PE_PARENT, no flags is PE_PRESENT, the count is field 5 or else field 2.  Compressed entries of image version 3
+ * are read in both forms that CRIU's development had: blocks in a message (field 6), and in fields 6 to 8.
  * Fails: ERR_SYS (ENOENT), ERR_FORMAT (also for a range that leaves 64 bits).  Entries come as
  * the file has them: whether they are in order is for pagemap_image_check().
  */

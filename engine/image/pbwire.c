@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static bool pb_varint(struct pb_cursor *c, uint64_t *ret)
+bool pb_varint(struct pb_cursor *c, uint64_t *ret)
 {
 	uint64_t v = 0;
 
@@ -41,13 +41,8 @@ static bool pb_bytes(struct pb_cursor *c, struct pb_field *f)
 	return true;
 }
 
-static bool pb_take(struct pb_cursor *c, struct pb_field *f)
+static bool pb_value(struct pb_cursor *c, struct pb_field *f)
 {
-	uint64_t key;
-
-	if (!pb_varint(c, &key) || key >> 32 || !(key >> 3))
-		return false;
-	*f = (struct pb_field){ .number = (uint32_t)(key >> 3), .type = key & 7 };
 	switch (f->type) {
 	case PB_VARINT:
 		return pb_varint(c, &f->value);
@@ -59,6 +54,25 @@ static bool pb_take(struct pb_cursor *c, struct pb_field *f)
 		return pb_fixed(c, 4, &f->value);
 	}
 	return false;
+}
+
+static bool pb_take(struct pb_cursor *c, struct pb_field *f)
+{
+	uint64_t key;
+
+	if (!pb_varint(c, &key) || key >> 32 || !(key >> 3))
+		return false;
+	*f = (struct pb_field){ .number = (uint32_t)(key >> 3), .type = key & 7 };
+	return pb_value(c, f);
+}
+
+bool pb_payload(uint32_t number, enum pb_type type, const uint8_t *data, size_t len,
+		struct pb_field *ret)
+{
+	struct pb_cursor c = { data, data + len };
+
+	*ret = (struct pb_field){ .number = number, .type = type };
+	return pb_value(&c, ret) && c.at == c.end;
 }
 
 bool pb_next(struct pb_cursor *c, struct pb_field *ret)

@@ -23,6 +23,11 @@ struct pb_cursor {
 
 /* False at the end, and where the message is malformed: then c->at is before c->end. */
 bool pb_next(struct pb_cursor *c, struct pb_field *ret);
+/* One number of a packed field. */
+bool pb_varint(struct pb_cursor *c, uint64_t *ret);
+/* A field that protobuf-c kept as unknown: its bytes without the key. */
+bool pb_payload(uint32_t number, enum pb_type type, const uint8_t *data, size_t len,
+		struct pb_field *ret);
 bool pb_well_formed(const uint8_t *data, size_t len);
 /* The last value of a number field; false: it is not there. */
 bool pb_uint(const uint8_t *data, size_t len, uint32_t number, uint64_t *ret);

@@ -42,7 +42,11 @@ struct verify_report {
 	uint64_t pages_present, pages_in_parent;
 	uint64_t
 		pages_at_server; /* not here: in records of this set, or in holes that end in one */
-	uint64_t surplus;        /* bytes of the pages files that no entry refers to: a note */
+	char *newer; /* the first field that a newer CRIU must have written: the set is not judged; NULL: none */
+	char *restore; /* which CRIU can restore it, and why not the others; NULL: not known */
+	uint64_t bytes_stored; /* of the pages files, compressed or not */
+	bool compressed;
+	uint64_t surplus; /* bytes of the pages files that no entry refers to: a note */
 };
 
 /*
@@ -57,6 +61,8 @@ struct verify_report {
  * Every other image is framed as its kind has to be (image_kinds.c); what a restore does not read is
  * a note.  A full checkpoint has all that CRIU opens for each task: core, ids, fs, fdinfo; a set without
  * registers, descriptors and the like is memory only, as ours.
+ *
+ * What a newer CRIU wrote is not judged: ERR_UNSUPPORTED names the first thing that is not known.
  *
  * *ret is set in every case (verify_report_deinit()): an error is the first fatal finding as
  * ERR_CHECK, or what prevented the check (ERR_SYS, ERR_NOMEM).

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/vec.h"
 #include "engine/image/image.h"
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
 
+#define MAP_DROPPABLE_BIT 0x8u
 #define VMA_EXT_PLUGIN 0x08000000u /* only a CRIU plugin knows what it maps */
 
 static struct known_file *find_file(const struct verify *v, uint64_t id)
@@ -93,6 +95,12 @@ static void check_vma(struct verify *v, const char *mm, int64_t i, const Criu__V
 		verify_find(v, true, mm, i, &e->start, "empty range");
 	if (e->status & VMA_UNSUPP)
 		verify_find(v, true, mm, i, &e->start, "of a kind that cannot be dumped");
+	if (e->status & VMA_AREA_SHSTK)
+		verify_since(v, SINCE_4_1, "shadow stacks");
+	if (e->status & VMA_AREA_GUARD)
+		verify_since(v, SINCE_4_2, "guard pages (MADV_GUARD_INSTALL)");
+	if (e->flags & MAP_DROPPABLE_BIT && !(e->flags & (MAP_SHARED | MAP_PRIVATE)))
+		verify_since(v, SINCE_4_2, "mappings that the kernel may drop (MAP_DROPPABLE)");
 	if (e->status & VMA_EXT_PLUGIN)
 		return;
 	if ((e->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED)) && !v->no_files)

@@ -16,6 +16,7 @@
 #include "engine/image/at_server.h"
 #include "engine/image/file_holes.h"
 #include "engine/image/generations.h"
+#include "engine/image/pages_file.h"
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
 
@@ -43,8 +44,8 @@ static void check_holes(struct verify *v, const char *file, const struct pagemap
 	struct file_holes holes;
 	uint64_t pages = 0, first = 0, off;
 
-	if (verify_absorb(v, file, file_holes_read(fd, size, &holes)))
-		return;
+	if (pi->packed || verify_absorb(v, file, file_holes_read(fd, size, &holes)))
+		return; /* a block that is lost does not unpack */
 	for (size_t i = 0; i < pi->nr && holes.nr; i++) {
 		const struct pagemap_entry *e = &pi->e[i];
 
@@ -67,10 +68,27 @@ static void check_holes(struct verify *v, const char *file, const struct pagemap
 			pages, pi->pages_id);
 }
 
+/* Each is unpacked: they have no checksum, but few damages unpack to the right length. */
+static void check_blocks(struct verify *v, int dirfd, const char *file,
+			 const struct pagemap_image *pi)
+{
+	AUTO_PAGES_FILE struct pages_file f = PAGES_FILE_INIT;
+	struct err *e = pages_file_open(dirfd, "its", pi, &f);
+
+	if (!e)
+		e = pages_file_check(&f);
+	if (e && e->code == ERR_CHECK) {
+		verify_find(v, true, file, NO_ENTRY, e->has_vaddr ? &e->vaddr : NULL, "%s", e->msg);
+		err_free(e);
+		e = NULL;
+	}
+	verify_absorb(v, file, e);
+}
+
 static void check_pages_file(struct verify *v, int dirfd, const char *file,
 			     const struct pagemap_image *pi, bool sparse)
 {
-	uint64_t want = pi->nr_present * PAGE_BYTES, size;
+	uint64_t want = pi->stored, size;
 	AUTO_CLOSE int fd = -1;
 	char name[32];
 
@@ -106,6 +124,8 @@ static void check_pages_file(struct verify *v, int dirfd, const char *file,
 	}
 	if (sparse)
 		check_holes(v, file, pi, fd, size);
+	if (pi->nr_blocks && size >= want && v->how & VERIFY_SPARSE)
+		check_blocks(v, dirfd, file, pi);
 }
 
 static void check_pages_id(struct verify *v, const char *file, uint32_t pages_id)
@@ -137,6 +157,12 @@ static uint64_t nr_holes(const struct pagemap_image *pi)
 /* Two counts in one entry: which of them is read depends on the reader. */
 static void note_counts(struct verify *v, const char *file, const struct pagemap_image *pi)
 {
+	if (pi->nr_new_only)
+		verify_since(v, SINCE_4_2, "its pagemap entries have their count in field 5 alone");
+	if (pi->nr_blocks)
+		verify_since(v, SINCE_AFTER_4_2, "its pages are compressed");
+	if (pi->new_field)
+		verify_newer(v, file, (int64_t)pi->new_entry, pi->new_field);
 	if (pi->nr_new_only)
 		verify_find(v, false, file, NO_ENTRY, NULL,
 			    "%zu entries have their count in field 5 alone: CRIU before 4.2 cannot "
@@ -191,6 +217,8 @@ static struct file_holes parent_holes(const struct verify *v, int dirfd,
 	uint64_t size;
 
 	if (!(v->how & VERIFY_SPARSE))
+		return holes;
+	if (pi->packed)
 		return holes;
 	snprintf(name, sizeof(name), "pages-%u.img", pi->pages_id);
 	e = image_open_file(dirfd, name, &fd, &size);
@@ -298,6 +326,12 @@ static void check_parents(struct verify *v, const char *file, const struct pagem
 		if (good) {
 			good = check_entries(v, up, &parent);
 			check_pages_file(v, at.dirfd, up, &parent, false);
+			if (parent.nr_blocks)
+				verify_since(v, SINCE_AFTER_4_2, "a parent's pages are compressed");
+			else if (parent.nr_new_only)
+				verify_since(
+					v, SINCE_4_2,
+					"a parent's entries have their count in field 5 alone");
 			if (good) {
 				struct file_holes holes = parent_holes(v, at.dirfd, &parent);
 
@@ -346,6 +380,8 @@ bool verify_pagemap(struct verify *v, const char *file, struct pagemap_image *re
 	v->r->pagemaps++;
 	v->r->entries += pi.nr;
 	v->r->pages_present += pi.nr_present;
+	v->r->bytes_stored += pi.stored;
+	v->r->compressed |= pi.nr_blocks != 0;
 	v->r->pages_in_parent += nr_holes(&pi);
 	check_pages_id(v, file, pi.pages_id);
 	check_pages_file(v, v->dirfd, file, &pi, v->how & VERIFY_SPARSE);

@@ -39,8 +39,16 @@ struct verify {
 	unsigned how;        /* VERIFY_* */
 	bool pre_dump, full; /* neither: memory only, as ours */
 	bool old;            /* image version 1: no head magics */
-	char *no_fdinfo;     /* the first that is not there; owned */
-	char **told;         /* names of files that are reported as missing; owned */
+	enum verify_criu {
+		SINCE_ANY,
+		SINCE_4_1,
+		SINCE_4_2,
+		SINCE_AFTER_4_2
+	} since;               /* the oldest CRIU that restores it */
+	const char *since_why; /* static */
+	uint32_t version;      /* of the images */
+	char *no_fdinfo;       /* the first that is not there; owned */
+	char **told;           /* names of files that are reported as missing; owned */
 	size_t nr_told;
 	Criu__TaskKobjIdsEntry
 		*root_ids; /* of the dumping criu; NULL: not known; part of inventory */
@@ -83,6 +91,13 @@ void verify_file_inventory(struct verify *v);
 void verify_files(struct verify *v);
 /* verify_full.c: what a full checkpoint needs; after verify_mm() of all tasks. */
 void verify_full(struct verify *v);
+
+/* verify_since.c: something that CRIU knows since then; static text. */
+void verify_since(struct verify *v, enum verify_criu since, const char *why);
+/* A field that we do not know, so a newer CRIU wrote it: the first one is told. */
+void verify_newer(struct verify *v, const char *file, int64_t entry, uint32_t field);
+/* Sets verify_report.restore. */
+void verify_who_restores(struct verify *v);
 
 /* verify_mapped.c: the files that are mapped, on this machine; after verify_mm() of all tasks. */
 void verify_mapped(struct verify *v);

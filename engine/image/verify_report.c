@@ -112,6 +112,8 @@ void verify_report_deinit(struct verify_report *r)
 		free(r->v[i].text);
 	}
 	free(r->v);
+	free(r->newer);
+	free(r->restore);
 	*r = (struct verify_report){ 0 };
 }
 

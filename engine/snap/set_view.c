@@ -227,11 +227,18 @@ static char *place_text(const struct set_page *p)
 
 	if (server)
 		return xasprintf("%s", server);
+
+	AUTO_FREE char *block =
+		p->place.block_pages ?
+			xasprintf(" (in an LZ4 block of %u page%s)", p->place.block_pages,
+				  p->place.block_pages == 1 ? "" : "s") :
+			xstrdup("");
+
 	if (p->place.generation)
-		return xasprintf("pages-%u.img 0x%lx of %s (%u generation%s back)",
-				 p->place.pages_id, p->place.off, dir, p->place.generation,
-				 p->place.generation == 1 ? "" : "s");
-	return xasprintf("pages-%u.img 0x%lx", p->place.pages_id, p->place.off);
+		return xasprintf("pages-%u.img 0x%lx%s of %s (%u generation%s back)",
+				 p->place.pages_id, p->place.stored_off, block, dir,
+				 p->place.generation, p->place.generation == 1 ? "" : "s");
+	return xasprintf("pages-%u.img 0x%lx%s", p->place.pages_id, p->place.stored_off, block);
 }
 
 static void why_source(struct set_view *v, const struct set_page *p, Stepdump__Why *w)

@@ -113,8 +113,9 @@ static void about_pages(const struct set_view *v, Stepdump__Xfer *x)
 		for (size_t k = 0; k < x->n_files; k++)
 			if (!strcmp(x->files[k]->name, pages) && !x->files[k]->about) {
 				x->files[k]->kind = xstrdup("PAGES");
-				x->files[k]->about = xasprintf("%lu pages of %s", pi.nr_present,
-							       x->files[i]->name);
+				x->files[k]->about = xasprintf("%lu pages of %s%s", pi.nr_present,
+							       x->files[i]->name,
+							       pi.nr_blocks ? ", compressed" : "");
 			}
 		pagemap_image_deinit(&pi);
 	}
@@ -131,7 +132,7 @@ static void files_pagemap(const struct set_view *v, Stepdump__Snapshot *snap)
 		o->nr_pages = pi->e[i].nr_pages;
 		snap_flag_names(pi->e[i].flags, &o->flags, &o->n_flags);
 		if (pi->e[i].flags & PE_PRESENT)
-			SET(o, pages_off, pi->e[i].pages_off);
+			SET(o, pages_off, pi->e[i].stored_off);
 	}
 	if (pi && pi->nr > ENTRIES_MAX)
 		SET(snap, pagemap_more, pi->nr - ENTRIES_MAX);
@@ -149,7 +150,7 @@ struct err *set_view_files(struct set_view *v, Stepdump__Snapshot *snap)
 	if (pi) {
 		SET(x, pages_id, pi->pages_id);
 		SET(x, pages_written, pi->nr_present);
-		SET(x, bytes_written, pi->nr_present * PAGE_BYTES);
+		SET(x, bytes_written, pi->stored);
 		SET(x, entries, pi->nr);
 	}
 	TRY(flatdir_each(v->dirfd, v->set->path, files_add, &a));
