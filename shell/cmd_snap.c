@@ -178,7 +178,7 @@ const struct cmd_entry cmd_open = {
 	.usage = "DIR|ARCHIVE [PID], or FILE",
 	.summary = "look at a set, archive, snapshot, recording or log",
 	.help = "DIR is an image set, of stepdump or of any CRIU, with or without parents, also one "
-		"that a page server wrote or an old CRIU (image version 1); PID is one of its "
+		"that a page server wrote or an old CRIU (image version 1), with compressed pages too (version 3); PID is one of its "
 		"tasks, else it is the first.  ARCHIVE is a tar of one, plain or packed by gzip, zstd or "
 		"xz, as podman, CRI-O, Kubernetes and containerd export a checkpoint: its checkpoint/ is "
 		"found, its config.dump and spec.dump are summed up, and of the pages only those of the "
