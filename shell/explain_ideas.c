@@ -275,7 +275,50 @@ const struct explain_term explain_ideas[] = {
 	  "if one became of another nature, the dump fails before anything is published.",
 	  "With 60,000 mappings, reading smaps is a great part of the freeze.",
 	  "none: CRIU reads smaps of a frozen target", NULL, "set early on, fault list", NULL },
-	{ "pre-dump|predump", "term",
+	{ "plan|rehearsal", "term",
+	  "A dump rehearsed while the process runs: pmc-fill and generate-iovs are the pipeline's own, drain and xfer "
+	  "only count, and nothing is stopped or injected.",
+	  "How large the images are, whether they fit, how long it freezes and whether pre-dumps pay is known before "
+	  "anything is at stake.",
+	  NULL, NULL, "plan PID, plan PID --tree, plan PID -v", NULL },
+	{ "predicted|predicted time|any dump|each|in all", "term",
+	  "How long a dump would freeze, from dumps of a small process of stepdump's own, made now, into the same "
+	  "directory: bare, then with more pages, iovs, VMAs, threads, tasks. Each difference is the price of one "
+	  "of them (each), times their number (in all); what remains is what any dump costs.",
+	  "A machine that is busy makes single prices too high or 0; each is the shorter of two measurements.",
+	  NULL, NULL, "plan PID, set thaw, show stats", NULL },
+	{ "rate|dirty rate|written", "term",
+	  "Pages written in so much time. `plan` compares checksums of the pages that it read, after 1/16, 1/8, 1/4, "
+	  "1/2 and all of the seconds; or asks the tracker, if an earlier attach left one. By mapping: the share of "
+	  "the pages read that changed.",
+	  "Pages that are written again and again count once, so the longer the interval, the lower the rate.",
+	  NULL, NULL, "plan PID --seconds 5, set track auto, show tracker", NULL },
+	{ "iterations|left to dump|frozen in it|saves|written in all|when to stop", "term",
+	  "What becomes of the dump after so many pre-dumps: a pre-dump lasts as long as its pages take, what is "
+	  "written meanwhile is left to dump, and that freezes. saves is against one pre-dump less; written in all "
+	  "is what all of them write together.",
+	  "A pre-dump that shortens the freeze by less than a tenth does not pay: the pages that change faster than "
+	  "a pre-dump are left in any case.",
+	  "none: criu's users choose the number", NULL, "plan PID, set mode pre-dump, help chains",
+	  NULL },
+	{ "in common|sharing|shared since fork", "term",
+	  "Pages that parent and children have not written since a fork: one page of memory, and one copy for each task "
+	  "in the images. Counted by page frame where that may be read, else by address and content.",
+	  "A tree of workers can need several times its memory.", "none: criu #2386", NULL,
+	  "plan PID --tree, explain dup", NULL },
+	{ "zeros|equal|duplicates|duplicate|dup", "term",
+	  "Of the pages that `plan` reads: those full of zero bytes, which are dumped in full as they were written once "
+	  "(the kernel's own zero page is not), and those equal to another one.",
+	  "It tells what compression or a file system with deduplication would gain.",
+	  "none: criu #2331", NULL, "plan PID --read all", NULL },
+	{ "resident, not dumped|who has it|not dumped", "term",
+	  "Resident memory that goes into no pipe, by reason, and where it comes from at a restore: clean pages of files "
+	  "from the file, holes from the parent, shared objects once from their own images, files on tmpfs from "
+	  "the tmpfs, deleted files from CRIU's ghost files.",
+	  "Resident size and the size of the images differ by this.",
+	  "should_dump_page(): criu #1498", NULL, "plan PID, why ADDR, explain memory-in-files",
+	  NULL },
+	{ "pre-dump|predump|pre-dumps", "term",
 	  "A dump of memory only, that lets the target run again before anything is written: the pages "
 	  "wait in the pipes, by reference, and are marked clean.",
 	  "The last dump then takes only what changed, and freezes shortly.", "cr_pre_dump_tasks()",

@@ -54,6 +54,9 @@ const struct explain_term explain_screen[] = {
 	       "What one `next` does in a phase, what that changes in the target, whether `restart` takes "
 	       "it back, and the functions of CRIU that do the same.",
 	       "show phases, help phases"),
+	COLUMN("for|number",
+	       "Of the predicted freeze: what costs time, and how many there are of it.",
+	       "plan PID, explain predicted"),
 	COLUMN("number|where|enabled|hits",
 	       "Of a breakpoint: its number for `delete`, where it stops, whether it does, how often it "
 	       "did.",

@@ -84,8 +84,8 @@ static void plan_frozen(struct paint *p, const Stepdump__PlanTime *t)
 
 	if (!t)
 		return;
-	paint_field(p, "frozen", TONE_TITLE, "about %s, if it is committed at once",
-		    txt_took(p, t->frozen_us).s);
+	paint_field(p, "frozen", TONE_TITLE, "about %s, %s", txt_took(p, t->frozen_us).s,
+		    t->until ?: "if it is committed at once");
 	paint_field(p, "", TONE_DIM, "%s", p->o->relative ? "measured now" : t->how);
 	table = TABLE_NEW(columns);
 	for (size_t i = 0; i < t->n_costs; i++) {
@@ -281,6 +281,22 @@ static void percent_cell(struct table *t, uint64_t n, uint64_t of, bool known)
 		table_cell(t, n ? TONE_WARN : TONE_DIM, "%lu%%", (n * 100 + of - 1) / of);
 }
 
+/* "#4096 z30 .200": how many pages have which verdict. */
+static char *vma_verdicts(const Stepdump__PlanVma *v)
+{
+	char *text = xstrdup("");
+
+	for (size_t i = 0; i < v->n_counts; i++) {
+		char *longer =
+			xasprintf("%s%s%c%lu", text, i ? " " : "",
+				  verdict_glyph(v->counts[i]->verdict, false), v->counts[i]->pages);
+
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
 static void plan_vmas(struct paint *p, const Stepdump__PlanTask *task, bool rate)
 {
 	const struct column columns[] = {
@@ -293,9 +309,11 @@ static void plan_vmas(struct paint *p, const Stepdump__PlanTask *task, bool rate
 		{ "equal", .right = true, .drop = 3 },
 		{ "written", .right = true },
 		{ "kind", .min = 8, .grow = 40 },
+		{ "verdicts", .min = 12, .prose = true }, /* with -v */
 	};
+	unsigned nr_columns = sizeof(columns) / sizeof(*columns) - !p->o->verbose;
 	AUTO_FREE Stepdump__PlanVma **v = xcalloc(task->n_vmas ?: 1, sizeof(*v));
-	struct table *t = TABLE_NEW(columns);
+	struct table *t = table_new(columns, nr_columns);
 	size_t nr = 0, shown;
 
 	for (size_t i = 0; i < task->n_vmas; i++)
@@ -318,6 +336,11 @@ static void plan_vmas(struct paint *p, const Stepdump__PlanTask *task, bool rate
 		percent_cell(t, v[i]->written, c ? c->read : 0, c && rate);
 		table_cell(t, TONE_NORMAL, "%s%s%s", v[i]->kind, v[i]->name ? " " : "",
 			   v[i]->name ?: "");
+		if (p->o->verbose) {
+			AUTO_FREE char *verdicts = vma_verdicts(v[i]);
+
+			table_cell(t, TONE_NORMAL, "%s", verdicts);
+		}
 	}
 	table_end(t, p, "no mapping has pages to be dumped");
 	if (shown < nr)

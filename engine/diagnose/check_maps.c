@@ -10,13 +10,6 @@
 
 #include "engine/diagnose/check_priv.h"
 
-static bool ends_with(const char *s, const char *end)
-{
-	size_t a = strlen(s), b = strlen(end);
-
-	return a >= b && !strcmp(s + a - b, end);
-}
-
 static void check_sealed(struct look *k, const struct vma *v)
 {
 	if (!(v->vmf & VMF_SEALED) ||
@@ -28,28 +21,6 @@ static void check_sealed(struct look *k, const struct vma *v)
 		found(k, CAUSE_SEAL_LOST, v, "/proc/%d/smaps: VmFlags sl", k->pid);
 }
 
-/* Is the device that of a tmpfs mounted where the process can see it? */
-static bool on_tmpfs(const struct look *k, uint64_t dev)
-{
-	AUTO_FREE char *text = NULL;
-	char want[64], *save = NULL;
-	size_t len;
-
-	if (major(dev))
-		return false;
-	snprintf(want, sizeof(want), " %u:%u ", major(dev), minor(dev));
-	struct err *e = proc_read_file(k->pid, "mountinfo", &text, &len);
-
-	if (e) {
-		err_free(e);
-		return false;
-	}
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (strstr(line, want) && strstr(line, " - tmpfs "))
-			return true;
-	return false;
-}
-
 void check_file(struct look *k, const struct vma *v)
 {
 	bool shared = v->status & VMA_FILE_SHARED;
@@ -58,7 +29,7 @@ void check_file(struct look *k, const struct vma *v)
 
 	if (v->dev == k->env->shmem_dev || !(v->status & (VMA_FILE_SHARED | VMA_FILE_PRIVATE)))
 		return;
-	if (ends_with(v->name, " (deleted)")) {
+	if (vma_is_deleted(v)) {
 		snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", k->pid, v->start,
 			 v->end);
 		if (!stat(path, &st) && !st.st_nlink && ghost_bytes(&st) > GHOST_LIMIT)
@@ -69,7 +40,7 @@ void check_file(struct look *k, const struct vma *v)
 			found(k, CAUSE_FILE_ELSEWHERE, v,
 			      "/proc/%d/maps: shared mapping of a deleted file: CRIU writes a ghost file",
 			      k->pid);
-	} else if (shared && v->prot & PROT_WRITE && on_tmpfs(k, v->dev)) {
+	} else if (shared && v->prot & PROT_WRITE && proc_on_tmpfs(k->pid, v->dev)) {
 		found(k, CAUSE_FILE_ELSEWHERE, v,
 		      "/proc/%d/maps: shared mapping of a file on tmpfs", k->pid);
 	}

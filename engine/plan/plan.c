@@ -89,6 +89,19 @@ static void left_out(struct plan *p, Stepdump__PlanTask *task, const char *reaso
 	}
 }
 
+/* A shared mapping of a file: who has its pages depends on where the file is. */
+static void file_left_out(struct plan *p, Stepdump__PlanTask *task, const struct vma *v)
+{
+	if (vma_is_deleted(v))
+		left_out(p, task, "shared mapping of a deleted file",
+			 "CRIU's file phase, as a ghost file (criu --ghost-limit)", v->rss_bytes);
+	else if (proc_on_tmpfs((pid_t)task->pid, v->dev))
+		left_out(p, task, "shared mapping of a file on tmpfs",
+			 "the tmpfs: the file has to be there at the restore", v->rss_bytes);
+	else
+		left_out(p, task, "shared mapping of a file", "the file itself", v->rss_bytes);
+}
+
 /* Counts what is resident in the mapping and goes into no pipe of this task. */
 static void vma_left_out(struct plan *p, Stepdump__PlanTask *task, const struct vma *v,
 			 const struct verdict_counts *c)
@@ -106,7 +119,7 @@ static void vma_left_out(struct plan *p, Stepdump__PlanTask *task, const struct 
 		left_out(p, task, "shared memory", "its object, which is dumped once",
 			 v->rss_bytes);
 	else if (!vma_is_private(v))
-		left_out(p, task, "shared mapping of a file", "the file itself", v->rss_bytes);
+		file_left_out(p, task, v);
 }
 
 static void put_vma(struct plan *p, Stepdump__PlanTask *task, size_t t, size_t i)

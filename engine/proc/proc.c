@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -351,4 +352,25 @@ struct err *proc_read_thread_status(pid_t pid, pid_t tid, struct proc_status *re
 struct err *proc_read_limits(pid_t pid, struct proc_limits *ret)
 {
 	READ_AND_PARSE(pid, "limits", parse_limits, ret);
+}
+
+bool proc_on_tmpfs(pid_t pid, uint64_t dev)
+{
+	AUTO_FREE char *text = NULL;
+	char want[64], *save = NULL;
+	size_t len;
+
+	if (major(dev))
+		return false;
+	snprintf(want, sizeof(want), " %u:%u ", major(dev), minor(dev));
+	struct err *e = proc_read_file(pid, "mountinfo", &text, &len);
+
+	if (e) {
+		err_free(e);
+		return false;
+	}
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (strstr(line, want) && strstr(line, " - tmpfs "))
+			return true;
+	return false;
 }

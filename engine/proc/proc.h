@@ -181,5 +181,7 @@ struct err *proc_read_limits(pid_t pid, struct proc_limits *ret);
 
 /* Whole text of /proc/PID/`file`, NUL-terminated; for small files.  Caller frees. */
 struct err *proc_read_file(pid_t pid, const char *file, char **ret, size_t *len_ret);
+/* Is `dev` (as struct vma has it) a tmpfs that is mounted where the process can see it? */
+bool proc_on_tmpfs(pid_t pid, uint64_t dev);
 
 #endif

@@ -237,3 +237,11 @@ ssize_t vma_list_find(const struct vma_list *l, uint64_t vaddr)
 
 	return i < l->nr && l->v[i].start <= vaddr ? (ssize_t)i : -1;
 }
+
+bool vma_is_deleted(const struct vma *v)
+{
+	static const char suffix[] = " (deleted)";
+	size_t len = strlen(v->name), n = sizeof(suffix) - 1;
+
+	return len > n && !strcmp(v->name + len - n, suffix);
+}

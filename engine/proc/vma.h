@@ -83,6 +83,9 @@ struct vma_list {
 	uint64_t maps_hash; /* of the lines that /proc/PID/maps has; see proc_maps_hash() */
 };
 
+/* Does the kernel call the file behind it deleted?  memfds are always so. */
+bool vma_is_deleted(const struct vma *v);
+
 static inline uint64_t vma_pages(const struct vma *v)
 {
 	return (v->end - v->start) / PAGE_BYTES;

@@ -99,9 +99,7 @@ static void why_fact(Stepdump__Why *w, char *text)
 /* No image of this set holds it: whose job is it? */
 static void why_in_file(const struct vma *v, Stepdump__Why *w)
 {
-	size_t len = strlen(v->name);
-
-	if (len > 10 && !strcmp(v->name + len - 10, " (deleted)")) {
+	if (vma_is_deleted(v)) {
 		why_fact(
 			w,
 			xstrdup("a shared mapping of a deleted file: CRIU's file phase writes it as a "

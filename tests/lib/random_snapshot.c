@@ -68,6 +68,7 @@ static void fill_value(const ProtobufCFieldDescriptor *f, void *v, unsigned dept
 	case PROTOBUF_C_TYPE_DOUBLE:
 		*(double *)v = (double)random_number();
 		break;
+	case PROTOBUF_C_TYPE_INT64:
 	case PROTOBUF_C_TYPE_UINT64:
 		*(uint64_t *)v = random_number();
 		break;
@@ -103,6 +104,11 @@ static void fill_message(ProtobufCMessage *m, unsigned depth)
 			*(protobuf_c_boolean *)(base + f->quantifier_offset) = 1;
 		fill_value(f, base + f->offset, depth);
 	}
+}
+
+void random_message(ProtobufCMessage *m)
+{
+	fill_message(m, 0);
 }
 
 Stepdump__Snapshot *random_snapshot(void)

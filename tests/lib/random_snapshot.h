@@ -9,6 +9,9 @@
 /* Small, page-like and extreme numbers: all matter. */
 uint64_t random_number(void);
 
+/* Fills any message that its __init() has prepared; to be freed by its __free_unpacked(). */
+void random_message(ProtobufCMessage *m);
+
 /* To be freed by stepdump__snapshot__free_unpacked(). */
 Stepdump__Snapshot *random_snapshot(void);
 

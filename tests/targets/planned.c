@@ -3,6 +3,7 @@
  * `planned MODE N...`: memory whose content, sharing or rate of writes is known.  Prints "AT START PAGES" for
  * the mapping and "READY PID", then waits; or, of a tree, "READY PID" of the parent.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -118,6 +119,37 @@ static void writer(char **argv)
 	}
 }
 
+static void map_shared(const char *path, unsigned long pages, int gone)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unsigned char *p;
+
+	if (fd < 0 || ftruncate(fd, (off_t)(pages * PAGE)))
+		exit(1);
+	p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		exit(1);
+	for (unsigned long i = 0; i < pages; i++)
+		fill(p + i * PAGE, i + 2);
+	close(fd);
+	if (gone)
+		unlink(path);
+}
+
+/* Shared mappings of the files DISK and TMPFS, and of one beside DISK that is deleted; N pages each. */
+static void files(char **argv)
+{
+	char path[4096];
+
+	if (!argv[2] || !argv[3])
+		exit(2);
+	snprintf(path, sizeof(path), "%s.deleted", argv[2]);
+	map_shared(argv[2], number(argv, 4), 0);
+	map_shared(argv[3], number(argv, 5), 0);
+	map_shared(path, number(argv, 6), 1);
+	ready_and_wait();
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -128,6 +160,8 @@ int main(int argc, char **argv)
 		family(argv);
 	else if (!strcmp(mode, "writer"))
 		writer(argv);
-	printf("planned content ZERO EQUAL DISTINCT COLD | family PAGES OWN | writer PAGES HOT\n");
+	else if (!strcmp(mode, "files"))
+		files(argv);
+	printf("planned files DISK TMPFS N N N | content ZERO EQUAL DISTINCT COLD | family PAGES OWN | writer PAGES HOT\n");
 	return 2;
 }

@@ -6,6 +6,7 @@
 #include "shell/cmds.h"
 #include "shell/explain.h"
 #include "views/panes.h"
+#include "views/reports.h"
 
 #include "tests/lib/random_snapshot.h"
 #include "tests/lib/test.h"
@@ -14,16 +15,16 @@
 
 static unsigned heads, glyphs, unknown;
 
-static void demand(const struct pane *p, const char *what, const char *name)
+static void demand(const char *where, const char *what, const char *name)
 {
 	if (explain_find(explain_is, name))
 		return;
 	unknown++;
-	print_error("show %s: no `explain` for the %s \"%s\"\n", p->name, what, name);
+	print_error("%s: no `explain` for the %s \"%s\"\n", where, what, name);
 }
 
 /* All headings of a row: stretches in the tone of headings, two blanks apart. */
-static void read_heads(const struct pane *p, const struct grid *g, unsigned row)
+static void read_heads(const char *where, const struct grid *g, unsigned row)
 {
 	const struct cell *c = &g->cells[row * g->cols];
 
@@ -41,12 +42,12 @@ static void read_heads(const struct pane *p, const struct grid *g, unsigned row)
 		}
 		name[len] = '\0';
 		heads++;
-		demand(p, "column", name);
+		demand(where, "column", name);
 	}
 }
 
 /* A legend is a row of glyphs, each with a blank and words in the dim tone behind it. */
-static void read_legend(const struct pane *p, const struct grid *g, unsigned row)
+static void read_legend(const char *where, const struct grid *g, unsigned row)
 {
 	const struct cell *c = &g->cells[row * g->cols];
 	unsigned nr = 0, at[32];
@@ -70,7 +71,7 @@ static void read_legend(const struct pane *p, const struct grid *g, unsigned row
 
 		text[strcspn(text, " \n")] = '\0';
 		glyphs++;
-		demand(p, "glyph", text);
+		demand(where, "glyph", text);
 		free(text);
 		grid_deinit(&one);
 	}
@@ -92,8 +93,8 @@ TEST(headings_and_glyphs_are_explained)
 			grid_init(&g, COLS, 0);
 			pane_render(p, s, &o, &g);
 			for (unsigned row = 2; row < g.rows; row++) {
-				read_heads(p, &g, row);
-				read_legend(p, &g, row);
+				read_heads(p->name, &g, row);
+				read_legend(p->name, &g, row);
 			}
 			grid_deinit(&g);
 		}
@@ -103,6 +104,37 @@ TEST(headings_and_glyphs_are_explained)
 	}
 	assert_in_range(heads, 500, UINT32_MAX);
 	assert_in_range(glyphs, 50, UINT32_MAX);
+	assert_int_equal(unknown, 0);
+}
+
+/* The labels at the left of a report are titles of its fields: those that name a quantity. */
+TEST(headings_of_plans_are_explained)
+{
+	static const char *const labels[] = { "page-pipe", "frozen",  "zeros", "duplicates",
+					      "in common", "written", "rate" };
+	unsigned before = heads;
+
+	for (unsigned round = 0; round < rounds(60); round++) {
+		Stepdump__PlanReport *r = NULL;
+		const struct pane_opts o = { .verbose = round % 2, .index = -1 };
+		struct grid g;
+
+		do {
+			stepdump__plan_report__free_unpacked(r, NULL);
+			r = malloc(sizeof(*r));
+			stepdump__plan_report__init(r);
+			random_message(&r->base);
+		} while (!r->n_tasks);
+		grid_init(&g, COLS, 0);
+		report_plan(r, &o, &g);
+		for (unsigned row = 2; row < g.rows; row++)
+			read_heads("plan", &g, row);
+		grid_deinit(&g);
+		stepdump__plan_report__free_unpacked(r, NULL);
+	}
+	for (size_t i = 0; i < sizeof(labels) / sizeof(*labels); i++)
+		demand("plan", "field", labels[i]);
+	assert_in_range(heads - before, 200, UINT32_MAX);
 	assert_int_equal(unknown, 0);
 }
 
