@@ -183,8 +183,9 @@ void report_log(const Stepdump__LogReport *r, const struct pane_opts *o, struct 
 		    r->version ?: "of unknown version", r->through ? ", as quoted by " : "",
 		    r->through ?: "", r->action, r->has_pid ? " of " : "",
 		    r->has_pid ? txt_opt(true, r->pid).s : "");
-	if (r->comm)
-		paint_field(&p, "process", TONE_NORMAL, "%s%s%s", r->comm, r->alive ? ", " : "",
+	if (r->comm || r->alive)
+		paint_field(&p, "process", TONE_NORMAL, "%s%s%s",
+			    r->comm ?: txt_opt(r->has_pid, r->pid).s, r->alive ? ", " : "",
 			    r->alive ?: "");
 	paint_field(&p, "outcome", ok ? TONE_OK : TONE_BAD, "%s%s%s", r->outcome,
 		    !ok && *r->deepest ? " in " : "", ok ? "" : r->deepest);

@@ -267,7 +267,7 @@ static void log_walk(struct log *l)
 
 			if (n >= 1)
 				SET(l->r, pid, pid);
-			if (n == 2)
+			if (n == 2 && !l->r->comm)
 				l->r->comm = xstrdup(comm);
 		}
 		if ((at = strstr(t, "Version: ")) && !l->r->version) {

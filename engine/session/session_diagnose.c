@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -197,13 +198,55 @@ struct err *session_elsewhere(struct session *s, Stepdump__CheckReport **ret)
 	return each_task(s, check_elsewhere, ret);
 }
 
+/* Had the process been started when the file was written to?  Then its pid was its own in the log, too. */
+static bool older_than_file(pid_t pid, const char *path)
+{
+	struct timespec real, boot;
+	struct proc_stat ps;
+	struct stat st;
+	struct err *e;
+	double started;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode) || clock_gettime(CLOCK_REALTIME, &real) ||
+	    clock_gettime(CLOCK_BOOTTIME, &boot))
+		return false;
+	e = proc_read_stat(pid, &ps);
+	if (e) {
+		err_free(e);
+		return false;
+	}
+	started = (double)(real.tv_sec - boot.tv_sec) +
+		  (double)(real.tv_nsec - boot.tv_nsec) / 1e9 +
+		  (double)ps.start_time_ticks / (double)sysconf(_SC_CLK_TCK);
+	return started < (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;
+}
+
+/* Those that are seen now come first, in the order that they had, and are likely at least. */
+static void confirmed_first(Stepdump__LogReport *r)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < r->n_causes; i++) {
+		Stepdump__LogCause *c = r->causes[i];
+
+		if (!c->confirmed)
+			continue;
+		if (!strcmp(c->confidence, confidence_name(CONF_POSSIBLE))) {
+			free(c->confidence);
+			c->confidence = xstrdup(confidence_name(CONF_LIKELY));
+		}
+		memmove(&r->causes[at + 1], &r->causes[at], (i - at) * sizeof(*r->causes));
+		r->causes[at++] = c;
+	}
+}
+
 /* What is seen now of what the log tells, if the process is the same. */
-static void confirm(struct session *s, Stepdump__LogReport *r)
+static void confirm(struct session *s, const char *path, Stepdump__LogReport *r)
 {
 	Stepdump__CheckReport *c;
 	struct err *e;
 
-	if (!r->has_pid || !r->comm || !strcmp(r->outcome, "succeeded"))
+	if (!r->has_pid || !strcmp(r->outcome, "succeeded"))
 		return;
 	e = check_run(&s->caps, CHECK_ONE, (pid_t)r->pid, &c);
 	if (e) {
@@ -211,7 +254,9 @@ static void confirm(struct session *s, Stepdump__LogReport *r)
 		err_free(e);
 		return;
 	}
-	if (!strcmp(c->tasks[0]->comm, r->comm)) {
+	if (r->comm ? !strcmp(c->tasks[0]->comm, r->comm) : older_than_file((pid_t)r->pid, path)) {
+		if (!r->comm) /* the dump failed before CRIU had read it */
+			r->comm = xstrdup(c->tasks[0]->comm);
 		r->alive = xstrdup("which lives");
 		for (size_t i = 0; i < r->n_causes; i++)
 			for (size_t j = 0; j < c->tasks[0]->n_findings; j++)
@@ -219,6 +264,7 @@ static void confirm(struct session *s, Stepdump__LogReport *r)
 					    c->tasks[0]->findings[j]->cause->name))
 					r->causes[i]->confirmed =
 						xstrdup(c->tasks[0]->findings[j]->evidence);
+		confirmed_first(r);
 		r->now = c->tasks[0];
 		c->tasks[0] = NULL;
 		c->n_tasks = 0;
@@ -238,7 +284,7 @@ struct err *session_log(struct session *s, const char *path, const char *images,
 
 	TRY(diagnose_read_log(path, &text, &len));
 	TRY(log_explain(path, text, len, &r));
-	confirm(s, r);
+	confirm(s, path, r);
 	e = images ? diagnose_images(images, r) : NULL;
 	if (e) {
 		stepdump__log_report__free_unpacked(r, NULL);
