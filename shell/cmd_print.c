@@ -15,7 +15,7 @@ static struct err *print_value(struct shell *sh, const char *expr, bool hex, cha
 {
 	struct snap_request req = { .parts = expr_needs(expr) };
 	Stepdump__Snapshot *s;
-	struct expr_value v;
+	struct calc_value v;
 
 	TRY(shell_snap(sh, &req, &s));
 	struct err *e = expr_eval(expr, s, &v);
@@ -133,6 +133,18 @@ const struct cmd_entry cmd_undisplay = {
 
 /* ---- watch ------------------------------------------------------------------------------------------ */
 
+/* A value in a line: of a message, how much it is. */
+static char *watch_brief(const char *value)
+{
+	struct json_object *o = json_tokener_parse(value);
+	char *brief = json_object_is_type(o, json_type_object) ?
+			      xasprintf("%d fields", json_object_object_length(o)) :
+			      xstrdup(value);
+
+	json_object_put(o);
+	return brief;
+}
+
 /* Of a message only the fields that differ. */
 static void watch_tell(struct out *o, const struct habit_watch *w, const char *now)
 {
@@ -194,9 +206,11 @@ static struct err *watch_exec(struct shell *sh, const struct args *a, struct out
 	AUTO_FREE char *expr = args_join(a);
 	char *value;
 
-	for (size_t i = 0; !a->argc && i < h->nr_watches; i++)
-		out_printf(o, "%u: %s = %s\n", h->watch[i].number, h->watch[i].expr,
-			   h->watch[i].last);
+	for (size_t i = 0; !a->argc && i < h->nr_watches; i++) {
+		AUTO_FREE char *brief = watch_brief(h->watch[i].last);
+
+		out_printf(o, "%u: %s = %s\n", h->watch[i].number, h->watch[i].expr, brief);
+	}
 	if (!a->argc)
 		return NULL;
 	TRY(print_value(sh, expr, false, &value));
@@ -207,7 +221,10 @@ static struct err *watch_exec(struct shell *sh, const struct args *a, struct out
 				   .expr = TAKE_PTR(expr),
 				   .last = value };
 	out_member(o, "number", json_object_new_int((int)w->number));
-	out_printf(o, "watchpoint %u: %s, now %s\n", w->number, w->expr, w->last);
+
+	AUTO_FREE char *brief = watch_brief(w->last);
+
+	out_printf(o, "watchpoint %u: %s, now %s\n", w->number, w->expr, brief);
 	return NULL;
 }
 

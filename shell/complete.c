@@ -208,7 +208,15 @@ void comp_break_number(struct shell *sh, const struct cword *w, struct complist 
 	shell_snap_free(sh, s);
 }
 
-static const char *const comp_fields[] = { "ppb", "vma", "chunk", "shmem", NULL };
+static const char *const comp_fields[] = {
+	"ppb", "vma", "chunk", "shmem", "pages", "verdict", NULL
+};
+
+static void comp_add_verdicts(struct complist *l, const struct cword *w)
+{
+	for (int v = STEPDUMP__VERDICT__DUMP; v <= STEPDUMP__VERDICT__SHARED; v++)
+		complist_add(l, w, verdict_name((verdict_t)v), verdict_info((verdict_t)v)->meaning);
+}
 
 void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 {
@@ -226,12 +234,12 @@ void comp_where(struct shell *sh, const struct cword *w, struct complist *l)
 		complist_add(l, w, "vma", "pmc-fill of that VMA begins");
 		if (*w->text) /* an address: when one is being typed */
 			comp_add_vmas(sh, w, l);
-	} else if (!strcmp(last, "verdict")) {
-		for (int v = STEPDUMP__VERDICT__DUMP; v <= STEPDUMP__VERDICT__SHARED; v++)
-			complist_add(l, w, verdict_name((verdict_t)v),
-				     verdict_info((verdict_t)v)->meaning);
+	} else if (!strcmp(last, "verdict") && w->argn == 1) {
+		comp_add_verdicts(l, w);
 	} else if (!strcmp(last, "vma") && w->argn == 1) {
 		comp_add_vmas(sh, w, l);
+	} else if (w->argn > 3 && !strcmp(w->argv[w->argn - 2], "verdict")) {
+		comp_add_verdicts(l, w);
 	} else if (!strcmp(last, "if") || !strcmp(last, "&&") || !strcmp(last, "||")) {
 		comp_add_words(l, w, comp_fields);
 	} else if (w->argn == 1 && phase_from_name(last) >= 0) {

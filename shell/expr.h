@@ -13,23 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/calc.h"
 #include "proto/snapshot.pb-c.h"
 
-struct expr_value {
-	enum { VALUE_NUMBER, VALUE_TEXT, VALUE_MESSAGE, VALUE_ABSENT } kind;
-	int64_t number;
-	const char *text; /* borrowed from the snapshot */
-	const ProtobufCMessage
-		*message; /* likewise; a repeated field alone is a number: how many */
-};
-
-/* ERR_USAGE: what is not understood, and where. */
-struct err *expr_eval(const char *text, const Stepdump__Snapshot *s, struct expr_value *ret)
+/* A message is CALC_OTHER; a repeated field alone is a number: how many.  ERR_USAGE: what is not understood, and where. */
+struct err *expr_eval(const char *text, const Stepdump__Snapshot *s, struct calc_value *ret)
 	__attribute__((warn_unused_result));
 /* The parts of a snapshot (proto/parts.h) that it may need. */
 uint32_t expr_needs(const char *text);
 /* "12", "0x7ffd10 (140724603453440)", "dump/", a message as JSON; heap. */
-char *expr_show(const struct expr_value *v, bool hex);
+char *expr_show(const struct calc_value *v, bool hex);
 
 #endif

@@ -101,7 +101,19 @@ static bool line_is_compared(const char *p, const char *end)
 	size_t digits = strspn(p, "0123456789");
 
 	p += digits;
-	return digits && (p >= end || is_blank(*p) || strchr("&|#>", *p));
+	return digits && (p >= end || is_blank(*p) || strchr("&|#>)", *p));
+}
+
+/* Where an expression may stand, a file to write to is a path with a / in it: all else is an operand. */
+static bool line_is_path(const char *p, const char *end)
+{
+	while (p < end && (is_blank(*p) || *p == '>'))
+		p++;
+	if (p < end && *p >= '0' && *p <= '9')
+		return false; /* 4/2 */
+	while (p < end && !is_blank(*p) && *p != '/')
+		p++;
+	return p < end && *p == '/';
 }
 
 static struct err *line_read_file(const char *p, const char *end, struct line *l)
@@ -122,8 +134,18 @@ static struct err *line_read_file(const char *p, const char *end, struct line *l
 	return l->file[0] ? NULL : err_new(ERR_USAGE, "no file name after >");
 }
 
+/* How many parentheses are open after it. */
+static int word_depth(const char *word, int depth)
+{
+	for (; *word; word++)
+		depth += (*word == '(') - (*word == ')');
+	return depth;
+}
+
 static struct err *line_parse_words(const char *p, const char *end, bool conditions, struct line *l)
 {
+	int depth = 0;
+
 	for (;;) {
 		char *word;
 
@@ -131,19 +153,23 @@ static struct err *line_parse_words(const char *p, const char *end, bool conditi
 			p++;
 		if (p == end || *p == '#')
 			return NULL;
-		if (conditions && p + 1 < end && p[0] == '|' && p[1] == '|') {
-			line_add_word(l, xstrdup("||"));
-			p += 2;
+		if (conditions && *p == '|' && (depth > 0 || (p + 1 < end && p[1] == '|'))) {
+			size_t len = p + 1 < end && p[1] == '|' ? 2 : 1;
+
+			line_add_word(l, xstrndup(p, len));
+			p += len;
 			continue;
 		}
 		if (*p == '|')
 			return line_read_pipe(p + 1, end, l);
-		if (*p == '>' && !line_is_compared(p + 1, end))
+		if (*p == '>' && depth <= 0 &&
+		    (conditions ? line_is_path(p + 1, end) : !line_is_compared(p + 1, end)))
 			return line_read_file(p + 1, end, l);
 		if (*p == '>' && !conditions)
 			return err_hint(err_new(ERR_USAGE, "a number after >, not a file"),
 					"`> ./2` writes to a file of that name");
 		TRY(line_read_word(&p, end, false, &word));
+		depth = conditions ? word_depth(word, depth) : 0;
 		line_add_word(l, word);
 	}
 }

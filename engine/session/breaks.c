@@ -7,35 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/calc.h"
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/vec.h"
 
 /* What a condition can ask about, and in which phases a unit knows it. */
+enum { FIELD_PPB, FIELD_VMA, FIELD_CHUNK, FIELD_SHMEM, FIELD_PAGES, FIELD_VERDICT };
 static const struct {
 	const char *name;
 	unsigned phases; /* bits */
 } brk_fields[] = {
-	[COND_PPB] = { "ppb", 1u << PH(DRAIN) | 1u << PH(XFER) },
-	[COND_VMA] = { "vma", 1u << PH(PMC_FILL) | 1u << PH(GENERATE_IOVS) },
-	[COND_CHUNK] = { "chunk", 1u << PH(PMC_FILL) | 1u << PH(GENERATE_IOVS) | 1u << PH(DRAIN) |
-					  1u << PH(XFER) },
-	[COND_SHMEM] = { "shmem", 1u << PH(GENERATE_IOVS) | 1u << PH(DRAIN) | 1u << PH(XFER) },
+	[FIELD_PPB] = { "ppb", 1u << PH(DRAIN) | 1u << PH(XFER) },
+	[FIELD_VMA] = { "vma", 1u << PH(PMC_FILL) | 1u << PH(GENERATE_IOVS) },
+	[FIELD_CHUNK] = { "chunk", 1u << PH(PMC_FILL) | 1u << PH(GENERATE_IOVS) | 1u << PH(DRAIN) |
+					   1u << PH(XFER) },
+	[FIELD_SHMEM] = { "shmem", 1u << PH(GENERATE_IOVS) | 1u << PH(DRAIN) | 1u << PH(XFER) },
+	[FIELD_PAGES] = { "pages", 1u << PH(GENERATE_IOVS) | 1u << PH(XFER) },
+	[FIELD_VERDICT] = { "verdict", 1u << PH(GENERATE_IOVS) },
 };
 #define NR_FIELDS (sizeof(brk_fields) / sizeof(brk_fields[0]))
-
-static const char *const brk_ops[] = {
-	[OP_EQ] = "==", [OP_NE] = "!=", [OP_LT] = "<",
-	[OP_LE] = "<=", [OP_GT] = ">",  [OP_GE] = ">=",
-};
-#define NR_OPS (sizeof(brk_ops) / sizeof(brk_ops[0]))
 
 static struct err *brk_grammar(const char *where)
 {
 	return err_hint(
 		err_new(ERR_USAGE, "breakpoint \"%s\" is not understood", where),
-		"PHASE [if ppb|vma|chunk|shmem OP N [&& or || ...]] with OP one of == != < <= > >=, "
-		"ADDRESS, vma N, verdict NAME, chunk N or fail; see `help breakpoints`");
+		"PHASE [if CONDITION], ADDRESS, vma N, ppb N, verdict NAME, chunk N or fail; "
+		"see `help breakpoints`");
 }
 
 /* ---- words ------------------------------------------------------------------- */
@@ -50,15 +48,12 @@ static bool word_is(struct word w, const char *text)
 	return strlen(text) == w.len && !strncmp(w.s, text, w.len);
 }
 
-/* Steps over blanks and one word: an operator, or what reaches to the next operator or blank. */
+/* Steps over blanks and one word. */
 static struct word word_next(const char **p)
 {
-	static const char operators[] = "<>=!&|";
 	struct word w = { .s = *p + strspn(*p, " \t") };
 
-	w.len = strcspn(w.s, " \t<>=!&|");
-	if (!w.len)
-		w.len = strspn(w.s, operators);
+	w.len = strcspn(w.s, " \t");
 	*p = w.s + w.len;
 	return w;
 }
@@ -76,7 +71,12 @@ static bool word_number(struct word w, int base, uint64_t *ret)
 	return !errno && !*end;
 }
 
-/* ---- the grammar --------------------------------------------------------------- */
+/* ---- conditions ---------------------------------------------------------------- */
+
+struct brk_asked {
+	const struct brk *b;
+	const struct unit *u; /* NULL: nothing is known yet, the grammar is checked */
+};
 
 /* "drain knows ppb, chunk, shmem" */
 static struct err *brk_no_field(const struct brk *b, const char *field)
@@ -87,48 +87,97 @@ static struct err *brk_no_field(const struct brk *b, const char *field)
 		if (brk_fields[f].phases & 1u << b->phase)
 			sprintf(known + strlen(known), "%s%s", *known ? ", " : "",
 				brk_fields[f].name);
-	return err_hint(err_new(ERR_USAGE, "breakpoint \"%s\": no unit of %s has a %s", b->where,
-				phase_name(b->phase), field),
+	return err_hint(err_new(ERR_USAGE, "no unit of %s has a %s", phase_name(b->phase), field),
 			*known ? "%s has %s" : "%s takes no condition", phase_name(b->phase),
 			known);
 }
 
-/* FIELD OP N */
-static struct err *brk_parse_cond(struct brk *b, const char **p)
+/* A field that the unit does not have (a hole is in no ppb) is absent: no comparison with it holds. */
+static struct calc_value brk_field_value(size_t field, const struct unit *u)
 {
-	struct word field = word_next(p), op = word_next(p), number = word_next(p);
-	struct brk_cond c = { .field = NR_FIELDS, .op = NR_OPS };
+	const int64_t of_unit[] = {
+		[FIELD_PPB] = u->ppb,
+		[FIELD_VMA] = u->vma,
+		[FIELD_CHUNK] = u->chunk,
+		[FIELD_SHMEM] = u->shmem,
+		[FIELD_PAGES] =
+			u->end > u->start ? (int64_t)((u->end - u->start) / PAGE_BYTES) : -1,
+	};
 
-	for (unsigned f = 0; f < NR_FIELDS; f++)
-		if (word_is(field, brk_fields[f].name))
-			c.field = f;
-	for (unsigned o = 0; o < NR_OPS; o++)
-		if (word_is(op, brk_ops[o]))
-			c.op = o;
-	if (c.field == NR_FIELDS || c.op == NR_OPS || !word_number(number, 10, &c.value) ||
-	    c.value > INT64_MAX)
-		return brk_grammar(b->where);
-	if (!(brk_fields[c.field].phases & 1u << b->phase))
-		return brk_no_field(b, brk_fields[c.field].name);
-	*vec_push(b->cond, b->nr_conds) = c;
+	if (field == FIELD_VERDICT)
+		return (struct calc_value){ .kind = u->has_verdict ? CALC_TEXT : CALC_ABSENT,
+					    .text = u->has_verdict ? verdict_name(u->verdict) :
+								     NULL };
+	return of_unit[field] < 0 ? (struct calc_value){ .kind = CALC_ABSENT } :
+				    calc_number(of_unit[field]);
+}
+
+/* A field of the unit, or the name of a verdict, which may contain a "-". */
+static struct err *brk_name(struct calc *c, struct calc_value *ret)
+{
+	const struct brk_asked *asked = c->arg;
+	size_t len = strspn(c->at, "abcdefghijklmnopqrstuvwxyz-_0123456789");
+	AUTO_FREE char *verdict = xstrndup(c->at, len);
+	AUTO_FREE char *name = xstrndup(c->at, calc_name_len(c));
+
+	if (verdict_from_name(verdict) >= 0) {
+		*ret = (struct calc_value){ .kind = CALC_TEXT,
+					    .text = verdict_name(
+						    (verdict_t)verdict_from_name(verdict)) };
+		c->at += len;
+		return NULL;
+	}
+	for (size_t f = 0; f < NR_FIELDS; f++) {
+		if (strcmp(brk_fields[f].name, name))
+			continue;
+		if (!(brk_fields[f].phases & 1u << asked->b->phase))
+			return brk_no_field(asked->b, name);
+		c->at += strlen(name);
+		*ret = asked->u ? brk_field_value(f, asked->u) :
+				  (struct calc_value){ .kind = CALC_ABSENT };
+		return NULL;
+	}
+	return calc_bad(c, "no unit has that");
+}
+
+static struct err *brk_ask(const struct brk *b, const struct unit *u, bool *ret)
+{
+	struct brk_asked asked = { .b = b, .u = u };
+	struct calc c = {
+		.text = b->cond,
+		.name = brk_name,
+		.arg = &asked,
+		.hint = "ppb, vma, chunk, shmem, pages, verdict; see `help breakpoints`",
+	};
+	struct calc_value v;
+
+	TRY(calc_eval(&c, &v));
+	*ret = calc_true(&v);
 	return NULL;
 }
 
-static struct err *brk_parse_conds(struct brk *b, const char *p)
+/* One that cannot be evaluated (it divides by a ppb that is 0) stops, rather than being passed in silence. */
+static bool brk_cond_holds(const struct brk *b, const struct unit *u)
+{
+	bool holds = true;
+	AUTO_ERR struct err *e = b->cond ? brk_ask(b, u, &holds) : NULL;
+
+	return holds || e;
+}
+
+/* ---- the grammar --------------------------------------------------------------- */
+
+static struct err *brk_parse_cond(struct brk *b, const char *p)
 {
 	struct word w = word_next(&p);
+	bool holds;
 
-	while (w.len) {
-		bool alternative = word_is(w, "||") || word_is(w, "or");
-
-		if (!word_is(w, "if") &&
-		    !(b->nr_conds && (alternative || word_is(w, "&&") || word_is(w, "and"))))
-			return brk_grammar(b->where);
-		TRY(brk_parse_cond(b, &p));
-		b->cond[b->nr_conds - 1].alternative = alternative;
-		w = word_next(&p);
-	}
-	return NULL;
+	if (!w.len)
+		return NULL;
+	b->cond = xstrdup(p + strspn(p, " \t"));
+	if (!word_is(w, "if") || !*b->cond)
+		return brk_grammar(b->where);
+	return err_wrap(brk_ask(b, NULL, &holds), "breakpoint \"%s\"", b->where);
 }
 
 static struct err *brk_parse_verdict(struct brk *b, struct word w)
@@ -162,8 +211,7 @@ static struct err *brk_parse(struct brk *b)
 	} else if (word_is(first, "ppb") && two && word_number(second, 10, &b->value)) {
 		b->kind = BRK_PHASE;
 		b->phase = PH(DRAIN);
-		*vec_push(b->cond, b->nr_conds) =
-			(struct brk_cond){ .field = COND_PPB, .op = OP_EQ, .value = b->value };
+		b->cond = xasprintf("ppb == %lu", b->value);
 		/* An index is short and decimal; an address is not, or says that it is hexadecimal. */
 	} else if (word_is(first, "vma") && two &&
 		   word_number(second, second.len > 6 || second.s[1] == 'x' ? 16 : 10, &b->value)) {
@@ -173,7 +221,7 @@ static struct err *brk_parse(struct brk *b)
 	} else if (phase >= 0 && phase_ops((phase_t)phase)) {
 		b->kind = BRK_PHASE;
 		b->phase = (phase_t)phase;
-		return brk_parse_conds(b, rest);
+		return brk_parse_cond(b, rest);
 	} else if (!second.len && word_number(first, 16, &b->value) && b->value >= PAGE_BYTES) {
 		b->kind = BRK_ADDR;
 		b->value &= ~(PAGE_BYTES - 1);
@@ -252,48 +300,6 @@ void brk_list_deinit(struct brk_list *l)
 	*l = (struct brk_list){ 0 };
 }
 
-/* A condition on a field that the unit does not have (a hole is in no ppb) is never met. */
-static bool brk_cond_holds(const struct brk_cond *c, const struct unit *u)
-{
-	const int64_t of_unit[] = {
-		[COND_PPB] = u->ppb,
-		[COND_VMA] = u->vma,
-		[COND_CHUNK] = u->chunk,
-		[COND_SHMEM] = u->shmem,
-	};
-	int64_t is = of_unit[c->field], value = (int64_t)c->value;
-
-	if (is < 0)
-		return false;
-	switch (c->op) {
-	case OP_EQ:
-		return is == value;
-	case OP_NE:
-		return is != value;
-	case OP_LT:
-		return is < value;
-	case OP_LE:
-		return is <= value;
-	case OP_GT:
-		return is > value;
-	case OP_GE:
-		return is >= value;
-	}
-	return false;
-}
-
-static bool brk_conds_hold(const struct brk *b, const struct unit *u)
-{
-	bool holds = true;
-
-	for (size_t i = 0; i < b->nr_conds; i++) {
-		if (b->cond[i].alternative && holds)
-			return true;
-		holds = (holds || b->cond[i].alternative) && brk_cond_holds(&b->cond[i], u);
-	}
-	return holds;
-}
-
 bool brk_matches(const struct brk *b, const struct unit *u, const struct unit *prev,
 		 const struct vma_list *vmas)
 {
@@ -303,8 +309,8 @@ bool brk_matches(const struct brk *b, const struct unit *u, const struct unit *p
 		return false;
 	switch (b->kind) {
 	case BRK_PHASE:
-		return u->phase == b->phase && (prev->phase != u->phase || b->nr_conds) &&
-		       brk_conds_hold(b, u);
+		return u->phase == b->phase && (prev->phase != u->phase || b->cond) &&
+		       brk_cond_holds(b, u);
 	case BRK_ADDR:
 		return of_task && (u->phase == PH(GENERATE_IOVS) || u->phase == PH(XFER)) &&
 		       u->start <= b->value && b->value < u->end;
@@ -364,7 +370,7 @@ bool brk_fine_grained(const struct brk_list *l, phase_t phase)
 		if (b->disabled)
 			continue;
 		if (b->kind == BRK_ADDR || b->kind == BRK_VERDICT ||
-		    (b->kind == BRK_PHASE && b->nr_conds && b->phase == phase))
+		    (b->kind == BRK_PHASE && b->cond && b->phase == phase))
 			return true;
 	}
 	return false;

@@ -12,13 +12,6 @@
 #include "base/err.h"
 #include "engine/dump/phases.h"
 
-struct brk_cond {
-	enum { COND_PPB, COND_VMA, COND_CHUNK, COND_SHMEM } field;
-	enum { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE } op;
-	uint64_t value;
-	bool alternative; /* || stands before it: && binds more tightly */
-};
-
 struct brk {
 	unsigned number;
 	bool temporary, disabled;
@@ -26,9 +19,8 @@ struct brk {
 	unsigned ignore; /* so many more hits do not stop */
 	char *where;     /* normalised text; owned */
 	enum { BRK_PHASE, BRK_ADDR, BRK_VMA, BRK_VERDICT, BRK_FAIL, BRK_CHUNK } kind;
-	phase_t phase;         /* BRK_PHASE */
-	struct brk_cond *cond; /* BRK_PHASE; owned */
-	size_t nr_conds;
+	phase_t phase;  /* BRK_PHASE */
+	char *cond;     /* BRK_PHASE: an expression; owned; NULL: none */
 	uint64_t value; /* address, VMA index or address in it, chunk */
 	verdict_t verdict;
 };

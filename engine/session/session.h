@@ -214,8 +214,7 @@ void session_replay_status(const struct session *s, struct replay_status *ret);
 /* ---- breakpoints --------------------------------------------------------- */
 
 /*
- * where :=  PHASE [if FIELD OP N [&&|"||" FIELD OP N]...]   && binds more tightly
- *                                    FIELD: ppb, vma, chunk, shmem; OP: == != < <= > >=
+ * where :=  PHASE [if EXPRESSION]     of ppb, vma, chunk, shmem, pages, verdict; see base/calc.h
  *        |  0xADDR or hex ADDR          the page is scanned, or transferred
  *        |  vma N | vma ADDR            pmc-fill of that VMA begins
  *        |  verdict NAME                a run with that verdict ("hole", "zero", ...)

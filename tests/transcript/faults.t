@@ -36,7 +36,7 @@ A step that is made to fail, and what is undone.
   [2]
   $ stepdump -batch -ex 'fault xfer-splice EIO if vma == 3'
   error: breakpoint "xfer if vma == 3": no unit of xfer has a vma
-    hint: xfer has ppb, chunk, shmem
+    hint: xfer has ppb, chunk, shmem, pages
   [2]
   $ stepdump -batch -ex 'fault seize EIO if vma == 3'
   error: fault seize is in no phase of its own

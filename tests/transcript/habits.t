@@ -6,7 +6,7 @@ What gdb's users type.
   -1 < 0 || 1/0 = 1
   $ stepdump -batch -ex 'print nothing_like_that' 2>&1
   error: "nothing_like_that": nothing has that name at nothing_like_that
-    hint: numbers, + - * / % == != < <= > >= && || ! ( ), registers such as $rsp, and fields such as pages_written, pmc.hits, ppb[3].pages_in
+    hint: numbers, + - * / % << >> & | ^ ~ == != < <= > >= && || ! ( ), registers such as $rsp, and fields such as pages_written, pmc.hits, ppb[3].pages_in
   [2]
   $ stepdump -batch -ex 'print (1' 2>&1 | head -1
   error: "(1": no )
@@ -39,9 +39,14 @@ What gdb's users type.
     old: 1
     new: 2
   at the gate: all staged, nothing published; `commit DIR` passes it
-  $ stepdump -batch -p $T -ex 'break drain' -ex 'commands 1 print chunk; next; echo not reached' -ex 'commands 9 echo' 2>&1 | tail -2
+  $ stepdump -batch -p $T -ex 'break drain' -ex 'commands 1 print chunk; print ppbs' -ex continue -ex 'commands 9 echo' 2>&1 | grep -v -e ^attached -e '^  target'
+  breakpoint 1: drain
+  breakpoint 1: drain: DUMPPAGES for ppb 0, its pipe fd, the reply (chunk 1)
+  chunk = 1
+  ppbs = 6
   error: there is no breakpoint 9
     hint: `show breakpoints` lists them
+  the dump of %T stood at drain 0/6 and was not committed: it is dropped
   $ printf '%s\n' 'break drain' 'commands 1' 'print chunk' 'end' 'continue' 'define twice' 'echo $arg0 $arg0 of $argc' 'end' 'twice a b' 'save breakpoints b.txt' 'twice' > h; stepdump -batch -p $T -x h 2>&1 | grep -v -e ^attached -e '^  target' -e 'not committed'; cat b.txt
   breakpoint 1: drain
   breakpoint 1: drain: DUMPPAGES for ppb 0, its pipe fd, the reply (chunk 1)

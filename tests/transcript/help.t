@@ -31,6 +31,7 @@ Help, man page and completion come from the same tables.
   zero
   $ stepdump --complete 'b drain if p'
   ppb
+  pages
   $ stepdump --complete 'help ph'
   phases
   phase

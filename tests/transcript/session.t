@@ -49,7 +49,7 @@ A whole session on a sleeping process, and what is refused on the way.
   [2]
   $ stepdump -batch -p $T -ex 'x/2q 0' 2>&1 | tail -n +2 | head -2
   error: x/2q: "q" is not a unit
-    hint: b, h, w and g are 1, 2, 4 and 8 bytes, s is text
+    hint: b, h, w and g are 1, 2, 4 and 8 bytes, s is a text, i an instruction
   $ stepdump -batch -p $T -ex 'why nonsense' 2>&1 | tail -n +2
   error: "nonsense" is not an address
     hint: hex digits, $ip, $sp, or the name of a VMA like [heap], each with +N or -N

@@ -82,11 +82,20 @@ TEST(comparisons)
 	assert_string_equal(show_line("b drain if ppb >= 2", true), "<b><drain><if><ppb><>=><2>");
 	assert_string_equal(show_line("b drain if ppb > 2&&vma < 1", true),
 			    "<b><drain><if><ppb><>><2&&vma><<><1>");
-	assert_string_equal(show_line("u drain if ppb > 2 > log", true),
-			    "<u><drain><if><ppb><>><2> file log");
-	assert_string_equal(show_line("u drain if ppb > 2 >> 2.log", true),
-			    "<u><drain><if><ppb><>><2> append 2.log");
-	assert_string_equal(show_line("u drain > log", true), "<u><drain> file log");
+	assert_string_equal(show_line("u drain if ppb > 2 > ./log", true),
+			    "<u><drain><if><ppb><>><2> file ./log");
+	assert_string_equal(show_line("u drain if ppb > 2 >> /tmp/2.log", true),
+			    "<u><drain><if><ppb><>><2> append /tmp/2.log");
+	/* A name is an operand: no file is written over. */
+	assert_string_equal(show_line("b drain if ppb > chunk", true),
+			    "<b><drain><if><ppb><>><chunk>");
+	assert_string_equal(show_line("p pmc.hits > pmc.misses", true),
+			    "<p><pmc.hits><>><pmc.misses>");
+	assert_string_equal(show_line("p hits > 4/2", true), "<p><hits><>><4/2>");
+	assert_string_equal(show_line("p hits >> 1", true), "<p><hits><>>><1>");
+	assert_string_equal(show_line("p (hits | 1) > 0x2 | cat", true),
+			    "<p><(hits><|><1)><>><0x2> pipe cat");
+	assert_string_equal(show_line("p hits | cat", true), "<p><hits> pipe cat");
 	assert_string_equal(show_line("b 'drain if ppb > 2'", true), "<b><drain if ppb > 2>");
 	assert_string_equal(show("show ppb > 2"), "!a number after >, not a file");
 	assert_string_equal(show("show ppb >> 2 # c"), "!a number after >, not a file");
