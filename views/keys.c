@@ -14,9 +14,9 @@
 #define BOTH (IN_ALL_VIEWS | IN_PAGER)
 
 const struct action_desc actions[] = {
-	{ ACT_NEXT, ACTIONS_RUN, "s F11", "step", VIEWS, VIEWS,
-	  "run one unit (`next` at the prompt)" },
-	{ ACT_STEP, ACTIONS_RUN, "S F10", "phase", VIEWS, VIEWS, "run to the next phase (`step`)" },
+	/* n and s as at the prompt; so n is left to a search only where nothing can be run. */
+	{ ACT_NEXT, ACTIONS_RUN, "n F11", "next", VIEWS, VIEWS, "run one unit (`next`)" },
+	{ ACT_STEP, ACTIONS_RUN, "s F10", "step", VIEWS, VIEWS, "run to the next phase (`step`)" },
 	{ ACT_FINISH, ACTIONS_RUN, "f S-F11", "finish", PIPELINE | LISTS, VIEWS,
 	  "run to the end of the chunk (`finish`)" },
 	{ ACT_CONTINUE, ACTIONS_RUN, "c F5", "cont", PIPELINE | LISTS, VIEWS,
@@ -66,8 +66,10 @@ const struct action_desc actions[] = {
 	  "the next VMA with holes: pages left to the parent" },
 	{ ACT_SEARCH, ACTIONS_LOOK, "/", "find", BOTH & ~(PIPELINE | PIPES | PARENTS),
 	  BOTH & ~PIPELINE, "find text, a VMA by name, or an address" },
-	{ ACT_SEARCH_NEXT, ACTIONS_LOOK, "n", "next", IN_PAGER, BOTH & ~PIPELINE, "next match" },
-	{ ACT_SEARCH_PREV, ACTIONS_LOOK, "N", NULL, 0, BOTH & ~PIPELINE, "previous match" },
+	{ ACT_SEARCH_NEXT, ACTIONS_LOOK, ";", NULL, 0, VIEWS & ~PIPELINE, "next match" },
+	{ ACT_SEARCH_PREV, ACTIONS_LOOK, ",", NULL, 0, VIEWS & ~PIPELINE, "previous match" },
+	{ ACT_SEARCH_NEXT, ACTIONS_LOOK, "n ;", "next", IN_PAGER, IN_PAGER, "next match" },
+	{ ACT_SEARCH_PREV, ACTIONS_LOOK, "N ,", NULL, 0, IN_PAGER, "previous match" },
 	{ ACT_FILTER, ACTIONS_LOOK, "\\", NULL, 0, MAP | LISTS,
 	  "show only rows with this text; empty: all" },
 

@@ -138,12 +138,12 @@ static void pipeline_keys(struct paint *p)
 		return;
 	if (c->phase >= STEPDUMP__PHASE__PMC_FILL && c->phase <= STEPDUMP__PHASE__XFER)
 		snprintf(line, sizeof(line),
-			 "s: that unit   S: next phase   "
+			 "n: that unit   s: next phase   "
 			 "f: end of chunk %u   c: to the gate",
 			 c->chunk ? c->chunk : 1);
 	else if (c->phase <= STEPDUMP__PHASE__PREPARE)
 		snprintf(line, sizeof(line),
-			 "s: that unit   S: all of prepare   c: to the commit gate");
+			 "n: that unit   s: all of prepare   c: to the commit gate");
 	else if (c->phase == STEPDUMP__PHASE__GATE)
 		snprintf(line, sizeof(line),
 			 ":commit DIR publishes   :restart begins again   :abort gives up");
