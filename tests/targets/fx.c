@@ -321,6 +321,25 @@ static void seal(const char *arg)
 	ready_and_wait();
 }
 
+/* CRIU means to keep the page of a thread's stack pointer out of a lazy restore, but compares its offset in the
+ * page: if that is 0, no page of the process is lazy. */
+static void aligned(const char *arg)
+{
+	fill(map(16 * PAGE, RW, ANON), 16 * PAGE, 1);
+#ifdef __x86_64__
+	ready(getpid());
+	__asm__ volatile("and $-4096, %%rsp\n"
+			 "1: mov %0, %%eax\n"
+			 "syscall\n"
+			 "jmp 1b"
+			 :
+			 : "i"(SYS_pause)
+			 : "rax", "rcx", "r11", "memory");
+#else
+	fail(77, "the stack pointer");
+#endif
+}
+
 /* ---- limits ---------------------------------------------------------------- */
 
 static void nofile(const char *arg)
@@ -524,6 +543,7 @@ static const struct mode {
 	{ "poison", poison, "one page that reads as a memory error" },
 	{ "uffd", uffd, "memory registered with a userfaultfd" },
 	{ "seal", seal, "mseal()ed without PROT_READ; ARG r: readable" },
+	{ "aligned", aligned, "its stack pointer is at the start of a page" },
 	{ "nofile", nofile, "ARG free descriptors" },
 	{ "vmany", vmany, "ARG VMAs of one page" },
 	{ "reserve", reserve, "PROT_NONE of ARG bytes, 16 pages of content in its middle" },
