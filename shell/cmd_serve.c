@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* serve: a page server */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/vec.h"
 #include "engine/session/serve.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
 #include "shell/format.h"
 
+/* A client that sends, as the progress line has it. */
+struct sending {
+	unsigned client;
+	uint64_t pages, bytes;
+	uint64_t at_us;
+	uint64_t per_second; /* bytes, since it was heard of before */
+};
+
 struct serving {
 	struct out *o;
 	json_object *sets, *refused;
 	bool progress, shown;
+	struct sending *sending;
+	size_t nr_sending;
 };
 
 static void serving_clear(struct serving *sv)
@@ -22,16 +35,62 @@ static void serving_clear(struct serving *sv)
 	sv->shown = false;
 }
 
-static void serving_progress(struct serving *sv, const struct serve_event *ev, const char *bytes)
+static struct sending *serving_find(struct serving *sv, unsigned client)
 {
+	for (size_t i = 0; i < sv->nr_sending; i++)
+		if (sv->sending[i].client == client)
+			return &sv->sending[i];
+	return NULL;
+}
+
+static void serving_note(struct serving *sv, const struct serve_event *ev)
+{
+	struct sending *s = serving_find(sv, ev->client);
+	uint64_t now = now_us();
+
+	if (!s) {
+		s = vec_push(sv->sending, sv->nr_sending);
+		*s = (struct sending){ .client = ev->client };
+	} else if (now > s->at_us) {
+		s->per_second = (ev->st.bytes - s->bytes) * 1000000 / (now - s->at_us);
+	}
+	s->pages = ev->st.pages;
+	s->bytes = ev->st.bytes;
+	s->at_us = now;
+}
+
+static void serving_forget(struct serving *sv, unsigned client)
+{
+	struct sending *s = serving_find(sv, client);
+
+	if (s)
+		vec_remove(sv->sending, sv->nr_sending, (size_t)(s - sv->sending));
+}
+
+/* What matters most comes first: the line is cut at the width of the terminal. */
+static void serving_progress(struct serving *sv, const struct serve_event *ev)
+{
+	struct sending sum = { 0 };
+	char bytes[24], rate[24], line[200];
 	unsigned rows, cols;
-	char line[160];
 
 	if (!sv->progress || !ev->st.bytes)
 		return;
+	serving_note(sv, ev);
+	for (size_t i = 0; i < sv->nr_sending; i++) {
+		sum.pages += sv->sending[i].pages;
+		sum.bytes += sv->sending[i].bytes;
+		sum.per_second += sv->sending[i].per_second;
+	}
+	format_bytes(sum.bytes, bytes, sizeof(bytes));
+	format_bytes(sum.per_second, rate, sizeof(rate));
+	if (sv->nr_sending > 1)
+		snprintf(line, sizeof(line), "%zu clients: %lu pages %s, %s/s   (^C ends)",
+			 sv->nr_sending, sum.pages, bytes, rate);
+	else
+		snprintf(line, sizeof(line), "%u: %lu pages %s, %s/s   %s of %s   (^C ends)",
+			 ev->client, sum.pages, bytes, rate, ev->st.object, ev->peer);
 	term_size(&rows, &cols);
-	snprintf(line, sizeof(line), "%u: %s   %s   %lu pages %s   (^C ends)", ev->client, ev->peer,
-		 ev->st.object, ev->st.pages, bytes);
 	fprintf(stderr, "\r%.*s\033[K", (int)cols - 1, line);
 	fflush(stderr);
 	sv->shown = true;
@@ -59,10 +118,12 @@ static void serving_event(void *arg, const struct serve_event *ev)
 
 	format_bytes(ev->st.bytes, bytes, sizeof(bytes));
 	if (ev->what == SERVE_PROGRESS) {
-		serving_progress(sv, ev, bytes);
+		serving_progress(sv, ev);
 		return;
 	}
 	serving_clear(sv);
+	if (ev->what == SERVE_COMMITTED || ev->what == SERVE_REFUSED)
+		serving_forget(sv, ev->client);
 	switch (ev->what) {
 	case SERVE_LISTENING:
 		out_printf(o, "listening at %s\n", ev->text);
@@ -163,6 +224,7 @@ static struct err *serve_exec(struct shell *sh, const struct args *a, struct out
 	struct err *e = session_serve(sh->session, &so, serving_event, &sv);
 
 	serving_clear(&sv);
+	free(sv.sending);
 	out_member(o, "sets", sv.sets);
 	out_member(o, "refused", sv.refused);
 	return e;

@@ -255,17 +255,22 @@ class Terminal:
         os.close(slave)
         self.read()
 
-    def read(self):
-        """Its output up to the next prompt."""
+    def read(self, end=rb'(^|\n|\r)\([^()\r\n]*\) $'):
+        """Its output up to the next prompt, or to what matches."""
         data, deadline = b'', time.monotonic() + sd.PATIENCE
-        while not re.search(rb'(^|\n|\r)\([^()\r\n]*\) $', data):
+        while not re.search(end, data):
             left = deadline - time.monotonic()
-            sd.check(left > 0 and select.select([self.master], [], [], left)[0], f'no prompt: {data!r}')
+            sd.check(left > 0 and select.select([self.master], [], [], left)[0], f'no {end}: {data!r}')
             try:
                 data += os.read(self.master, 65536)
             except OSError:   # it has ended
                 break
         return data.decode(errors='replace').replace('\r', '')
+
+    def interrupt(self):
+        """^C; its output up to the prompt."""
+        os.write(self.master, b'\3')
+        return self.read()
 
     def do(self, line):
         os.write(self.master, line.encode() + b'\n')
