@@ -105,6 +105,11 @@ static int rlcomplete_keep_directories(char **names)
 	return 0;
 }
 
+static bool rlcomplete_goes_on(const char *text)
+{
+	return *text && text[strlen(text) - 1] == ':';
+}
+
 static char **rlcomplete_attempt(const char *text, int start, int end)
 {
 	bool described = false;
@@ -118,6 +123,8 @@ static char **rlcomplete_attempt(const char *text, int start, int end)
 	rl_sort_completion_matches = 0; /* own processes first, pipeline order, ... */
 	if (!offered.nr)
 		return NULL;
+	/* "localhost:" goes on. */
+	rl_completion_suppress_append = offered.nr == 1 && rlcomplete_goes_on(offered.v[0].text);
 	char **m = xcalloc(offered.nr + 2, sizeof(*m));
 	if (!m)
 		return NULL;

@@ -330,9 +330,10 @@ static void net_remove_stale(const struct sockaddr_un *un)
 		unlink(un->sun_path);
 }
 
-static struct err *net_listen_name(const struct net_name *n, const char *where, int *fd_ret)
+static struct err *net_listen_name(const struct net_name *n, const char *where,
+				   const volatile sig_atomic_t *stop, int *fd_ret)
 {
-	const struct net_limit limit = net_limit(LISTEN_MS, NULL);
+	const struct net_limit limit = net_limit(LISTEN_MS, stop);
 	struct net_found found;
 	struct sockaddr_un un;
 
@@ -351,14 +352,15 @@ static struct err *net_listen_name(const struct net_name *n, const char *where, 
 	return e;
 }
 
-struct err *net_listen(const char *where, int *fd_ret, char **bound_ret, bool *open_ret)
+struct err *net_listen(const char *where, const volatile sig_atomic_t *stop, int *fd_ret,
+		       char **bound_ret, bool *open_ret)
 {
 	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 	struct net_name n = { 0 };
 
 	TRY(net_name_parse(where, &n));
-	struct err *e = net_listen_name(&n, where, fd_ret);
+	struct err *e = net_listen_name(&n, where, stop, fd_ret);
 
 	if (!e && getsockname(*fd_ret, (struct sockaddr *)&ss, &len))
 		e = err_sys(errno, "ask for the address of %s", where);

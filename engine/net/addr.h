@@ -28,11 +28,13 @@ struct err *net_check(const char *where);
 struct err *net_connect(const char *where, const struct net_limit *limit, int *fd_ret);
 
 /*
- * net_listen - a listening socket; port 0 is any free port.
+ * net_listen - a listening socket; port 0 is any free port.  The look-up of a name ends after 20 s, or soon
+ * after *stop is set (ERR_INTERRUPTED; NULL: nobody stops it).
  * *bound_ret: the address as it came out, in the spelling above; owned by the caller.
  * *open_ret: can other machines reach it?
  */
-struct err *net_listen(const char *where, int *fd_ret, char **bound_ret, bool *open_ret);
+struct err *net_listen(const char *where, const volatile sig_atomic_t *stop, int *fd_ret,
+		       char **bound_ret, bool *open_ret);
 /* Who is at the other end, for people; owned by the caller. */
 char *net_peer(int fd);
 

@@ -299,7 +299,7 @@ struct err *serve_run(const struct serve_opts *o, const volatile sig_atomic_t *s
 	struct stat ours = { 0 };
 
 	TRY(serve_check(o));
-	TRY(net_listen(o->where, &s.listener, &bound, &ev.open));
+	TRY(net_listen(o->where, stop, &s.listener, &bound, &ev.open));
 	if (path && lstat(path, &ours))
 		path = NULL;
 	ev.text = bound;

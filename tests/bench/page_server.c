@@ -103,7 +103,7 @@ static uint64_t raw_round(void)
 	AUTO_CLOSE int fd = -1;
 	bool open_to_all;
 	char done;
-	struct err *e = net_listen("0", &listener, &where, &open_to_all);
+	struct err *e = net_listen("0", NULL, &listener, &where, &open_to_all);
 
 	if (e)
 		die(e);

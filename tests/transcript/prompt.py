@@ -222,6 +222,34 @@ def case_tab_completes_breakpoints(w, program):
     t.end()
 
 
+def case_tab_completes_servers(w, program):
+    """An address goes on behind the colon; one that was set before is offered."""
+    t = Terminal(w, program, '-q')
+    t.prompt()
+    t.send('set xfer se' + TAB)
+    t.expect('server ')
+    t.send(TAB + TAB)
+    t.expect('localhost: .*HOST:PORT')
+    t.expect('unix: .*unix:PATH')
+    t.send('l' + TAB)
+    t.line('4711')
+    t.prompt()
+    t.line('set server')
+    t.expect('server = localhost:4711')
+    t.prompt()
+    t.send('set server un' + TAB)
+    t.line('/run/socket')
+    t.prompt()
+    t.line('set server')
+    t.expect('server = unix:/run/socket')
+    t.prompt()
+    t.send('set xfer server ' + TAB + TAB)
+    t.expect('unix:/run/socket .*as it is set')
+    t.clear()
+    t.line('q')
+    t.end()
+
+
 def case_ambiguity_is_an_error(w, program):
     t = Terminal(w, program, '-q')
     t.prompt()
