@@ -267,6 +267,14 @@ class Terminal:
                 break
         return data.decode(errors='replace').replace('\r', '')
 
+    def waits(self):
+        """Does it stand in a poll(), for longer than a unit of a dump takes?"""
+        for _ in range(20):
+            if 'poll' not in sd.proc_text(self.proc.pid, 'wchan'):
+                return False
+            time.sleep(0.01)
+        return True
+
     def interrupt(self):
         """^C; its output up to the prompt."""
         os.write(self.master, b'\3')
