@@ -118,7 +118,8 @@ void snap_xfer(struct session *s, Stepdump__Snapshot *snap)
 	SET(o, holes_checked, s->d.count.holes_checked);
 	if (x->object[0]) {
 		o->object = xstrdup(x->object);
-		SET(o, pages_id, x->pages_id);
+		if (!page_xfer_client(x)) /* how a server numbers its files is not known here */
+			SET(o, pages_id, x->pages_id);
 	}
 	SET(o, nr_open, x->calls.open);
 	SET(o, nr_write_pagemap, x->calls.pagemap);
