@@ -208,7 +208,7 @@ def case_tab_completes_breakpoints(w, program):
     t.expect('drain ')
     t.send('i' + TAB)
     t.expect('if ')
-    t.send('p' + TAB)
+    t.send('pp' + TAB)
     t.expect('ppb ')
     t.send('=' + TAB)
     t.expect('== ')
