@@ -323,7 +323,10 @@ void docs_markdown(FILE *f)
 static void md_cause(FILE *f, const Stepdump__Cause *c)
 {
 	fprintf(f, "### %s\n\n", c->name);
-	fprintf(f, "%c", *c->title - (*c->title >= 'a' && *c->title <= 'z' ? 32 : 0));
+	/* A capital, but not for the name of a function: "mseal() of ..." */
+	bool word = c->title[strcspn(c->title, " (")] == ' ';
+
+	fprintf(f, "%c", *c->title - (word && *c->title >= 'a' && *c->title <= 'z' ? 32 : 0));
 	md_words(f, c->title + 1);
 	fprintf(f, ". ");
 	md_prose(f, c->advice);
