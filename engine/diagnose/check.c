@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -75,6 +76,7 @@ static void look_inside(struct look *k, const struct vma_list *known)
 	}
 	check_limits(k);
 	check_fds(k);
+	check_hidden_uring(k);
 	check_cgroup_memory(k);
 }
 
@@ -113,6 +115,20 @@ static void machine_finding(Stepdump__CheckReport *r, enum cause_id id, const ch
 	f->evidence = xstrdup(evidence);
 }
 
+#define KDAT "/run/criu.kdat"
+
+/* A tmpfs does not outlive its kernel, but a container that was restored brings its /run along. */
+static bool kdat_is_stale(void)
+{
+	struct timespec real, boot;
+	struct stat st;
+
+	if (stat(KDAT, &st) || clock_gettime(CLOCK_REALTIME, &real) ||
+	    clock_gettime(CLOCK_BOOTTIME, &boot))
+		return false;
+	return st.st_mtim.tv_sec + 1 < real.tv_sec - boot.tv_sec;
+}
+
 static void check_machine(const struct caps *c, Stepdump__CheckReport *r)
 {
 	if (!c->soft_dirty)
@@ -121,6 +137,9 @@ static void check_machine(const struct caps *c, Stepdump__CheckReport *r)
 	if (c->pagemap_scan && !c->scan_soft_dirty)
 		machine_finding(r, CAUSE_SCAN_CATEGORY,
 				"PAGEMAP_SCAN refuses PAGE_IS_SOFT_DIRTY (EINVAL)");
+	if (kdat_is_stale())
+		machine_finding(r, CAUSE_STALE_KDAT,
+				KDAT " last changed before this kernel was started");
 	if (!c->vmsplice)
 		machine_finding(r, CAUSE_SHMEM_VMSPLICE, "vmsplice() into a pipe of our own fails");
 }

@@ -58,6 +58,16 @@ static void check_ipc(struct look *k, const struct vma *v)
 		      "/proc/%d/maps: /SYSV; /proc/%d/ns/ipc is ours: %s", k->pid, k->pid, ns);
 }
 
+/* As CRIU looks for a place for its first system call: a vsyscall page is beyond user space. */
+static bool has_code(const struct vma_list *l)
+{
+	for (size_t i = 0; i < l->nr; i++)
+		if (l->v[i].prot & PROT_EXEC && !(l->v[i].status & VMA_AREA_VSYSCALL) &&
+		    !vma_is_parasite(&l->v[i]))
+			return true;
+	return false;
+}
+
 void check_maps(struct look *k)
 {
 	bool holds_uffd = false;
@@ -79,6 +89,9 @@ void check_maps(struct look *k)
 		}
 		check_sealed(k, v);
 		check_file(k, v);
+		if (v->pkey)
+			found(k, CAUSE_PROTECTION_KEY, v, "/proc/%d/smaps: ProtectionKey %u",
+			      k->pid, v->pkey);
 		if (v->status & VMA_AREA_SYSVIPC)
 			check_ipc(k, v);
 		if (v->status & VMA_AREA_AIORING)
@@ -88,6 +101,9 @@ void check_maps(struct look *k)
 			      "/proc/%d/smaps: VmFlags um; no userfaultfd in /proc/%d/fd", k->pid,
 			      k->pid);
 	}
+	if (k->vmas.nr && !has_code(&k->vmas))
+		found(k, CAUSE_NO_CODE_VMA, NULL,
+		      "/proc/%d/maps: none of %zu mappings is executable", k->pid, k->vmas.nr);
 	if (!k->env->caps->pagemap_scan && k->vmas.priv_longest_pages > (1ul << 25))
 		found(k, CAUSE_HUGE_RESERVE, NULL,
 		      "/proc/%d/maps: the longest private mapping has %lu GiB", k->pid,

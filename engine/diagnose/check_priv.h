@@ -85,6 +85,8 @@ void found_note(struct look *k, enum cause_id id, const char *fmt, ...)
 bool check_states(struct look *k);
 void check_family(struct look *k);
 void check_cgroup_memory(struct look *k);
+/* After mappings and descriptors were read. */
+void check_hidden_uring(struct look *k);
 /* check_maps.c */
 void check_maps(struct look *k);
 void check_file(struct look *k, const struct vma *v);

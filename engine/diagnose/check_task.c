@@ -2,6 +2,7 @@
 /* What state a process is in, who holds it, what it shares. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -205,6 +206,53 @@ void check_family(struct look *k)
 			found(k, CAUSE_SHARED_MM, NULL, "kcmp(%d, %d, KCMP_VM): the same", k->pid,
 			      c.pid[i]);
 	proc_children_deinit(&c);
+}
+
+#define SYS_IO_URING_ENTER                                                                         \
+	426 /* of every architecture that Linux has had io_uring on since, but alpha */
+#define THREADS_LOOKED_AT 256u
+
+static bool has_uring(const struct look *k)
+{
+	for (size_t i = 0; i < k->vmas.nr; i++)
+		if (strstr(k->vmas.v[i].name, "[io_uring]"))
+			return true;
+	for (size_t i = 0; i < k->fds.nr; i++)
+		if (strstr(k->fds.v[i].link, "[io_uring]"))
+			return true;
+	return false;
+}
+
+/* A ring in the program's own memory, with a descriptor that is in no table: only who uses it shows it. */
+void check_hidden_uring(struct look *k)
+{
+	struct proc_threads t = { 0 };
+	bool any = false;
+
+	if (!k->has_fds || !k->has_vmas || has_uring(k))
+		return;
+	err_free(proc_read_threads(k->pid, &t));
+	for (size_t i = 0; i < t.nr && i < THREADS_LOOKED_AT && !any; i++) {
+		AUTO_FREE char *comm = NULL, *call = NULL;
+		char name[64];
+		size_t len;
+
+		snprintf(name, sizeof(name), "task/%d/comm", t.tid[i]);
+		err_free(proc_read_file(k->pid, name, &comm, &len));
+		snprintf(name, sizeof(name), "task/%d/syscall", t.tid[i]);
+		err_free(proc_read_file(k->pid, name, &call, &len));
+		any = true;
+		if (comm && (!strncmp(comm, "iou-wrk-", 8) || !strncmp(comm, "iou-sqp-", 8)))
+			found(k, CAUSE_URING_HIDDEN, NULL, "/proc/%d/task/%d/comm: %.*s", k->pid,
+			      t.tid[i], (int)strcspn(comm, "\n"), comm);
+		else if (call && atoi(call) == SYS_IO_URING_ENTER)
+			found(k, CAUSE_URING_HIDDEN, NULL,
+			      "/proc/%d/task/%d/syscall: %d (io_uring_enter)", k->pid, t.tid[i],
+			      SYS_IO_URING_ENTER);
+		else
+			any = false;
+	}
+	proc_threads_deinit(&t);
 }
 
 void check_cgroup_memory(struct look *k)

@@ -331,6 +331,14 @@ int log_line_cause(const char *line)
 	return found;
 }
 
+bool log_line_can_mean(const char *line, enum cause_id id)
+{
+	for (size_t p = 0; p < CAUSE_PATTERNS && causes[id].log[p].glob; p++)
+		if (line_matches(causes[id].log[p].glob, line))
+			return true;
+	return false;
+}
+
 static void add_cause(struct log *l, enum cause_id id, enum confidence c, size_t line)
 {
 	Stepdump__LogCause *m = msg_push(&l->r->causes, &l->r->n_causes, sizeof(*m));

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "engine/diagnose/causes.h"
 #include "proto/diagnose.pb-c.h"
 
 /* For a reader of a log that is still being written: is the error in this line one that dumps survive, or
@@ -27,5 +28,8 @@ bool log_recognise(const char *text, size_t len);
  * Fails: ERR_FORMAT no line of it is CRIU's.  Caller: stepdump__log_report__free_unpacked(.., NULL).
  */
 struct err *log_explain(const char *file, const char *text, size_t len, Stepdump__LogReport **ret);
+
+/* Is it one of the lines that this cause leaves in a log, surely or possibly? */
+bool log_line_can_mean(const char *line, enum cause_id id);
 
 #endif

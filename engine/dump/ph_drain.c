@@ -70,9 +70,15 @@ static struct err *drain_page_at_fault(struct dump *d, unsigned index, uint64_t 
 			      "unreadable-page", "%s", seen);
 	else if (read_err)
 		e = err_cause(e, "unreadable-page", "%s", seen);
+	else if (v && v->pkey)
+		e = err_cause(err_hint(e,
+				       "the main thread may not read memory with protection "
+				       "key %u; it has to allow it before (pkey_set)",
+				       v->pkey),
+			      "protection-key", "/proc/%d/smaps: ProtectionKey %u; %s", t->pid,
+			      v->pkey, seen);
 	else
-		e = err_cause(err_hint(e, "its protection is in the way: a protection key, or a "
-					  "mapping that changed"),
+		e = err_cause(err_hint(e, "a mapping that changed may be in the way"),
 			      "unreadable-page", "%s", seen);
 	err_free(read_err);
 	return err_vaddr(e, addr);

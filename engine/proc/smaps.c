@@ -264,6 +264,13 @@ static bool parse_attribute(const char *line, size_t len, struct vma *v)
 			return false;
 		v->hugepage_kb = kb;
 		return true;
+	case 'P':
+		if (!take_key(&c, "ProtectionKey:"))
+			return true;
+		if (!take_number(&c, 10, &kb) || kb > UINT32_MAX)
+			return false;
+		v->pkey = (uint32_t)kb;
+		return true;
 	case 'V':
 		if (take_key(&c, "VmFlags:"))
 			parse_vmflags(c, v);

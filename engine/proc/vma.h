@@ -65,6 +65,7 @@ struct vma {
 	uint64_t ino;                   /* st_ino of the file; 0 for anonymous memory */
 	uint64_t rss_bytes, swap_bytes; /* from smaps, when collected */
 	uint32_t hugepage_kb;           /* KernelPageSize, 4 if ordinary */
+	uint32_t pkey;                  /* ProtectionKey, 0 if ordinary */
 	char *name;         /* as the kernel prints it (newline is \012): path, "[heap]",
 			       * "/SYSV...", or "" for none; owned by the list (vma_list_add) */
 	const char *unsupp; /* static text: why VMA_UNSUPP is set; else NULL */

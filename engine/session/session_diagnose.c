@@ -240,6 +240,26 @@ static void confirmed_first(Stepdump__LogReport *r)
 	}
 }
 
+/* A cause that is seen now, and that the line which matters can mean although another one is likelier. */
+static void add_seen(Stepdump__LogReport *r, const Stepdump__CheckFinding *f)
+{
+	Stepdump__LogCause *c;
+	int id = cause_find(f->cause->name);
+
+	for (size_t i = 0; i < r->n_causes; i++)
+		if (!strcmp(r->causes[i]->cause->name, f->cause->name))
+			return;
+	if (!r->matters || id < 0 || !log_line_can_mean(r->matters->text, (enum cause_id)id))
+		return;
+	c = msg_push(&r->causes, &r->n_causes, sizeof(*c));
+	stepdump__log_cause__init(c);
+	c->cause = cause_message((enum cause_id)id);
+	c->confidence = xstrdup(confidence_name(CONF_POSSIBLE));
+	c->line = MSG_NEW(Stepdump__LogLine, log_line);
+	c->line->line = r->matters->line;
+	c->line->text = xstrdup(r->matters->text);
+}
+
 /* What is seen now of what the log tells, if the process is the same. */
 static void confirm(struct session *s, const char *path, Stepdump__LogReport *r)
 {
@@ -258,6 +278,8 @@ static void confirm(struct session *s, const char *path, Stepdump__LogReport *r)
 		if (!r->comm) /* the dump failed before CRIU had read it */
 			r->comm = xstrdup(c->tasks[0]->comm);
 		r->alive = xstrdup("which lives");
+		for (size_t j = 0; j < c->tasks[0]->n_findings; j++)
+			add_seen(r, c->tasks[0]->findings[j]);
 		for (size_t i = 0; i < r->n_causes; i++)
 			for (size_t j = 0; j < c->tasks[0]->n_findings; j++)
 				if (!strcmp(r->causes[i]->cause->name,

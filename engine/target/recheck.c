@@ -126,6 +126,7 @@ static bool recheck_one(struct vma *v, const struct vma_list *now)
 	v->flags = n->flags;
 	v->madv = n->madv;
 	v->hugepage_kb = n->hugepage_kb;
+	v->pkey = n->pkey;
 	if (n->start == v->start && n->end == v->end) {
 		v->rss_bytes = n->rss_bytes;
 		v->swap_bytes = n->swap_bytes;

@@ -111,12 +111,43 @@ static struct err *check_owns_faults(pid_t pid)
 			 "userfaultfd", "/proc/%d/fd/%d: anon_inode:[userfaultfd]", pid, fd);
 }
 
+/*
+ * A process without code dies when its system call returns, which a freeze makes it do.  The first
+ * executable mapping is among the first lines, so this is cheap.
+ */
+static struct err *check_has_code(pid_t pid)
+{
+	bool any = false, code = false;
+	char path[64], line[512];
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *f = fopen(path, "re");
+
+	while (f && !code && fgets(line, sizeof(line), f)) {
+		uint64_t start, end;
+		char perms[5];
+
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, perms) != 3)
+			continue; /* the rest of a long line */
+		any = true;
+		code = perms[2] == 'x' && start < PAGEMAP_TASK_SIZE;
+	}
+	if (f)
+		fclose(f);
+	if (code || !any)
+		return NULL;
+	return err_cause(
+		err_new(ERR_REFUSED, "process %d has no code that it could go on with", pid),
+		"no-code-vma", "/proc/%d/maps: no mapping is executable", pid);
+}
+
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool put_right,
 			  struct target_early *early, char **note_ret)
 {
 	AUTO_FREE char *residue = NULL;
 
 	*t = (struct target){ .pid = pid, .keeper = k, .pagemap_fd = -1, .task.mem_fd = -1 };
+	TRY(err_pid(check_has_code(pid), pid));
 	/* Errors are dropped: seizing fails for the same reason, and reports it better. */
 	if (put_right)
 		err_free(keeper_rescue(k, pid, true, &residue));

@@ -39,6 +39,8 @@ REFUSED = [
     (('trouble', 'address-space'), 'limit-as'),
     (('trouble', 'mlockall'), 'limit-memlock'),
     (('trouble', 'perf'), 'kernel-object-mapped'),
+    (('trouble', 'no-code'), 'no-code-vma'),
+    (('trouble', 'protection-key', 'denied'), 'protection-key'),
     (('fx', 'uffd'), 'userfaultfd'),
     (('fx', 'secretmem'), 'secretmem'),
     (('fx', 'uring'), 'kernel-object-mapped'),

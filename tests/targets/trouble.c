@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +44,13 @@
 #endif
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
+#endif
+#ifndef IORING_SETUP_NO_MMAP
+#define IORING_SETUP_NO_MMAP (1u << 14)
+#define IORING_SETUP_REGISTERED_FD_ONLY (1u << 15)
+#endif
+#ifndef IORING_ENTER_REGISTERED_RING
+#define IORING_ENTER_REGISTERED_RING (1u << 4)
 #endif
 #define FEATURE_WP_UNPOPULATED (1 << 13)
 #define FEATURE_WP_ASYNC (1 << 15)
@@ -329,6 +338,136 @@ static void mode_descriptors(const char *arg)
 	wait_here();
 }
 
+/* An io_uring in memory of our own, without a descriptor; somebody waits for it all the time. */
+static void mode_uring_hidden(const char *arg)
+{
+	struct io_uring_params p = { .flags = IORING_SETUP_NO_MMAP |
+					      IORING_SETUP_REGISTERED_FD_ONLY };
+	char *mem = mmap(NULL, 2 * PAGE, RW, ANON, -1, 0);
+	long ring;
+
+	need(mem != MAP_FAILED, "mmap");
+	memset(mem, 0, 2 * PAGE);
+	/* user_addr, the last member of both; headers before Linux 6.5 have no name for it. */
+	((uint64_t *)(&p.sq_off + 1))[-1] = (uint64_t)mem;
+	((uint64_t *)(&p.cq_off + 1))[-1] = (uint64_t)mem + PAGE;
+	ring = syscall(SYS_io_uring_setup, 8, &p);
+	need(ring >= 0, "io_uring_setup without mmap");
+	ready(getpid());
+	for (;;)
+		syscall(SYS_io_uring_enter, ring, 0, 1,
+			IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, 0);
+}
+
+#ifdef __x86_64__
+static struct {
+	unsigned long start, end;
+} code[64];
+static unsigned nr_code;
+
+static inline __attribute__((always_inline)) void unmap(unsigned long start, unsigned long end)
+{
+	long ret = SYS_munmap;
+
+	__asm__ volatile("syscall"
+			 : "+a"(ret)
+			 : "D"(start), "S"(end - start)
+			 : "rcx", "r11", "memory");
+}
+
+/* All code goes, our own last: this process dies of it, the one that it shares its memory with sleeps. */
+static __attribute__((noinline, noreturn)) void unmap_code(void)
+{
+	for (unsigned i = 0; i < nr_code; i++)
+		unmap(code[i].start, code[i].end);
+	__builtin_trap();
+}
+
+static void read_code(pid_t pid)
+{
+	unsigned long here = (unsigned long)unmap_code, start, end;
+	char path[64], line[512], perms[5];
+	unsigned own = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *f = fopen(path, "re");
+
+	nr_code = 0;
+	while (f && fgets(line, sizeof(line), f) && nr_code < 64) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, perms) != 3 || perms[2] != 'x' ||
+		    start >> 47)
+			continue;
+		if (here >= start && here < end)
+			own = nr_code;
+		code[nr_code].start = start;
+		code[nr_code++].end = end;
+	}
+	if (f)
+		fclose(f);
+	if (nr_code) {
+		unsigned long s = code[own].start, e = code[own].end;
+
+		code[own] = code[nr_code - 1];
+		code[nr_code - 1].start = s;
+		code[nr_code - 1].end = e;
+	}
+}
+
+static int unmapper(void *victim)
+{
+	pid_t pid = *(pid_t *)victim;
+	char path[64], call[32] = "";
+
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	while (strncmp(call, "34 ", 3)) { /* pause() */
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || read(fd, call, sizeof(call)) <= 0)
+			_exit(1);
+		close(fd);
+	}
+	read_code(pid);
+	unmap_code();
+}
+
+/* A process that sleeps, and has no code to wake up to. */
+static void mode_no_code(const char *arg)
+{
+	pid_t victim = fork();
+
+	if (!victim) {
+		static char stack[65536];
+		pid_t self = getpid();
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		need(clone(unmapper, stack + sizeof(stack), CLONE_VM | SIGCHLD, &self) > 0,
+		     "clone");
+		for (;;)
+			syscall(SYS_pause);
+	}
+	do { /* read_code() counts what is left */
+		need(!kill(victim, 0), "the process without code");
+		read_code(victim);
+	} while (nr_code);
+	ready(victim);
+	for (;;)
+		pause();
+}
+#endif
+
+static void mode_protection_key(const char *arg)
+{
+	char *p = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
+	int key = pkey_alloc(0, *arg ? PKEY_DISABLE_ACCESS : 0);
+
+	need(key >= 0, "pkey_alloc");
+	/* Written before the key is on it. */
+	need(p != MAP_FAILED && memset(p, 7, 4 * PAGE) && !pkey_mprotect(p, 4 * PAGE, RW, key),
+	     "pkey_mprotect");
+	wait_here();
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *arg);
@@ -349,6 +488,11 @@ static const struct {
 #ifdef __x86_64__
 	{ "probed", mode_probed },
 #endif
+#ifdef __x86_64__
+	{ "no-code", mode_no_code },
+#endif
+	{ "uring-hidden", mode_uring_hidden },
+	{ "protection-key", mode_protection_key },
 	{ "seccomp", mode_seccomp },
 	{ "guard", mode_guard },
 	{ "droppable", mode_droppable },
