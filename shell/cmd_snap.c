@@ -12,7 +12,7 @@
 
 static struct err *snap_exec(struct shell *sh, const struct args *a, struct out *o)
 {
-	struct snap_request req = { .parts = SNAP_ALL | SNAP_RUNS };
+	struct snap_request req = { .parts = SNAP_ALL | SNAP_RUNS, .raw_bits = true };
 	Stepdump__Snapshot *s;
 
 	if (strcmp(a->argv[0], "save"))

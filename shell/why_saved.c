@@ -68,6 +68,20 @@ static char *pagemap_fact(uint32_t categories)
 	return text;
 }
 
+/* The kernel's entry, as far as it was saved. */
+static void saved_entry(const Stepdump__Snapshot *s, uint64_t addr, Stepdump__Why *w)
+{
+	size_t i = vec_first(s->n_pagemap_bits, k,
+			     s->pagemap_bits[k]->start + s->pagemap_bits[k]->nr_pages * PAGE_BYTES >
+				     addr);
+
+	if (i >= s->n_pagemap_bits || s->pagemap_bits[i]->start > addr)
+		return;
+	SET(w, pagemap_raw, (uint64_t)s->pagemap_bits[i]->bits << 55);
+	saved_fact(w,
+		   xstrdup("of the pagemap entry, bits 55 to 63 were saved; not the page frame"));
+}
+
 void why_saved(const Stepdump__Snapshot *s, uint64_t addr, Stepdump__Why *w)
 {
 	const Stepdump__VerdictRun *r = run_of(s, addr);
@@ -92,6 +106,7 @@ void why_saved(const Stepdump__Snapshot *s, uint64_t addr, Stepdump__Why *w)
 				r->lazy ? ", lazy" : ""));
 	if (r->has_pagemap)
 		saved_fact(w, pagemap_fact(r->pagemap));
+	saved_entry(s, addr, w);
 	if (s->error && s->error->has_vaddr && s->error->vaddr / PAGE_BYTES == addr / PAGE_BYTES) {
 		saved_fact(w, xasprintf("failure: %s", s->error->message));
 		if (s->error->evidence)

@@ -263,6 +263,7 @@ struct snap_request {
 	uint64_t runs_start,
 		runs_end;    /* SNAP_RUNS, and SNAP_PARENTS' entries: addresses; end 0: all */
 	uint32_t runs_max;   /* SNAP_RUNS; 0: 65536 */
+	bool raw_bits;       /* SNAP_RUNS: the upper bits of each page's entry, too */
 	uint32_t events_max; /* SNAP_EVENTS; 0: 100 */
 	uint32_t
 		parent_runs_max; /* SNAP_PARENTS: entries of one generation; 0: SNAP_PARENT_RUNS_MAX */

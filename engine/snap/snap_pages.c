@@ -81,6 +81,44 @@ static void push_runs(struct session *s, const struct page_run *r, uint32_t max,
 	}
 }
 
+#define BITS_SHIFT 55u
+#define BITS_BATCH 512u
+#define BITS_PAGES_MAX (1ul << 22) /* of all runs: 32 MiB of entries are read */
+
+static void push_bits(Stepdump__Snapshot *snap, uint64_t addr, uint32_t bits)
+{
+	Stepdump__PagemapBits *last =
+		snap->n_pagemap_bits ? snap->pagemap_bits[snap->n_pagemap_bits - 1] : NULL;
+
+	if (!last || last->bits != bits || last->start + last->nr_pages * PAGE_BYTES != addr) {
+		last = MSG_PUSH(snap, pagemap_bits, pagemap_bits);
+		last->start = addr;
+		last->bits = bits;
+	}
+	last->nr_pages++;
+}
+
+/* What the kernel says of each page of the run.  Categories are less: they do not tell who else maps it. */
+static struct err *snap_bits(const struct target *t, const struct page_run *r, uint64_t *left,
+			     Stepdump__Snapshot *snap)
+{
+	uint64_t raw[BITS_BATCH];
+
+	if (!(r->categories & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED)))
+		return NULL;
+	for (uint64_t at = r->start; at < r->end && *left;) {
+		uint64_t n = (r->end - at) / PAGE_BYTES;
+
+		n = n < BITS_BATCH ? n : BITS_BATCH;
+		n = n < *left ? n : *left;
+		TRY(pagemap_read(t->pagemap_fd, at, n, raw));
+		for (uint64_t i = 0; i < n; i++, at += PAGE_BYTES)
+			push_bits(snap, at, (uint32_t)(raw[i] >> BITS_SHIFT));
+		*left -= n;
+	}
+	return NULL;
+}
+
 static struct err *snap_runs(struct session *s, const struct snap_request *req,
 			     Stepdump__Snapshot *snap)
 {
@@ -88,6 +126,7 @@ static struct err *snap_runs(struct session *s, const struct snap_request *req,
 	uint32_t max = req->runs_max ? req->runs_max : 65536;
 	struct page_run run;
 	struct pmc pmc; /* of its own: the pipeline's window must not move */
+	uint64_t left = BITS_PAGES_MAX;
 	struct err *e = NULL;
 
 	TRY(pmc_init(&pmc, t->pagemap_fd, &s->caps, s->opts.pmc, s->opts.pmc_cache));
@@ -98,8 +137,11 @@ static struct err *snap_runs(struct session *s, const struct snap_request *req,
 			       .at = req->runs_start,
 			       .end = req->runs_end ? req->runs_end : UINT64_MAX };
 
-	while (snap->n_runs < max && !(e = page_walk_next(&w, &run)) && run.vma)
+	while (snap->n_runs < max && !(e = page_walk_next(&w, &run)) && run.vma) {
 		push_runs(s, &run, max, snap);
+		if (req->raw_bits && (e = snap_bits(t, &run, &left, snap)))
+			break;
+	}
 	pmc_deinit(&pmc);
 	return e;
 }
