@@ -194,7 +194,7 @@ static struct err *check_exec(struct shell *sh, const struct args *a, struct out
 	TRY(who || all ? session_check(sh->session, who, tree, all, &r) :
 			 session_check_target(sh->session, &r));
 	show_check(sh, r, verbose, o);
-	sh->findings |= r->found != 0;
+	sh->findings |= r->found || r->not_ours; /* of these it cannot be told */
 	stepdump__check_report__free_unpacked(r, NULL);
 	return NULL;
 }
@@ -211,8 +211,10 @@ const struct cmd_entry cmd_check = {
 		"something is missing), slow, option (CRIU needs an option for it, such as "
 		"--tcp-established), note. Options and notes are common and do not count as findings. "
 		"With --tree all descendants "
-		"too, with --all every process but kernel threads and zombies, each by itself. Without an argument, the target. "
-		"As `stepdump check PID` the exit status is 0 without findings, 1 with, 2 "
+		"too, with --all every process but kernel threads and zombies, each by itself; those that are not ours to look into "
+		"are counted in the last line. Without an argument, the target. "
+		"As `stepdump check PID` the exit status is 0 without findings, 1 with (or if some could not be "
+		"looked into), 2 "
 		"usage, 3 no such process; --json prints the report. `explain` lists what is "
 		"looked for.",
 	.examples = (const struct cmd_example[]){ { "check %P", "", "" },

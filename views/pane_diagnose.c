@@ -285,6 +285,11 @@ void report_check(const Stepdump__CheckReport *r, const struct pane_opts *o, str
 		   "%u process%s checked: %lu finding%s, %lu note%s", r->checked,
 		   r->checked == 1 ? "" : "es", r->found, in_plural(r->found), r->notes,
 		   in_plural(r->notes));
+	if (r->not_ours)
+		paint_line(
+			&p, TONE_WARN,
+			"%u of them are not ours to look into: only their state was seen; run as root",
+			r->not_ours);
 }
 
 /* ---- residue --------------------------------------------------------------------------------- */

@@ -727,6 +727,15 @@ const struct cause causes[NR_CAUSES] = {
 				 "CRIU does not know the setting: after a restore, pages are not merged any more. Start the "
 				 "program anew, or let it set it again.",
 				 NULL },
+	[CAUSE_LIMITS_REFUSED] = { "limits-refused",
+				   "its resource limits are not ours to read",
+				   STEP_FINISH,
+				   SEV_FAIL,
+				   { { "Can't get rlimit", CONF_CERTAIN } },
+				   "prlimit(PID) gives EPERM: it has other user ids than we, and we lack CAP_SYS_RESOURCE",
+				   "CRIU notices only after all memory was written. It needs CAP_SYS_RESOURCE, which a container has only if it "
+				   "was given (--cap-add SYS_RESOURCE), or the user ids of the process.",
+				   NULL },
 	[CAUSE_FILE_ELSEWHERE] = { "memory-in-files",
 				   "memory that no image holds: it is in files",
 				   STEP_COLLECT,

@@ -46,11 +46,15 @@ static void explain_no_rights(struct look *k, const struct err *why)
 	snprintf(path, sizeof(path), "/proc/%d/mem", k->pid);
 	if (!stat(path, &st) && st.st_uid != k->st.uid[0])
 		more = "; it is not dumpable: /proc/PID/mem belongs to another uid than the process";
+	else if (k->env->own_userns)
+		more = "; we are in a user namespace of our own, and our capabilities end with it";
 	else if (k->st.uid[0] != geteuid() && !k->env->caps->cap_sys_ptrace)
 		more = "; it belongs to another user and we lack CAP_SYS_PTRACE";
 	found(k, CAUSE_NO_RIGHTS, NULL, "/proc/%d/maps: %s%s", k->pid,
 	      err_errno_name(why->sys_errno), more);
 	SET(k->task, partial, true);
+	k->not_ours =
+		k->env->own_userns || (k->st.uid[0] != geteuid() && !k->env->caps->cap_sys_ptrace);
 }
 
 static void look_inside(struct look *k, const struct vma_list *known)
@@ -82,7 +86,7 @@ static void look_inside(struct look *k, const struct vma_list *known)
 
 /* ERR_TARGET: there is no such process (any more). */
 static struct err *check_one(struct check_env *env, pid_t pid, const struct vma_list *known,
-			     Stepdump__CheckedTask **ret)
+			     bool *not_ours_ret, Stepdump__CheckedTask **ret)
 {
 	struct look k = { .env = env, .pid = pid };
 
@@ -102,6 +106,7 @@ static struct err *check_one(struct check_env *env, pid_t pid, const struct vma_
 		vma_list_deinit(&k.vmas);
 	proc_fds_deinit(&k.fds);
 	vec_sort(k.task->findings, k.task->n_findings, worst_first);
+	*not_ours_ret = k.not_ours;
 	*ret = k.task;
 	return NULL;
 }
@@ -157,7 +162,9 @@ static struct err *check_descend(struct check_env *env, pid_t pid, Stepdump__Che
 	struct proc_children c = { 0 };
 	Stepdump__CheckedTask *t;
 
-	TRY(check_one(env, pid, NULL, &t));
+	bool not_ours;
+
+	TRY(check_one(env, pid, NULL, &not_ours, &t));
 	r->checked++;
 	add_task(r, t);
 	err_free(proc_read_children(pid, &c));
@@ -202,6 +209,19 @@ static struct err *all_pids(pid_t **ret, size_t *nr_ret)
 	return NULL;
 }
 
+static void drop_finding(Stepdump__CheckedTask *t, enum cause_id id)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->n_findings; i++)
+		if (strcmp(t->findings[i]->cause->name, causes[id].name))
+			t->findings[kept++] = t->findings[i];
+		else
+			stepdump__check_finding__free_unpacked(t->findings[i], NULL);
+	t->n_findings = kept;
+}
+
+/* Of those of others, which are many for an ordinary user, one line tells: not a finding for each. */
 static struct err *check_everybody(struct check_env *env, Stepdump__CheckReport *r)
 {
 	AUTO_FREE pid_t *pids = NULL;
@@ -211,13 +231,18 @@ static struct err *check_everybody(struct check_env *env, Stepdump__CheckReport 
 	for (size_t i = 0; i < nr; i++) {
 		Stepdump__CheckedTask *t;
 		struct err *e = NULL;
+		bool not_ours;
 
 		if (is_nobodys_business(env, pids[i], r) ||
-		    (e = check_one(env, pids[i], NULL, &t))) {
+		    (e = check_one(env, pids[i], NULL, &not_ours, &t))) {
 			err_free(e);
 			continue;
 		}
 		r->checked++;
+		if (not_ours) {
+			SET(r, not_ours, r->not_ours + 1);
+			drop_finding(t, CAUSE_NO_RIGHTS);
+		}
 		if (t->n_findings)
 			add_task(r, t);
 		else
@@ -256,6 +281,7 @@ static struct err *check_any(const struct caps *caps, enum check_scope scope, pi
 	Stepdump__CheckedTask *t;
 	uint64_t begin = now_us();
 	struct err *e;
+	bool not_ours;
 
 	TRY(env_init(&env, caps));
 	env.root = scope == CHECK_ALL ? 0 : root;
@@ -264,7 +290,7 @@ static struct err *check_any(const struct caps *caps, enum check_scope scope, pi
 	check_machine(caps, r);
 	switch (scope) {
 	case CHECK_ONE:
-		e = check_one(&env, pid, known, &t);
+		e = check_one(&env, pid, known, &not_ours, &t);
 		if (!e) {
 			r->checked = 1;
 			add_task(r, t);

@@ -30,6 +30,17 @@ static void read_ns(pid_t pid, const char *kind, char ret[64])
 	ret[n > 0 ? n : 0] = '\0';
 }
 
+/* In the first user namespace all ids are what they are called. */
+static bool in_own_userns(void)
+{
+	unsigned inside, outside, count;
+	char buf[128];
+
+	return read_small("/proc/self/uid_map", buf, sizeof(buf)) > 0 &&
+	       (sscanf(buf, "%u %u %u", &inside, &outside, &count) != 3 || inside || outside ||
+		count != UINT32_MAX);
+}
+
 struct err *env_init(struct check_env *env, const struct caps *caps)
 {
 	struct proc_fds own = { 0 };
@@ -42,6 +53,7 @@ struct err *env_init(struct check_env *env, const struct caps *caps)
 	env->fsize_limit = getrlimit(RLIMIT_FSIZE, &r) ? RLIM_INFINITY : r.rlim_cur;
 	env->nofile_limit = getrlimit(RLIMIT_NOFILE, &r) ? RLIM_INFINITY : r.rlim_max;
 	read_ns(env->self, "ipc", env->ipc_ns);
+	env->own_userns = in_own_userns();
 	err_free(proc_read_fds(env->self, &own));
 	for (size_t i = 0; i < own.nr; i++)
 		env->own_uffd |= !strcmp(own.v[i].link, "anon_inode:[userfaultfd]");

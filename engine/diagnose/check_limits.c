@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Limits of the process, and of ours. */
+#include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "engine/diagnose/check_priv.h"
 
@@ -81,6 +83,17 @@ static void check_own_limits(struct look *k)
 			bytes >> 20, k->env->pipe_soft_pages * PAGE_BYTES >> 20);
 }
 
+/* Root alone is not enough for a process of another user. */
+static void check_limits_readable(struct look *k)
+{
+	struct rlimit r;
+
+	if (prlimit(k->pid, RLIMIT_CPU, NULL, &r) && errno == EPERM)
+		found(k, CAUSE_LIMITS_REFUSED, NULL,
+		      "prlimit(%d): EPERM; Uid in /proc/%d/status is %u, and we lack CAP_SYS_RESOURCE",
+		      k->pid, k->pid, k->st.uid[0]);
+}
+
 void check_limits(struct look *k)
 {
 	if (k->has_limits) {
@@ -88,6 +101,8 @@ void check_limits(struct look *k)
 		if (k->has_vmas)
 			check_room(k);
 	}
-	if (k->has_vmas)
+	if (k->has_vmas) {
+		check_limits_readable(k);
 		check_own_limits(k);
+	}
 }

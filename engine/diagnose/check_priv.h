@@ -48,6 +48,7 @@ struct check_env {
 	char ipc_ns[64];
 	pid_t root; /* of the tree that would be dumped; 0: each process is looked at by itself */
 	bool has_ptmx; /* a process of the tree so far holds the master of a pseudo-terminal */
+	bool own_userns; /* we are in a user namespace of our own: our capabilities count for little */
 	bool own_uffd; /* the userfaultfd that a process is registered with may be our own tracker's */
 	unsigned patience_ms; /* time left to wait for threads in state D to wake up */
 	struct netns *netns;
@@ -69,6 +70,7 @@ struct look {
 	struct vma_list vmas;
 	struct proc_fds fds;
 	bool has_limits, has_vmas, has_fds;
+	bool not_ours; /* it is somebody else's, and we may not look into it */
 	Stepdump__CheckedTask *task;
 };
 
