@@ -241,6 +241,7 @@ static const char usage[] =
 	"                    check all memory in each round\n"
 	"  --aio             an AIO ring: whoever has one may write unseen by dirty tracking, so that\n"
 	"                    an incremental dump finds nothing unchanged\n"
+	"  --lesson          only the memory of the lessons, at fixed addresses, one thread\n"
 	"  --secretmem --iouring   memory that cannot be dumped\n";
 
 static size_t size_arg(const char *s)
@@ -285,6 +286,7 @@ static void parse(int argc, char **argv, bool *list)
 		RUN,
 		CRIU,
 		AIO,
+		LESSON,
 		LIST,
 		HELP
 	};
@@ -308,6 +310,7 @@ static void parse(int argc, char **argv, bool *list)
 		{ "for-criu", 0, 0, CRIU },
 		{ "list", 0, 0, LIST },
 		{ "aio", 0, 0, AIO },
+		{ "lesson", 0, 0, LESSON },
 		{ "help", 0, 0, HELP },
 		{ 0 },
 	};
@@ -365,6 +368,9 @@ static void parse(int argc, char **argv, bool *list)
 			break;
 		case AIO:
 			opt.aio = true;
+			break;
+		case LESSON:
+			opt.lesson = true;
 			break;
 		case RUN:
 			opt.run_for = size_arg(optarg);
@@ -429,6 +435,27 @@ static int live(void)
 	_exit(opt.run_for && nr_damage);
 }
 
+static int lesson_live(void)
+{
+	sigset_t set;
+
+	lesson_setup();
+	status_write();
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	printf("READY %d\n", getpid());
+	fflush(stdout);
+	while (!asked_to_end) {
+		lesson_round();
+		if (++rounds % 64 == 0)
+			status_write();
+	}
+	cleanup();
+	_exit(nr_damage != 0);
+}
+
 static void handle(int sig, void (*fn)(int))
 {
 	struct sigaction sa = { .sa_handler = fn, .sa_flags = SA_RESTART };
@@ -444,6 +471,10 @@ int main(int argc, char **argv)
 
 	opt.seed = now_us();
 	parse(argc, argv, &list);
+	if (opt.lesson) {
+		opt.seed = 1;
+		lesson_fix_layout(argv);
+	}
 	if (!opt.dir) {
 		strcpy(temp_dir, "/tmp/stepdump-demo.XXXXXX");
 		opt.dir = mkdtemp(temp_dir);
@@ -471,6 +502,8 @@ int main(int argc, char **argv)
 	handle(SIGTERM, on_end);
 	handle(SIGINT, on_end);
 	handle(SIGUSR1, on_check);
+	if (opt.lesson)
+		return lesson_live();
 
 	kinds_setup();
 	stack_region("stack", raw);

@@ -26,7 +26,7 @@ struct options {
 	size_t dense;        /* bytes */
 	size_t reserve;      /* bytes of PROT_NONE */
 	size_t vmas;         /* VMAs of one page each */
-	bool child, secretmem, iouring, seccomp, quiet, fatal, for_criu, aio;
+	bool child, secretmem, iouring, seccomp, quiet, fatal, for_criu, aio, lesson;
 	const char *dir; /* where its files live */
 	const char *status, *record;
 	unsigned run_for; /* seconds; 0: for ever */
@@ -116,6 +116,20 @@ void kind_no(const char *name, const char *why);
 void *map_or_die(size_t bytes, int prot, int flags, int fd);
 void aio_work(void);        /* one read through the AIO ring */
 void swapped_pageout(void); /* the region that shall be swapped: back to swap */
+
+void protect(struct region *r, int prot);
+enum rule rule_zeros(const struct region *r, size_t page);    /* four kinds of pages in turn */
+enum rule rule_half_cow(const struct region *r, size_t page); /* content below w_end, then clean */
+int open_file(const char *name, bool deleted);                /* in opt.dir */
+/* The file has what generation 1 of region `id` would be. */
+void fill_file(int fd, uint32_t id, size_t pages);
+
+/* ---- the memory of the lessons (lesson.c) -------------------------------- */
+
+/* Starts the program again without address randomisation, unless it has none. */
+void lesson_fix_layout(char **argv);
+void lesson_setup(void);
+void lesson_round(void); /* writes the busy pages; takes a millisecond */
 
 /* ---- the process around the memory (life.c) ------------------------------ */
 

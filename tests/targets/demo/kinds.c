@@ -91,7 +91,7 @@ static struct region *add_anon(const char *name, size_t bytes)
 	return r;
 }
 
-static void protect(struct region *r, int prot)
+void protect(struct region *r, int prot)
 {
 	r->prot = r->prot_odd = prot;
 	r->unreadable = !(prot & PROT_READ);
@@ -134,7 +134,7 @@ static void anonymous(void)
 	protect(r, PROT_WRITE);
 }
 
-static enum rule rule_zeros(const struct region *r, size_t page)
+enum rule rule_zeros(const struct region *r, size_t page)
 {
 	switch (page % 4) {
 	case 0:
@@ -160,13 +160,13 @@ static void zeros(void)
 	region_fill(r);
 }
 
-static enum rule rule_half_cow(const struct region *r, size_t page)
+enum rule rule_half_cow(const struct region *r, size_t page)
 {
 	return page < r->w_end ? R_CONTENT : R_CLEAN;
 }
 
 /* The file has what generation 1 of region `id` would be. */
-static void fill_file(int fd, uint32_t id, size_t pages)
+void fill_file(int fd, uint32_t id, size_t pages)
 {
 	static unsigned char buf[PAGE];
 
@@ -193,7 +193,7 @@ static struct region *add_file(const char *name, int fd, size_t pages, int flags
 	return r;
 }
 
-static int open_file(const char *name, bool deleted)
+int open_file(const char *name, bool deleted)
 {
 	char path[512];
 
