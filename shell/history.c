@@ -31,8 +31,7 @@ char *xdg_path(const char *env, const char *fallback, const char *file)
 	return NULL;
 }
 
-/* Makes all directories above `file`; 0700 because what was typed is private. */
-static void history_make_dirs(char *file)
+void history_make_dirs(char *file)
 {
 	for (char *p = file + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';

@@ -14,5 +14,7 @@ void history_load(void);
 void history_append(const char *line);
 /* $NAME/stepdump/FILE, or ~/FALLBACK/stepdump/FILE; heap, NULL without a home. */
 char *xdg_path(const char *env, const char *fallback, const char *file);
+/* Makes all directories above `file`; 0700 because what was typed is private. */
+void history_make_dirs(char *file);
 
 #endif
