@@ -17,6 +17,8 @@ const struct argv_desc argv_descs[] = {
 	{ "color", "WHEN", "auto, always or never" },
 	{ "ascii", NULL, "print nothing outside ASCII" },
 	{ "size", "CxR", "columns and rows of the views, whatever the terminal says" },
+	{ "demo", NULL, "start the demo target and attach to it" },
+	{ "lessons", "DIR", "tours and exercises from there: `set lessons`" },
 	{ "keys", "FILE", "the views take their keys from a file, and nothing is drawn" },
 	{ "report", "FILE", "if a command fails, write a report (`help report`) before leaving" },
 	{ "preflight", "WHAT", "off, warn or refuse: `set preflight` before -p attaches" },
@@ -67,6 +69,7 @@ static void argv_apply(struct argv_options *o, const char *name, const char *val
 	} flags[] = {
 		{ "batch", &o->batch }, { "q", &o->quiet },           { "json", &o->json },
 		{ "ascii", &o->ascii }, { "readonly", &o->readonly }, { "relative", &o->relative },
+		{ "demo", &o->demo },
 	};
 	static const struct {
 		const char *name;
@@ -98,6 +101,8 @@ static void argv_apply(struct argv_options *o, const char *name, const char *val
 		o->report = value;
 	else if (!strcmp(name, "preflight"))
 		o->preflight = value;
+	else if (!strcmp(name, "lessons"))
+		o->lessons = value;
 	else if (!strcmp(name, "size"))
 		o->size = value;
 	else if (!strcmp(name, "complete"))

@@ -30,12 +30,12 @@ struct argv_options {
 	const char *snapshot;
 	const char *complete;
 	const char *color;
-	const char *keys, *size, *report, *preflight;
+	const char *keys, *size, *report, *preflight, *lessons;
 	char **program;             /* after "--"; NULL: none */
 	char **command;             /* a command and its words, ends with NULL; owned; NULL: none */
 	struct script_item *script; /* in the order given; owned */
 	size_t nr_script;
-	bool batch, quiet, json, ascii, readonly, relative;
+	bool batch, quiet, json, ascii, readonly, relative, demo;
 };
 
 struct argv_desc {

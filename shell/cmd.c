@@ -14,6 +14,7 @@ const char *cmd_group_name(enum cmd_group g)
 		[GROUP_LOOK] = "Looking",
 		[GROUP_CHAIN] = "Image directories and chains",
 		[GROUP_DIAGNOSE] = "Why a dump fails",
+		[GROUP_LEARN] = "Learning",
 		[GROUP_SHELL] = "The shell",
 	};
 

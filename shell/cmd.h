@@ -24,6 +24,7 @@ enum cmd_group { /* in the order of `help` */
 		 GROUP_LOOK,
 		 GROUP_CHAIN,
 		 GROUP_DIAGNOSE,
+		 GROUP_LEARN,
 		 GROUP_SHELL,
 		 NR_GROUPS
 };

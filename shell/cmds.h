@@ -29,6 +29,7 @@ extern const struct cmd_entry cmd_watchpoint, cmd_unwatch, cmd_commands, cmd_sav
 	cmd_call;
 extern const struct cmd_entry cmd_explain, cmd_check, cmd_plan, cmd_log, cmd_residue, cmd_report;
 extern const struct cmd_entry cmd_set, cmd_help, cmd_apropos, cmd_source, cmd_history, cmd_alias;
+extern const struct cmd_entry cmd_tour, cmd_exercise, cmd_answer, cmd_hint, cmd_demo;
 extern const struct cmd_entry cmd_echo, cmd_shell, cmd_pwd, cmd_cd, cmd_version, cmd_quit;
 
 /* What `log` prints, for `open` of a log (cmd_diagnose.c). */

@@ -22,6 +22,7 @@ struct lesson_walk {
 	struct lesson lesson;
 	size_t at; /* step */
 	bool answered[LESSON_MAX_STEPS];
+	size_t begun;          /* the last step whose `begin` commands were run */
 	size_t hints;          /* shown of this step */
 	bool replay;           /* on a recording that was open already */
 	struct session *outer; /* the session that we had before; NULL with a recording */

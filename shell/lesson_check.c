@@ -243,9 +243,9 @@ bool lesson_same(const char *expected, const char *given, bool hex)
 }
 
 /* word A | B */
-static bool answer_word(const char *list, const char *given)
+static bool answer_word(struct shell *sh, const char *list, const char *given)
 {
-	AUTO_FREE char *copy = xstrdup(list);
+	AUTO_FREE char *copy = lesson_fill(sh, list);
 	char *save = NULL;
 
 	for (char *w = strtok_r(copy, "|", &save); w; w = strtok_r(NULL, "|", &save))
@@ -261,7 +261,7 @@ struct err *lesson_judge(struct shell *sh, const char *answer, const char *given
 	bool hex = take_hex(&text);
 
 	if (!strncmp(text, "word ", 5)) {
-		*ret = answer_word(text + 5, given);
+		*ret = answer_word(sh, text + 5, given);
 		return NULL;
 	}
 	TRY(lesson_value(sh, answer, &value));

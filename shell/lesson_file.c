@@ -74,6 +74,7 @@ static const struct field head_fields[] = {
 
 static const struct field step_fields[] = {
 	{ "text", FIELD_PROSE, STEP(text) },
+	{ "begin", FIELD_LINES, STEP(begin) },
 	{ "type", FIELD_LINES, STEP(type) },
 	{ "try", FIELD_LINES, STEP(try_) },
 	{ "notice", FIELD_PROSE, STEP(notice) },
@@ -263,6 +264,7 @@ void lesson_deinit(struct lesson *l)
 
 		for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
 			free(texts[k]);
+		lines_free(&s->begin);
 		lines_free(&s->type);
 		lines_free(&s->try_);
 		lines_free(&s->hint);

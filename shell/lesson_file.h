@@ -19,6 +19,7 @@ struct lesson_lines {
 struct lesson_step {
 	char *title;
 	char *text;                   /* paragraphs, each ends with a newline; may be NULL */
+	struct lesson_lines begin;    /* commands that are run when the step is reached, unseen */
 	struct lesson_lines type;     /* commands that belong to the way through the lesson */
 	struct lesson_lines try_;     /* commands that only look: left out when the way is repeated */
 	char *notice;                 /* NULL: nothing */

@@ -113,6 +113,8 @@ static bool main_script(struct shell *sh, const struct argv_options *o, int *sta
 	main_foresee_commit(sh, o);
 	if (o->pid && !main_word(sh, "attach", o->pid, status))
 		return false;
+	if (o->demo && !main_line(sh, "demo", status))
+		return false;
 	if (o->snapshot && !main_word(sh, "open", o->snapshot, status))
 		return false;
 	if (o->program && !main_words(sh, "run", o->program, status))
@@ -204,6 +206,8 @@ static struct err *main_options(struct shell *sh, const struct argv_options *o)
 		session_opts(sh->session)->reserve = RESERVE_AUTO;
 		session_opts(sh->session)->early = true;
 	}
+	if (o->lessons)
+		sh->settings.lessons = xstrdup(o->lessons);
 	if (o->preflight)
 		TRY(session_set(sh->session, opt_find("preflight"), o->preflight));
 	if (o->size)

@@ -68,6 +68,13 @@ const struct opt_desc setting_descs[] = {
 		.offset = offsetof(struct settings, mouse),
 		.type = OPT_BOOL,
 	},
+	{
+		.name = "lessons",
+		.values = "DIR",
+		.summary = "where tours and exercises are; empty: those installed",
+		.offset = offsetof(struct settings, lessons),
+		.type = OPT_STRING,
+	},
 	{ .name = NULL },
 };
 
@@ -79,6 +86,12 @@ void settings_init(struct settings *s)
 		.repeat = true,
 		.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0,
 	};
+}
+
+void settings_deinit(struct settings *s)
+{
+	free(s->lessons);
+	s->lessons = NULL;
 }
 
 bool settings_color(const struct settings *s, int fd)

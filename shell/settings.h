@@ -19,11 +19,13 @@ struct settings {
 	bool json;
 	bool mouse;
 	bool keep_going;
+	char *lessons; /* directory; NULL: the one that is installed */
 };
 
 extern const struct opt_desc setting_descs[];
 
 void settings_init(struct settings *s);
+void settings_deinit(struct settings *s);
 /* COLOR_AUTO decided for a stream: a terminal, no NO_COLOR, TERM not dumb. */
 bool settings_color(const struct settings *s, int fd);
 const struct theme *settings_theme(const struct settings *s);

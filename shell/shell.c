@@ -27,6 +27,7 @@ void shell_close_replay(struct shell *sh)
 struct err *shell_deinit(struct shell *sh)
 {
 	char where[64];
+	struct err *ended = sh->walk ? sh->walk_end(sh) : NULL;
 
 	shell_close_replay(sh);
 	if (sh->session && !session_watched(sh->session) && session_has_pipeline(sh->session) &&
@@ -35,7 +36,7 @@ struct err *shell_deinit(struct shell *sh)
 		notice(sh, "the dump of %d stood at %s and was not committed: it is dropped",
 		       (int)session_pid(sh->session), where);
 	}
-	struct err *e = session_destroy(sh->session);
+	struct err *e = err_first(session_destroy(sh->session), ended);
 	sh->session = NULL;
 	if (sh->opened)
 		stepdump__snapshot__free_unpacked(sh->opened, NULL);
@@ -43,6 +44,7 @@ struct err *shell_deinit(struct shell *sh)
 	set_view_close(sh->set);
 	alias_deinit(&sh->aliases);
 	habits_deinit(&sh->habits);
+	settings_deinit(&sh->settings);
 	free(sh->repeat_line);
 	return e;
 }

@@ -19,6 +19,7 @@ struct out;
 struct cmd_entry;
 struct view_session;
 struct set_view;
+struct lesson_walk;
 struct args;
 
 /* Where `x` without arguments continues. */
@@ -63,6 +64,8 @@ struct shell {
 	struct x_state x;
 
 	struct habits habits;
+	struct lesson_walk *walk; /* the tour or exercise that is under way, or NULL */
+	struct err *(*walk_end)(struct shell *sh); /* set with it */
 	/* Set by habits_install(): true if a line was taken; what is due after a line. */
 	bool (*take_line)(struct shell *sh, const char *text);
 	struct err *(*after_line)(struct shell *sh);
