@@ -82,10 +82,11 @@ static struct err *lesson_start(struct shell *sh, const char *name, bool exercis
 	TRY(lesson_list_read(sh->settings.lessons, &l));
 
 	struct lesson *one = list_find(&l, name, exercises);
-	struct err *e = one ? lesson_begin(sh, one, anew, o) :
-			      err_hint(err_new(ERR_USAGE, "there is no %s %s",
-					       exercises ? "exercise" : "tour", name),
-				       exercises ? "`exercise` lists them" : "`tour list` lists them");
+	struct err *e =
+		one ? lesson_begin(sh, one, anew, o) :
+		      err_hint(err_new(ERR_USAGE, "there is no %s %s",
+				       exercises ? "exercise" : "tour", name),
+			       exercises ? "`exercise` lists them" : "`tour list` lists them");
 
 	lesson_list_deinit(&l);
 	return e;
@@ -118,9 +119,8 @@ static struct err *lesson_restart(struct shell *sh, struct out *o)
 
 static struct err *lesson_leave(struct shell *sh, struct out *o)
 {
-	out_printf(o, "`%s` goes on where you are.\n", sh->walk->lesson.number ?
-							       "exercise N" :
-							       "tour NAME");
+	out_printf(o, "`%s` goes on where you are.\n",
+		   sh->walk->lesson.number ? "exercise N" : "tour NAME");
 	return lesson_end(sh);
 }
 

@@ -133,8 +133,9 @@ void lesson_show(struct shell *sh, struct out *o)
 		out_printf(o, "`answer ...` when you know it, `hint` if you do not, ");
 	else if (s->ask)
 		out_printf(o, "Answered. ");
-	out_printf(o, l->number && l->nr == 1 ? "`exercise` lists the others.\n" :
-						"`%s next` goes on.\n",
+	out_printf(o,
+		   l->number && l->nr == 1 ? "`exercise` lists the others.\n" :
+					     "`%s next` goes on.\n",
 		   walk_verb(w));
 }
 
@@ -219,6 +220,8 @@ static struct err *walk_run(struct shell *sh, const struct lesson_lines *l)
 	sh->depth++;
 	/* Some of them are meant to fail. */
 	for (size_t i = 0; i < l->nr && !sh->quit && !signals_quit(); i++) {
+		if (!strncmp(l->v[i], "answer ", 7)) /* of a solution */
+			continue;
 		err_free(shell_exec(sh, l->v[i]));
 		nanosleep(&settle, NULL);
 	}
@@ -250,7 +253,7 @@ static struct err *walk_prepare(struct shell *sh)
 			continue;
 		TRY(walk_run(sh, &s->begin));
 		if (i < w->at)
-			TRY(walk_run(sh, &s->type));
+			TRY(walk_run(sh, w->lesson.number ? &s->solution : &s->type));
 	}
 	if (w->begun < w->at)
 		w->begun = w->at;
@@ -303,8 +306,9 @@ static struct err *walk_may_begin(struct shell *sh)
 		return err_hint(err_new(ERR_STATE, "a snapshot or an image set is open"),
 				"`close` it first");
 	if (!session_is_replay(sh->session) && session_has_target(sh->session))
-		return err_hint(err_new(ERR_STATE, "process %d is attached, and a lesson has a "
-						   "process of its own",
+		return err_hint(err_new(ERR_STATE,
+					"process %d is attached, and a lesson has a "
+					"process of its own",
 					(int)session_pid(sh->session)),
 				"`detach` first");
 	return NULL;
@@ -360,8 +364,9 @@ static struct err *walk_finish(struct shell *sh, struct out *o)
 	}
 	w->at = 0;
 	walk_remember(w, right == asked);
-	out_printf(o, "That was the last step: %zu of %zu questions answered.  `tour list` and "
-		      "`exercise` show what else there is.\n",
+	out_printf(o,
+		   "That was the last step: %zu of %zu questions answered.  `tour list` and "
+		   "`exercise` show what else there is.\n",
 		   right, asked);
 	out_member(o, "ended", json_object_new_boolean(true));
 	return lesson_end(sh);
@@ -452,9 +457,10 @@ struct err *lesson_answer(struct shell *sh, const char *given, struct out *o)
 	if (s->needs)
 		TRY(lesson_holds(sh, s->needs, &holds));
 	if (!holds)
-		return err_hint(err_new(ERR_STATE, "the dump is not where the question is about"),
-				"`%s again` shows what to type; `%s ready` begins with a new process",
-				walk_verb(sh->walk), walk_verb(sh->walk));
+		return err_hint(
+			err_new(ERR_STATE, "the dump is not where the question is about"),
+			"`%s again` shows what to type; `%s ready` begins with a new process",
+			walk_verb(sh->walk), walk_verb(sh->walk));
 	TRY(lesson_judge(sh, s->answer, given, &right));
 	if (!right)
 		return walk_wrong(sh, given, o);

@@ -266,7 +266,8 @@ struct err *lesson_judge(struct shell *sh, const char *answer, const char *given
 	}
 	TRY(lesson_value(sh, answer, &value));
 	if (!value)
-		return err_new(ERR_STATE, "the answer is not known yet: do what the step says first");
+		return err_new(ERR_STATE,
+			       "the answer is not known yet: do what the step says first");
 	*ret = lesson_same(value, given, hex);
 	return NULL;
 }

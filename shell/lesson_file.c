@@ -73,20 +73,13 @@ static const struct field head_fields[] = {
 };
 
 static const struct field step_fields[] = {
-	{ "text", FIELD_PROSE, STEP(text) },
-	{ "begin", FIELD_LINES, STEP(begin) },
-	{ "type", FIELD_LINES, STEP(type) },
-	{ "try", FIELD_LINES, STEP(try_) },
-	{ "notice", FIELD_PROSE, STEP(notice) },
-	{ "ask", FIELD_PROSE, STEP(ask) },
-	{ "answer", FIELD_LINE, STEP(answer) },
-	{ "needs", FIELD_LINE, STEP(needs) },
-	{ "right", FIELD_PROSE, STEP(right) },
-	{ "hint", FIELD_PROSES, STEP(hint) },
-	{ "slip", FIELD_PROSES, STEP(slip) },
-	{ "solution", FIELD_LINES, STEP(solution) },
-	{ "live", FIELD_FLAG, STEP(live) },
-	{ NULL, FIELD_LINE, 0 },
+	{ "text", FIELD_PROSE, STEP(text) },     { "begin", FIELD_LINES, STEP(begin) },
+	{ "type", FIELD_LINES, STEP(type) },     { "try", FIELD_LINES, STEP(try_) },
+	{ "notice", FIELD_PROSE, STEP(notice) }, { "ask", FIELD_PROSE, STEP(ask) },
+	{ "answer", FIELD_LINE, STEP(answer) },  { "needs", FIELD_LINE, STEP(needs) },
+	{ "right", FIELD_PROSE, STEP(right) },   { "hint", FIELD_PROSES, STEP(hint) },
+	{ "slip", FIELD_PROSES, STEP(slip) },    { "solution", FIELD_LINES, STEP(solution) },
+	{ "live", FIELD_FLAG, STEP(live) },      { NULL, FIELD_LINE, 0 },
 };
 
 struct reader {

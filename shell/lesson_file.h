@@ -18,17 +18,17 @@ struct lesson_lines {
 
 struct lesson_step {
 	char *title;
-	char *text;                   /* paragraphs, each ends with a newline; may be NULL */
-	struct lesson_lines begin;    /* commands that are run when the step is reached, unseen */
-	struct lesson_lines type;     /* commands that belong to the way through the lesson */
-	struct lesson_lines try_;     /* commands that only look: left out when the way is repeated */
-	char *notice;                 /* NULL: nothing */
-	char *ask;                    /* NULL: nothing is asked here */
-	char *answer;                 /* see shell/lesson_check.h; set if `ask` is */
-	char *needs;                  /* a condition for the answer to be judged; NULL: none */
-	char *right;                  /* said after the right answer; NULL: nothing more */
-	struct lesson_lines hint;     /* one after the other */
-	struct lesson_lines slip;     /* "ANSWER => what is wrong with it" */
+	char *text;                /* paragraphs, each ends with a newline; may be NULL */
+	struct lesson_lines begin; /* commands that are run when the step is reached, unseen */
+	struct lesson_lines type;  /* commands that belong to the way through the lesson */
+	struct lesson_lines try_;  /* commands that only look: left out when the way is repeated */
+	char *notice;              /* NULL: nothing */
+	char *ask;                 /* NULL: nothing is asked here */
+	char *answer;              /* see shell/lesson_check.h; set if `ask` is */
+	char *needs;               /* a condition for the answer to be judged; NULL: none */
+	char *right;               /* said after the right answer; NULL: nothing more */
+	struct lesson_lines hint;  /* one after the other */
+	struct lesson_lines slip;  /* "ANSWER => what is wrong with it" */
 	struct lesson_lines solution; /* commands, the last of them `answer ...` */
 	bool live;                    /* not on a recording */
 };

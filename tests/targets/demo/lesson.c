@@ -60,8 +60,8 @@ static void lesson_file(uintptr_t at, size_t pages, size_t cow)
 
 	fill_file(fd, nr_regions + 1, pages);
 
-	struct region *r = region_add("file", lesson_map(at, pages, RW, MAP_PRIVATE, fd, 0),
-				      pages * PAGE, RW);
+	struct region *r =
+		region_add("file", lesson_map(at, pages, RW, MAP_PRIVATE, fd, 0), pages * PAGE, RW);
 
 	close(fd);
 	r->rule = rule_half_cow;
@@ -124,7 +124,8 @@ void lesson_setup(void)
 	r = lesson_anon("sparse", 0x50000000, 128);
 	r->every = 4;
 	region_fill(r);
-	for (unsigned i = 0; i < nr_regions; i++) /* what is read by a check is present from now on */
+	for (unsigned i = 0; i < nr_regions;
+	     i++) /* what is read by a check is present from now on */
 		region_verify(&regions[i]);
 	prctl(PR_SET_NAME, "demo"); /* it was started again through /proc/self/exe */
 	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
