@@ -103,16 +103,16 @@ static char *path_value(json_object *o, const char *at)
 static struct err *value_of_expr(struct shell *sh, const char *text, char **ret)
 {
 	struct snap_request req = { .parts = expr_needs(text) };
-	struct expr_value v;
+	struct calc_value v;
 	Stepdump__Snapshot *s;
 
 	TRY(shell_snap(sh, &req, &s));
 	struct err *e = expr_eval(text, s, &v);
 
-	if (!e && v.kind == VALUE_TEXT)
+	if (!e && v.kind == CALC_TEXT)
 		*ret = xstrdup(v.text);
 	else if (!e)
-		*ret = v.kind == VALUE_ABSENT ? NULL : expr_show(&v, false);
+		*ret = v.kind == CALC_ABSENT ? NULL : expr_show(&v, false);
 	shell_snap_free(sh, s);
 	return e;
 }
