@@ -10,12 +10,11 @@
 #include "base/vec.h"
 #include "proto/report.pb-c.h"
 #include "proto/message.h"
-#include "proto/verdict.h"
 #include "shell/cmd.h"
 #include "shell/cmds.h"
-#include "shell/signals.h"
+#include "shell/mem_walk.h"
 
-#define BLOCK (1u << 20)  /* of one peek */
+#define BLOCK WALK_BLOCK
 #define KEEP 4096u        /* of the block before, so that nothing is missed at the seam */
 #define PATTERN_MAX 1024u /* less than KEEP */
 #define CONTEXT_MAX 256u
@@ -36,14 +35,10 @@ struct find {
 	uint64_t from, to; /* FIND_POINTER: values */
 	uint64_t min;      /* FIND_STRINGS */
 	/* where */
-	uint64_t start, end;
-	int64_t vma_index; /* -1: any */
-	const char *prot, *kind;
-	bool files;
+	struct mem_walk w;
 	/* how much */
 	uint64_t context, max;
 	/* state */
-	const Stepdump__Vma *vma;
 	Stepdump__FindReport *r;
 	uint64_t at;   /* address of buf */
 	size_t fill;   /* bytes in buf */
@@ -72,8 +67,8 @@ static void find_hit(struct find *f, uint64_t vaddr, const uint8_t *p, size_t le
 	stepdump__find_hit__init(h);
 	h->vaddr = vaddr;
 	h->length = len;
-	SET(h, vma_index, f->vma->index);
-	h->name = xstrdup(f->vma->name && *f->vma->name ? f->vma->name : f->vma->kind);
+	SET(h, vma_index, f->w.vma->index);
+	h->name = xstrdup(f->w.vma->name && *f->w.vma->name ? f->w.vma->name : f->w.vma->kind);
 	SET(h, before, before);
 	h->bytes.len = before + len + after;
 	h->bytes.data = xmemdup(p - before, h->bytes.len);
@@ -154,17 +149,20 @@ static void find_strings(struct find *f)
 	}
 }
 
-/* ---- the walk ------------------------------------------------------------------------------ */
+/* ---- blocks -------------------------------------------------------------------------------- */
 
-static void find_gap(struct find *f)
+static void find_gap(void *arg)
 {
+	struct find *f = arg;
+
 	if (f->how == FIND_STRINGS)
 		strings_end(f);
 	f->fill = f->seen = 0;
 }
 
-static void find_block(struct find *f, uint64_t at, const uint8_t *data, size_t len)
+static void find_block(void *arg, uint64_t at, const uint8_t *data, size_t len)
 {
+	struct find *f = arg;
 	size_t keep = f->fill && f->at + f->fill == at ? (f->fill < KEEP ? f->fill : KEEP) : 0;
 
 	if (!keep)
@@ -188,119 +186,7 @@ static void find_block(struct find *f, uint64_t at, const uint8_t *data, size_t 
 	case FIND_STRINGS:
 		find_strings(f);
 	}
-}
-
-/* What cannot be read is skipped, and counted. */
-static struct err *find_range(struct find *f, uint64_t start, uint64_t end)
-{
-	while (start < end && !f->full) {
-		struct snap_request req = { .parts = SNAP_PEEK };
-		uint64_t len = end - start < BLOCK ? end - start : BLOCK, got = 0;
-		Stepdump__Snapshot *s;
-
-		if (signals_quit() || signals_take_int())
-			return err_new(ERR_INTERRUPTED, "stopped at %lx", start);
-		req.peek.vaddr = start;
-		req.peek.len = (uint32_t)len;
-
-		struct err *e = shell_snap(f->sh, &req, &s);
-
-		if (!e) {
-			const Stepdump__Peek *p = s->n_peeks ? s->peeks[0] : NULL;
-
-			got = p ? p->data.len : 0;
-			if (got)
-				find_block(f, start, p->data.data, got);
-			shell_snap_free(f->sh, s);
-		}
-		err_free(e);
-		start += got;
-		if (got < len) { /* behind the page that is not to be had */
-			uint64_t next = (start | 4095) + 1;
-
-			next = next < end ? next : end;
-			f->r->unreadable += next - start;
-			find_gap(f);
-			start = next;
-		}
-	}
-	return NULL;
-}
-
-static bool find_wants_run(const struct find *f, const Stepdump__VerdictRun *r)
-{
-	/* To read a page of a live task that is not there would make it: nothing is touched. */
-	if (!f->sh->set && (r->verdict == VD(SHARED) || r->verdict == VD(NOT_SCANNED)))
-		return r->present;
-	return verdict_is_data(r->verdict) || r->verdict == VD(HOLE) || r->verdict == VD(SHARED) ||
-	       (f->files && r->verdict == VD(FILE_CLEAN));
-}
-
-static struct err *find_vma(struct find *f, const Stepdump__Vma *v)
-{
-	uint64_t at = v->start > f->start ? v->start : f->start;
-	uint64_t end = v->end < f->end ? v->end : f->end;
-
-	f->vma = v;
-	while (at < end && !f->full) {
-		struct snap_request req = { .parts = SNAP_RUNS,
-					    .runs_start = at & ~4095ull,
-					    .runs_end = (end + 4095) & ~4095ull };
-		Stepdump__Snapshot *s;
-		uint64_t next = end;
-		struct err *e = NULL;
-
-		TRY(shell_snap(f->sh, &req, &s));
-		for (size_t i = 0; i < s->n_runs && !e; i++) {
-			const Stepdump__VerdictRun *r = s->runs[i];
-			uint64_t to = r->start + r->nr_pages * 4096;
-
-			if (i + 1 == s->n_runs && s->n_runs >= 65536)
-				next = to > at ? to : end; /* there are more */
-			if (to > at && r->start < end && find_wants_run(f, r))
-				e = find_range(f, r->start > at ? r->start : at,
-					       to < end ? to : end);
-		}
-		shell_snap_free(f->sh, s);
-		TRY(e);
-		at = next;
-	}
-	return NULL;
-}
-
-static bool find_wants_vma(const struct find *f, const Stepdump__Vma *v)
-{
-	bool named = v->name && *v->name == '/';
-
-	if (v->end <= f->start || v->start >= f->end ||
-	    (f->vma_index >= 0 && v->index != (uint64_t)f->vma_index))
-		return false;
-	for (const char *p = f->prot; p && *p; p++)
-		if (*p != '-' && !strchr(v->prot, *p))
-			return false;
-	if (!f->kind)
-		return true;
-	if (!strcmp(f->kind, "heap") || !strcmp(f->kind, "stack"))
-		return strstr(v->kind, f->kind) || (v->name && strstr(v->name, f->kind));
-	if (!strcmp(f->kind, "shared"))
-		return v->has_shared ? v->shared : v->prot[3] == 's';
-	return !strcmp(f->kind, "file") ? named : !named;
-}
-
-static struct err *find_all(struct find *f)
-{
-	struct snap_request req = { .parts = SNAP_VMAS };
-	Stepdump__Snapshot *s;
-	struct err *e = NULL;
-
-	TRY(shell_snap(f->sh, &req, &s));
-	for (size_t i = 0; i < s->n_vmas && !e && !f->full; i++)
-		if (find_wants_vma(f, s->vmas[i]))
-			e = find_vma(f, s->vmas[i]);
-	if (!e)
-		find_gap(f);
-	shell_snap_free(f->sh, s);
-	return e;
+	f->w.stop = f->full;
 }
 
 /* ---- arguments ------------------------------------------------------------------------------ */
@@ -387,10 +273,10 @@ static struct err *find_kind(struct find *f, const char *text)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(text, kinds[i]))
-			f->kind = kinds[i];
-	return f->kind ? NULL :
-			 err_hint(err_new(ERR_USAGE, "unknown kind \"%s\"", text),
-				  "heap, stack, file, shared or anon");
+			f->w.kind = kinds[i];
+	return f->w.kind ? NULL :
+			   err_hint(err_new(ERR_USAGE, "unknown kind \"%s\"", text),
+				    "heap, stack, file, shared or anon");
 }
 
 /* An option with a value. */
@@ -401,11 +287,11 @@ static struct err *find_option(struct find *f, const char *name, const char *val
 	*known = true;
 	if (!strcmp(name, "--vma")) {
 		TRY(arg_uint(value, "VMA", 0, INT32_MAX, &n));
-		f->vma_index = (int64_t)n;
+		f->w.vma_index = (int64_t)n;
 	} else if (!strcmp(name, "--range")) {
-		return find_span(f, value, &f->start, &f->end);
+		return find_span(f, value, &f->w.start, &f->w.end);
 	} else if (!strcmp(name, "--prot")) {
-		f->prot = value;
+		f->w.prot = value;
 	} else if (!strcmp(name, "--kind")) {
 		return find_kind(f, value);
 	} else if (!strcmp(name, "--context")) {
@@ -434,7 +320,7 @@ static struct err *find_args(struct find *f, const struct args *a)
 		const char *w = a->argv[i];
 
 		if (!strcmp(w, "--files")) {
-			f->files = true;
+			f->w.files = true;
 			continue;
 		}
 		if (*w == '-' && i + 1 < a->argc) {
@@ -492,8 +378,13 @@ static struct err *find_run(struct find *f, const struct args *a, struct out *o)
 	f->buf = xzalloc(KEEP + BLOCK);
 	f->r = xzalloc(sizeof(*f->r));
 	stepdump__find_report__init(f->r);
+	f->w.sh = f->sh;
+	f->w.arg = f;
+	f->w.block = find_block;
+	f->w.gap = find_gap;
 	if (!e)
-		e = find_all(f);
+		e = mem_walk(&f->w);
+	f->r->unreadable = f->w.unreadable;
 	if (!e) {
 		f->r->has_more = true;
 		f->r->more = f->full;
@@ -512,8 +403,7 @@ static struct err *find_exec(struct shell *sh, const struct args *a, struct out 
 {
 	struct find f = { .sh = sh,
 			  .cmd = &cmd_find,
-			  .vma_index = -1,
-			  .end = UINT64_MAX,
+			  .w = { .vma_index = -1, .end = UINT64_MAX },
 			  .context = 16,
 			  .max = HITS_DEFAULT };
 
@@ -525,8 +415,7 @@ static struct err *strings_exec(struct shell *sh, const struct args *a, struct o
 	struct find f = { .sh = sh,
 			  .cmd = &cmd_strings,
 			  .how = FIND_STRINGS,
-			  .vma_index = -1,
-			  .end = UINT64_MAX,
+			  .w = { .vma_index = -1, .end = UINT64_MAX },
 			  .min = 6,
 			  .max = HITS_DEFAULT };
 

@@ -6,6 +6,7 @@
 
 #include "shell/cmd.h"
 #include "shell/cmds.h"
+#include "shell/pages_summed.h"
 #include "shell/why_saved.h"
 #include "views/panes.h"
 
@@ -195,6 +196,8 @@ static struct err *show_exec(struct shell *sh, const struct args *a, struct out 
 	const struct pane *p = pane_find(words[0]);
 	if (!p)
 		return show_unknown(words[0]);
+	if (nr == 2 && !strcmp(p->name, "pages") && !strncmp(words[1], "--", 2))
+		return show_pages_summed(sh, words[1], o);
 
 	struct snap_request req = { .parts = p->needs };
 
@@ -240,18 +243,21 @@ const struct cmd_entry cmd_show = {
 	.aliases = "sh i info",
 	.group = GROUP_LOOK,
 	.args = { 0, 3, comp_pane },
-	.usage = "[-v] [NAME [N|ADDR]]",
+	.usage = "[-v] [NAME [N|ADDR]] | pages --duplicates|--by-vma|--by-file",
 	.summary = "show one of the structures, or list them",
 	.help = "Names can be shortened.  A VMA is given by its number or by an address in "
 		"it, a pipe buffer by its number.  -v shows in full what is otherwise "
 		"summarized.  Enter shows the next number.  Works on a snapshot opened with "
-		"`open` as on the live target.",
+		"`open` as on the live target.  `show pages --by-vma` and `--by-file` sum up what is "
+		"stored of each mapping or file, `--duplicates` reads all pages and finds those with the "
+		"same contents.",
 	.examples =
 		(const struct cmd_example[]){
 			{ "show", "what can be shown", "" },
 			{ "show pipeline", "the whole dump at a glance", "attach %P; step 2" },
 			{ "show vmas", "the mappings", "attach %P" },
 			{ "show vmas $sp", "the stack, with all that is known", "attach %P" },
+			{ "show pages --by-file", "what of each file is in a set", "attach %P" },
 			{ "show ppb 0", "the first pipe buffer, planned and real",
 			  "attach %P; until xfer" },
 			{ "show iovs | wc -l", "", "attach %P; until drain" },
