@@ -237,6 +237,57 @@ const struct cmd_entry cmd_flatten = {
 	.exec = flatten_exec,
 };
 
+/* ---- convert ------------------------------------------------------------------------------- */
+
+static struct err *convert_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	Stepdump__FlattenReport *r = NULL;
+	const char *words[2], *parent = NULL;
+	unsigned nr = 0;
+	struct grid g;
+
+	for (unsigned i = 0; i < a->argc; i++) {
+		if (!strcmp(a->argv[i], "--parent") && i + 1 < a->argc)
+			parent = a->argv[++i];
+		else if (nr == 2)
+			return cmd_usage(&cmd_convert);
+		else
+			words[nr++] = a->argv[i];
+	}
+	if (nr != 2)
+		return cmd_usage(&cmd_convert);
+	TRY(session_convert(sh->session, words[0], words[1], parent, &r));
+	out_message(o, &r->base);
+	if (!o->json) {
+		struct pane_opts po = report_opts(sh, false);
+
+		grid_init(&g, o->width, 0);
+		report_flatten(r, &po, &g);
+		out_grid(o, &g);
+		grid_deinit(&g);
+	}
+	stepdump__flatten_report__free_unpacked(r, NULL);
+	return NULL;
+}
+
+const struct cmd_entry cmd_convert = {
+	.name = "convert",
+	.group = GROUP_CHAIN,
+	.args = { 2, 4, comp_flatten },
+	.usage = "DIR|ARCHIVE NEW [--parent P]",
+	.summary = "rewrite a set so that older CRIUs can restore it",
+	.help = "NEW gets the same pages in the encoding that every CRIU reads: not compressed, the number of "
+		"pages of an entry in both of its fields (CRIU before 4.2 reads one, 4.2 the other), image version "
+		"2 with its head magics.  What else a set may have that an older CRIU does not know stays, and is "
+		"told.  Holes stay holes, into the same parent, or into P, which for a whole chain is the converted "
+		"parent.  NEW appears complete and checked, or not at all.",
+	.examples =
+		(const struct cmd_example[]){ { "convert %D/c %D/n", "", "attach %P; commit %D/c" },
+					      { 0 } },
+	.flags = CMD_NO_REPEAT | CMD_MUTATES,
+	.exec = convert_exec,
+};
+
 /* ---- core ---------------------------------------------------------------------------------- */
 
 static struct err *core_exec(struct shell *sh, const struct args *a, struct out *o)

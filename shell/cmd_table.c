@@ -54,6 +54,7 @@ const struct cmd_entry *const cmd_table[] = {
 	&cmd_verify,
 	&cmd_diff,
 	&cmd_flatten,
+	&cmd_convert,
 	&cmd_core,
 	&cmd_residue,
 	&cmd_serve,

@@ -196,6 +196,7 @@ static const char chains[] =
 	"  verify new                  checks that all generations are complete\n"
 	"  diff full new               what changed, per mapping\n"
 	"  flatten new alone           one directory without a parent\n"
+	"  convert new older           for a CRIU that is older\n"
 	"\n"
 	"`set mode pre-dump` is for all dumps but the last: the pages stay in pipes, the target runs\n"
 	"on before anything is written, and memory that the last dump takes in full anyway (AIO rings,\n"

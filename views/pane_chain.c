@@ -287,11 +287,11 @@ void report_flatten(const Stepdump__FlattenReport *r, const struct pane_opts *o,
 		{ "entries", .right = true, .drop = 2 },
 		{ "before", .right = true, .drop = 2 },
 		{ "pages", .right = true },
-		{ "from parents", .right = true },
+		{ r->converted ? "holes" : "from parents", .right = true },
 	};
 	struct table *t = TABLE_NEW(columns);
 
-	chain_title(&p, "FLATTEN", r->chain);
+	chain_title(&p, r->converted ? "CONVERT" : "FLATTEN", r->chain);
 	for (size_t i = 0; i < r->n_objects; i++) {
 		const Stepdump__FlattenObject *f = r->objects[i];
 
@@ -301,9 +301,18 @@ void report_flatten(const Stepdump__FlattenReport *r, const struct pane_opts *o,
 		table_cell(t, TONE_NORMAL, "%lu", f->entries);
 		table_cell(t, TONE_DIM, "%lu", f->entries_before);
 		table_cell(t, TONE_NORMAL, "%lu", f->pages);
-		table_cell(t, TONE_HOLE, "%lu", f->pages_from_parents);
+		table_cell(t, TONE_HOLE, "%lu", r->converted ? f->holes : f->pages_from_parents);
 	}
 	table_end(t, &p, "the chain has no pagemap");
+	if (r->converted) {
+		paint_line(&p, TONE_OK, "wrote %s: %lu pages (%s); %u other images", r->dir,
+			   r->pages, txt_pages(r->pages).s, r->files_copied);
+		if (r->parent)
+			paint_line(&p, TONE_DIM, "its holes lead to %s", r->parent);
+		if (r->restore)
+			paint_line(&p, TONE_DIM, "restored by: %s", r->restore);
+		return;
+	}
 	paint_line(&p, TONE_OK,
 		   "wrote %s: %lu pages (%s), %lu of them from parents; %u other images", r->dir,
 		   r->pages, txt_pages(r->pages).s, r->pages_from_parents, r->files_copied);

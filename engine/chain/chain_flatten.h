@@ -22,4 +22,12 @@
 struct err *chain_flatten(const char *chain, const char *dir, struct keeper *k, chain_stop_t stop,
 			  Stepdump__FlattenReport **ret);
 
+/*
+ * chain_convert - write the set `set` into `dir` in the encoding that every CRIU reads: pages uncompressed, counts
+ * in both fields, holes told in both ways, image version 2.  Holes stay holes, into the same parent or, if it is not
+ * NULL, into `parent`.  Else as chain_flatten().
+ */
+struct err *chain_convert(const char *set, const char *dir, const char *parent, struct keeper *k,
+			  chain_stop_t stop, Stepdump__FlattenReport **ret);
+
 #endif

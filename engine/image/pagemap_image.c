@@ -71,6 +71,7 @@ struct err *pagemap_writer_add(struct pagemap_writer *w, uint64_t vaddr, uint64_
 	m.compat_nr_pages = (uint32_t)nr_pages;
 	m.has_flags = true;
 	m.flags = flags;
+	m.has_in_parent = m.in_parent = w->in_parent && flags & PE_PARENT;
 	m.has_nr_pages = true;
 	m.nr_pages = nr_pages;
 	TRY(image_write(w->w, &m.base));

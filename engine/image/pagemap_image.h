@@ -52,7 +52,8 @@ struct pagemap_block {
 struct pagemap_writer {
 	struct image_writer *w;
 	struct pagemap_entry last;
-	size_t nr; /* entries so far */
+	size_t nr;      /* entries so far */
+	bool in_parent; /* set by the caller: holes are told in field 3 as well, for CRIU before 3.5 */
 };
 
 /* Creates `name` in `dirfd` and writes the head.  `dirfd` is only used during the call. */

@@ -28,6 +28,10 @@ struct err *session_diff(struct session *s, const char *old_dir, const char *new
 struct err *session_flatten(struct session *s, const char *chain, const char *dir,
 			    Stepdump__FlattenReport **ret);
 
+/* Writes `set` into `dir` as every CRIU reads it.  Holes lead to the same parent, or to `parent` if not NULL. */
+struct err *session_convert(struct session *s, const char *set, const char *dir, const char *parent,
+			    Stepdump__FlattenReport **ret);
+
 /* A task of a set as an ELF core; pid 0: the first.  `file` appears complete, or not at all. */
 struct err *session_core(struct session *s, const char *dir, pid_t pid, const char *file,
 			 Stepdump__CoreReport **ret);

@@ -73,6 +73,13 @@ struct err *session_flatten(struct session *s, const char *chain, const char *di
 	return chain_flatten(chain, dir, s->keeper, &s->interrupted, ret);
 }
 
+struct err *session_convert(struct session *s, const char *set, const char *dir, const char *parent,
+			    Stepdump__FlattenReport **ret)
+{
+	s->interrupted = 0;
+	return chain_convert(set, dir, parent, s->keeper, &s->interrupted, ret);
+}
+
 struct err *session_core(struct session *s, const char *dir, pid_t pid, const char *file,
 			 Stepdump__CoreReport **ret)
 {

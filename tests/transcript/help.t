@@ -39,5 +39,6 @@ Help, man page and completion come from the same tables.
   continue
   commands
   commit
+  convert
   core
   $ stepdump --complete 'echo x | gr'

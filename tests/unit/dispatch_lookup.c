@@ -80,7 +80,7 @@ TEST(words_in_any_order)
 		{ "d", "delete" },
 		{ "det", "detach" },
 		{ "f", "finish" },
-		{ "co", "!ambiguous command \"co\": commands, commit, continue, core ()" },
+		{ "co", "!ambiguous command \"co\": commands, commit, continue, convert, core ()" },
 		{ "re",
 		  "!ambiguous command \"re\": record, report, rescue, residue, restart, reverse-continue, "
 		  "reverse-step ()" },
