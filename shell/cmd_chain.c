@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* verify, diff, flatten: image directories and the chains behind them */
+#include <json-c/json.h>
 #include <string.h>
 
 #include "engine/session/chain.h"
@@ -286,6 +287,42 @@ const struct cmd_entry cmd_convert = {
 					      { 0 } },
 	.flags = CMD_NO_REPEAT | CMD_MUTATES,
 	.exec = convert_exec,
+};
+
+/* ---- dump ---------------------------------------------------------------------------------- */
+
+static struct err *dump_exec(struct shell *sh, const struct args *a, struct out *o)
+{
+	json_object *j = NULL;
+
+	TRY(session_image_json(sh->session, a->argv[0], &j));
+	if (o->json)
+		out_member(o, "image", json_object_get(j));
+	else
+		out_printf(o, "%s\n",
+			   json_object_to_json_string_ext(
+				   j, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(j);
+	return NULL;
+}
+
+const struct cmd_entry cmd_dump_image = {
+	.name = "dump",
+	.group = GROUP_CHAIN,
+	.args = { 1, 1, comp_dump_image },
+	.usage = "FILE|DIR|ARCHIVE",
+	.summary = "an image of CRIU, or all of a set, as JSON",
+	.help = "As `crit decode` shows it: magic and entries, with CRIU's names for what memory needs (inventory, "
+		"pstree, core, ids, mm, pagemap, files, memfd, stats); other fields are field_N, by their numbers.  The "
+		"name of a file tells its kind.  Of a directory or an archive, all images by name; what cannot be read has "
+		"an error instead.  Nothing is dumped of a process: that is `commit`.",
+	.examples =
+		(const struct cmd_example[]){
+			{ "dump %D/j/inventory.img", "", "attach %P; commit %D/j" },
+			{ "dump %D/k | grep nr_pages", "", "attach %P; commit %D/k" },
+			{ 0 } },
+	.flags = CMD_NO_REPEAT,
+	.exec = dump_exec,
 };
 
 /* ---- core ---------------------------------------------------------------------------------- */

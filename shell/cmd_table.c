@@ -55,6 +55,7 @@ const struct cmd_entry *const cmd_table[] = {
 	&cmd_diff,
 	&cmd_flatten,
 	&cmd_convert,
+	&cmd_dump_image,
 	&cmd_core,
 	&cmd_residue,
 	&cmd_serve,

@@ -22,7 +22,7 @@ extern const struct cmd_entry cmd_break, cmd_tbreak, cmd_delete, cmd_enable, cmd
 	cmd_ignore, cmd_fault;
 extern const struct cmd_entry cmd_commit, cmd_restart, cmd_abort, cmd_handoff;
 extern const struct cmd_entry cmd_show, cmd_why, cmd_x, cmd_view, cmd_snap, cmd_open, cmd_close;
-extern const struct cmd_entry cmd_find, cmd_strings, cmd_core, cmd_convert;
+extern const struct cmd_entry cmd_find, cmd_strings, cmd_core, cmd_convert, cmd_dump_image;
 extern const struct cmd_entry cmd_verify, cmd_diff, cmd_flatten, cmd_serve;
 extern const struct cmd_entry cmd_record, cmd_print, cmd_display, cmd_undisplay;
 extern const struct cmd_entry cmd_watchpoint, cmd_unwatch, cmd_commands, cmd_save, cmd_define,

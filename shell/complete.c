@@ -360,6 +360,11 @@ void comp_flatten(struct shell *sh, const struct cword *w, struct complist *l)
 	l->dirs = w->argn < 2;
 }
 
+void comp_dump_image(struct shell *sh, const struct cword *w, struct complist *l)
+{
+	l->files = w->argn < 1;
+}
+
 void comp_task(struct shell *sh, const struct cword *w, struct complist *l)
 {
 	if (w->argn)

@@ -60,6 +60,7 @@ void comp_commit(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_verify(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_diff(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_flatten(struct shell *sh, const struct cword *w, struct complist *l);
+void comp_dump_image(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_plan(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_check(struct shell *sh, const struct cword *w, struct complist *l);
 void comp_cause(struct shell *sh, const struct cword *w, struct complist *l);

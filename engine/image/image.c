@@ -331,9 +331,9 @@ static struct err *malformed(const struct image_reader *r, const char *what)
 
 static struct err *read_payload(struct image_reader *r, uint32_t len)
 {
-	if (len > r->payload_cap) {
-		r->payload = xreallocarray(r->payload, len, 1); /* at most IMAGE_ENTRY_MAX */
-		r->payload_cap = len;
+	if (len >= r->payload_cap) { /* not NULL for an empty one: that is the end */
+		r->payload = xreallocarray(r->payload, len + 1, 1); /* at most IMAGE_ENTRY_MAX */
+		r->payload_cap = len + 1;
 	}
 	return take(r, r->payload, len);
 }

@@ -13,6 +13,7 @@
 #include "proto/report.pb-c.h"
 
 struct session;
+struct json_object;
 
 /*
  * session_verify - report everything that is wrong with the directory and the chain behind it.  pid
@@ -31,6 +32,9 @@ struct err *session_flatten(struct session *s, const char *chain, const char *di
 /* Writes `set` into `dir` as every CRIU reads it.  Holes lead to the same parent, or to `parent` if not NULL. */
 struct err *session_convert(struct session *s, const char *set, const char *dir, const char *parent,
 			    Stepdump__FlattenReport **ret);
+
+/* An image as JSON, or all of a directory or archive by name (image_json.h); freed with json_object_put(). */
+struct err *session_image_json(struct session *s, const char *path, struct json_object **ret);
 
 /* A task of a set as an ELF core; pid 0: the first.  `file` appears complete, or not at all. */
 struct err *session_core(struct session *s, const char *dir, pid_t pid, const char *file,

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <fcntl.h>
+#include <string.h>
+
+#include "engine/image/image_dir.h"
+#include "engine/image/image_json.h"
 #include "engine/chain/chain_core.h"
 #include "engine/chain/chain_diff.h"
 #include "engine/chain/chain_flatten.h"
@@ -78,6 +83,20 @@ struct err *session_convert(struct session *s, const char *set, const char *dir,
 {
 	s->interrupted = 0;
 	return chain_convert(set, dir, parent, s->keeper, &s->interrupted, ret);
+}
+
+struct err *session_image_json(struct session *s, const char *path, struct json_object **ret)
+{
+	AUTO_IMAGE_DIR struct image_dir set = IMAGE_DIR_INIT;
+	const char *slash = strrchr(path, '/');
+	size_t left = IMAGE_JSON_MAX, len = strlen(path);
+
+	s->interrupted = 0;
+	if (image_desc_by_name(slash ? slash + 1 : path, NULL) ||
+	    (len > 4 && !strcmp(path + len - 4, ".img")))
+		return image_json(AT_FDCWD, path, &left, ret);
+	TRY(image_dir_open(path, PAGES_NONE, 0, &s->interrupted, &set));
+	return image_json_dir(set.dirfd, path, ret);
 }
 
 struct err *session_core(struct session *s, const char *dir, pid_t pid, const char *file,
