@@ -7,6 +7,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 B ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
+LIBEXECDIR ?= $(PREFIX)/libexec
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 CC ?= gcc
 OPT ?= -O2 -g
@@ -50,7 +51,7 @@ TARGETS := $(TARGET_SRC:tests/targets/%.c=$(B)/tests/targets/%)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all
-all: $(BIN) ## build build/stepdump (the default)
+all: $(BIN) $(B)/tests/targets/demo ## build build/stepdump and the demo target (the default)
 
 $(BIN): $(B)/shell/main.o $(LIB)
 	$(call say,LINK,$@)
@@ -184,16 +185,20 @@ compile_commands.json: Makefile $(wildcard */*.c) ## for clangd and clang-tidy
 	done; echo ' ]'; } > $@
 
 .PHONY: docs
-docs: $(BIN) $(TARGETS) ## docs/commands.md, docs/failures.md and the sessions in README.md: what the program says (needs tmux)
+docs: $(BIN) $(TARGETS) ## docs/commands.md, docs/failures.md, the sessions in README.md and docs/class.md: what the program says (needs tmux)
 	$(Q)$(BIN) --markdown > docs/commands.md
 	$(Q)$(BIN) --failures > docs/failures.md
 	$(Q)B=$(abspath $(B)) STEPDUMP=$(abspath $(BIN)) tests/pictures/session
+	$(Q)B=$(abspath $(B)) STEPDUMP=$(abspath $(BIN)) tests/pictures/class
 
 # ---- installing ----------------------------------------------------------------------------
 
 .PHONY: install uninstall
-install: $(BIN) ## to $(DESTDIR)$(PREFIX): program, manual page, completion
+install: $(BIN) $(B)/tests/targets/demo ## to $(DESTDIR)$(PREFIX): program, demo target, lessons, manual page, completion
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/stepdump
+	install -D -m 755 $(B)/tests/targets/demo $(DESTDIR)$(LIBEXECDIR)/stepdump/demo
+	install -d $(DESTDIR)$(PREFIX)/share/stepdump/lessons
+	install -m 644 $(wildcard lessons/*.tour lessons/*.exercise) $(DESTDIR)$(PREFIX)/share/stepdump/lessons
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	$(BIN) --man > $(DESTDIR)$(PREFIX)/share/man/man1/stepdump.1
 	install -D -m 644 completions/stepdump.bash \
@@ -207,6 +212,7 @@ uninstall: ## what install put there
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stepdump \
 		$(DESTDIR)$(ZSH_COMPLETIONS)/_stepdump \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/stepdump.fish
+	rm -rf $(DESTDIR)$(LIBEXECDIR)/stepdump $(DESTDIR)$(PREFIX)/share/stepdump
 
 VERSION := $(shell sed -n 's/.*STEPDUMP_VERSION "\(.*\)"/\1/p' shell/version.h)
 .PHONY: dist

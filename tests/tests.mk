@@ -4,7 +4,7 @@
 $(B)/tests/targets/demo: tests/targets/demo.c $(wildcard tests/targets/demo/*.c) $(wildcard tests/targets/demo/*.h)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter \
-		-o $@ $(filter %.c,$^) -lpthread
+		$(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) -lpthread
 
 .PHONY: test test-only test-programs
 test: ## install what is missing, build, run all tests (T='live/*' selects)
