@@ -318,6 +318,24 @@ const struct explain_term explain_ideas[] = {
 	  "Resident size and the size of the images differ by this.",
 	  "should_dump_page(): criu #1498", NULL, "plan PID, why ADDR, explain memory-in-files",
 	  NULL },
+	{ "finding|cause|evidence|causes", "term",
+	  "What `check` sees in a process, `log` in a log of CRIU, and our own errors name: a cause of failed dumps, with "
+	  "the file and field that shows it. All are from one catalogue; `explain` without a word lists it.",
+	  "Most logs of CRIU give a symptom or an errno, and no reason.", NULL, NULL,
+	  "check, explain, log FILE", NULL },
+	{ "severity|harm|lose|option", "term",
+	  "Of a cause: harm (the dump can damage or kill the process), fail, lose (it succeeds, and something is missing "
+	  "afterwards), slow, option (CRIU needs an option for it), note.",
+	  "Options and notes are common; they do not count as findings, nor for the exit status.",
+	  NULL, NULL, "check, explain", NULL },
+	{ "confidence|certain|likely|possible|seen now", "term",
+	  "How sure `log` is of a cause. certain: the line has no other one; likely: nearly always this; possible: one of "
+	  "several. What is still seen in the process (seen now) comes first, and is likely at least.",
+	  NULL, NULL, NULL, "log FILE, check PID", NULL },
+	{ "noise|what matters|other errors", "term",
+	  "Of a log: the line that tells the reason, errors beside it, and errors that every dump has or that follow from "
+	  "another one. The first line with Error is nearly always noise.",
+	  NULL, NULL, NULL, "log FILE, log -v FILE", NULL },
 	{ "pre-dump|predump|pre-dumps", "term",
 	  "A dump of memory only, that lets the target run again before anything is written: the pages "
 	  "wait in the pipes, by reference, and are marked clean.",

@@ -7,14 +7,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/vec.h"
 #include "engine/diagnose/check_priv.h"
 #include "engine/pages/pagemap.h"
 
 #define REGIONS 256
+#define REGIONS_MAX 65536 /* of a process that is swapped out in pieces */
+#define SUSPECTS_MAX 256  /* that are looked at twice, 5 ms apart */
 
 struct markers {
 	struct look *k;
 	int fd;
+	size_t suspects;
 };
 
 /* A page that is moved in memory looks swapped for a moment. */
@@ -55,14 +59,13 @@ static void look_at_markers(struct markers *m, const struct vma *v, uint64_t sta
 static void region_in_vmas(struct markers *m, const struct page_region *r)
 {
 	const struct vma_list *l = &m->k->vmas;
-	size_t i = 0;
+	size_t i = vec_first(l->nr, k, l->v[k].end > r->start);
 
-	while (i < l->nr && l->v[i].end <= r->start)
-		i++;
 	for (; i < l->nr && l->v[i].start < r->end; i++) {
 		const struct vma *v = &l->v[i];
 
-		if (vma_is_private(v) && !v->swap_bytes && !(v->vmf & VMF_HUGETLB))
+		if (vma_is_private(v) && !v->swap_bytes && !(v->vmf & VMF_HUGETLB) &&
+		    m->suspects++ < SUSPECTS_MAX)
 			look_at_markers(m, v, v->start > r->start ? v->start : r->start,
 					v->end < r->end ? v->end : r->end);
 	}
@@ -75,10 +78,11 @@ static struct err *scan_markers(struct markers *m)
 	struct page_region out[REGIONS];
 	size_t nr, looked = 0;
 
-	for (uint64_t at = 0; at < PAGEMAP_TASK_SIZE && looked < REGIONS;) {
+	for (uint64_t at = 0; at < PAGEMAP_TASK_SIZE && looked < REGIONS_MAX;) {
 		TRY(pagemap_scan(m->fd, at, PAGEMAP_TASK_SIZE, &swapped, out, REGIONS, &nr, &at));
-		for (size_t i = 0; i < nr && looked < REGIONS; i++, looked++)
+		for (size_t i = 0; i < nr; i++)
 			region_in_vmas(m, &out[i]);
+		looked += nr;
 	}
 	return NULL;
 }

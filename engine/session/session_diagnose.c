@@ -240,6 +240,15 @@ static void confirmed_first(Stepdump__LogReport *r)
 	}
 }
 
+/* A parasite that was left behind shows that the dumper ended abruptly, whatever ended it. */
+static bool finding_shows(const Stepdump__CheckFinding *f, const Stepdump__LogCause *c)
+{
+	if (!strcmp(f->cause->name, causes[CAUSE_RESIDUE].name))
+		return !strcmp(c->cause->name, causes[CAUSE_LIMIT_FSIZE].name) ||
+		       !strcmp(c->cause->name, causes[CAUSE_DUMPER_CRASHED].name);
+	return !strcmp(f->cause->name, c->cause->name);
+}
+
 /* A cause that is seen now, and that the line which matters can mean although another one is likelier. */
 static void add_seen(Stepdump__LogReport *r, const Stepdump__CheckFinding *f)
 {
@@ -282,8 +291,7 @@ static void confirm(struct session *s, const char *path, Stepdump__LogReport *r)
 			add_seen(r, c->tasks[0]->findings[j]);
 		for (size_t i = 0; i < r->n_causes; i++)
 			for (size_t j = 0; j < c->tasks[0]->n_findings; j++)
-				if (!strcmp(r->causes[i]->cause->name,
-					    c->tasks[0]->findings[j]->cause->name))
+				if (finding_shows(c->tasks[0]->findings[j], r->causes[i]))
 					r->causes[i]->confirmed =
 						xstrdup(c->tasks[0]->findings[j]->evidence);
 		confirmed_first(r);
