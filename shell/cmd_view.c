@@ -117,7 +117,7 @@ static struct err *view_exec(struct shell *sh, const struct args *a, struct out 
 	if (a->argc)
 		TRY(find_view(a->argv[0], &id));
 	if (sh->view)
-		return err_new(ERR_STATE, "a view is open already; 1 to %d change it", NR_VIEWS);
+		return err_new(ERR_STATE, "a view is open already; its number or Tab changes it");
 	if (!v->ui.rows)
 		ui_init(&v->ui, DEFAULT_ROWS, DEFAULT_COLS, sh->settings.ascii);
 	v->sh = sh;
@@ -146,7 +146,7 @@ const struct cmd_entry cmd_view = {
 	.args = { 0, 1, comp_view },
 	.usage = "[NAME]",
 	.summary = "open the full-screen views",
-	.help = "NAME is pipeline, pipes, map, parents, threads or events; without it, the "
+	.help = "NAME is pipeline, pipes, map, parents, threads, events, pmc, holes, xfer or checks; without it, the "
 		"view that was open last.  Keys run the same commands as the prompt, ? lists "
 		"them, and what changed is highlighted.  q goes back to the prompt.  If the "
 		"output is not a terminal, or one that cannot move its cursor, the view is "

@@ -13,7 +13,8 @@
 const struct explain_term *explain_find(bool (*fn)(const struct explain_term *t, const void *arg),
 					const void *arg)
 {
-	const struct explain_term *const tables[] = { explain_ideas, explain_screen };
+	const struct explain_term *const tables[] = { explain_ideas, explain_screen,
+						      explain_fields };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct explain_term *t = tables[i]; t->names; t++)

@@ -27,8 +27,8 @@ struct explain_term {
 };
 
 /* Ideas (structures, phases, verdicts, flags, events), then what stands on the screen (columns and
- * glyphs).  Each ends with names == NULL. */
-extern const struct explain_term explain_ideas[], explain_screen[];
+ * glyphs; fields, checks and bits).  Each ends with names == NULL. */
+extern const struct explain_term explain_ideas[], explain_screen[], explain_fields[];
 
 /* Parts of a snapshot that here() may look at. */
 #define EXPLAIN_NEEDS                                                                              \

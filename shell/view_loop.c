@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "shell/cmd.h"
 #include "shell/dispatch.h"
+#include "shell/explain.h"
 #include "shell/report.h"
 #include "shell/signals.h"
 #include "shell/view.h"
@@ -257,7 +258,7 @@ static void view_run_command(struct view_session *v)
 		stepdump__snapshot__free_unpacked(v->before, NULL);
 		v->before = NULL;
 	}
-	if (v->ui.command.steps && v->now) {
+	if (v->ui.command.steps && v->now && !v->ui.stay) {
 		view_follow(v);
 		view_look_again(v);
 	}
@@ -360,6 +361,21 @@ static bool view_own_command(struct view_session *v)
 	return true;
 }
 
+/* The first of the words that is a term is explained, with this target's numbers. */
+static void view_explain(struct view_session *v)
+{
+	AUTO_FREE char *words = xstrdup(v->ui.command.line);
+	char *save = NULL;
+
+	for (char *w = strtok_r(words, "\n", &save); w; w = strtok_r(NULL, "\n", &save))
+		if (explain_find(explain_is, w)) {
+			snprintf(v->ui.command.line, sizeof(v->ui.command.line), "explain '%s'", w);
+			view_run_command(v);
+			return;
+		}
+	ui_message(&v->ui, TONE_WARN, "nothing here is a term: `:apropos WORD` searches");
+}
+
 /* An address in hex, or $sp and the like. */
 static void view_go_to(struct view_session *v)
 {
@@ -390,6 +406,9 @@ static bool view_do_effect(struct view_session *v, enum ui_effect effect)
 	case UI_GOTO:
 		view_go_to(v);
 		break;
+	case UI_EXPLAIN:
+		view_explain(v);
+		return true;
 	case UI_RUN:
 		if (!view_own_command(v))
 			view_run_command(v);
@@ -498,6 +517,8 @@ static void view_progress(struct session *s, void *arg)
 		return;
 	session_position(s, where, sizeof(where));
 	v->before = NULL; /* everything changes: nothing is highlighted */
+	if (!v->ui.stay && v->now && ui_follow(&v->ui, v->now))
+		v->ui.find.what = FIND_TEXT; /* no search of all VMAs for each frame */
 	view_look_again(v);
 	progress_text(v->now, v->progress.pages_before, start - v->progress.begin_us, text,
 		      sizeof(text));

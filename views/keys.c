@@ -9,7 +9,7 @@
 #define PIPES IN_VIEW(VIEW_PIPES)
 #define MAP IN_VIEW(VIEW_MAP)
 #define PARENTS IN_VIEW(VIEW_PARENTS)
-#define LISTS (IN_VIEW(VIEW_THREADS) | IN_VIEW(VIEW_EVENTS))
+#define LISTS IN_LISTS
 #define VIEWS IN_ALL_VIEWS
 #define BOTH (IN_ALL_VIEWS | IN_PAGER)
 
@@ -17,9 +17,9 @@ const struct action_desc actions[] = {
 	/* n and s as at the prompt; so n is left to a search only where nothing can be run. */
 	{ ACT_NEXT, ACTIONS_RUN, "n F11", "next", VIEWS, VIEWS, "run one unit (`next`)" },
 	{ ACT_STEP, ACTIONS_RUN, "s F10", "step", VIEWS, VIEWS, "run to the next phase (`step`)" },
-	{ ACT_FINISH, ACTIONS_RUN, "f S-F11", "finish", PIPELINE | LISTS, VIEWS,
+	{ ACT_FINISH, ACTIONS_RUN, "f S-F11", "finish", PIPELINE, VIEWS,
 	  "run to the end of the chunk (`finish`)" },
-	{ ACT_CONTINUE, ACTIONS_RUN, "c F5", "cont", PIPELINE | LISTS, VIEWS,
+	{ ACT_CONTINUE, ACTIONS_RUN, "c F5", "cont", PIPELINE, VIEWS,
 	  "run to a breakpoint or the gate; ^C stops" },
 	{ ACT_REVERSE_NEXT, ACTIONS_RUN, "u", NULL, 0, VIEWS, "one unit back (`back`)" },
 	{ ACT_REVERSE_STEP, ACTIONS_RUN, "U", NULL, 0, VIEWS,
@@ -38,13 +38,15 @@ const struct action_desc actions[] = {
 	{ ACT_HALF_UP, ACTIONS_MOVE, "^U", NULL, 0, BOTH, "half a screenful up" },
 	{ ACT_TOP, ACTIONS_MOVE, "g", NULL, 0, BOTH, "to the first row" },
 	{ ACT_BOTTOM, ACTIONS_MOVE, "G", NULL, 0, BOTH, "to the last row" },
-	{ ACT_LINE_START, ACTIONS_MOVE, "Home 0", NULL, 0, MAP | PARENTS,
+	{ ACT_LINE_START, ACTIONS_MOVE, "Home ^", NULL, 0, MAP | PARENTS,
 	  "to the first page of the VMA" },
 	{ ACT_LINE_END, ACTIONS_MOVE, "End $", NULL, 0, MAP | PARENTS,
 	  "to the last page of the VMA" },
 	{ ACT_ENTER, ACTIONS_MOVE, "Enter", "iovs", PIPES, PIPES, "into the iovs of the ppb" },
 	{ ACT_BACK, ACTIONS_MOVE, "Esc <", NULL, 0, BOTH, "back out, position kept" },
-	{ ACT_ENGINE, ACTIONS_MOVE, ".", NULL, 0, PIPES | MAP | PARENTS, "to where the engine is" },
+	{ ACT_ENGINE, ACTIONS_MOVE, ".", NULL, 0, VIEWS & ~PIPELINE, "to where the engine is" },
+	{ ACT_FOLLOW, ACTIONS_MOVE, "F", NULL, 0, VIEWS & ~PIPELINE,
+	  "follow the engine after each step, or stay here" },
 	{ ACT_GOTO, ACTIONS_MOVE, "@", NULL, 0, MAP | PARENTS, "go to an address" },
 
 	{ ACT_WHY, ACTIONS_LOOK, "w", "why", MAP | PARENTS, PIPES | MAP | PARENTS,
@@ -64,14 +66,19 @@ const struct action_desc actions[] = {
 	{ ACT_SHMEM, ACTIONS_LOOK, "p", "shm", PARENTS, PARENTS, "next shared object" },
 	{ ACT_NEXT_HOLE, ACTIONS_LOOK, "x", "hole", PARENTS, MAP | PARENTS,
 	  "the next VMA with holes: pages left to the parent" },
-	{ ACT_SEARCH, ACTIONS_LOOK, "/", "find", BOTH & ~(PIPELINE | PIPES | PARENTS),
+	{ ACT_SEARCH, ACTIONS_LOOK, "/", "find", BOTH & ~(PIPELINE | PIPES | PARENTS | LISTS),
 	  BOTH & ~PIPELINE, "find text, a VMA by name, or an address" },
 	{ ACT_SEARCH_NEXT, ACTIONS_LOOK, ";", NULL, 0, VIEWS & ~PIPELINE, "next match" },
 	{ ACT_SEARCH_PREV, ACTIONS_LOOK, ",", NULL, 0, VIEWS & ~PIPELINE, "previous match" },
 	{ ACT_SEARCH_NEXT, ACTIONS_LOOK, "n ;", "next", IN_PAGER, IN_PAGER, "next match" },
 	{ ACT_SEARCH_PREV, ACTIONS_LOOK, "N ,", NULL, 0, IN_PAGER, "previous match" },
-	{ ACT_FILTER, ACTIONS_LOOK, "\\", NULL, 0, MAP | LISTS,
+	{ ACT_FILTER, ACTIONS_LOOK, "\\", "filter", LISTS, MAP | LISTS,
 	  "show only rows with this text; empty: all" },
+	{ ACT_SORT, ACTIONS_LOOK, "o", "sort", LISTS, LISTS,
+	  "sort by the next column; or click on its heading" },
+	{ ACT_REVERSE, ACTIONS_LOOK, "I", NULL, 0, LISTS, "the other way round" },
+	{ ACT_EXPLAIN, ACTIONS_LOOK, "E", "explain", LISTS, VIEWS,
+	  "explain what is selected, with numbers of this target" },
 
 	{ ACT_VIEW_1, ACTIONS_VIEW, "1", NULL, 0, VIEWS, "pipeline: the whole dump at a glance" },
 	{ ACT_VIEW_2, ACTIONS_VIEW, "2", NULL, 0, VIEWS,
@@ -82,6 +89,10 @@ const struct action_desc actions[] = {
 	  "parents: generations, holes, shared objects" },
 	{ ACT_VIEW_5, ACTIONS_VIEW, "5", NULL, 0, VIEWS, "threads" },
 	{ ACT_VIEW_6, ACTIONS_VIEW, "6", NULL, 0, VIEWS, "events: what happened, newest last" },
+	{ ACT_VIEW_7, ACTIONS_VIEW, "7", NULL, 0, VIEWS, "pmc: the pagemap cache, its window" },
+	{ ACT_VIEW_8, ACTIONS_VIEW, "8", NULL, 0, VIEWS, "holes: ranges left to the parent" },
+	{ ACT_VIEW_9, ACTIONS_VIEW, "9", NULL, 0, VIEWS, "xfer: where the pages go" },
+	{ ACT_VIEW_10, ACTIONS_VIEW, "0", NULL, 0, VIEWS, "checks: invariants, evaluated now" },
 	{ ACT_VIEW_NEXT, ACTIONS_VIEW, "Tab", "view", VIEWS, VIEWS, "next view" },
 	{ ACT_VIEW_PREV, ACTIONS_VIEW, "S-Tab", NULL, 0, VIEWS, "previous view" },
 	{ ACT_COMMAND, ACTIONS_VIEW, ":", "cmd", BOTH, BOTH,
@@ -119,6 +130,10 @@ static const struct {
 	[VIEW_PARENTS] = { "parents", "generations and shared objects" },
 	[VIEW_THREADS] = { "threads", "threads of the target" },
 	[VIEW_EVENTS] = { "events", "what happened" },
+	[VIEW_PMC] = { "pmc", "pagemap cache: window, hits, misses" },
+	[VIEW_HOLES] = { "holes", "ranges left to the parent image" },
+	[VIEW_XFER] = { "xfer", "where the pages go, and what is written" },
+	[VIEW_CHECKS] = { "checks", "invariants, evaluated now" },
 };
 
 const char *view_name(enum view_id v)

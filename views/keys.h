@@ -16,12 +16,20 @@ enum view_id {
 	VIEW_PARENTS,
 	VIEW_THREADS,
 	VIEW_EVENTS,
+	VIEW_PMC,
+	VIEW_HOLES,
+	VIEW_XFER,
+	VIEW_CHECKS,
 	NR_VIEWS
 };
 
 /* Where an action is bound: a bit for each view, and one for the pager pane over them. */
 #define IN_VIEW(v) (1u << (v))
 #define IN_PAGER (1u << NR_VIEWS)
+/* Those that show a pane of the same name: rows to move in, to sort and to filter. */
+#define IN_LISTS                                                                                   \
+	(IN_VIEW(VIEW_THREADS) | IN_VIEW(VIEW_EVENTS) | IN_VIEW(VIEW_PMC) | IN_VIEW(VIEW_HOLES) |  \
+	 IN_VIEW(VIEW_XFER) | IN_VIEW(VIEW_CHECKS))
 #define IN_ALL_VIEWS (IN_PAGER - 1)
 
 /* A key is a Unicode character or one of these; control characters stand for themselves. */
@@ -65,6 +73,10 @@ enum action {
 	ACT_VIEW_4,
 	ACT_VIEW_5,
 	ACT_VIEW_6,
+	ACT_VIEW_7,
+	ACT_VIEW_8,
+	ACT_VIEW_9,
+	ACT_VIEW_10,
 	ACT_VIEW_NEXT,
 	ACT_VIEW_PREV,
 	/* moving */
@@ -100,6 +112,10 @@ enum action {
 	ACT_SEARCH_NEXT,
 	ACT_SEARCH_PREV,
 	ACT_FILTER,
+	ACT_SORT,
+	ACT_REVERSE,
+	ACT_FOLLOW,
+	ACT_EXPLAIN,
 	/* the rest */
 	ACT_COMMAND,
 	ACT_PROMPT,

@@ -48,5 +48,7 @@ void zoom_axis(struct paint *p, const struct strip *st, unsigned col, uint64_t o
 enum ui_effect move_in_vma(struct ui *ui, enum action a, const Stepdump__Snapshot *s);
 enum ui_effect zoom_by(struct ui *ui, enum action a, const Stepdump__Snapshot *s);
 enum ui_effect why_here(struct ui *ui);
+/* The verdict of the page under the cursor; heap. */
+char *verdict_here(const struct ui *ui, const Stepdump__Snapshot *s);
 
 #endif

@@ -15,11 +15,19 @@
 
 struct paint;
 
+/* Which rows of a table are drawn, and in which order. */
+struct table_order {
+	const char *filter; /* only rows of which a cell has this text; NULL or empty: all */
+	const char *by;     /* the heading of the column to sort by; NULL or empty: as they come */
+	bool reverse;       /* the largest, or the last of the alphabet, first */
+};
+
 struct pane_opts {
 	bool ascii;    /* no character above 0x7e */
 	bool relative; /* addresses as +offset from the first VMA, no pids or times: for tests */
 	bool verbose;  /* everything (show vmas -v) */
 	int64_t index; /* which ppb, VMA, shmid, ...; -1: all */
+	const struct table_order *order; /* NULL: all rows, as they come */
 };
 
 struct pane {

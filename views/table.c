@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define GAP 2       /* blanks between two columns */
 #define FIRST_COL 3 /* a blank, the marker, a blank */
@@ -109,6 +110,91 @@ void table_cell(struct table *t, enum tone tone, const char *fmt, ...)
 		t->natural[t->next] = width;
 	table_push_cell(t, tone, table_push_text(t, text));
 	t->next++;
+}
+
+/* ---- filter and order ----------------------------------------------------------------------- */
+
+/* What a cell counts for: an address, "12.5M", "3/7"; text and "-" count less than any number. */
+static double table_number(const struct text_cell *cell, const char *text)
+{
+	static const char units[] = "KMGTPE";
+	char *end;
+	double value;
+
+	text += *text == '+';
+	if (cell->tone == TONE_ADDR)
+		value = (double)strtoull(text, &end, 16);
+	else if (!strncmp(text, "0x", 2))
+		value = (double)strtoull(text + 2, &end, 16);
+	else
+		value = strtod(text, &end);
+	if (end == text)
+		return -1;
+
+	const char *unit = *end ? strchr(units, *end) : NULL;
+
+	for (const char *u = units; unit && u <= unit; u++)
+		value *= 1024;
+	return value;
+}
+
+struct table_sort {
+	const struct table *t;
+	unsigned column;
+	bool numbers, reverse;
+};
+
+static int table_compare(const void *a, const void *b, void *arg)
+{
+	const struct table_sort *k = arg;
+	const struct row *x = a, *y = b;
+	const struct text_cell *cx = &k->t->cells[x->cells + k->column],
+			       *cy = &k->t->cells[y->cells + k->column];
+	const char *tx = k->t->text + cx->text, *ty = k->t->text + cy->text;
+	int order;
+
+	if (k->numbers) {
+		double nx = table_number(cx, tx), ny = table_number(cy, ty);
+
+		order = (nx > ny) - (nx < ny);
+	} else {
+		order = strcasecmp(tx, ty);
+	}
+	if (k->reverse)
+		order = -order;
+	/* Equal rows stay as they came. */
+	return order ? order : (x->cells > y->cells) - (x->cells < y->cells);
+}
+
+static bool table_passes(const struct table *t, const struct row *r, const char *filter)
+{
+	for (unsigned i = 0; i < t->nr; i++)
+		if (strcasestr(t->text + t->cells[r->cells + i].text, filter))
+			return true;
+	return false;
+}
+
+/* Returns how many rows the filter has kept back. */
+static size_t table_order(struct table *t, const struct table_order *o)
+{
+	struct table_sort k = { .t = t, .reverse = o->reverse };
+	size_t all = t->nr_rows, nr = 0;
+
+	for (size_t i = 0; i < all; i++)
+		if (!o->filter || !*o->filter || table_passes(t, &t->rows[i], o->filter))
+			t->rows[nr++] = t->rows[i];
+	t->nr_rows = nr;
+	for (unsigned i = 0; o->by && *o->by && i < t->nr && nr; i++) {
+		const struct column *c = &t->columns[i];
+
+		if (c->draw || strcmp(c->head, o->by))
+			continue;
+		k.column = i;
+		k.numbers = c->right || t->cells[t->rows[0].cells + i].tone == TONE_ADDR;
+		qsort_r(t->rows, nr, sizeof(*t->rows), table_compare, &k);
+		break;
+	}
+	return all - nr;
 }
 
 static unsigned table_total_width(const struct table *t)
@@ -262,7 +348,13 @@ static void table_draw_row(struct table *t, struct paint *p, const struct row *r
 
 void table_end(struct table *t, struct paint *p, const char *empty)
 {
+	size_t kept_back = 0;
+
 	table_fill_row(t);
+	if (p->o->order)
+		kept_back = table_order(t, p->o->order);
+	if (kept_back && !t->nr_rows)
+		empty = "no row has the text of the filter";
 	if (t->nr_rows) {
 		table_lay_out(t, p->g->cols > FIRST_COL ? p->g->cols - FIRST_COL : 1);
 		table_draw_head(t, p);

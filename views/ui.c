@@ -55,6 +55,8 @@ bool ui_follow(struct ui *ui, const Stepdump__Snapshot *s)
 {
 	const Stepdump__Unit *u = s->cursor ? s->cursor->next : NULL;
 
+	for (unsigned v = 0; v < NR_VIEWS; v++)
+		ui->list[v].moved = false;
 	if (!u)
 		return false;
 	if (u->has_ppb) {
@@ -103,7 +105,8 @@ static void ui_show_help(struct ui *ui)
 				fprintf(f, "  %-12s %s\n", a->keys, a->help);
 	}
 	fprintf(f,
-		"\nThe mouse is off, so that text can be selected; `:set mouse on` turns it on.\n"
+		"\nThe mouse is off, so that text can be selected; `:set mouse on` turns it on:\n"
+		"a click selects a row, sorts by a heading, or presses a key of the bottom bar.\n"
 		"Colours: `:set theme dark|light|cb|mono`.\n");
 	if (fclose(f))
 		abort();
@@ -117,9 +120,20 @@ enum ui_effect search_again(struct ui *ui, enum action a, const Stepdump__Snapsh
 	if (!*ui->find.text)
 		return ui_begin_line(ui, '/');
 	ui->find.back = a == ACT_SEARCH_PREV;
-	if (ui->view != VIEW_THREADS && ui->view != VIEW_EVENTS)
+	if (!(IN_VIEW(ui->view) & IN_LISTS))
 		return UI_FIND;
 	return view_ops(ui->view)->act(ui, a, s);
+}
+
+static enum ui_effect ui_explain(struct ui *ui, const Stepdump__Snapshot *s)
+{
+	AUTO_FREE char *words = s ? view_ops(ui->view)->term(ui, s) : NULL;
+
+	if (!words)
+		return UI_NOTHING;
+	snprintf(ui->command.line, sizeof(ui->command.line), "%s", words);
+	ui->command.steps = false;
+	return UI_EXPLAIN;
 }
 
 enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
@@ -143,7 +157,7 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 		return ui_run(ui, "reverse-step");
 	case ACT_CONTINUE:
 		return ui_run(ui, "continue");
-	case ACT_VIEW_1 ... ACT_VIEW_6:
+	case ACT_VIEW_1 ... ACT_VIEW_10:
 		return ui_switch_to(ui, (enum view_id)(a - ACT_VIEW_1));
 	case ACT_VIEW_NEXT:
 		return ui_switch_to(ui, (ui->view + 1) % NR_VIEWS);
@@ -175,6 +189,14 @@ enum ui_effect ui_action(struct ui *ui, enum action a, const Stepdump__Snapshot 
 	case ACT_QUIT:
 	case ACT_LEAVE:
 		return UI_LEAVE;
+	case ACT_FOLLOW:
+		ui->stay = !ui->stay;
+		ui_message(ui, TONE_NORMAL,
+			   ui->stay ? "stays here while the engine goes on; F follows it" :
+				      "follows the engine after each step");
+		return ui->stay || !s ? UI_DRAW : ui_follow(ui, s) ? UI_FIND : UI_LOOK;
+	case ACT_EXPLAIN:
+		return ui_explain(ui, s);
 	case ACT_NEXT_HOLE:
 		ui->find.what = FIND_HOLE;
 		return UI_FIND;
@@ -212,7 +234,12 @@ enum ui_effect ui_click(struct ui *ui, unsigned row, unsigned col, const Stepdum
 	uint32_t where = ui->mode == UI_PAGER ? IN_PAGER : IN_VIEW(ui->view);
 	unsigned nr = bar_items(where, ui->cols, items);
 
-	if (ui->mode == UI_LINE || row + 1 != ui->rows)
+	if (ui->mode == UI_LINE || ui->rows < SCREEN_MIN_ROWS || ui->cols < SCREEN_MIN_COLS)
+		return UI_NOTHING;
+	if (row >= FRAME_TOP && row < FRAME_TOP + body_rows(ui) && ui->mode == UI_VIEW && s &&
+	    view_ops(ui->view)->click)
+		return view_ops(ui->view)->click(ui, row - FRAME_TOP, col, s);
+	if (row + 1 != ui->rows)
 		return UI_NOTHING;
 	for (unsigned i = 0; i < nr; i++)
 		if (col >= items[i].col && col < items[i].col + items[i].width)

@@ -63,6 +63,8 @@ enum ui_effect {
 	UI_LOOK, /* a new snapshot is needed */
 	UI_RUN,  /* ui->command is to be run, by the shell's own dispatcher */
 	UI_FIND, /* something has to be searched for in the complete data: ui_find() */
+	/* ui->command.line has words, one a line: the first that is a term is to be explained. */
+	UI_EXPLAIN,
 	UI_GOTO, /* ui->typed.text names an address: the shell knows what $sp is */
 	UI_SUSPEND,
 	UI_LEAVE,
@@ -87,6 +89,7 @@ struct ui {
 	enum ui_mode mode;
 	unsigned rows, cols;
 	bool ascii, relative;
+	bool stay;  /* the cursor does not follow the engine */
 	bool saved; /* a snapshot from a file: nothing can be run */
 
 	/* Shared by map and parents: it survives a change of view. */
@@ -115,7 +118,9 @@ struct ui {
 	} parents;
 	struct {
 		uint32_t at, top;
-		bool moved; /* by hand: else the newest row is shown */
+		bool moved;  /* by hand: else the newest row, or that of the engine, is shown */
+		char by[32]; /* the heading of the column it is sorted by; empty: as it comes */
+		bool reverse;
 	} list[NR_VIEWS];
 
 	struct {

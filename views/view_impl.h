@@ -21,6 +21,11 @@ struct view_ops {
 	enum ui_effect (*act)(struct ui *ui, enum action a, const Stepdump__Snapshot *s);
 	/* Draws into `g`, whose rows are those of the body. */
 	void (*render)(const struct ui *ui, const Stepdump__Snapshot *s, struct grid *g);
+	/* A click into the body; NULL: does nothing. */
+	enum ui_effect (*click)(struct ui *ui, unsigned row, unsigned col,
+				const Stepdump__Snapshot *s);
+	/* What is selected, as words that may be terms, one a line, the best first; heap. */
+	char *(*term)(const struct ui *ui, const Stepdump__Snapshot *s);
 	/* Text in the title, after the view's name.  May be NULL. */
 	void (*title)(const struct ui *ui, const Stepdump__Snapshot *s, char *buf, size_t len);
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/verdict.h"
 #include "views/map_impl.h"
 
 struct plan {
@@ -194,6 +195,16 @@ enum ui_effect why_here(struct ui *ui)
 	return UI_RUN;
 }
 
+char *verdict_here(const struct ui *ui, const Stepdump__Snapshot *s)
+{
+	struct run_index x = runs_index(s);
+	const Stepdump__VerdictRun *r = runs_at(&x, ui->place.addr);
+	char *term = xasprintf("%s\nvma", r ? verdict_name(r->verdict) : "not-scanned");
+
+	runs_deinit(&x);
+	return term;
+}
+
 static enum ui_effect map_act(struct ui *ui, enum action a, const Stepdump__Snapshot *s)
 {
 	uint32_t row = map_row_of_vma(ui, ui->place.vma);
@@ -220,6 +231,26 @@ static enum ui_effect map_act(struct ui *ui, enum action a, const Stepdump__Snap
 	if (s && move_rows(a, map_share(ui, s).upper, map_nr_rows(ui, s), &row))
 		return map_go_to_vma(ui, map_vma_of_row(ui, row));
 	return move_in_vma(ui, a, s);
+}
+
+/* The VMA of that row; in the rows of pages below, the page of that column. */
+static enum ui_effect map_click(struct ui *ui, unsigned row, unsigned col,
+				const Stepdump__Snapshot *s)
+{
+	struct plan plan = map_share(ui, s);
+	unsigned zoom = 1 + plan.upper + plan.legend;
+	uint32_t at = ui->map.top + row - 1;
+	uint64_t start, end, addr;
+
+	if (row >= 1 && row <= plan.upper && !ui->map.continuous && at < map_nr_rows(ui, s))
+		return map_go_to_vma(ui, map_vma_of_row(ui, at));
+	if (row < zoom || row >= zoom + zoom_rows(plan.inputs) || col < ZOOM_COL ||
+	    !zoom_range(ui, s, zoom_width(ui), &start, &end))
+		return UI_NOTHING;
+	addr = start + ((uint64_t)(col - ZOOM_COL) << ui->place.zoom) * PAGE_BYTES;
+	if (addr < end)
+		ui->place.addr = addr;
+	return UI_LOOK;
 }
 
 /* ---- drawing ------------------------------------------------------------------------------- */
@@ -327,6 +358,8 @@ const struct view_ops view_map = {
 	.want = map_want,
 	.settle = map_settle,
 	.act = map_act,
+	.click = map_click,
+	.term = verdict_here,
 	.render = map_render,
 	.title = map_title,
 };

@@ -98,6 +98,26 @@ static enum ui_effect parents_act(struct ui *ui, enum action a, const Stepdump__
 	return move_in_vma(ui, a, s);
 }
 
+/* The page of that column, in the strips of the generations. */
+static enum ui_effect parents_click(struct ui *ui, unsigned row, unsigned col,
+				    const Stepdump__Snapshot *s)
+{
+	uint64_t start, end, addr;
+
+	(void)row;
+	if (col < PARENTS_COL || !zoom_range(ui, s, parents_strip_width(ui), &start, &end))
+		return UI_NOTHING;
+	addr = start + ((uint64_t)(col - PARENTS_COL) << ui->place.zoom) * PAGE_BYTES;
+	if (addr < end)
+		ui->place.addr = addr;
+	return UI_LOOK;
+}
+
+static char *parents_term(const struct ui *ui, const Stepdump__Snapshot *s)
+{
+	return s->n_parents ? verdict_here(ui, s) : xstrdup("parent");
+}
+
 /* "0C -> this: hole -> pre-1 0B:6 PRESENT -> its pages file, byte 0x4000" */
 static void paint_chain(struct paint *p, const struct parents_picture *pic, const struct ui *ui)
 {
@@ -213,6 +233,8 @@ const struct view_ops view_parents = {
 	.want = parents_want,
 	.settle = parents_settle,
 	.act = parents_act,
+	.click = parents_click,
+	.term = parents_term,
 	.render = parents_render,
 	.title = parents_title,
 };

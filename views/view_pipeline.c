@@ -330,10 +330,19 @@ static enum ui_effect pipeline_act(struct ui *ui, enum action a, const Stepdump_
 	return UI_DRAW;
 }
 
+static char *pipeline_term(const struct ui *ui, const Stepdump__Snapshot *s)
+{
+	(void)ui;
+	return xasprintf("%s\nunit",
+			 s->cursor ? txt_enum(&stepdump__phase__descriptor, s->cursor->phase).s :
+				     "ready");
+}
+
 const struct view_ops view_pipeline = {
 	.want = pipeline_want_both,
 	.settle = pipeline_settle,
 	.act = pipeline_act,
+	.term = pipeline_term,
 	.render = pipeline_render,
 	.title = pipeline_title,
 };

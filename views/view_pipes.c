@@ -158,6 +158,36 @@ static enum ui_effect pipes_act(struct ui *ui, enum action a, const Stepdump__Sn
 	return UI_LOOK;
 }
 
+/* The same rows as pipes_render() draws. */
+static enum ui_effect pipes_click(struct ui *ui, unsigned row, unsigned col,
+				  const Stepdump__Snapshot *s)
+{
+	struct plan p = pipes_share(ui, s);
+	const Stepdump__Ppb *b = pipes_chosen(ui, s);
+	unsigned iovs = 1 + p.ppbs + p.legend + 2;
+	uint32_t ppb = ui->pipes.top + row - 1, iov = ui->pipes.iov_top + row - iovs;
+
+	(void)col;
+	if (row >= 1 && row < 1 + p.ppbs && ppb < pipes_nr_ppbs(s)) {
+		if (ppb != ui->pipes.ppb)
+			ui->pipes.iov = ui->pipes.iov_top = 0;
+		ui->pipes.ppb = ppb;
+		ui->pipes.in_iovs = false;
+		return UI_LOOK;
+	}
+	if (row >= iovs && row < iovs + p.iovs && iov < pipes_nr_iovs(b)) {
+		ui->pipes.iov = iov;
+		ui->pipes.in_iovs = true;
+		return UI_LOOK;
+	}
+	return UI_NOTHING;
+}
+
+static char *pipes_term(const struct ui *ui, const Stepdump__Snapshot *s)
+{
+	return xstrdup(ui->pipes.in_iovs && pipes_chosen(ui, s) ? "iov" : "ppb");
+}
+
 static void pipes_talk(struct paint *p, unsigned rows)
 {
 	const Stepdump__Xfer *x = p->s->xfer;
@@ -246,6 +276,8 @@ const struct view_ops view_pipes = {
 	.want = pipes_want,
 	.settle = pipes_settle,
 	.act = pipes_act,
+	.click = pipes_click,
+	.term = pipes_term,
 	.render = pipes_render,
 	.title = pipes_title,
 };

@@ -8,6 +8,8 @@ const struct view_ops *view_ops(enum view_id v)
 		[VIEW_PIPELINE] = &view_pipeline, [VIEW_PIPES] = &view_pipes,
 		[VIEW_MAP] = &view_map,           [VIEW_PARENTS] = &view_parents,
 		[VIEW_THREADS] = &view_list,      [VIEW_EVENTS] = &view_list,
+		[VIEW_PMC] = &view_list,          [VIEW_HOLES] = &view_list,
+		[VIEW_XFER] = &view_list,         [VIEW_CHECKS] = &view_list,
 	};
 
 	return ops[v < NR_VIEWS ? v : VIEW_PIPELINE];

@@ -5,7 +5,11 @@
  */
 #include "shell/cmds.h"
 #include "shell/explain.h"
+#include "engine/proc/vma.h"
+#include "proto/verdict.h"
+#include "views/paint.h"
 #include "views/panes.h"
+#include "views/view.h"
 #include "views/reports.h"
 
 #include "tests/lib/random_snapshot.h"
@@ -13,7 +17,7 @@
 
 #define COLS 400
 
-static unsigned heads, glyphs, unknown;
+static unsigned heads, glyphs, fields, unknown;
 
 static void demand(const char *where, const char *what, const char *name)
 {
@@ -77,6 +81,31 @@ static void read_legend(const char *where, const struct grid *g, unsigned row)
 	}
 }
 
+#define FIELD_COL 17
+
+/* "label         value": the label of a field, at the left of its value. */
+static void read_label(const char *where, const struct grid *g, unsigned row)
+{
+	const struct cell *c = &g->cells[row * g->cols];
+	char name[FIELD_COL + 1];
+	size_t len = 0;
+
+	for (unsigned i = 1; i < FIELD_COL; i++) {
+		if (c[i].ch && c[i].ch != U' ' && (c[i].tone != TONE_DIM || c[i].ch >= 0x80))
+			return;
+		name[len++] = c[i].ch ? (char)c[i].ch : ' ';
+	}
+	while (len && name[len - 1] == ' ')
+		len--;
+	name[len] = '\0';
+	/* Prose has no two blanks before that column. */
+	if (!len || *name == ' ' || len > FIELD_COL - 2 || strstr(name, "  ") ||
+	    c[FIELD_COL - 2].ch > U' ' || c[FIELD_COL - 1].ch > U' ' || c[FIELD_COL].ch <= U' ')
+		return;
+	fields++;
+	demand(where, "field", name);
+}
+
 TEST(headings_and_glyphs_are_explained)
 {
 	unsigned before = 0;
@@ -95,6 +124,9 @@ TEST(headings_and_glyphs_are_explained)
 			for (unsigned row = 2; row < g.rows; row++) {
 				read_heads(p->name, &g, row);
 				read_legend(p->name, &g, row);
+				/* The directories of the generations are no labels. */
+				if (strcmp(p->name, "parents"))
+					read_label(p->name, &g, row);
 			}
 			grid_deinit(&g);
 		}
@@ -104,6 +136,82 @@ TEST(headings_and_glyphs_are_explained)
 	}
 	assert_in_range(heads, 500, UINT32_MAX);
 	assert_in_range(glyphs, 50, UINT32_MAX);
+	assert_in_range(fields, 500, UINT32_MAX);
+	assert_int_equal(unknown, 0);
+}
+
+/* The full-screen views, and whatever E names for a row that is selected in one. */
+TEST(views_are_explained)
+{
+	unsigned before = heads, explained = 0;
+
+	for (unsigned round = 0; round < rounds(40); round++) {
+		Stepdump__Snapshot *s = random_snapshot();
+
+		for (enum view_id v = 0; v < NR_VIEWS; v++) {
+			struct ui ui;
+			struct grid g;
+
+			ui_init(&ui, 60, 200, round % 2);
+			ui.view = v;
+			ui_settle(&ui, s);
+			grid_init(&g, ui.cols, 0);
+			screen_render(&ui, s, NULL, &g);
+			for (unsigned row = 2; row + 2 < g.rows; row++) {
+				read_heads(view_name(v), &g, row);
+				read_legend(view_name(v), &g, row);
+			}
+			grid_deinit(&g);
+			for (unsigned down = 0; down < 12; down++) {
+				char *save = NULL, *words;
+				bool found = false;
+
+				assert_int_equal(ui_key(&ui, 'E', s), UI_EXPLAIN);
+				words = strdup(ui.command.line);
+				for (char *w = strtok_r(words, "\n", &save); w && !found;
+				     w = strtok_r(NULL, "\n", &save))
+					found = explain_find(explain_is, w) != NULL;
+				if (!found)
+					fail_msg("%s: E names nothing that is explained: %s",
+						 view_name(v), ui.command.line);
+				explained++;
+				free(words);
+				ui_key(&ui, 'j', s);
+				ui_settle(&ui, s);
+			}
+			ui_deinit(&ui);
+		}
+		stepdump__snapshot__free_unpacked(s, NULL);
+	}
+	assert_in_range(heads - before, 200, UINT32_MAX);
+	assert_in_range(explained, 1000, UINT32_MAX);
+	assert_int_equal(unknown, 0);
+}
+
+/* Verdicts, phases, and the bits that are shown by name. */
+TEST(names_are_explained)
+{
+	const char *names[64];
+	size_t nr;
+
+	for (unsigned v = 0; v < NR_VERDICTS; v++)
+		demand("verdicts", "verdict", verdict_name((verdict_t)v));
+	for (unsigned i = 0; i < stepdump__phase__descriptor.n_values; i++)
+		if (stepdump__phase__descriptor.values[i].value) {
+			struct txt t = txt_enum(&stepdump__phase__descriptor,
+						stepdump__phase__descriptor.values[i].value);
+
+			demand("phases", "phase", t.s);
+		}
+	nr = vma_status_names(UINT32_MAX, names);
+	for (size_t i = 0; i < nr; i++)
+		demand("vmas", "flag", names[i]);
+	nr = vma_flag_names(UINT32_MAX, names);
+	for (size_t i = 0; i < nr; i++)
+		demand("vmas", "flag", names[i]);
+	nr = vma_madv_names(UINT64_MAX, names);
+	for (size_t i = 0; i < nr; i++)
+		demand("vmas", "flag", names[i]);
 	assert_int_equal(unknown, 0);
 }
 

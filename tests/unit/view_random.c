@@ -65,6 +65,8 @@ TEST(anything_can_be_looked_at)
 
 			e = ui_key(&ui, random_key(), s);
 			assert_true(ui_find_needs(&ui) & SNAP_VMAS);
+			if (rnd(8) == 0)
+				e = ui_click(&ui, rnd(ui.rows + 2), rnd(ui.cols + 2), s);
 			if (e == UI_FIND)
 				ui_find(&ui, s);
 			if (e == UI_RUN && ui.saved)
