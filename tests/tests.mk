@@ -76,3 +76,6 @@ coverage-faults: test-programs ## fault points that no test fires, or that are n
 .PHONY: test-compilers
 test-compilers: ## gcc and clang, -O0 to -O3, LTO, hardening: no warnings, and the tests that infect
 	$(Q)tests/compilers
+
+# Distances of colours.
+$(B)/tests/unit/theme_safe: LDLIBS += -lm

@@ -18,7 +18,7 @@ const struct theme themes[] = {
 			[TONE_BAD] = SGR("1;7"),
 			[TONE_WARN] = SGR("1"),
 			[TONE_CURSOR] = SGR("7"),
-			[TONE_CHANGED] = SGR("1"),
+			[TONE_CHANGED] = SGR("1;4"),
 		},
 	},
 	{
@@ -48,7 +48,7 @@ const struct theme themes[] = {
 			[TONE_WARN] = SGR("93"),
 			[TONE_BAD] = SGR("1;91"),
 			[TONE_CURSOR] = SGR("7"),
-			[TONE_CHANGED] = SGR("1;93"),
+			[TONE_CHANGED] = SGR("1;4;93"),
 		},
 	},
 	{
@@ -77,13 +77,14 @@ const struct theme themes[] = {
 			[TONE_WARN] = SGR("1;35"),
 			[TONE_BAD] = SGR("1;31"),
 			[TONE_CURSOR] = SGR("7"),
-			[TONE_CHANGED] = SGR("1;35"),
+			[TONE_CHANGED] = SGR("1;4;35"),
 		},
 	},
 	{
 		/*
 		 * Orange, sky blue, yellow and grey of the 256-colour cube: they differ in
-		 * lightness too, so red-green and blue-yellow blindness both keep them apart.
+		 * lightness too, so red-green and blue-yellow blindness both keep them apart;
+		 * tests/unit/theme_safe measures it.
 		 */
 		.name = "cb",
 		.summary = "safe for colour-blind eyes (256 colours, dark background)",
@@ -97,9 +98,9 @@ const struct theme themes[] = {
 			[TONE_LAZY] = SGR("38;5;222"),
 			[TONE_HOLE] = SGR("38;5;75"),
 			[TONE_ZERO] = SGR("38;5;250"),
-			[TONE_FILE] = SGR("38;5;175"),
+			[TONE_FILE] = SGR("38;5;139"),
 			[TONE_ABSENT] = SGR("38;5;245"),
-			[TONE_GUARD] = SGR("38;5;229"),
+			[TONE_GUARD] = SGR("38;5;194"),
 			[TONE_NEVER] = SGR("38;5;245"),
 			[TONE_ALWAYS] = SGR("1;38;5;214"),
 			[TONE_SWAP] = SGR("38;5;229"),
@@ -110,7 +111,7 @@ const struct theme themes[] = {
 			[TONE_WARN] = SGR("38;5;229"),
 			[TONE_BAD] = SGR("1;7;38;5;208"),
 			[TONE_CURSOR] = SGR("7"),
-			[TONE_CHANGED] = SGR("1;38;5;229"),
+			[TONE_CHANGED] = SGR("1;4;38;5;229"),
 		},
 	},
 	{ 0 },

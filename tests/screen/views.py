@@ -16,7 +16,7 @@ VARIANTS = (
     ('120x40', [], None),
     ('250x80', [], None),
 )
-COLOURED = (('80x24', ['--ascii'], 'dark'), ('80x24', [], 'cb'))
+COLOURED = (('80x24', ['--ascii'], 'dark'), ('80x24', [], 'cb'), ('80x24', [], 'light'), ('80x24', ['--ascii'], 'mono'))
 
 
 def cases():
