@@ -34,7 +34,7 @@ const struct explain_term explain_screen[] = {
 	COLUMN("name", "Of a mapping the file or kernel's name; of a thread or task its comm.",
 	       "show vmas, show threads"),
 	COLUMN("fds", "The two ends of the pipe of a ppb in stepdump: read, write.", "show ppb"),
-	COLUMN("pages/capacity|0 50 100%|0|50|100%",
+	COLUMN("pages/capacity|0 50 100%|50 100%|0 50|0|50|100%",
 	       "Pages planned for the pipe, and how many it can hold (F_GETPIPE_SZ). The bars of all ppbs "
 	       "have one scale, that of the largest.",
 	       "show ppb"),
