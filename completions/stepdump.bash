@@ -23,6 +23,9 @@ _stepdump() {
 		[[ $line == *' '* ]] && return
 		mapfile -t COMPREPLY < <("$program" --complete "$line" 2>/dev/null)
 		;;
+	-lessons | --lessons)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		;;
 	-color | --color)
 		mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur")
 		;;

@@ -11,6 +11,8 @@ function __stepdump_complete
             __fish_complete_path $cur
         case -ex --ex
             $program --complete $cur 2>/dev/null
+        case -lessons --lessons
+            __fish_complete_directories $cur
         case -preflight --preflight
             printf '%s\n' off warn refuse
         case -color --color
