@@ -16,7 +16,6 @@
 struct chain_check {
 	Stepdump__VerifyReport *r;
 	struct generations at;
-	bool archive; /* its pages files were not unpacked */
 };
 
 static Stepdump__Finding *push_finding(struct chain_check *c, unsigned generation, bool fatal,
@@ -81,8 +80,8 @@ static void take_findings(struct chain_check *c, const struct verify_report *vr,
 static struct err *check_generation(struct chain_check *c)
 {
 	struct verify_report vr;
-	struct err *e = verify_dirfd(
-		c->at.dirfd, (c->archive ? 0 : VERIFY_SPARSE) | (c->at.nr ? 0 : VERIFY_HERE), &vr);
+	struct err *e =
+		verify_dirfd(c->at.dirfd, VERIFY_SPARSE | (c->at.nr ? 0 : VERIFY_HERE), &vr);
 
 	if (e && (e->code == ERR_CHECK || vr.newer)) {
 		err_free(e);
@@ -149,12 +148,11 @@ struct err *chain_verify(const char *dir, chain_stop_t stop, Stepdump__VerifyRep
 {
 	struct chain_check c = { .r = xzalloc(sizeof(*c.r)), .at.dirfd = -1 };
 	AUTO_IMAGE_DIR struct image_dir set = IMAGE_DIR_INIT;
-	struct err *e = image_dir_open(dir, PAGES_NONE, 0, stop, &set);
+	struct err *e = image_dir_open(dir, PAGES_TO_CHECK, 0, stop, &set);
 
 	stepdump__verify_report__init(c.r);
 	c.r->dir = xstrdup(dir);
 	c.r->has_nr_unreadable = true;
-	c.archive = set.archive;
 	for (size_t i = 0; i < set.nr_about; i++)
 		msg_push_text(&c.r->about, &c.r->n_about, set.about[i]);
 	if (!e)

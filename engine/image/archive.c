@@ -221,6 +221,8 @@ static struct err *archive_make(struct unpack *u, const char *path, uint64_t siz
 	if (size > INT64_MAX || ftruncate(fd, (off_t)size))
 		return err_sys(size > INT64_MAX ? EFBIG : errno, "unpack %s (%lu bytes)", path,
 			       size);
+	if (fchmod(fd, contents ? 0600 : ARCHIVE_LEFT_OUT))
+		return err_sys(errno, "unpack %s", path);
 	return contents ? archive_contents(u, fd, size, path) : NULL;
 }
 
@@ -303,7 +305,8 @@ static struct err *archive_entry(struct unpack *u, struct archive_entry *ae, str
 
 	*f = (struct archive_file){ .path = xstrdup(path),
 				    .size = size,
-				    .pages = archive_is_pages(base_name(path)) };
+				    .pages = archive_is_pages(base_name(path)),
+				    .sparse = archive_entry_sparse_count(ae) > 0 };
 	return archive_make(u, path, size, small);
 }
 

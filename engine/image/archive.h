@@ -3,6 +3,8 @@
 #ifndef STEPDUMP_ARCHIVE_H
 #define STEPDUMP_ARCHIVE_H
 
+#include <sys/stat.h>
+
 #include "engine/image/image_dir.h"
 
 #define ARCHIVE_FILES_MAX 100000u
@@ -11,7 +13,8 @@
 struct archive_file {
 	char *path; /* relative, without "." and ".." */
 	uint64_t size;
-	bool pages; /* pages-N.img: unpacked when it is wanted */
+	bool pages;  /* pages-N.img: unpacked when it is wanted */
+	bool sparse; /* kept with its holes, as by tar --sparse */
 	bool wanted;
 };
 
@@ -24,6 +27,9 @@ struct archive_list {
 	size_t nr_links;
 	size_t nr_ignored; /* paths that would leave the archive, and links of other kinds */
 };
+
+/* Mode of a file whose contents are not unpacked; nobody else looks at the sticky bit of a file. */
+#define ARCHIVE_LEFT_OUT (S_ISVTX | 0600)
 
 /* Lists `path` and unpacks into rootfd what is no page; pages files get their length. */
 struct err *archive_unpack(const char *path, int rootfd, const volatile sig_atomic_t *stop,

@@ -218,6 +218,38 @@ static void want_task(struct archive_list *l, int rootfd, uint32_t pid)
 	}
 }
 
+/* Compressed ones; and those that were kept with their holes, where a hole is no page of zeroes. */
+static void want_to_check(struct archive_list *l, int rootfd)
+{
+	for (size_t i = 0; i < l->nr; i++) {
+		const struct image_desc *d = image_desc_by_name(name_of(l->v[i].path), NULL);
+		struct pagemap_image pi;
+
+		l->v[i].wanted |= l->v[i].pages && l->v[i].sparse;
+		if (!d || (d->kind != IMG_PAGEMAP && d->kind != IMG_SHMEM_PAGEMAP))
+			continue;
+		AUTO_FREE char *dir = dir_of(l->v[i].path);
+		AUTO_CLOSE int dirfd =
+			openat(rootfd, *dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		AUTO_ERR struct err *e =
+			dirfd < 0 ? err_sys(errno, "open") :
+				    pagemap_image_read(dirfd, name_of(l->v[i].path), &pi);
+
+		if (e)
+			continue;
+		if (pi.nr_blocks)
+			want(l, dir, pi.pages_id);
+		pagemap_image_deinit(&pi);
+	}
+}
+
+bool image_dir_left_out(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (st.st_mode & 07777) == ARCHIVE_LEFT_OUT;
+}
+
 static uint32_t first_task(int dirfd)
 {
 	struct image_set *s = NULL;
@@ -259,6 +291,8 @@ static struct err *archive_set(const char *path, enum image_dir_pages pages, uin
 			l->nr_ignored, l->nr_ignored == 1 ? "y is" : "ies are");
 	if (pages == PAGES_OF_TASK)
 		want_task(l, d->unpacked_fd, pid ? pid : first_task(d->dirfd));
+	if (pages == PAGES_TO_CHECK)
+		want_to_check(l, d->unpacked_fd);
 	for (size_t i = 0; pages == PAGES_ALL && i < l->nr; i++)
 		l->v[i].wanted = l->v[i].pages;
 	return archive_unpack_pages(path, d->unpacked_fd, stop, l);

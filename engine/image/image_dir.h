@@ -21,7 +21,8 @@
 #include "base/err.h"
 
 enum image_dir_pages {
-	PAGES_NONE,    /* pages files of an archive have their length, but no contents */
+	PAGES_NONE, /* pages files of an archive have their length, but no contents */
+	PAGES_TO_CHECK, /* those in which a check would find something: with holes in the archive, or compressed */
 	PAGES_OF_TASK, /* those of one task, of the shared objects, and of their parents */
 	PAGES_ALL,
 };
@@ -45,6 +46,9 @@ struct err *image_dir_open(const char *path, enum image_dir_pages pages, uint32_
 			   const volatile sig_atomic_t *stop, struct image_dir *ret);
 /* Fine for a zeroed one, or after a failure. */
 void image_dir_close(struct image_dir *d);
+
+/* A pages file whose contents stayed in the archive: its holes say nothing. */
+bool image_dir_left_out(int fd);
 
 #define AUTO_IMAGE_DIR __attribute__((cleanup(image_dir_close)))
 #define IMAGE_DIR_INIT                                                                             \

@@ -16,6 +16,7 @@
 #include "engine/image/at_server.h"
 #include "engine/image/file_holes.h"
 #include "engine/image/generations.h"
+#include "engine/image/image_dir.h"
 #include "engine/image/pages_file.h"
 #include "engine/image/verify_priv.h"
 #include "engine/proc/vma.h"
@@ -44,7 +45,8 @@ static void check_holes(struct verify *v, const char *file, const struct pagemap
 	struct file_holes holes;
 	uint64_t pages = 0, first = 0, off;
 
-	if (pi->packed || verify_absorb(v, file, file_holes_read(fd, size, &holes)))
+	if (pi->packed || image_dir_left_out(fd) ||
+	    verify_absorb(v, file, file_holes_read(fd, size, &holes)))
 		return; /* a block that is lost does not unpack */
 	for (size_t i = 0; i < pi->nr && holes.nr; i++) {
 		const struct pagemap_entry *e = &pi->e[i];
@@ -124,7 +126,7 @@ static void check_pages_file(struct verify *v, int dirfd, const char *file,
 	}
 	if (sparse)
 		check_holes(v, file, pi, fd, size);
-	if (pi->nr_blocks && size >= want && v->how & VERIFY_SPARSE)
+	if (pi->nr_blocks && size >= want && v->how & VERIFY_SPARSE && !image_dir_left_out(fd))
 		check_blocks(v, dirfd, file, pi);
 }
 
@@ -222,7 +224,7 @@ static struct file_holes parent_holes(const struct verify *v, int dirfd,
 		return holes;
 	snprintf(name, sizeof(name), "pages-%u.img", pi->pages_id);
 	e = image_open_file(dirfd, name, &fd, &size);
-	if (!e)
+	if (!e && !image_dir_left_out(fd))
 		e = file_holes_read(fd, size, &holes);
 	return holes;
 }
