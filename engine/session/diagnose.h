@@ -35,8 +35,11 @@ struct err *session_check(struct session *s, const char *who, bool tree, bool al
 			  Stepdump__CheckReport **ret);
 /* The same for the tasks that are attached: their mappings are not read again.  ERR_STATE: none is. */
 struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret);
+/* The same for tasks that still run, and whose mappings were read for an attach. */
+struct err *session_check_early(struct session *s, Stepdump__CheckReport **ret);
 /*
  * As session_check_target(), but looked at once for an attach: while the tasks are frozen it stays true.
+ * With `set early on` it may be what was found just before the freeze.
  * NULL with `set preflight off`, or if they cannot be looked at.  Valid until they are let go.
  */
 const Stepdump__CheckReport *session_checked(struct session *s);

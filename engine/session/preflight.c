@@ -46,6 +46,25 @@ struct err *preflight_attach(struct session *s, pid_t pid, bool tree)
 	return e;
 }
 
+void preflight_look_early(struct session *s)
+{
+	if (s->opts.preflight == PREFLIGHT_WARN)
+		err_free(session_check_early(s, &s->early_checked)); /* looked at inside, then */
+}
+
+void preflight_keep_early(struct session *s)
+{
+	Stepdump__CheckReport *r = TAKE_PTR(s->early_checked);
+	bool same = r && s->nr_tasks == r->n_tasks;
+
+	for (size_t i = 0; i < s->nr_tasks && same; i++)
+		same = s->t[i].vmas_are_early;
+	if (same)
+		s->checked = r;
+	else if (r)
+		stepdump__check_report__free_unpacked(r, NULL);
+}
+
 const Stepdump__CheckReport *session_checked(struct session *s)
 {
 	if (s->opts.preflight == PREFLIGHT_OFF || !attached(s))

@@ -302,6 +302,7 @@ static void session_read_early(struct session *s, pid_t pid, bool tree)
 			(struct target_early){ .pid = pids[i], .knows_guards = s->caps.scan_guard };
 		err_free(proc_read_vmas(pids[i], &early->vmas));
 	}
+	preflight_look_early(s);
 }
 
 static void session_drop_early(struct session *s)
@@ -335,6 +336,7 @@ static struct err *session_do_attach(struct session *s, pid_t pid, bool tree)
 	if (!e && tree)
 		e = session_seize_descendants(s);
 	session_drop_early(s);
+	preflight_keep_early(s);
 	if (e) {
 		e = err_first(e, session_release_all(s));
 		return session_keep_error(s, err_first(e, staging_discard(staging)));

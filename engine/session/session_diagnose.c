@@ -110,8 +110,15 @@ static struct err *diagnose_images(const char *dir, Stepdump__LogReport *r)
 
 /* ---- check ----------------------------------------------------------------------------------- */
 
-static void report_absorb(Stepdump__CheckReport *into, Stepdump__CheckReport *from)
+/* *into NULL: nothing yet. */
+static void report_absorb(Stepdump__CheckReport **all, Stepdump__CheckReport *from)
 {
+	Stepdump__CheckReport *into = *all;
+
+	if (!into) {
+		*all = from;
+		return;
+	}
 	for (size_t i = 0; i < from->n_tasks; i++) {
 		into->tasks = vec_room(into->tasks, into->n_tasks, sizeof(*into->tasks));
 		into->tasks[into->n_tasks++] = from->tasks[i];
@@ -137,10 +144,8 @@ static struct err *check_named(struct session *s, const char *name, enum check_s
 
 		if (e)
 			err_free(e); /* it has ended meanwhile */
-		else if (all)
-			report_absorb(all, r);
 		else
-			all = r;
+			report_absorb(&all, r);
 	}
 	*ret = all;
 	return all ? NULL : err_new(ERR_TARGET, "no process is called \"%s\"", name);
@@ -179,10 +184,7 @@ static struct err *each_task(struct session *s,
 				stepdump__check_report__free_unpacked(all, NULL);
 			return e;
 		}
-		if (all)
-			report_absorb(all, r);
-		else
-			all = r;
+		report_absorb(&all, r);
 	}
 	*ret = all;
 	return NULL;
@@ -191,6 +193,25 @@ static struct err *each_task(struct session *s,
 struct err *session_check_target(struct session *s, Stepdump__CheckReport **ret)
 {
 	return each_task(s, check_known, ret);
+}
+
+struct err *session_check_early(struct session *s, Stepdump__CheckReport **ret)
+{
+	Stepdump__CheckReport *all = NULL, *r;
+
+	for (size_t i = 0; i < s->nr_early; i++) {
+		struct err *e = check_known(&s->caps, s->early[0].pid, s->early[i].pid,
+					    &s->early[i].vmas, &r);
+
+		if (e) {
+			if (all)
+				stepdump__check_report__free_unpacked(all, NULL);
+			return e;
+		}
+		report_absorb(&all, r);
+	}
+	*ret = all;
+	return NULL;
 }
 
 struct err *session_elsewhere(struct session *s, Stepdump__CheckReport **ret)

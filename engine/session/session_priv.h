@@ -47,6 +47,7 @@ struct session {
 	size_t nr_tasks;
 	struct target_early *early; /* during an attach; owned */
 	size_t nr_early;
+	Stepdump__CheckReport *early_checked; /* preflight_look_early(); during an attach */
 	bool only_look;   /* session_only_look() */
 	bool tree;        /* attached with all descendants */
 	int64_t selected; /* task that `show` refers to; -1: the one the pipeline is at */
