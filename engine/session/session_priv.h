@@ -48,8 +48,8 @@ struct session {
 	struct target_early *early; /* during an attach; owned */
 	size_t nr_early;
 	Stepdump__CheckReport *early_checked; /* preflight_look_early(); during an attach */
-	bool only_look;   /* session_only_look() */
-	bool tree;        /* attached with all descendants */
+	bool only_look;                       /* session_only_look() */
+	bool tree;                            /* attached with all descendants */
 	int64_t selected; /* task that `show` refers to; -1: the one the pipeline is at */
 	struct dump d;    /* valid while attached */
 	struct done_pages done;

@@ -9,17 +9,28 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "engine/pages/pagemap.h"
 #include "engine/proc/proc.h"
 
 /* What decides how the pages of a mapping are treated. */
 #define NATURE (VMF_IO | VMF_PFNMAP | VMF_HUGETLB | VMF_DROPPABLE | VMF_UFFD_OWED | VMF_SHADOWSTACK)
 
+/* Mapping `was` of the early list is, or is part of, `now` of the new one, and differs. */
+struct recheck_change {
+	size_t was, now;
+};
+
 struct recheck {
 	pthread_t thread;
 	bool started;
 	pid_t pid;
-	struct vma_list vmas;
+	struct vma *early; /* borrowed; what is compared is not written while the thread runs */
+	size_t nr_early;
+	struct vma_list vmas;          /* as read inside the freeze */
+	struct recheck_change *change; /* owned */
+	size_t nr_changes;
+	ssize_t strange; /* the first that is of another nature now; -1: none */
 	struct err *err;
 };
 
@@ -49,44 +60,74 @@ static struct err *recheck_unreadable(struct target *t, bool knows_guards)
 	return NULL;
 }
 
+static bool recheck_is_like(const struct vma *v, const struct vma *now)
+{
+	return v->vmf == now->vmf && v->status == now->status && v->unsupp == now->unsupp &&
+	       v->flags == now->flags && v->madv == now->madv && v->hugepage_kb == now->hugepage_kb;
+}
+
+/* What counts for mappings that have to be made readable is found by recheck_unreadable(). */
+static bool recheck_holds_as_much(const struct vma *v, const struct vma *now)
+{
+	return now->start != v->start || now->end != v->end || !(v->prot & PROT_READ) ||
+	       (now->rss_bytes == v->rss_bytes && now->swap_bytes == v->swap_bytes);
+}
+
+static bool recheck_same_nature(const struct vma *v, const struct vma *now)
+{
+	return (now->vmf & NATURE) == (v->vmf & NATURE) && now->status == v->status &&
+	       now->hugepage_kb == v->hugepage_kb;
+}
+
+/* By address, as neighbours may have merged since we changed protections, and the parasite has a
+ * mapping of its own. */
+static void recheck_compare(struct recheck *r)
+{
+	const struct vma_list *l = &r->vmas;
+	size_t at = 0;
+
+	for (size_t i = 0; i < r->nr_early; i++) {
+		const struct vma *v = &r->early[i];
+
+		while (at < l->nr && l->v[at].end <= v->start)
+			at++;
+
+		const struct vma *now = at < l->nr ? &l->v[at] : NULL;
+		bool there = now && now->start <= v->start && now->end >= v->end;
+
+		if ((!there || !recheck_same_nature(v, now)) && r->strange < 0)
+			r->strange = (ssize_t)i;
+		if (there && !(recheck_is_like(v, now) && recheck_holds_as_much(v, now)))
+			*vec_push(r->change, r->nr_changes) = (struct recheck_change){ i, at };
+	}
+}
+
 static void *recheck_main(void *arg)
 {
 	struct recheck *r = arg;
 
 	r->err = FAULT_ERR(RECHECK_VMAS, proc_read_vmas(r->pid, &r->vmas));
+	if (!r->err)
+		recheck_compare(r);
 	return NULL;
 }
 
-static void recheck_begin(struct target *t)
+/* early: of the frozen target, if it is what it was. */
+static void recheck_begin(struct target *t, const struct vma_list *early)
 {
 	sigset_t all, before;
 
-	if (!t->vmas_are_early || t->recheck)
+	if (t->recheck)
 		return;
 	t->recheck = xzalloc(sizeof(*t->recheck));
 	t->recheck->pid = t->pid;
+	t->recheck->early = early->v;
+	t->recheck->nr_early = early->nr;
+	t->recheck->strange = -1;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the main thread */
 	t->recheck->started = !pthread_create(&t->recheck->thread, NULL, recheck_main, t->recheck);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-struct err *recheck_take(struct target *t, struct target_early *early, bool *taken_ret)
-{
-	uint64_t hash;
-
-	*taken_ret = false;
-	if (!early || !early->vmas.nr)
-		return NULL;
-	TRY(proc_maps_hash(t->pid, &hash));
-	if (hash != early->vmas.maps_hash)
-		return NULL;
-	t->vmas = early->vmas;
-	early->vmas = (struct vma_list){ 0 };
-	t->vmas_are_early = true;
-	*taken_ret = true;
-	recheck_begin(t);
-	return recheck_unreadable(t, early->knows_guards);
 }
 
 static struct recheck *recheck_wait(struct target *t)
@@ -103,35 +144,58 @@ static struct recheck *recheck_wait(struct target *t)
 static void recheck_free(struct recheck *r)
 {
 	vma_list_deinit(&r->vmas);
+	free(r->change);
 	err_free(r->err);
 	free(r);
 }
 
-/* By address, as neighbours may have merged since we changed protections, and the parasite has a
- * mapping of its own. */
-static bool recheck_one(struct vma *v, const struct vma_list *now)
+/* Other mappings than before the freeze: the list that is being read is the right one. */
+static bool recheck_take_new(struct target *t)
 {
-	ssize_t i = vma_list_find(now, v->start);
-	const struct vma *n = i >= 0 ? &now->v[i] : NULL;
+	struct recheck *r = recheck_wait(t);
+	bool worked = !r->err;
 
-	if (!n || n->end < v->end)
-		return false;
-
-	bool same = (n->vmf & NATURE) == (v->vmf & NATURE) && n->status == v->status &&
-		    n->hugepage_kb == v->hugepage_kb;
-
-	v->vmf = n->vmf;
-	v->status = n->status;
-	v->unsupp = n->unsupp;
-	v->flags = n->flags;
-	v->madv = n->madv;
-	v->hugepage_kb = n->hugepage_kb;
-	v->pkey = n->pkey;
-	if (n->start == v->start && n->end == v->end) {
-		v->rss_bytes = n->rss_bytes;
-		v->swap_bytes = n->swap_bytes;
+	if (worked) {
+		t->vmas = r->vmas;
+		r->vmas = (struct vma_list){ 0 };
 	}
-	return same;
+	recheck_free(r);
+	return worked;
+}
+
+struct err *recheck_take(struct target *t, struct target_early *early, bool *taken_ret)
+{
+	uint64_t hash;
+
+	*taken_ret = false;
+	if (!early || !early->vmas.nr)
+		return NULL;
+	recheck_begin(t, &early->vmas);
+	TRY(proc_maps_hash(t->pid, &hash));
+	if (hash != early->vmas.maps_hash) {
+		*taken_ret = recheck_take_new(t);
+		return NULL;
+	}
+	t->vmas = early->vmas;
+	early->vmas = (struct vma_list){ 0 };
+	t->vmas_are_early = true;
+	*taken_ret = true;
+	return recheck_unreadable(t, early->knows_guards);
+}
+
+static void recheck_apply(struct vma *v, const struct vma *now)
+{
+	v->vmf = now->vmf;
+	v->status = now->status;
+	v->unsupp = now->unsupp;
+	v->flags = now->flags;
+	v->madv = now->madv;
+	v->hugepage_kb = now->hugepage_kb;
+	v->pkey = now->pkey;
+	if (now->start == v->start && now->end == v->end) {
+		v->rss_bytes = now->rss_bytes;
+		v->swap_bytes = now->swap_bytes;
+	}
 }
 
 struct err *recheck_end(struct target *t)
@@ -140,7 +204,7 @@ struct err *recheck_end(struct target *t)
 
 	if (!t->vmas_are_early)
 		return NULL;
-	recheck_begin(t);
+	recheck_begin(t, &t->vmas); /* again, if it has failed */
 
 	struct recheck *r = recheck_wait(t);
 
@@ -150,14 +214,16 @@ struct err *recheck_end(struct target *t)
 		return e;
 	}
 	t->vmas_are_early = false;
-	for (size_t i = 0; i < t->vmas.nr; i++)
-		if (!recheck_one(&t->vmas.v[i], &r->vmas) && !e)
-			e = err_vaddr(err_hint(err_new(ERR_TARGET,
-						       "mapping %lx-%lx became one of another kind "
-						       "just before the freeze",
-						       t->vmas.v[i].start, t->vmas.v[i].end),
-					       "`restart`, or run it again"),
-				      t->vmas.v[i].start);
+	for (size_t i = 0; i < r->nr_changes; i++)
+		recheck_apply(&t->vmas.v[r->change[i].was], &r->vmas.v[r->change[i].now]);
+	if (r->strange >= 0)
+		e = err_vaddr(
+			err_hint(err_new(ERR_TARGET,
+					 "mapping %lx-%lx became one of another kind "
+					 "just before the freeze",
+					 t->vmas.v[r->strange].start, t->vmas.v[r->strange].end),
+				 "`restart`, or run it again"),
+			t->vmas.v[r->strange].start);
 	recheck_free(r);
 	return e;
 }

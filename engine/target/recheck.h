@@ -2,15 +2,16 @@
 /*
  * Mappings that were read before the freeze (struct target_early) are compared with /proc/PID/maps when
  * the target stands.  What only smaps tells may still have changed in between, without a trace in maps:
- * madvise(), mlock().  So smaps is read again while the pages are drained, by a thread of its own.
+ * madvise(), mlock().  So a thread of its own reads smaps again from the freeze on, and compares, while the
+ * pages are drained.
  */
 #ifndef STEPDUMP_RECHECK_H
 #define STEPDUMP_RECHECK_H
 
 #include "engine/target/target.h"
 
-/* Takes the list of *early, which is empty then, if the frozen target still has these mappings, and begins
- * to read smaps again. */
+/* Takes the list of *early, which is empty then, if the frozen target still has these mappings; smaps is
+ * being read again.  If it has not: takes what that finds. */
 struct err *recheck_take(struct target *t, struct target_early *early, bool *taken_ret);
 /*
  * recheck_end - waits for that, and completes t->vmas.
