@@ -272,7 +272,8 @@ const struct explain_term explain_ideas[] = {
 	  "`set early on`, the setting of -batch: attach reads smaps while the target still runs. Inside the freeze "
 	  "/proc/PID/maps is compared with it, which takes a fraction of that time; what only smaps tells (VmFlags, "
 	  "sizes) is read again while the pages are drained. If the mappings changed meanwhile, they are read again; "
-	  "if one became of another nature, the dump fails before anything is published.",
+	  "if one became of another nature, the dump fails before anything is published. Findings of `check` are "
+	  "looked for before the freeze too, unless `set preflight refuse` makes them count.",
 	  "With 60,000 mappings, reading smaps is a great part of the freeze.",
 	  "none: CRIU reads smaps of a frozen target", NULL, "set early on, fault list", NULL },
 	{ "plan|rehearsal", "term",
