@@ -268,6 +268,14 @@ const struct explain_term explain_ideas[] = {
 	  "Allocating pages is the greater part of a write to a tmpfs: the freeze is shorter by it, the whole "
 	  "command is not.",
 	  "none", NULL, "set reserve on, set dir DIR, show events", NULL },
+	{ "zero drop|zero pages|dropped zeroes", "term",
+	  "`set zero drop`: pages of private anonymous memory that were written, and hold only zeroes, get the verdict "
+	  "zero and stay out of the images. They come back as untouched memory. Every page is read for that while "
+	  "the target stands. Not in a chain: the next dump would leave clean pages in a set that lacks them. Pages "
+	  "that are swapped out, in huge pages of hugetlbfs or of files, or in memory that a userfaultfd watches are "
+	  "kept. `plan` does not count them.",
+	  "The images of a heap that was cleared are smaller; the freeze is longer.",
+	  "none: criu #2331", NULL, "set zero drop, show stats", NULL },
 	{ "early", "term",
 	  "`set early on`, the setting of -batch: attach reads smaps while the target still runs. Inside the freeze "
 	  "/proc/PID/maps is compared with it, which takes a fraction of that time; what only smaps tells (VmFlags, "

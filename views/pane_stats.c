@@ -76,6 +76,9 @@ static void paint_counters(struct paint *p, const Stepdump__Counters *c)
 		  "holes");
 	count_row(t, "pages_written", c->has_pages_written, c->pages_written, "pages with data");
 	count_row(t, "pages_lazy", c->has_pages_lazy, c->pages_lazy, "left for lazy restore");
+	if (c->pages_zero_dropped)
+		count_row(t, "pages_zero_dropped", true, c->pages_zero_dropped,
+			  "hold only zeroes: set zero drop");
 	count_row(t, "page_pipes", c->has_page_pipes, c->page_pipes, "pipes made");
 	count_row(t, "page_pipe_bufs", c->has_page_pipe_bufs, c->page_pipe_bufs, "ppbs used");
 	count_row(t, "shpages_scanned", c->has_shpages_scanned, c->shpages_scanned,

@@ -77,6 +77,7 @@ struct dump_scan {
 	uint64_t end;   /* of that run; == vaddr: not known yet */
 	verdict_t verdict;
 	bool lazy;
+	bool zeroes;    /* holds only zeroes, and is left out for that: `set zero drop` */
 	enum pst state; /* of a shared VMA: what it contributes to the pstate map */
 };
 
@@ -87,6 +88,7 @@ struct dump_counts {
 	uint64_t pages_scanned;  /* CRIU's CNT_PAGES_SCANNED: turns of the page loop */
 	uint64_t pages_vanished; /* pre-dump by reading: were gone before they were read */
 	uint64_t pages_lazy;
+	uint64_t pages_zero_dropped; /* `set zero drop`: hold only zeroes */
 	uint64_t shpages_scanned, shpages_skipped_parent, shpages_written;
 	uint64_t units[16]; /* done, by phase */
 };

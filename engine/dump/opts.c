@@ -15,6 +15,7 @@ static const char *const thaw_names[] = { "off", "drained", "committed", "auto",
 static const char *const watch_names[] = { "light", "full", NULL };
 static const char *const reserve_names[] = { "off", "on", "auto", NULL };
 static const char *const preflight_names[] = { "off", "warn", "refuse", NULL };
+static const char *const zero_names[] = { "keep", "drop", NULL };
 static const char *const hole_missing_names[] = { "fail", "dump", NULL };
 
 /* Most of them cannot change under a pipeline. */
@@ -56,6 +57,8 @@ const struct opt_desc opt_descs[] = {
 	       .summary = "how writes are tracked from the next commit on"),
 	OPTION("hole-missing", hole_missing, OPT_ENUM, .values = "fail|dump", .names = hole_missing_names,
 	       .summary = "a clean page that the parent lacks: stop, or dump it"),
+	OPTION("zero", zero, OPT_ENUM, .values = "keep|drop", .names = zero_names,
+	       .summary = "pages of private memory that hold only zeroes"),
 	OPTION("track-shmem", track_shmem, OPT_BOOL, .values = "on|off",
 	       .summary = "pstate maps for shared memory (CRIU_TRACK_SHMEM)"),
 	{ .name = "reserve", .offset = offsetof(struct opts, reserve), .type = OPT_ENUM,

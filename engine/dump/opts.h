@@ -20,6 +20,8 @@ enum opt_mode { MODE_DUMP, MODE_PRE_DUMP };
 enum opt_pre_dump { PRE_DUMP_SPLICE, PRE_DUMP_READ };
 enum opt_watch { OPT_WATCH_LIGHT, OPT_WATCH_FULL };
 enum opt_hole_missing { HOLE_MISSING_FAIL, HOLE_MISSING_DUMP };
+/* Pages that were written, and hold only zeroes. */
+enum opt_zero { ZERO_KEEP, ZERO_DROP };
 
 /* When the target runs on.  AUTO: DRAINED, but COMMITTED with soft-dirty tracking.  With a page
  * server DRAINED is COMMITTED too. */
@@ -47,6 +49,7 @@ struct opts {
 	bool holes_at_server;               /* also if its pages went to a page server */
 	enum opt_track track;               /* how writes are tracked from now on */
 	enum opt_hole_missing hole_missing; /* a clean page that the parent lacks */
+	enum opt_zero zero;                 /* pages full of zeroes */
 	bool track_shmem;                   /* pstate maps for shared memory (CRIU_TRACK_SHMEM) */
 	enum opt_reserve reserve;           /* room for the pages, made before the freeze */
 	bool early;                         /* read what takes long before the freeze */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "engine/dump/dump_images.h"
 #include "engine/dump/phases.h"
+#include "engine/dump/zero_pages.h"
 
 /*
  * A hole that the parent does not cover stops the dump when it is transferred, as in CRIU.  With
@@ -69,11 +70,30 @@ static struct err *generate_look_ahead_shmem(struct dump *d, const struct shmem_
 	return NULL;
 }
 
+/* Splits what is to be dumped into pages that hold only zeroes, and others. */
+static void generate_drop_zeroes(struct dump *d, const struct vma *v)
+{
+	bool zero;
+
+	/* A page that is swapped out would be read in, and a rehearsal does not read memory. */
+	if (d->opts->zero != ZERO_DROP || d->scan.verdict != VD(DUMP) || d->rehearsal ||
+	    !zero_pages_come_back(v))
+		return;
+	d->scan.end =
+		d->scan.vaddr + zero_pages_run(dump_task(d)->t, d->scan.vaddr,
+					       (d->scan.end - d->scan.vaddr) / PAGE_BYTES, &zero) *
+					PAGE_BYTES;
+	d->scan.zeroes = zero;
+	if (zero)
+		d->scan.verdict = VD(ZERO);
+}
+
 /* Finds the run that begins at d->scan.vaddr, unless it is known already.  Changes only d->scan. */
 static struct err *generate_look_ahead(struct dump *d)
 {
 	if (d->scan.end > d->scan.vaddr)
 		return NULL;
+	d->scan.zeroes = false;
 	if (dump_shmem(d))
 		return generate_look_ahead_shmem(d, dump_shmem(d));
 
@@ -90,6 +110,7 @@ static struct err *generate_look_ahead(struct dump *d)
 		d->scan.verdict = dump_verdict(td, v, cats);
 		if (d->scan.verdict == VD(HOLE))
 			generate_fit_to_parent(d, page_verdict(v, cats));
+		generate_drop_zeroes(d, v);
 	}
 	d->scan.lazy = d->opts->lazy && verdict_is_data(d->scan.verdict) && vma_can_be_lazy(v);
 	return NULL;
@@ -137,6 +158,8 @@ static void generate_count(struct dump *d, uint64_t pages)
 	td->total.pages[d->scan.verdict] += pages;
 	td->total.pages[VD(NOT_SCANNED)] -= pages;
 	d->count.pages_scanned += td->pmc.scan ? 1 : pages;
+	if (d->scan.zeroes)
+		d->count.pages_zero_dropped += pages;
 }
 
 /* The item is scanned: drain what is planned, however little it is. */

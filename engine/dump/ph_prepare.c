@@ -109,6 +109,11 @@ static struct err *prepare_history(struct dump *d)
 	parent_set_close(&d->parent);
 	if (!dump_is_tracked(d))
 		return NULL;
+	if (d->opts->zero == ZERO_DROP && !d->rehearsal)
+		return err_hint(err_new(ERR_STATE,
+					"zero drop: the next dump of a chain leaves clean pages in "
+					"this one, which would lack those that hold only zeroes"),
+				"`set zero keep`, or neither mode pre-dump, nor parent, nor track");
 	if (d->opts->parent)
 		TRY(FAULT_ERR(PARENT_OPEN, parent_set_open(&d->parent, d->opts->parent)));
 	for (size_t i = 0; i < d->nr_tasks; i++) {
@@ -206,6 +211,7 @@ static struct err *prepare_pmc(struct dump *d)
 	TRY(FAULT_ERR(FI_DUMP_PAGES, (struct err *)NULL));
 	pmc_deinit(&td->pmc);
 	TRY(pmc_init(&td->pmc, td->t->pagemap_fd, d->caps, d->opts->pmc, d->opts->pmc_cache));
+	td->pmc.sizes_are_early = td->t->vmas_are_early;
 	if (td->tracker)
 		td->pmc.extra = tracker_categories(td->tracker);
 	return NULL;

@@ -94,9 +94,9 @@ static struct err *pmc_fill_pread(struct pmc *pmc, const struct vma *v, uint64_t
 
 	/* A reservation that was never touched: smaps has just counted its pages, and reading eight
 	 * bytes for each of them (2 GiB for a TiB) would only confirm that.  It does not count the
-	 * pages of hugetlbfs. */
-	if (!pmc->cached && pages > PMC_MAX_ENTRIES && !v->rss_bytes && !v->swap_bytes &&
-	    !(v->vmf & VMF_HUGETLB)) {
+	 * pages of hugetlbfs, and what it counted before the freeze does not hold. */
+	if (!pmc->sizes_are_early && !pmc->cached && pages > PMC_MAX_ENTRIES && !v->rss_bytes &&
+	    !v->swap_bytes && !(v->vmf & VMF_HUGETLB)) {
 		pmc->nr = 0;
 		pmc->end = end;
 		return NULL;

@@ -40,6 +40,7 @@ struct pmc {
 	int pagemap_fd;          /* borrowed */
 	bool scan;               /* PAGEMAP_SCAN, else pread */
 	bool cache;              /* cache mode allowed */
+	bool sizes_are_early;    /* those of the list, from before the freeze; set after init */
 	uint64_t extra;          /* scan: categories that a tracker wants to see; set after init */
 	const struct caps *caps; /* borrowed */
 

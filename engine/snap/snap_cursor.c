@@ -167,6 +167,7 @@ Stepdump__Counters *snap_counters(struct session *s)
 	SET(c, pages_skipped_parent, dump_count(d, VD(HOLE)));
 	SET(c, pages_written, d->xfer.pages - d->count.shpages_written);
 	SET(c, pages_lazy, d->count.pages_lazy);
+	SET(c, pages_zero_dropped, d->count.pages_zero_dropped);
 	c->has_page_pipes = c->has_page_pipe_bufs = true;
 	dump_pipes(d, &c->page_pipes, &c->page_pipe_bufs);
 	SET(c, shpages_scanned, d->count.shpages_scanned);

@@ -83,13 +83,15 @@ class Lines:
 
     def __init__(self, f):
         self.fd, self.buffer = f.fileno(), b''
+        self.readable = select.poll()  # select() stops at descriptor 1023
+        self.readable.register(self.fd, select.POLLIN)
 
     def read(self, patience=PATIENCE):
         """One line as text, without its end; None at the end of file."""
         deadline = time.monotonic() + patience
         while b'\n' not in self.buffer:
             left = deadline - time.monotonic()
-            check(left > 0 and select.select([self.fd], [], [], left)[0],
+            check(left > 0 and self.readable.poll(left * 1000),
                   f'no line within {patience:.0f} s (so far {self.buffer!r})')
             data = os.read(self.fd, 65536)
             if not data:
