@@ -100,6 +100,8 @@ FAULT_POINT(UFFD_REGISTER, "uffd-register", "reset",
 	    "registering with the userfaultfd (such memory is dumped whole)")
 FAULT_POINT(FINAL_TIMES, "final-times", "",
 	    "completing the times of a published set (they stay as they are)")
+FAULT_POINT(FINAL_RENAME, "final-rename", "",
+	    "renaming the new times into a published set (they stay as they are)")
 
 /* putting back */
 FAULT_POINT(CURE_TALK, "cure-talk", "", "asking the parasite to end (it is taken out from outside)")

@@ -208,9 +208,16 @@ struct err *dump_images_finish(struct dump *d)
 	if (dirfd < 0 || fstat(dirfd, &st) || st.st_dev != d->place.dev ||
 	    st.st_ino != d->place.ino)
 		return NULL; /* removed, or moved, by its owner */
+	AUTO_FREE char *new = xasprintf("%s/" IMG_STATS_NEW, d->committed);
+
 	fill_stats(d, &stats);
-	TRY(err_wrap(FAULT_ERR(FINAL_TIMES, img_stats_replace(dirfd, &stats)),
-		     "put the final times into %s", d->committed));
+	/* Removed, if we are killed meanwhile. */
+	err_free(keeper_litter(d->keeper, new, true));
+
+	struct err *e = FAULT_ERR(FINAL_TIMES, img_stats_replace(dirfd, &stats));
+
+	err_free(keeper_litter(d->keeper, new, false));
+	TRY(err_wrap(e, "put the final times into %s", d->committed));
 	d->stats_are_final = true;
 	return NULL;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/vec.h"
 #include "engine/arch/arch.h"
 #include "engine/image/image.h"
@@ -225,23 +226,21 @@ struct err *img_stats_write(int dirfd, const Criu__DumpStatsEntry *stats)
 	return image_write_one(dirfd, IMG_STATS_DUMP, 0, &m.base);
 }
 
-#define NEW_STATS ".stats-dump.new"
-
 static struct err *img_stats_write_new(int dirfd, const Criu__DumpStatsEntry *stats)
 {
 	Criu__StatsEntry m = CRIU__STATS_ENTRY__INIT;
 	struct image_writer *w;
 
 	m.dump = (Criu__DumpStatsEntry *)stats;
-	TRY(image_create(dirfd, NEW_STATS, IMG_STATS_DUMP, &w));
+	TRY(image_create(dirfd, IMG_STATS_NEW, IMG_STATS_DUMP, &w));
 
 	struct err *e = image_write(w, &m.base);
 
 	TRY(err_first(e, image_finish(w)));
 
-	AUTO_CLOSE int fd = openat(dirfd, NEW_STATS, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int fd = openat(dirfd, IMG_STATS_NEW, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd < 0 || fsync(fd) ? err_sys(errno, "make " NEW_STATS " durable") : NULL;
+	return fd < 0 || fsync(fd) ? err_sys(errno, "make " IMG_STATS_NEW " durable") : NULL;
 }
 
 struct err *img_stats_replace(int dirfd, const Criu__DumpStatsEntry *stats)
@@ -250,9 +249,9 @@ struct err *img_stats_replace(int dirfd, const Criu__DumpStatsEntry *stats)
 	struct err *e = img_stats_write_new(dirfd, stats);
 
 	image_name(IMG_STATS_DUMP, 0, name);
-	if (!e && renameat(dirfd, NEW_STATS, dirfd, name))
-		e = err_sys(errno, "rename " NEW_STATS " to %s", name);
+	if (!e && FAULT(FINAL_RENAME, renameat(dirfd, IMG_STATS_NEW, dirfd, name)))
+		e = err_sys(errno, "rename " IMG_STATS_NEW " to %s", name);
 	if (e)
-		unlinkat(dirfd, NEW_STATS, 0);
+		unlinkat(dirfd, IMG_STATS_NEW, 0);
 	return e;
 }

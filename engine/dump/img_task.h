@@ -69,6 +69,8 @@ struct err *img_inventory_write(int dirfd, uint64_t dump_uptime_us);
 struct err *img_pre_dump_inventory_write(int dirfd, uint64_t dump_uptime_us, uint32_t mode);
 /* stats-dump. */
 struct err *img_stats_write(int dirfd, const Criu__DumpStatsEntry *stats);
+/* What stats-dump is replaced by, for a moment. */
+#define IMG_STATS_NEW ".stats-dump.new"
 /* The same in a published set: whoever looks sees the old one or the new one.  Durable. */
 struct err *img_stats_replace(int dirfd, const Criu__DumpStatsEntry *stats);
 

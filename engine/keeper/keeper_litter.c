@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Staging directories that are removed if stepdump ends without unregistering them. */
+/* Staging directories, and single files, that are removed if stepdump ends without unregistering them. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,8 +13,13 @@
 static char **litter;
 static size_t nr_litter;
 
-static void litter_remove_dir(const char *path)
+static void litter_remove(const char *path)
 {
+	if (!unlink(path)) {
+		undo_note(0, "files", "%s removed, after stepdump died", path);
+		return;
+	}
+
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_CLOSEDIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *de;
@@ -47,5 +52,5 @@ void litter_del(const char *path)
 void litter_remove_all(void)
 {
 	for (size_t i = 0; i < nr_litter; i++)
-		litter_remove_dir(litter[i]);
+		litter_remove(litter[i]);
 }

@@ -119,8 +119,8 @@ struct err *keeper_take_fd(struct keeper *k, pid_t pid, long nr, const uint64_t 
 bool keeper_task_gone(struct keeper *k, pid_t pid);
 
 /*
- * keeper_litter - have the keeper remove a staging directory if stepdump dies.
- * `path` is absolute, names a flat directory (removed with all its files), and need not exist yet;
+ * keeper_litter - have the keeper remove a staging directory, or a file, if stepdump dies.
+ * `path` is absolute, names a file or a flat directory (removed with all its files), and need not exist yet;
  * exists false: take it back.  `keeper` is a struct keeper, in the form that staging_create() wants.
  */
 struct err *keeper_litter(void *keeper, const char *path, bool exists);

@@ -13,7 +13,7 @@ import sd
 
 NEVER = 4294967295
 # Failures that are made up for: the dump may succeed all the same.
-SURVIVES = {'xfer-move', 'pipe-grow', 'uffd-register', 'final-times', 'cure-talk', 'cure-unmap', 'detach', 'shmem-open',
+SURVIVES = {'xfer-move', 'pipe-grow', 'uffd-register', 'final-times', 'final-rename', 'cure-talk', 'cure-unmap', 'detach', 'shmem-open',
             'staging-clear', 'staging-rmdir', 'tracker', 'publish-rename', 'image-open', 'image-read', 'seize-wait'}
 # Those for which this machine has to have something.
 NEEDS = {'soft-dirty': 'the soft-dirty tracker of the kernel'}
