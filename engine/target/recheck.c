@@ -63,7 +63,8 @@ static struct err *recheck_unreadable(struct target *t, bool knows_guards)
 static bool recheck_is_like(const struct vma *v, const struct vma *now)
 {
 	return v->vmf == now->vmf && v->status == now->status && v->unsupp == now->unsupp &&
-	       v->flags == now->flags && v->madv == now->madv && v->hugepage_kb == now->hugepage_kb;
+	       v->flags == now->flags && v->madv == now->madv &&
+	       v->hugepage_kb == now->hugepage_kb && v->pkey == now->pkey;
 }
 
 /* What counts for mappings that have to be made readable is found by recheck_unreadable(). */
