@@ -23,7 +23,7 @@ OUR_CPPFLAGS = -D_GNU_SOURCE -I. -I$(B) $(COMPEL_INC) $(CPPFLAGS)
 OUR_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(SAN) $(CFLAGS)
 OUR_LDFLAGS = $(OPT) $(SAN) $(CFLAGS) $(LDFLAGS)
 # compel: the static library, as --wrap puts our own function into it (engine/keeper/keeper_infect.c).
-LDLIBS := $(if $(COMPEL),$(firstword $(wildcard $(COMPEL)/lib*/libcompel.a $(COMPEL)/lib/*/libcompel.a)),-l:libcompel.a) -Wl,--wrap=compel_execute_syscall -lprotobuf-c -ljson-c -lreadline -lncursesw -ltinfo -lzstd -larchive -llz4 -lcapstone
+LDLIBS := $(if $(COMPEL),$(firstword $(wildcard $(COMPEL)/lib*/libcompel.a $(COMPEL)/lib/*/libcompel.a)),-l:libcompel.a) -Wl,--wrap=compel_execute_syscall -lprotobuf-c -ljson-c -lreadline -lncursesw -ltinfo -lzstd -larchive -llz4 -lcapstone -ldw -lelf
 
 PROTOS := $(wildcard proto/*.proto)
 # protoc-c is deprecated where protoc itself is installed.

@@ -43,6 +43,10 @@ void pane_watch(struct paint *p)
 		    w->units, txt_took(p, w->held_total_us).s);
 	paint_field(p, "mode", TONE_NORMAL, "%s%s%s", str_or_dash(w->mode),
 		    w->why_full ? ", not light: " : "", w->why_full ? w->why_full : "");
+	if (w->inside)
+		paint_field(p, "page_pipe", TONE_NORMAL, "%s", w->inside);
+	else if (w->why_outside)
+		paint_field(p, "page_pipe", TONE_DIM, "not read in its memory: %s", w->why_outside);
 	paint_field(p, "pages", TONE_NORMAL,
 		    "planned %lu, %lu in the pipes after the drains, %lu sent on", w->pages_planned,
 		    w->pages_in_pipes, w->pages_spliced);

@@ -32,6 +32,8 @@
  *                     the kernel's struct pt_regs when a call returns, as a tracepoint sees it: bytes up
  *                     to what is needed of it; where the call's number (32 bits) and its six
  *                     arguments (64 bits each) are
+ * ARCH_PERF_RESULT, ARCH_PERF_ARG
+ *                     what perf calls the registers of a function's result and first argument
  * ARCH_CORE_MTYPE     enum CoreMachine in core-PID.img
  */
 

@@ -189,6 +189,28 @@ static void snap_watch_iovs(struct session *s, const struct wppb *b, const struc
 	}
 }
 
+/* The array is criu's. */
+static void snap_inside_iovs(const struct watch *w, const struct inside_ppb *b,
+			     const struct snap_request *req, Stepdump__Ppb *o)
+{
+	size_t nr = b->nr_segs < WATCH_MAX_IOVS ? b->nr_segs : WATCH_MAX_IOVS;
+	AUTO_FREE struct iovec *iov = xcalloc(nr + 1, sizeof(*iov));
+	uint64_t off = 0;
+
+	if (tracee_read(&w->t, b->iov, iov, nr * sizeof(*iov)) != nr * sizeof(*iov))
+		return;
+	for (size_t i = 0; i < nr; i++) {
+		if (i >= req->iov_first && (!req->iov_max || i - req->iov_first < req->iov_max)) {
+			Stepdump__Iov *v = MSG_PUSH(o, iovs, iov);
+
+			v->start = (uint64_t)iov[i].iov_base;
+			v->nr_pages = (uint32_t)(iov[i].iov_len / PAGE_BYTES);
+			SET(v, pipe_off_pages, off);
+		}
+		off += iov[i].iov_len / PAGE_BYTES;
+	}
+}
+
 static Stepdump__PpbState watch_ppb_state(enum wppb_state st)
 {
 	return st == WPPB_PLANNED ? STEPDUMP__PPB_STATE__PLANNED :
@@ -236,6 +258,71 @@ static void snap_watch_ppb(struct session *s, const struct snap_request *req, si
 		snap_watch_iovs(s, b, req, o);
 }
 
+/* Of the ppbs that are in both pictures criu says whether they are lazy; those behind them are still to be
+ * drained. */
+static void snap_inside_ppbs(const struct watch *w, const struct snap_request *req,
+			     const struct inside_pipe *in, Stepdump__PagePipe *o)
+{
+	size_t known = w->nr_ppbs, sent = 0;
+
+	for (size_t i = 0; i < known; i++)
+		sent += w->ppb[i].state == WPPB_SENT;
+	if (sent == known)
+		known = 0; /* of the chunk before */
+	for (size_t i = 0; i < known; i++)
+		if (i >= in->nr_ppbs ||
+		    (w->ppb[i].has_plan && in->ppb[i].nr_segs != w->ppb[i].nr_segs))
+			return; /* another page_pipe */
+	for (size_t i = 0; i < known; i++) {
+		const struct inside_ppb *b = &in->ppb[i];
+
+		SET(o->ppbs[i], lazy, b->lazy);
+		SET(o->ppbs[i], fd_read, b->fd_read);
+		SET(o->ppbs[i], fd_write, b->fd_write);
+		o->ppbs[i]->pipe_size = b->pipe_size;
+	}
+	for (size_t i = known; i < in->nr_ppbs; i++) {
+		const struct inside_ppb *b = &in->ppb[i];
+		Stepdump__Ppb *n = MSG_PUSH(o, ppbs, ppb);
+
+		n->index = (uint32_t)(o->n_ppbs - 1);
+		n->pages_in = (uint32_t)b->pages_in;
+		n->pipe_size = b->pipe_size;
+		SET(n, fd_read, b->fd_read);
+		SET(n, fd_write, b->fd_write);
+		SET(n, nr_segs, b->nr_segs);
+		SET(n, state, STEPDUMP__PPB_STATE__PLANNED);
+		SET(n, lazy, b->lazy);
+		o->pages_planned += b->pages_in;
+		o->nr_iovs += b->nr_segs;
+		if (req->parts & SNAP_IOVS && i >= req->ppb_first &&
+		    (!req->ppb_nr || i - req->ppb_first < req->ppb_nr))
+			snap_inside_iovs(w, b, req, n);
+	}
+}
+
+static void snap_inside(const struct watch *w, const struct snap_request *req,
+			Stepdump__PagePipe *o)
+{
+	struct inside_pipe in;
+
+	if (!w->inside || !w->t.held || w->over || !inside_read(w->inside, &w->t, &in))
+		return;
+	SET(o, chunk_mode, in.chunk_mode);
+	SET(o, nr_iovs_max, in.nr_iovs);
+	SET(o, nr_holes, (uint32_t)in.nr_holes);
+	SET(o, holes_cap, in.nr_holes_max);
+	for (size_t i = 0; req->parts & SNAP_HOLES && i < in.nr_holes; i++) {
+		Stepdump__Hole *h = MSG_PUSH(o, holes, hole);
+
+		h->start = in.hole[i].start;
+		h->nr_pages = in.hole[i].nr_pages;
+		h->flags = xstrdup(in.hole[i].parent ? "PARENT" : "-");
+	}
+	snap_inside_ppbs(w, req, &in, o);
+	inside_pipe_deinit(&in);
+}
+
 static void snap_watch_page_pipe(struct session *s, const struct snap_request *req,
 				 Stepdump__Snapshot *snap)
 {
@@ -249,6 +336,7 @@ static void snap_watch_page_pipe(struct session *s, const struct snap_request *r
 	o->has_nr_iovs = o->has_pages_planned = o->has_pages_in_pipes = 1;
 	for (size_t i = 0; i < w->nr_ppbs; i++)
 		snap_watch_ppb(s, req, i, o);
+	snap_inside(w, req, o);
 }
 
 /* Pages in the plan of a ppb will be dumped; of the others the calls tell nothing. */
@@ -402,12 +490,14 @@ static void snap_watch_unknown(const struct watch *w, Stepdump__Watch *o)
 {
 	static const char *const never[] = {
 		"why a page is not dumped: criu's verdicts are not in its calls",
-		"fields of its page_pipe: for these it would have to have symbols, and stepdump uprobes",
+		"hits and misses of the pagemap cache: only fills are calls",
+		"what a child of criu dumps: namespaces, and with them System V shared memory",
+	};
+	static const char *const outside[] = {
+		"fields of its page_pipe: for these it has to have debug information, and uprobes be allowed",
 		"whether a ppb is lazy",
 		"holes, until criu has written them to the image",
 		"a ppb's plan, before its DUMPPAGES command",
-		"hits and misses of the pagemap cache: only fills are calls",
-		"what a child of criu dumps: namespaces, and with them System V shared memory",
 	};
 	static const char *const light[] = {
 		"lines of its log that are not errors",
@@ -419,11 +509,31 @@ static void snap_watch_unknown(const struct watch *w, Stepdump__Watch *o)
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		msg_push_text(&o->unknown, &o->n_unknown, never[i]);
+	for (size_t i = 0; !w->inside && i < sizeof(outside) / sizeof(outside[0]); i++)
+		msg_push_text(&o->unknown, &o->n_unknown, outside[i]);
 	for (size_t i = 0; w->marker && i < sizeof(light) / sizeof(light[0]); i++) {
 		AUTO_FREE char *text = xasprintf("light: %s", light[i]);
 
 		msg_push_text(&o->unknown, &o->n_unknown, text);
 	}
+}
+
+static char *snap_inside_words(const struct watch *w)
+{
+	struct inside_pipe in;
+
+	if (w->over || !w->t.held)
+		return xstrdup("read in its memory when it is held");
+	if (!inside_read(w->inside, &w->t, &in))
+		return xstrdup("none now, or made before we came");
+
+	char *words = xasprintf(
+		"at %lx in its memory: %u pipes, %zu ppbs, %u of %u iovs, %zu of %u holes%s", in.at,
+		in.nr_pipes, in.nr_ppbs, in.free_iov, in.nr_iovs, in.nr_holes, in.nr_holes_max,
+		in.chunk_mode ? ", chunk mode" : "");
+
+	inside_pipe_deinit(&in);
+	return words;
 }
 
 static void snap_watch_itself(struct session *s, Stepdump__Snapshot *snap)
@@ -438,6 +548,10 @@ static void snap_watch_itself(struct session *s, Stepdump__Snapshot *snap)
 	o->mode = xstrdup(w->light ? "light" : "full");
 	if (*w->why_full)
 		o->why_full = xstrdup(w->why_full);
+	if (w->inside)
+		o->inside = snap_inside_words(w);
+	else if (*w->why_outside)
+		o->why_outside = xstrdup(w->why_outside);
 	o->state = xstrdup(w->over ? "ended" : w->t.held ? "held" : "runs");
 	if (w->t.held && w->t.stop == TRACEE_ENTRY)
 		o->at = xstrdup(w->next.text);

@@ -22,6 +22,19 @@ static void read_cmdline(struct watch *w)
 	err_free(proc_read_cmdline(w->t.pid, &w->cmdline));
 }
 
+/* It may be a wrapper that becomes a criu later; then this is called again. */
+static void look_inside(struct watch *w)
+{
+	inside_free(TAKE_PTR(w->inside));
+	AUTO_ERR struct err *e = inside_new(w->t.pid, &w->inside);
+
+	w->why_outside[0] = '\0';
+	if (e)
+		snprintf(w->why_outside, sizeof(w->why_outside), "%s%s%s", e->msg,
+			 e->sys_errno ? ": " : "",
+			 e->sys_errno ? err_errno_name(e->sys_errno) : "");
+}
+
 static struct watch *watch_new(void)
 {
 	struct watch *w = xzalloc(sizeof(*w));
@@ -41,6 +54,7 @@ struct err *watch_start(char *const argv[], const struct rlimit *nofile, struct 
 		return e;
 	}
 	read_cmdline(w);
+	look_inside(w);
 	*ret = w;
 	return NULL;
 }
@@ -57,6 +71,7 @@ struct err *watch_attach(pid_t pid, struct watch **ret)
 	}
 	tracee_interrupt(&w->t); /* from the stop on it goes from call to call */
 	read_cmdline(w);
+	look_inside(w);
 	*ret = w;
 	return NULL;
 }
@@ -73,6 +88,7 @@ void watch_release(struct watch *w)
 	if (!w)
 		return;
 	marker_free(w->marker);
+	inside_free(w->inside);
 	tracee_detach(&w->t);
 	model_deinit(w);
 	free(w);
@@ -190,6 +206,7 @@ static bool at_stop(struct watch *w, enum tracee_stop stop, enum watch_event *re
 	case TRACEE_EXEC:
 		wfd_forget_all(w);
 		read_cmdline(w);
+		look_inside(w);
 		break;
 	case TRACEE_ENDING:
 		model_catch_up(w);

@@ -6,14 +6,16 @@
  * of which it is held until the next watch_step().  The target is frozen by criu then, not by us.
  * Nothing is written to criu; when we end, it goes on (see tracee.h).
  *
- * It sees the calls, their arguments and results, and criu's memory where they point, but not criu's own
- * structures.  So a ppb's plan is known from its DUMPPAGES command on, and a hole when it is in the image.
+ * It sees the calls, their arguments and results, and criu's memory where they point.  So a ppb's plan is
+ * known from its DUMPPAGES command on, and a hole when it is in the image; where criu has debug information,
+ * they are known from its page_pipe before (inside.h).
  *
  * Ranges are half-open, addresses and offsets in bytes, times in microseconds.
  */
 #ifndef STEPDUMP_WATCH_H
 #define STEPDUMP_WATCH_H
 
+#include "engine/watch/inside.h"
 #include "engine/watch/tracee.h"
 #include "proto/names.h"
 
@@ -180,6 +182,9 @@ struct watch {
 	bool stuck_told;          /* by watch_stuck() */
 	bool over;                /* criu has ended: t.status */
 	char *cmdline;            /* read while it was there; NULL: it could not be.  Owned */
+
+	struct inside *inside;        /* NULL: criu's own structures cannot be read */
+	char why_outside[WATCH_TEXT]; /* why */
 
 	struct marker *marker;     /* NULL: not asked for yet, or not to be had */
 	bool light;                /* the present or last run was */

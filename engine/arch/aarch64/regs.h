@@ -31,6 +31,8 @@
 	{                                                                                          \
 		sizeof(struct user_regs_struct), 8, 16, 24, 32, 40                                 \
 	}
+#define ARCH_PERF_RESULT 0 /* PERF_REG_ARM64_X0 */
+#define ARCH_PERF_ARG 0
 #define ARCH_CORE_MTYPE CRIU__CORE_MACHINE__AARCH64
 
 #define PSTATE_SS (1ull << 21)

@@ -26,6 +26,8 @@
 			offsetof(struct user_regs_struct, r8),                                     \
 			offsetof(struct user_regs_struct, r9)                                      \
 	}
+#define ARCH_PERF_RESULT 0 /* PERF_REG_X86_AX */
+#define ARCH_PERF_ARG 5    /* PERF_REG_X86_DI */
 #define ARCH_CORE_MTYPE CRIU__CORE_MACHINE__X86_64
 
 #define EFLAGS_TF 0x100ul
