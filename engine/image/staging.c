@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/undo.h"
 #include "engine/image/flatdir.h"
+#include "engine/image/staging_sweep.h"
 
 struct staging {
 	char *path;       /* absolute */
@@ -214,8 +215,9 @@ static struct err *staging_name(struct staging *st, const char *parent, const ch
 
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return err_sys(errno, "choose a name for a staging directory");
-	st->path = xasprintf("%s/%s%.*s.stepdump-%d.%016lx", strcmp(parent, "/") ? parent : "",
-			     *base ? "." : "", BASE_MAX, base, (int)getpid(), random);
+	AUTO_FREE char *suffix = staging_suffix(getpid(), random, st->guard.tell != NULL);
+	st->path = xasprintf("%s/%s%.*s%s", strcmp(parent, "/") ? parent : "", *base ? "." : "",
+			     BASE_MAX, base, suffix);
 	st->name = strrchr(st->path, '/') + 1;
 	return NULL;
 }
@@ -225,13 +227,17 @@ static struct err *staging_make_dir(struct staging *st, const char *parent)
 	st->parent_fd = FAULT(STAGING_PARENT, open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	if (st->parent_fd < 0)
 		return err_sys(errno, "open the directory %s", parent);
+	staging_sweep(st->parent_fd, parent);
 	/* The guard comes first: we can be killed while we make the directory. */
 	TRY(guard_tell(st, true));
 	if (FAULT(STAGING_MKDIR, mkdir_private(st->parent_fd, st->name)) == 0)
 		st->dirfd = FAULT(STAGING_OPEN,
 				  openat(st->parent_fd, st->name,
 					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-	return st->dirfd < 0 ? err_sys(errno, "create a staging directory in %s", parent) : NULL;
+	if (st->dirfd < 0)
+		return err_sys(errno, "create a staging directory in %s", parent);
+	staging_hold(st->dirfd);
+	return NULL;
 }
 
 /* `parent` is absolute; `base` may be "". */

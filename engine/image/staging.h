@@ -30,7 +30,7 @@ struct staging_guard {
 
 /*
  * staging_create - make ".NAME.stepdump-PID.RANDOM" beside `target_dir`, so that publishing is a
- * rename.  PID is ours.  target_dir NULL (not known yet): ".stepdump-PID.RANDOM" in the working
+ * rename.  PID is ours.  Those that killed dumps left there are removed first (staging_sweep.h).  target_dir NULL (not known yet): ".stepdump-PID.RANDOM" in the working
  * directory, or if that cannot be written in $TMPDIR or /tmp.
  * Fails: as staging_publish() would because of `target_dir`, so that it is known before any
  * work is done; ERR_SYS with advice.
@@ -56,7 +56,7 @@ struct err *staging_sync(struct staging *st);
  */
 struct err *staging_publish(struct staging *st, const char *final_dir);
 
-/* Frees `st` but leaves the staging directory, for what must not be lost although it cannot be published.
+/* Frees `st`, which has no guard, but leaves the directory: for what must not be lost although it cannot be published.
  * Returns its path; the caller frees. */
 char *staging_keep(struct staging *st);
 

@@ -96,7 +96,7 @@ TEST(to_a_new_name, setup, teardown)
 	char prefix[128];
 
 	ok(staging_create("dump/", nobody, &st));
-	snprintf(prefix, sizeof(prefix), "%s/.dump.stepdump-%d.", scratch, (int)getpid());
+	snprintf(prefix, sizeof(prefix), "%s/.dump.stepdump-%d-", scratch, (int)getpid());
 	assert_int_equal(strncmp(staging_path(st), prefix, strlen(prefix)), 0);
 	assert_int_equal(mode_of(staging_path(st)), 0700);
 	fill(st, 40960);
