@@ -7,6 +7,7 @@
  *   step STATUS          runs with the trap flag, and handles a SIGTRAP for each instruction
  *   grow STATUS BYTES    writes that much memory, over and over, and checks it
  *   huge STATUS N        N private huge pages from the pool, written and checked
+ *   amx STATUS           keeps values in the tile registers of the leader, and checks them
  *   probed STATUS        calls a function of its own, on which a probe can be put; prints where it is
  */
 #include <dlfcn.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -167,6 +169,63 @@ static void huge(size_t nr)
 	check_bytes(p, nr * HUGE_BYTES, PAGE);
 }
 
+#ifdef __x86_64__
+#define ARCH_REQ_XCOMP_PERM 0x1023
+#define XFEATURE_XTILEDATA 18
+#define TILE_ROWS 16
+#define TILE_ROW_BYTES 64
+
+/* The argument of ldtilecfg, palette 1. */
+struct tile_config {
+	uint8_t palette, start_row, reserved[14];
+	uint16_t row_bytes[16];
+	uint8_t rows[16];
+};
+
+/* The kernel saves tiles only for who has asked for it. */
+__attribute__((target("amx-tile"))) static void amx(void)
+{
+	static uint8_t in[TILE_ROWS * TILE_ROW_BYTES], out[sizeof(in)];
+	struct tile_config c = { .palette = 1 };
+
+	if (syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)) {
+		printf("no AMX: %s\n", strerror(errno));
+		exit(77);
+	}
+	for (int i = 0; i < 8; i++) {
+		c.row_bytes[i] = TILE_ROW_BYTES;
+		c.rows[i] = TILE_ROWS;
+	}
+	__asm__ volatile("ldtilecfg %0" ::"m"(c));
+	ready();
+	for (uint8_t turn = 1;; turn++) {
+		for (size_t i = 0; i < sizeof(in); i++)
+			in[i] = (uint8_t)(turn + i * 7);
+		__asm__ volatile("tileloadd (%0,%1,1), %%tmm0\n\ttileloadd (%0,%1,1), %%tmm7" ::"r"(in),
+				 "r"((long)TILE_ROW_BYTES)
+				 : "memory");
+		nap(1000);
+		memset(out, 0, sizeof(out));
+		if (turn & 1)
+			__asm__ volatile("tilestored %%tmm0, (%0,%1,1)" ::"r"(out),
+					 "r"((long)TILE_ROW_BYTES)
+					 : "memory");
+		else
+			__asm__ volatile("tilestored %%tmm7, (%0,%1,1)" ::"r"(out),
+					 "r"((long)TILE_ROW_BYTES)
+					 : "memory");
+		if (memcmp(in, out, sizeof(in)))
+			exit(3);
+		++*count;
+	}
+}
+#else
+static void amx(void)
+{
+	exit(77);
+}
+#endif
+
 __attribute__((noinline, noclone)) uint64_t odd_probed(uint64_t n)
 {
 	__asm__ volatile("" ::: "memory");
@@ -215,6 +274,8 @@ int main(int argc, char **argv)
 		grow(strtoull(argv[3], NULL, 0));
 	if (!strcmp(argv[1], "huge") && argc == 4)
 		huge(strtoull(argv[3], NULL, 0));
+	if (!strcmp(argv[1], "amx"))
+		amx();
 	if (!strcmp(argv[1], "probed"))
 		probed();
 	return 2;
