@@ -59,12 +59,17 @@ static ssize_t scan_once(int fd, uint64_t start, uint64_t end, const struct page
 }
 
 /* out[0..nr) are done; the n behind them are new.  Merges equal neighbours, drops what was
- * seen already.  Returns the new number. */
-static size_t append_regions(struct page_region *out, size_t nr, size_t n)
+ * seen already and what nobody asked for.  Returns the new number. */
+static size_t append_regions(struct page_region *out, size_t nr, size_t n, uint64_t start,
+			     uint64_t end)
 {
 	for (size_t i = nr, total = nr + n; i < total; i++) {
 		struct page_region r = out[i];
 
+		r.start = r.start < start ? start : r.start;
+		r.end = r.end > end ? end : r.end;
+		if (r.start >= r.end || (r.start | r.end) % PAGE_BYTES)
+			continue;
 		if (nr) {
 			struct page_region *last = &out[nr - 1];
 
@@ -91,13 +96,22 @@ struct err *pagemap_scan(int pagemap_fd, uint64_t start, uint64_t end,
 
 	while (at < end && nr < cap) {
 		size_t room = cap - nr < SCAN_VEC_MAX ? cap - nr : SCAN_VEC_MAX;
-		ssize_t n = scan_once(pagemap_fd, at, end, q, out + nr, room, &at);
+		uint64_t from = at;
+		ssize_t n = scan_once(pagemap_fd, from, end, q, out + nr, room, &at);
 
 		if (n < 0 && errno == ENOTTY)
 			return err_new(ERR_UNSUPPORTED, "this kernel has no PAGEMAP_SCAN");
 		if (n < 0)
-			return err_vaddr(err_sys(errno, "PAGEMAP_SCAN of %lx-%lx", at, end), at);
-		nr = append_regions(out, nr, n);
+			return err_vaddr(err_sys(errno, "PAGEMAP_SCAN of %lx-%lx", from, end),
+					 from);
+		nr = append_regions(out, nr, (size_t)n, start, end);
+		at -= at % PAGE_BYTES;
+		if (at <= from || at > end)
+			return err_vaddr(
+				err_new(ERR_FORMAT,
+					"PAGEMAP_SCAN of %lx-%lx says that it ended at %lx", from,
+					end, at),
+				from);
 	}
 	*nr_ret = nr;
 	*walk_end_ret = at;

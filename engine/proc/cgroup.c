@@ -35,38 +35,35 @@ static bool has_word(const char *list, const char *word)
  * a container that shares the cgroup namespace of its host.
  * controller: of a version 1 tree; NULL: the version 2 tree.
  */
+bool parse_cgroup_mount(const char *line, const char *controller, char mount[PATH_MAX],
+			char root[PATH_MAX])
+{
+	char type[64], opts[1024];
+	const char *dash = strstr(line, " - ");
+
+	if (!dash || sscanf(line, "%*s %*s %*s %4095s %4095s", root, mount) != 2 ||
+	    sscanf(dash + 3, "%63s %*s %1023s", type, opts) != 2)
+		return false;
+	return controller ? !strcmp(type, "cgroup") && has_word(opts, controller) :
+			    !strcmp(type, "cgroup2");
+}
+
 static bool find_mount(const char *controller, char mount[PATH_MAX], char root[PATH_MAX])
 {
 	AUTO_FCLOSE FILE *f = fopen("/proc/self/mountinfo", "re");
 	AUTO_FREE char *line = NULL;
 	size_t cap = 0;
 
-	while (f && getline(&line, &cap, f) > 0) {
-		char type[64], opts[1024];
-		const char *dash = strstr(line, " - ");
-
-		if (!dash || sscanf(line, "%*s %*s %*s %4095s %4095s", root, mount) != 2 ||
-		    sscanf(dash + 3, "%63s %*s %1023s", type, opts) != 2)
-			continue;
-		if (controller ? !strcmp(type, "cgroup") && has_word(opts, controller) :
-				 !strcmp(type, "cgroup2"))
+	while (f && getline(&line, &cap, f) > 0)
+		if (parse_cgroup_mount(line, controller, mount, root))
 			return true;
-	}
 	return false;
 }
 
-/* The path of the process in the tree, as /proc/PID/cgroup gives it.  Heap; NULL: it is in no such tree. */
-static char *find_path(pid_t pid, const char *controller)
+char *parse_cgroup_path(char *text, const char *controller)
 {
-	AUTO_FREE char *text = NULL;
 	char *save = NULL;
-	size_t len;
-	struct err *e = proc_read_file(pid, "cgroup", &text, &len);
 
-	if (e) {
-		err_free(e);
-		return NULL;
-	}
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char *names = strchr(line, ':'), *path = names ? strchr(++names, ':') : NULL;
 
@@ -77,6 +74,20 @@ static char *find_path(pid_t pid, const char *controller)
 			return xstrdup(path);
 	}
 	return NULL;
+}
+
+/* As /proc/PID/cgroup gives it. */
+static char *find_path(pid_t pid, const char *controller)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len;
+	struct err *e = proc_read_file(pid, "cgroup", &text, &len);
+
+	if (e) {
+		err_free(e);
+		return NULL;
+	}
+	return parse_cgroup_path(text, controller);
 }
 
 /* False: no such tree is mounted, or the process is not in it.  The caller frees ret->path. */

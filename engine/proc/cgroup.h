@@ -6,6 +6,8 @@
 #ifndef STEPDUMP_CGROUP_H
 #define STEPDUMP_CGROUP_H
 
+#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,5 +27,12 @@ enum cgroup_state cgroup_frozen(pid_t pid, char **where);
 /* The smallest memory limit of its cgroup and those above, bytes; UINT64_MAX: none.  *where: the file, as
  * above. */
 uint64_t cgroup_memory_limit(pid_t pid, char **where);
+
+/* Of the text of /proc/PID/cgroup, which is changed: the path in the version 1 tree of that controller, or (NULL) in
+ * the version 2 tree.  Heap; NULL: the process is in no such tree. */
+char *parse_cgroup_path(char *text, const char *controller);
+/* Is this line of mountinfo the mount of that tree?  Then where, and which directory of the tree. */
+bool parse_cgroup_mount(const char *line, const char *controller, char mount[PATH_MAX],
+			char root[PATH_MAX]);
 
 #endif

@@ -113,6 +113,16 @@ static int by_id(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+void parse_mounts(const char *text, struct proc_mounts *ret)
+{
+	for (const char *p = text; p && *p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (*p)
+			*vec_push(ret->id, ret->nr) = strtoull(p, NULL, 10);
+	}
+	vec_sort(ret->id, ret->nr, by_id);
+}
+
 struct err *proc_read_mounts(pid_t pid, struct proc_mounts *ret)
 {
 	AUTO_FREE char *text = NULL;
@@ -120,12 +130,7 @@ struct err *proc_read_mounts(pid_t pid, struct proc_mounts *ret)
 	size_t len;
 
 	TRY(proc_read_file(pid, "mountinfo", &text, &len));
-	for (const char *p = text; p && *p; p = strchr(p, '\n')) {
-		p += *p == '\n';
-		if (*p)
-			*vec_push(m.id, m.nr) = strtoull(p, NULL, 10);
-	}
-	vec_sort(m.id, m.nr, by_id);
+	parse_mounts(text, &m);
 	*ret = m;
 	return NULL;
 }

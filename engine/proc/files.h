@@ -49,6 +49,8 @@ struct proc_mounts {
 };
 
 void proc_mounts_deinit(struct proc_mounts *m);
+/* Appends the ids in the text of mountinfo, and sorts them. */
+void parse_mounts(const char *text, struct proc_mounts *ret);
 /* The mounts that the process can see: those below its root. */
 struct err *proc_read_mounts(pid_t pid, struct proc_mounts *ret);
 bool proc_mounts_have(const struct proc_mounts *m, uint64_t id);

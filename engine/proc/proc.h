@@ -165,6 +165,9 @@ struct proc_map {
 	const char *name;    /* "" for none; valid during the call */
 };
 
+/* One line of /proc/PID/maps, which is changed; false: it is none.  Addresses are not judged. */
+bool parse_map_line(char *line, struct proc_map *m);
+
 /* Calls `fn` for each mapping in /proc/PID/maps until it returns false: without the details of
  * smaps, but ten times as fast. */
 struct err *proc_each_map(pid_t pid, bool (*fn)(const struct proc_map *m, void *arg), void *arg);

@@ -13,7 +13,7 @@
 
 /* "START-END PERMS OFFSET DEVICE INODE NAME".  Not by sscanf(): with 60,000 of these lines it takes
  * longer than the kernel does. */
-static bool each_parse_map(char *line, struct proc_map *m)
+bool parse_map_line(char *line, struct proc_map *m)
 {
 	char *p = line;
 
@@ -49,7 +49,7 @@ struct err *proc_each_map(pid_t pid, bool (*fn)(const struct proc_map *m, void *
 	while (getline(&line, &cap, f) > 0) {
 		struct proc_map m;
 
-		if (each_parse_map(line, &m) && !fn(&m, arg))
+		if (parse_map_line(line, &m) && !fn(&m, arg))
 			return NULL;
 	}
 	return ferror(f) ? proc_err(errno, pid, "maps") : NULL;

@@ -201,9 +201,10 @@ __attribute__((target("amx-tile"))) static void amx(void)
 	for (uint8_t turn = 1;; turn++) {
 		for (size_t i = 0; i < sizeof(in); i++)
 			in[i] = (uint8_t)(turn + i * 7);
-		__asm__ volatile("tileloadd (%0,%1,1), %%tmm0\n\ttileloadd (%0,%1,1), %%tmm7" ::"r"(in),
-				 "r"((long)TILE_ROW_BYTES)
-				 : "memory");
+		__asm__ volatile(
+			"tileloadd (%0,%1,1), %%tmm0\n\ttileloadd (%0,%1,1), %%tmm7" ::"r"(in),
+			"r"((long)TILE_ROW_BYTES)
+			: "memory");
 		nap(1000);
 		memset(out, 0, sizeof(out));
 		if (turn & 1)
