@@ -154,6 +154,18 @@ static struct keeper_thread *describe(struct held *h)
 	return threads;
 }
 
+/* Seizing asks for CAP_SYS_PTRACE alone; the files in /proc are files, with an owner and a mode. */
+static struct err *explain_mem(pid_t pid, const char *path, int sys_errno)
+{
+	struct err *e = err_pid(err_sys(sys_errno, "cannot open %s", path), pid);
+
+	if (sys_errno != EACCES)
+		return e;
+	return err_hint(err_cause(err_code(e, ERR_TARGET), "no-rights", "%s: EACCES", path),
+			"CAP_SYS_PTRACE is not enough for a process of another user: "
+			"CAP_DAC_OVERRIDE is needed too; or run as root or as that user");
+}
+
 static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_ret, int *fd_ret)
 {
 	uint64_t begin = pt_now_ns(), end;
@@ -173,7 +185,7 @@ static struct err *do_seize(struct keeper_msg *m, struct keeper_thread **body_re
 	if (*fd_ret < 0 && errno != EIO)
 		*fd_ret = open(path, O_RDONLY | O_CLOEXEC);
 	if (*fd_ret < 0) {
-		struct err *e = err_pid(err_sys(errno, "cannot open %s", path), h->pid);
+		struct err *e = explain_mem(h->pid, path, errno);
 
 		return err_first(e, let_go(h, &end));
 	}
