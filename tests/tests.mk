@@ -56,7 +56,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%.libfuzzer,$(shell grep -l
 $(FUZZERS): $(B)/%.libfuzzer: %.c $(TESTLIB) $(LIB)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(OUR_CPPFLAGS) -DLIBFUZZER $(OUR_CFLAGS) -fsanitize=fuzzer -MMD -MP $(LDFLAGS) \
-		-o $@ $< $(TESTLIB) $(LIB) $(LDLIBS)
+		-o $@ $< $(TESTLIB) $(LIB) -lcmocka $(LDLIBS)
 
 .PHONY: fuzz fuzz-programs
 fuzz-programs: $(FUZZERS)
