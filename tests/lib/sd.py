@@ -351,7 +351,8 @@ def state(pid):
         except OSError:
             pass
     s['fds'] = {fd: os.readlink(f'/proc/{pid}/fd/{fd}') for fd in os.listdir(f'/proc/{pid}/fd')}
-    s['smaps'] = [line for line in proc_text(pid, 'smaps').splitlines() if line.startswith('VmFlags')]
+    # Without "sd": what has changed since the last reset, which a dump that tracks by soft-dirty makes.
+    s['smaps'] = [re.sub(r' sd\b', '', line) for line in proc_text(pid, 'smaps').splitlines() if line.startswith('VmFlags')]
     return s
 
 
