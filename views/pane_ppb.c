@@ -398,7 +398,9 @@ static const char *no_hole_words(const Stepdump__Snapshot *s)
 	if (s->xfer && s->xfer->has_holes_written && s->xfer->holes_written)
 		return "none now: those of earlier chunks are written; `show pages` has them";
 	if (s->watch)
-		return "none yet: a watched criu's holes are seen when it writes them to the image";
+		return s->watch->inside ?
+			       "none now in criu's page_pipe" :
+			       "none yet: a watched criu's holes are seen when it writes them to the image";
 	return s->n_parents ? "none yet: no page was left to the parent" :
 			      "none: without a parent image every present page is dumped";
 }
