@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-#include "engine/image/image_dir.h"
-#include "engine/image/image_json.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "engine/chain/chain_core.h"
 #include "engine/chain/chain_diff.h"
 #include "engine/chain/chain_flatten.h"
 #include "engine/chain/chain_verify.h"
+#include "engine/image/image_dir.h"
+#include "engine/image/image_json.h"
 #include "engine/proc/proc.h"
 #include "engine/session/chain.h"
 #include "engine/session/session_priv.h"
@@ -85,6 +88,18 @@ struct err *session_convert(struct session *s, const char *set, const char *dir,
 	return chain_convert(set, dir, parent, s->keeper, &s->interrupted, ret);
 }
 
+/* An image is read by its name in its directory: names are short, paths are not. */
+static struct err *image_json_file(const char *path, size_t *left, struct json_object **ret)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *dir = xstrndup(path, slash ? (size_t)(slash - path) + 1 : 0);
+	AUTO_CLOSE int dirfd = open(*dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dirfd < 0)
+		return err_sys(errno, "open %s", dir);
+	return err_wrap(image_json(dirfd, slash ? slash + 1 : path, left, ret), "dump %s", path);
+}
+
 struct err *session_image_json(struct session *s, const char *path, struct json_object **ret)
 {
 	AUTO_IMAGE_DIR struct image_dir set = IMAGE_DIR_INIT;
@@ -94,7 +109,7 @@ struct err *session_image_json(struct session *s, const char *path, struct json_
 	s->interrupted = 0;
 	if (image_desc_by_name(slash ? slash + 1 : path, NULL) ||
 	    (len > 4 && !strcmp(path + len - 4, ".img")))
-		return image_json(AT_FDCWD, path, &left, ret);
+		return image_json_file(path, &left, ret);
 	TRY(image_dir_open(path, PAGES_NONE, 0, &s->interrupted, &set));
 	return image_json_dir(set.dirfd, path, ret);
 }

@@ -11,7 +11,7 @@ Chains from the shell: parents, the tools on directories, what is refused.
   error: usage: commit [DIR] [--parent OLD]
     hint: `help commit` explains it
   error: usage: commit [DIR] [--parent OLD]
-  $ stepdump -batch -p $T -ex 'commit full' > /dev/null; stepdump -batch -ex 'verify full' | tr -s ' ' | sed -n '1p;3p;$p'
+  $ stepdump -batch -p $T -ex 'commit full' > /dev/null; stepdump -batch -ex 'verify full' | tr -s ' ' | grep -e VERIFY -e 'gen directory' -e fine
    VERIFY full
    gen directory kind pagemaps entries stored in parent uptime s
    fine
