@@ -110,3 +110,6 @@ The overview of the parents is about one mapping, since an address space is too 
    VMA .* \[stack\]   .*   1 cell = [48]K (re)
    first           .* entries, .* stored (re)
    first           PRESENT, page .* (re)
+  $ d=$(printf 'a-directory-with-a-long-name%.0s' 1 2 3 4); mkdir $d; cp full/* $d; stepdump -batch -ex "dump $d/inventory.img" | head -2
+  {
+    "magic":"INVENTORY",
