@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/diagnose/check_priv.h"
+#include "engine/target/target.h"
 
 static void check_sealed(struct look *k, const struct vma *v)
 {
@@ -101,7 +102,7 @@ void check_maps(struct look *k)
 			      "/proc/%d/smaps: VmFlags um; no userfaultfd in /proc/%d/fd", k->pid,
 			      k->pid);
 	}
-	if (k->vmas.nr && !has_code(&k->vmas))
+	if (k->vmas.nr && !has_code(&k->vmas) && target_lacks_code(k->pid))
 		found(k, CAUSE_NO_CODE_VMA, NULL,
 		      "/proc/%d/maps: none of %zu mappings is executable", k->pid, k->vmas.nr);
 	if (!k->env->caps->pagemap_scan && k->vmas.priv_longest_pages > (1ul << 25))

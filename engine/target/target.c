@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -17,6 +18,9 @@
 #include "engine/proc/cgroup.h"
 #include "engine/proc/proc.h"
 #include "engine/target/recheck.h"
+
+/* So many looks, a millisecond apart, must find no code. */
+#define CODE_LOOKS 100
 
 static void target_reset(struct target *t)
 {
@@ -111,11 +115,8 @@ static struct err *check_owns_faults(pid_t pid)
 			 "userfaultfd", "/proc/%d/fd/%d: anon_inode:[userfaultfd]", pid, fd);
 }
 
-/*
- * A process without code dies when its system call returns, which a freeze makes it do.  The first
- * executable mapping is among the first lines, so this is cheap.
- */
-static struct err *check_has_code(pid_t pid)
+/* The first executable mapping is among the first lines, so this is cheap. */
+static bool lacks_code(pid_t pid)
 {
 	bool any = false, code = false;
 	char path[64], line[512];
@@ -134,11 +135,28 @@ static struct err *check_has_code(pid_t pid)
 	}
 	if (f)
 		fclose(f);
-	if (code || !any)
-		return NULL;
-	return err_cause(
-		err_new(ERR_REFUSED, "process %d has no code that it could go on with", pid),
-		"no-code-vma", "/proc/%d/maps: no mapping is executable", pid);
+	return any && !code;
+}
+
+bool target_lacks_code(pid_t pid)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+
+	for (unsigned i = 0; i < CODE_LOOKS; i++) {
+		if (!lacks_code(pid))
+			return false;
+		nanosleep(&moment, NULL);
+	}
+	return true;
+}
+
+static struct err *check_has_code(pid_t pid)
+{
+	return !target_lacks_code(pid) ?
+		       NULL :
+		       err_cause(err_new(ERR_REFUSED,
+					 "process %d has no code that it could go on with", pid),
+				 "no-code-vma", "/proc/%d/maps: no mapping is executable", pid);
 }
 
 struct err *target_attach(struct target *t, struct keeper *k, pid_t pid, bool put_right,

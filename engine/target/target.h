@@ -42,6 +42,13 @@ struct target {
 };
 
 /*
+ * Has it no executable mapping?  Such a process dies when its system call returns, which a freeze makes it do.
+ * One that is at an exec has none for a moment, and some are at an exec all the time: so this takes a tenth of a
+ * second if it is true.  From outside, the target is not touched.
+ */
+bool target_lacks_code(pid_t pid);
+
+/*
  * target_attach - freeze `pid` and read its mappings.
  * Target: stopped, otherwise untouched.  After a failure it runs on.
  * A residue of an earlier dumper is removed first if put_right is set; *note_ret (caller frees, may be NULL) then
